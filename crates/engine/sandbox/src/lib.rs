@@ -1,0 +1,14 @@
+//! The walls: where a function's processes live, and what they cannot reach.
+//!
+//! What: builds execution environments out of namespaces, cgroups, seccomp, Landlock and overlay mounts, by way of
+//! one privileged single-threaded helper process; measures and ends them. Why: isolation without Docker is what the
+//! platform is for. Never: knows no AWS, no HTTP and no event; speaks to what runs inside only through descriptors.
+//! This is the only room that may hold `unsafe` or name `libc`/`rustix`.
+
+#![deny(missing_docs)]
+
+mod walls;
+
+pub use walls::{
+    Control, Environment, Error, Exit, ExitCause, Image, Limits, Mode, Mount, Spec, Survey, Usage, Wall, WallState, Walls,
+};

@@ -1,0 +1,213 @@
+//! The port of this room: what the invoker asks of any kind of walls.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use base::{BoxFuture, EnvironmentId};
+
+/// A read-only folder of the host that appears inside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mount {
+    /// The host's folder or file. Missing sources are an [`Error::Spec`].
+    pub source: PathBuf,
+    /// Where it appears; absolute, free of `..`.
+    pub target: PathBuf,
+}
+
+/// What the environment's file system is made of. The same image is shared by all environments of a function version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Image {
+    /// The unpacked code: `/var/task`, read-only.
+    pub task: PathBuf,
+    /// Layers in order; a later one wins over an earlier one: `/opt`, read-only.
+    pub layers: Vec<PathBuf>,
+    /// The runtime's own folders, for example an interpreter's prefix at its own path, and our bootstraps. The system's
+    /// libraries and programs (`/usr`, `/lib*`, `/bin`, `/sbin`, a few files of `/etc`) are always there, read-only.
+    pub runtime: Vec<Mount>,
+}
+
+/// What the environment may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all its processes, MiB (128..=10240).
+    pub memory_mb: u32,
+    /// Share of CPU, thousandths of one CPU (1,769 MiB are 1000). `None` while developing with `--cpu-limit off`.
+    pub cpu_millis: Option<u32>,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Size of `/tmp`, MiB (512..=10240).
+    pub tmp_mb: u32,
+    /// Open files of a process.
+    pub files: u32,
+}
+
+/// One environment to be made.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Its name, never reused.
+    pub id: EnvironmentId,
+    /// The tenant: without a uid range of its own, environments of two tenants are refused ([`Error::Tenants`]).
+    pub tenant: String,
+    /// Its file system.
+    pub image: Image,
+    /// The program and its arguments, as seen inside.
+    pub argv: Vec<OsString>,
+    /// The whole environment of the process; nothing is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// The working folder inside.
+    pub cwd: PathBuf,
+    /// Its limits.
+    pub limits: Limits,
+    /// TCP ports to listen on at 127.0.0.1 inside; the listeners come back to the caller.
+    pub ports: Vec<u16>,
+}
+
+/// A live environment. Dropping it kills everything inside.
+pub struct Environment {
+    /// The listeners of [`Spec::ports`] in their order: sockets of the inner network, descriptors of ours. Non-blocking.
+    pub listeners: Vec<TcpListener>,
+    /// What the processes write to stdout and stderr, one pipe. Non-blocking. Bytes written before a response was sent
+    /// can be read when that response has arrived.
+    pub output: OwnedFd,
+    /// Everything else.
+    pub control: Box<dyn Control>,
+}
+
+/// The reins of one environment.
+pub trait Control: Send + Sync {
+    /// Measures it now. Two readings bracket an invocation.
+    fn usage(&self) -> Usage;
+    /// Changes its CPU share (INIT runs faster than the function).
+    fn set_cpu(&self, cpu_millis: Option<u32>);
+    /// Kills every process inside; [`Control::exited`] completes after the last has gone.
+    fn kill(&self);
+    /// Completes when the first process has ended, with the reason. May be awaited more than once.
+    fn exited(&self) -> BoxFuture<'static, Exit>;
+}
+
+/// Resources used since the environment was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// CPU time in user mode, microseconds.
+    pub cpu_user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub cpu_system_us: u64,
+    /// Highest memory so far, bytes.
+    pub peak_memory_bytes: u64,
+    /// Times the kernel killed a process here for want of memory.
+    pub oom_kills: u64,
+}
+
+/// How an environment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Why.
+    pub cause: ExitCause,
+    /// The last reading before it was taken down.
+    pub usage: Usage,
+}
+
+/// Why an environment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCause {
+    /// The first process returned this status.
+    Exited(i32),
+    /// A signal ended the first process.
+    Signaled(i32),
+    /// The kernel killed a process for exceeding the memory limit.
+    OutOfMemory,
+    /// [`Control::kill`], or the [`Environment`] was dropped.
+    Killed,
+    /// The helper died; everything inside was killed with it.
+    HelperLost,
+}
+
+/// Which walls are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All that functions need; environments are refused where they cannot be built.
+    Strong,
+    /// `--walls=weak`: a plain process with what walls the host allows. Loopback only, marked everywhere.
+    Weak,
+}
+
+/// One wall, as `doctor` and the page show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wall {
+    /// A short name, for example `memory limit`.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub state: WallState,
+}
+
+/// Whether a wall holds on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WallState {
+    /// It holds; how, for example `cgroup v1`.
+    Holds(String),
+    /// It does not hold: why, and the exact command that would mend it.
+    Missing {
+        /// What the kernel or host said.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+}
+
+/// Every wall of this host, in the order they are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// The walls.
+    pub walls: Vec<Wall>,
+    /// Whether functions can run: none of the indispensable walls is missing, or the mode is weak.
+    pub usable: bool,
+    /// Whether this is `--walls=weak`.
+    pub weak: bool,
+}
+
+impl Survey {
+    /// How many walls hold, and of how many.
+    pub fn count(&self) -> (usize, usize) {
+        (self.walls.iter().filter(|wall| matches!(wall.state, WallState::Holds(_))).count(), self.walls.len())
+    }
+}
+
+/// Why an environment could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The host does not allow it.
+    #[error("this host does not let Lambent build a sandbox: {why}. To mend it: {fix}")]
+    Unavailable {
+        /// What the kernel or host said.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The request cannot be met as it stands, for example a folder is missing.
+    #[error("cannot build this sandbox: {0}")]
+    Spec(String),
+    /// Environments of two tenants without separate uid ranges.
+    #[error("functions of two accounts need a uid range each; run `sudo lambent setup`, or run Lambent as root")]
+    Tenants,
+    /// The kernel refused at this moment: out of processes, memory or descriptors.
+    #[error("the host is out of {what}: {why}")]
+    Exhausted {
+        /// The resource.
+        what: &'static str,
+        /// What the kernel said.
+        why: String,
+    },
+    /// The helper process is gone and is being restarted.
+    #[error("the sandbox helper stopped; it is being restarted, try again")]
+    HelperLost,
+}
+
+/// Builds environments. One per platform; tests use a fake one.
+pub trait Walls: Send + Sync {
+    /// Makes an environment and starts its program. Dropping the future undoes what was begun.
+    fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>>;
+    /// What holds on this host.
+    fn survey(&self) -> Survey;
+}

@@ -1,0 +1,98 @@
+//! The ports lower rooms call and higher rooms answer. Wired once, in `lambent`.
+
+use std::sync::Arc;
+
+use crate::{Account, EnvironmentId, Principal, RequestId, Timestamp};
+
+/// One line (or fragment) of a function's log, as the invoker hands it to `observe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The account whose log it is.
+    pub account: Account,
+    /// The region whose log it is.
+    pub region: crate::Region,
+    /// For example `/aws/lambda/hello`.
+    pub group: Arc<str>,
+    /// For example `2026/11/21/[$LATEST]0123…`, one per execution environment.
+    pub stream: Arc<str>,
+    /// Product time of the line.
+    pub at: Timestamp,
+    /// UTF-8 text without the final newline; at most [`crate::limits::LOG_EVENT_BYTES`].
+    pub text: String,
+}
+
+/// Where function output goes. Off the answer's path: `write` never blocks and never fails the invocation.
+/// A sink that is full drops the batch and counts it, and the stream says so.
+pub trait LogSink: Send + Sync {
+    /// Takes lines in order of time within each stream.
+    fn write(&self, lines: Vec<LogLine>);
+}
+
+/// How the execution environment of an invocation came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartKind {
+    /// A new environment: sandbox and INIT were on this invocation's path.
+    Cold,
+    /// An existing environment.
+    Warm,
+}
+
+/// Where an invocation's time went, microseconds, transport clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phases {
+    /// From admission to an environment being assigned, less sandbox and init.
+    pub queue_us: u64,
+    /// Building the walls and starting the runtime process, until its first byte or INIT's start. 0 when warm.
+    pub sandbox_us: u64,
+    /// The runtime's and the function's INIT. 0 when warm.
+    pub init_us: u64,
+    /// From the event's delivery to the response: AWS's Duration.
+    pub handler_us: u64,
+}
+
+/// What one finished invocation used: the row of metering and of REPORT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoked {
+    /// The account that pays.
+    pub account: Account,
+    /// Where it ran.
+    pub region: crate::Region,
+    /// The qualified function ARN.
+    pub function_arn: Arc<str>,
+    /// The invocation.
+    pub request: RequestId,
+    /// Which environment ran it; none when INIT never began.
+    pub environment: Option<EnvironmentId>,
+    /// Product time at admission.
+    pub at: Timestamp,
+    /// Cold or warm.
+    pub start: StartKind,
+    /// Where the time went.
+    pub phases: Phases,
+    /// CPU time in user mode during the invocation (INIT included when cold), microseconds.
+    pub cpu_user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub cpu_system_us: u64,
+    /// Highest memory of the environment so far, bytes.
+    pub peak_memory_bytes: u64,
+    /// Configured memory, MiB.
+    pub memory_mb: u32,
+    /// What AWS bills, milliseconds (init included, as since August 2025).
+    pub billed_ms: u64,
+    /// Whether the function answered with an error, timed out or crashed.
+    pub failed: bool,
+}
+
+/// Where usage goes. Off the answer's path.
+pub trait Meter: Send + Sync {
+    /// Counts one finished invocation.
+    fn invoked(&self, row: &Invoked);
+    /// Counts one refused for want of concurrency.
+    fn throttled(&self, account: Account, function_arn: &str);
+}
+
+/// Serves the platform's own endpoint inside a sandbox: the sandbox's listener, tagged with who speaks there.
+pub trait SandboxNet: Send + Sync {
+    /// Serves `listener`, which lives in the sandbox's network namespace, until the returned guard is dropped.
+    fn serve(&self, listener: std::net::TcpListener, principal: Principal) -> Box<dyn Send + Sync>;
+}
