@@ -1,1 +1,16 @@
-fn main() {}
+//! Chores of the repository: `codegen` writes the model, `tidy` checks the house.
+//!
+//! What: generates `crates/foundation/model` from a pinned botocore, and checks what reviewers must not have to:
+//! allowed edges, headers, sizes. Why: a promise nobody checks does not hold. Never: part of the product.
+
+mod codegen;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        _ => anyhow::bail!("usage: cargo xtask codegen [--check] | tidy [FILE...]"),
+    }
+}

@@ -1,1 +1,32 @@
-//! (to come)
+//! Now: takes a function version and one event, finds or makes an execution environment, and answers what came of it.
+//!
+//! What: admission, concurrency, placement, warm reuse, deadlines, keep-alive, measuring, and the START, END and REPORT
+//! lines. Why: one room decides what runs where and when, so that limits are exact and every phase is measured. Never:
+//! knows no AWS error code and no HTTP, touches no disk, never looks into a payload.
+//!
+//! The way of one invocation reads in `run.rs`: `admit` → `place` (warm, or launch and INIT) → `deliver` → `settle`.
+
+#![deny(missing_docs)]
+
+mod engine;
+mod environment;
+mod host;
+mod keep;
+mod lines;
+mod log;
+mod options;
+mod outcome;
+mod permits;
+mod pool;
+mod report;
+mod run;
+mod shim;
+mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use engine::{Handle, Invoker, Invoking, Live, Service};
+pub use options::Options;
+pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
+pub use sandbox::{Image, Mount};
+pub use target::{Credentials, Invocation, Target, TargetKey};

@@ -1,1 +1,11 @@
-//! (to come)
+//! What is spoken inside the walls: the Runtime API, the bootstraps and the catalogue of runtimes.
+//!
+//! What: one conversation per execution environment between the platform and a runtime client (ours or AWS's official
+//! ones, unmodified), the bootstraps we ship, and which interpreter serves which runtime identifier. Why: a Lambda zip
+//! must run here as it runs there. Never: no syscalls, no files, no processes; it is handed listeners and bytes.
+
+#![deny(missing_docs)]
+
+mod session;
+
+pub use session::{Event, InitOutcome, Outcome, Session};

@@ -7,8 +7,19 @@
 
 #![deny(missing_docs)]
 
+mod cgroup;
+mod channel;
+mod helper;
+mod inside;
+mod linux;
+mod message;
+mod survey;
+mod sys;
 mod walls;
+mod weak;
 
+pub use helper::main_if_helper;
+pub use linux::{Linux, Options};
 pub use walls::{
     Control, Environment, Error, Exit, ExitCause, Image, Limits, Mode, Mount, Spec, Survey, Usage, Wall, WallState, Walls,
 };

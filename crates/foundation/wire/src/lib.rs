@@ -1,1 +1,18 @@
-//! (to come)
+//! The AWS protocols as codecs over one schema, and their signatures.
+//!
+//! What: [`Shape`]s describe every AWS type as static data; typed values meet codecs only through [`Emit`] and
+//! [`Source`], so the code grows with shapes *plus* protocols, never with their product. Why: twenty services in six
+//! protocols must stay small and alike. Never: knows no service, opens no socket, reads no clock.
+
+#![deny(missing_docs)]
+
+mod operation;
+mod schema;
+mod value;
+
+pub use operation::{ErrorShape, Op, Operation, Protocol, Request, Response, Service};
+pub use schema::{Kind, Location, Member, Shape, TimestampFormat};
+pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
+
+#[doc(hidden)]
+pub mod macros;

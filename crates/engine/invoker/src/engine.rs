@@ -1,0 +1,276 @@
+//! The long-lived part: [`Invoker`] → [`Service`] → [`Handle`].
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+use base::{Account, BoxFuture, EnvironmentId, Region, Timestamp};
+use tokio::sync::{Notify, watch};
+
+use crate::host::Host;
+use crate::keep::Wheel;
+use crate::permits::Permits;
+use crate::pool::Pool;
+use crate::{Done, Invocation, Options, Refusal, Target, TargetKey, run};
+
+/// Starts this room.
+#[derive(Debug)]
+pub struct Invoker;
+
+impl Invoker {
+    /// The handle for callers, and the service that the caller must run. Must be called inside a tokio runtime with
+    /// I/O and time enabled.
+    pub fn start(options: Options) -> (Handle, Service) {
+        let engine = Arc::new(Engine::new(options));
+        (Handle { engine: Arc::clone(&engine) }, Service { engine })
+    }
+}
+
+/// What all invocations share.
+pub(crate) struct Engine {
+    pub(crate) options: Options,
+    pub(crate) host: Arc<Host>,
+    // Whether the walls are weak, which REPORT then says.
+    pub(crate) weak: bool,
+    // Finishes invocations whose callers went away.
+    tasks: tokio::runtime::Handle,
+    permits: Permits,
+    // By function and version: the pool of the revision seen last.
+    pools: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Pool>>>,
+    wheel: Wheel,
+    ids: AtomicU64,
+    draining: AtomicBool,
+    // Invocations under way, and word when the last has ended.
+    running: AtomicUsize,
+    quiet: Notify,
+}
+
+impl Engine {
+    fn new(options: Options) -> Self {
+        // Starts from the wall clock, so that an earlier run of the platform never named the same environment.
+        let first_id = options.clocks.signing().0.unsigned_abs() << 12;
+        Self {
+            host: Host::new(
+                options.concurrent_starts,
+                options.max_waiting,
+                options.max_environments,
+                options.max_memory_mb,
+            ),
+            weak: options.walls.survey().weak,
+            tasks: tokio::runtime::Handle::current(),
+            permits: Permits::new(options.account_concurrency),
+            pools: Mutex::default(),
+            wheel: Wheel::default(),
+            ids: AtomicU64::new(first_id),
+            draining: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            quiet: Notify::new(),
+            options,
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> EnvironmentId {
+        EnvironmentId(self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The pool of a target. One of another revision is retired and replaced.
+    pub(crate) fn pool(&self, target: &Target) -> Arc<Pool> {
+        let name = (Arc::clone(&target.key.function), Arc::clone(&target.key.version));
+        let mut pools = self.pools();
+        match pools.get(&name) {
+            Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
+            _ => {
+                let seat = self.permits.seat(target.account, &target.region, &target.key.function);
+                let pool = Pool::new(target.key.clone(), seat);
+                let earlier = pools.insert(name, Arc::clone(&pool));
+                drop(pools);
+                if let Some(earlier) = earlier {
+                    earlier.retire();
+                }
+                pool
+            }
+        }
+    }
+
+    /// Sees to the end of what is now idle in `pool`.
+    pub(crate) fn keep(&self, pool: &Arc<Pool>, now: Timestamp) {
+        let keep_ms = i64::try_from(self.options.keep_alive_ms).unwrap_or(i64::MAX);
+        self.wheel.add(pool, now.plus_ms(keep_ms));
+    }
+
+    /// Ends the environment that has been idle longest; says whether there was one.
+    pub(crate) fn evict_oldest(&self) -> bool {
+        let oldest = {
+            let pools = self.pools();
+            let idle = pools.values().filter_map(|pool| pool.oldest().map(|since| (since, pool)));
+            idle.min_by_key(|(since, _)| *since).map(|(_, pool)| Arc::clone(pool))
+        };
+        // Another may have taken it meanwhile: then the caller looks again when room is freed.
+        oldest.is_some_and(|pool| pool.evict_oldest())
+    }
+
+    fn remove(&self, gone: impl Fn(&TargetKey) -> bool) {
+        let removed: Vec<Arc<Pool>> = self.pools().extract_if(|_, pool| gone(&pool.key)).map(|(_, pool)| pool).collect();
+        for pool in removed {
+            pool.retire();
+        }
+    }
+
+    fn pools(&self) -> MutexGuard<'_, HashMap<(Arc<str>, Arc<str>), Arc<Pool>>> {
+        self.pools.lock().expect("no code panics while holding it")
+    }
+
+    async fn invoke(self: Arc<Self>, target: Arc<Target>, invocation: Invocation) -> Result<Done, Refusal> {
+        let _running = Running::begin(&self)?;
+        run::run(&self, &target, invocation).await
+    }
+}
+
+/// Counts an invocation under way.
+struct Running<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Running<'a> {
+    fn begin(engine: &'a Engine) -> Result<Self, Refusal> {
+        // Counted before looking, so that a drain that begins now waits for it.
+        engine.running.fetch_add(1, Ordering::SeqCst);
+        let running = Self { engine };
+        if engine.draining.load(Ordering::SeqCst) { Err(Refusal::Draining) } else { Ok(running) }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.engine.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.engine.quiet.notify_waiters();
+        }
+    }
+}
+
+/// What callers hold. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    engine: Arc<Engine>,
+}
+
+/// One function version's live environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// Which.
+    pub key: TargetKey,
+    /// In launch or INIT.
+    pub starting: usize,
+    /// With an event.
+    pub busy: usize,
+    /// Waiting for one.
+    pub idle: usize,
+}
+
+impl Handle {
+    /// Runs one event and answers what came of it.
+    ///
+    /// Dropping the future means that the caller went away: the invocation still runs to its end, and is logged and
+    /// metered, as on Lambda. Nothing happens before the future is first polled.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it never began.
+    pub fn invoke(&self, target: Arc<Target>, invocation: Invocation) -> Invoking {
+        let engine = Arc::clone(&self.engine);
+        let tasks = engine.tasks.clone();
+        Invoking { running: Some(Box::pin(engine.invoke(target, invocation))), begun: false, tasks }
+    }
+
+    /// Sets a function's reserved concurrency over all its versions, or removes it. What runs keeps running. `function`
+    /// is the ARN without qualifier, as in [`TargetKey::function`]. Nothing else tells this room of reservations: call it
+    /// for each at start, at every change, and with `None` when the function is deleted.
+    pub fn reserve(&self, account: Account, region: &Region, function: &Arc<str>, reserved: Option<u32>) {
+        self.engine.permits.seat(account, region, function).reserve(reserved);
+    }
+
+    /// Ends the environments of one revision: idle ones now, busy ones when they have answered.
+    pub fn retire(&self, key: &TargetKey) {
+        self.engine.remove(|other| other == key);
+    }
+
+    /// Ends the environments of all versions of a function, as [`Handle::retire`] does.
+    pub fn evict(&self, function: &str) {
+        self.engine.remove(|key| &*key.function == function);
+    }
+
+    /// The live environments now, of every function version that has any.
+    pub fn live(&self) -> Vec<Live> {
+        let pools: Vec<Arc<Pool>> = self.engine.pools().values().cloned().collect();
+        let live = pools.iter().map(|pool| {
+            let counts = pool.counts();
+            Live { key: pool.key.clone(), starting: counts.starting, busy: counts.busy, idle: counts.idle }
+        });
+        live.filter(|live| live.starting + live.busy + live.idle > 0).collect()
+    }
+
+    /// The number of live environments, and word whenever one begins or ends.
+    pub fn changes(&self) -> watch::Receiver<usize> {
+        self.engine.host.live()
+    }
+}
+
+/// An invocation under way: what [`Handle::invoke`] gives. Dropped, it goes on by itself.
+#[must_use = "an invocation does not begin until it is awaited"]
+pub struct Invoking {
+    running: Option<BoxFuture<'static, Result<Done, Refusal>>>,
+    begun: bool,
+    tasks: tokio::runtime::Handle,
+}
+
+impl Future for Invoking {
+    type Output = Result<Done, Refusal>;
+
+    // Driven in the caller's own task: no hop on the warm path.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.begun = true;
+        let running = self.running.as_mut().expect("not polled after completion");
+        let done = std::task::ready!(running.as_mut().poll(cx));
+        self.running = None;
+        Poll::Ready(done)
+    }
+}
+
+impl Drop for Invoking {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take()
+            && self.begun
+            && !std::thread::panicking()
+        {
+            self.tasks.spawn(running);
+        }
+    }
+}
+
+/// The part that runs beside the calls: keep-alive, and the orderly end.
+pub struct Service {
+    engine: Arc<Engine>,
+}
+
+impl Service {
+    /// Ends idle environments when their time has come. Runs until it is dropped.
+    pub async fn run(&self) {
+        let options = &self.engine.options;
+        self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms).await;
+    }
+
+    /// Takes no new invocations, waits for those under way (their timeouts bound it), and ends every environment.
+    pub async fn drain(self) {
+        let engine = &self.engine;
+        engine.draining.store(true, Ordering::SeqCst);
+        loop {
+            let quiet = engine.quiet.notified();
+            if engine.running.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            quiet.await;
+        }
+        engine.remove(|_| true);
+    }
+}

@@ -1,0 +1,349 @@
+//! One execution environment: built, initialised, given events one at a time, measured, ended.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
+use bytes::Bytes;
+use runtime::{Event, InitOutcome, Outcome};
+use crate::shim::Session;
+use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::engine::Engine;
+use crate::host::{Place, Room};
+use crate::log::{Log, Output};
+use crate::pool::Pool;
+use crate::{Refusal, Target};
+
+/// The Runtime API's port inside.
+const RUNTIME_PORT: u16 = 9001;
+/// The platform's own endpoint inside.
+const ENDPOINT_PORT: u16 = 9002;
+/// Processes and threads, and open files. Source: AWS Lambda quotas.
+const PIDS: u32 = 1024;
+const FILES: u32 = 1024;
+/// CPU during INIT, thousandths.
+const INIT_CPU_MILLIS: u32 = 2000;
+/// MiB that come with one whole CPU. Source: AWS Lambda developer guide, "Configure Lambda function memory".
+const MB_OF_ONE_CPU: u32 = 1769;
+/// How long the end of a killed environment is waited for: it only makes the measurement complete.
+const END_WAIT: Duration = Duration::from_secs(2);
+/// How long an INIT counts among those that compete for CPU.
+const START_HOLD: Duration = Duration::from_millis(500);
+/// A reading younger than this serves as the start of the next invocation: what was used since is the runtime's own loop.
+const FRESH_READING: Duration = Duration::from_millis(5);
+
+/// A live environment.
+pub(crate) struct Environment {
+    pub(crate) id: EnvironmentId,
+    pub(crate) log: Arc<Log>,
+    /// Product time at launch.
+    pub(crate) born: Timestamp,
+    output: Arc<Output>,
+    session: Arc<Session>,
+    control: Arc<dyn Control>,
+    // Set once its process has ended by itself.
+    ended: Arc<AtomicBool>,
+    // The last reading and when it was taken: the next invocation's usage is what comes on top.
+    reading: (Usage, Option<Instant>),
+    // Serving the Runtime API, following the output, serving the endpoint: all end with the environment.
+    _serving: Task,
+    _watching: Task,
+    _endpoint: Option<Box<dyn Send + Sync>>,
+    // Given back last.
+    _room: Room,
+}
+
+/// How INIT ended.
+#[derive(Debug)]
+pub(crate) enum InitEnd {
+    Ready,
+    /// The runtime reported an error.
+    Failed {
+        error_type: String,
+        payload: Bytes,
+    },
+    /// The process ended first.
+    Exited(ExitCause),
+    Timeout,
+}
+
+/// A new environment and what its beginning took.
+pub(crate) struct Started {
+    pub(crate) environment: Box<Environment>,
+    pub(crate) sandbox_us: u64,
+    pub(crate) init_us: u64,
+    pub(crate) end: InitEnd,
+}
+
+/// How an event ended.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    Answered(Outcome),
+    Exited(ExitCause),
+    Timeout,
+}
+
+impl Environment {
+    /// Builds an environment and runs its INIT, for at most `limit`.
+    ///
+    /// The place's start is held until INIT has ended or has taken [`START_HOLD`]: an INIT that only waits must not keep
+    /// other functions from starting.
+    pub(crate) async fn start(
+        engine: &Engine,
+        pool: &Arc<Pool>,
+        target: &Target,
+        place: Place,
+        log: Arc<Log>,
+        limit: Duration,
+    ) -> Result<Started, Refusal> {
+        let options = &engine.options;
+        let (id, Place { start, room }) = (engine.next_id(), place);
+        let begun = options.clocks.monotonic();
+        let built = options.walls.launch(spec(engine, target, id, &log)).await.map_err(refusal)?;
+        let launched = options.clocks.monotonic();
+        let born = options.clocks.product();
+        let mut environment = Self::assemble(engine, pool, target, room, log, id, built, born)
+            .map_err(|error| Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })?;
+        let end = environment.init(start, limit).await;
+        let ready = options.clocks.monotonic();
+        if matches!(end, InitEnd::Ready) && options.cpu_limit {
+            environment.control.set_cpu(Some(cpu_millis(target.memory_mb)));
+        }
+        environment.reading = (Usage::default(), None);
+        environment.output.drain();
+        Ok(Started {
+            environment: Box::new(environment),
+            sandbox_us: micros(begun, launched),
+            init_us: micros(launched, ready),
+            end,
+        })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is one part of the environment")]
+    fn assemble(
+        engine: &Engine,
+        pool: &Arc<Pool>,
+        target: &Target,
+        room: Room,
+        log: Arc<Log>,
+        id: EnvironmentId,
+        built: sandbox::Environment,
+        born: Timestamp,
+    ) -> io::Result<Self> {
+        let mut listeners = built.listeners.into_iter();
+        let mut listener = || listeners.next().ok_or_else(|| io::Error::other("it has no listener"));
+        let control: Arc<dyn Control> = Arc::from(built.control);
+        let session = Session::new();
+        let runtime_api = tokio::net::TcpListener::from_std(listener()?)?;
+        let endpoint = match &engine.options.net {
+            Some(net) => Some(net.serve(listener()?, target.principal.clone())),
+            None => None,
+        };
+        let output = Arc::new(Output::new(built.output, Arc::clone(&log))?);
+        let ended = Arc::new(AtomicBool::new(false));
+        let watcher = Watcher {
+            id,
+            output: Arc::clone(&output),
+            log: Arc::clone(&log),
+            session: Arc::clone(&session),
+            ended: Arc::clone(&ended),
+            pool: Arc::downgrade(pool),
+        };
+        Ok(Self {
+            id,
+            log,
+            born,
+            output,
+            _serving: Task::spawn(Arc::clone(&session).serve(runtime_api)),
+            _watching: Task::spawn(watcher.run(control.exited())),
+            session,
+            control,
+            ended,
+            reading: (Usage::default(), None),
+            _endpoint: endpoint,
+            _room: room,
+        })
+    }
+
+    async fn init(&self, start: OwnedSemaphorePermit, limit: Duration) -> InitEnd {
+        let end = async {
+            tokio::select! {
+                biased;
+                outcome = self.session.initialised() => match outcome {
+                    InitOutcome::Ready => InitEnd::Ready,
+                    InitOutcome::Failed { error_type, payload } => InitEnd::Failed { error_type, payload },
+                },
+                exit = self.control.exited() => InitEnd::Exited(told_apart(exit)),
+            }
+        };
+        tokio::pin!(end);
+        if let Ok(end) = timeout(START_HOLD.min(limit), &mut end).await {
+            return end;
+        }
+        drop(start);
+        timeout(limit.saturating_sub(START_HOLD), end).await.unwrap_or(InitEnd::Timeout)
+    }
+
+    /// Gives it an event and waits for the end, for at most `limit`.
+    pub(crate) async fn deliver(&self, event: Event, limit: Duration) -> Delivered {
+        match timeout(limit, self.session.invoke(event)).await {
+            Ok(Ok(outcome)) => Delivered::Answered(outcome),
+            Ok(Err(_gone)) => match timeout(END_WAIT, self.control.exited()).await {
+                Ok(exit) => Delivered::Exited(told_apart(exit)),
+                // The conversation ended but the process stays: it can do no more work.
+                Err(_) => Delivered::Exited(ExitCause::Exited(0)),
+            },
+            Err(_) => Delivered::Timeout,
+        }
+    }
+
+    /// Kills everything inside and waits until it has gone, so that its last words and readings are complete.
+    pub(crate) async fn kill(&self) {
+        self.control.kill();
+        if timeout(END_WAIT, self.control.exited()).await.is_err() {
+            tracing::warn!(environment = %self.id, "a killed environment has not ended yet");
+        }
+    }
+
+    /// The reading an invocation starts from.
+    pub(crate) fn begin_reading(&mut self, clocks: &dyn Clocks) {
+        let stale = self.reading.1.is_some_and(|at| clocks.monotonic().duration_since(at) > FRESH_READING);
+        if stale {
+            self.reading.0 = self.control.usage();
+        }
+    }
+
+    /// What was used since [`Environment::begin_reading`]; the peak is of its whole life. A new environment counts from
+    /// its launch.
+    pub(crate) fn end_reading(&mut self, clocks: &dyn Clocks) -> Usage {
+        let (before, now) = (self.reading.0, self.control.usage());
+        self.reading = (now, Some(clocks.monotonic()));
+        Usage {
+            cpu_user_us: now.cpu_user_us.saturating_sub(before.cpu_user_us),
+            cpu_system_us: now.cpu_system_us.saturating_sub(before.cpu_system_us),
+            peak_memory_bytes: now.peak_memory_bytes,
+            oom_kills: now.oom_kills.saturating_sub(before.oom_kills),
+        }
+    }
+
+    /// Takes everything written so far into the log, the open line included.
+    pub(crate) fn drain_output(&self) {
+        self.output.drain_to_end();
+    }
+
+    /// Whether its process has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.session.close();
+        self.control.kill();
+    }
+}
+
+/// Beside the invocations: follows the output, and notices when the process ends by itself.
+struct Watcher {
+    id: EnvironmentId,
+    output: Arc<Output>,
+    log: Arc<Log>,
+    session: Arc<Session>,
+    ended: Arc<AtomicBool>,
+    pool: Weak<Pool>,
+}
+
+impl Watcher {
+    async fn run(self, mut exited: BoxFuture<'static, Exit>) {
+        tokio::select! {
+            _ = &mut exited => {}
+            () = self.output.follow() => { exited.await; }
+        }
+        self.output.drain();
+        self.log.flush();
+        self.ended.store(true, Ordering::Release);
+        // Whoever waits for an answer learns that none will come.
+        self.session.close();
+        if let Some(pool) = self.pool.upgrade() {
+            pool.forget(self.id);
+        }
+    }
+}
+
+/// A task that ends with its owner.
+struct Task(JoinHandle<()>);
+
+impl Task {
+    fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log) -> Spec {
+    let options = &engine.options;
+    let mut env = target.env.clone();
+    env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
+    env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
+    if let Some(credentials) = &target.credentials {
+        env.extend(credentials());
+    }
+    let mut ports = vec![RUNTIME_PORT];
+    if options.net.is_some() {
+        ports.push(ENDPOINT_PORT);
+        if !env.iter().any(|(name, _)| name == "AWS_ENDPOINT_URL") {
+            env.push(("AWS_ENDPOINT_URL".into(), format!("http://127.0.0.1:{ENDPOINT_PORT}")));
+        }
+    }
+    let cpu_millis = options.cpu_limit.then(|| cpu_millis(target.memory_mb).max(INIT_CPU_MILLIS));
+    Spec {
+        id,
+        tenant: target.account.to_string(),
+        image: target.image.clone(),
+        argv: target.argv.clone(),
+        env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
+        cwd: PathBuf::from("/var/task"),
+        limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
+        ports,
+    }
+}
+
+fn cpu_millis(memory_mb: u32) -> u32 {
+    memory_mb * 1000 / MB_OF_ONE_CPU
+}
+
+fn refusal(error: sandbox::Error) -> Refusal {
+    let message = error.to_string();
+    match error {
+        sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
+        sandbox::Error::Exhausted { .. } => Refusal::Busy("the kernel has no room for another sandbox"),
+        sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted"),
+        sandbox::Error::Spec(_) | sandbox::Error::Tenants => Refusal::Walls { message, fix: None },
+    }
+}
+
+/// A process killed while the kernel killed for want of memory ended for want of memory.
+fn told_apart(exit: Exit) -> ExitCause {
+    match exit.cause {
+        ExitCause::Signaled(9) if exit.usage.oom_kills > 0 => ExitCause::OutOfMemory,
+        cause => cause,
+    }
+}
+
+pub(crate) fn micros(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+}

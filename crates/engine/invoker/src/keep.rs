@@ -1,0 +1,75 @@
+//! Keep-alive: ends environments that nobody has used for a while. One entry for each pool with idle environments;
+//! nothing ticks when nothing is due.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use base::{Clocks, Timestamp};
+use tokio::sync::Notify;
+
+use crate::pool::Pool;
+
+/// When which pool is to be looked at.
+#[derive(Default)]
+pub(crate) struct Wheel {
+    // Ordered by due time; the number tells entries of one moment apart.
+    due: Mutex<Entries>,
+    // Rung when an earlier entry than all others came.
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_time: BTreeMap<(Timestamp, u64), Weak<Pool>>,
+    next: u64,
+}
+
+impl Wheel {
+    /// Has `pool` looked at when the product clock reaches `due`.
+    pub(crate) fn add(&self, pool: &Arc<Pool>, due: Timestamp) {
+        let mut entries = self.due.lock().expect("no code panics while holding it");
+        let key = (due, entries.next);
+        entries.next += 1;
+        entries.by_time.insert(key, Arc::downgrade(pool));
+        let first = entries.by_time.first_key_value().is_some_and(|(first, _)| *first == key);
+        drop(entries);
+        if first {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Ends environments as they become due. Never returns.
+    pub(crate) async fn turn(&self, clocks: &dyn Clocks, keep_alive_ms: u64) {
+        let keep_ms = i64::try_from(keep_alive_ms).unwrap_or(i64::MAX);
+        loop {
+            let sooner = self.sooner.notified();
+            match self.first() {
+                None => sooner.await,
+                Some(due) => tokio::select! {
+                    () = clocks.product_reaches(due) => self.expire(clocks.product(), keep_ms),
+                    () = sooner => {}
+                },
+            }
+        }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        let entries = self.due.lock().expect("no code panics while holding it");
+        entries.by_time.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn expire(&self, now: Timestamp, keep_ms: i64) {
+        while let Some(pool) = self.pop(now) {
+            let Some(pool) = pool.upgrade() else { continue };
+            if let Some(oldest) = pool.expire(now.plus_ms(-keep_ms)) {
+                self.add(&pool, oldest.plus_ms(keep_ms));
+            }
+        }
+    }
+
+    fn pop(&self, now: Timestamp) -> Option<Weak<Pool>> {
+        let mut entries = self.due.lock().expect("no code panics while holding it");
+        let first = entries.by_time.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}

@@ -1,0 +1,311 @@
+//! The way of one invocation: `admit` → `place` → `deliver` → `settle`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base::{Invoked, Phases, StartKind, Timestamp};
+use runtime::{Event, Outcome};
+use sandbox::{ExitCause, Usage};
+
+use crate::engine::Engine;
+use crate::environment::{Delivered, Environment, InitEnd, Started, micros};
+use crate::host::Place;
+use crate::log::Log;
+use crate::permits::Permit;
+use crate::pool::{Lease, Pool, Starting};
+use crate::report::{self, Report, Status};
+use crate::{Done, FailureKind, Finished, Invocation, Refusal, Target};
+
+/// One invocation on its way.
+struct Run<'a> {
+    engine: &'a Engine,
+    target: &'a Target,
+    invocation: Invocation,
+    pool: Arc<Pool>,
+    // When it was admitted, on two clocks.
+    admitted: Instant,
+    at: Timestamp,
+}
+
+/// An environment for the invocation, and what it took to get it.
+struct Placed {
+    lease: Lease,
+    start: StartKind,
+    sandbox_us: u64,
+    init_us: u64,
+    queue_us: u64,
+    // What an INIT within the invocation has already used of the function's timeout.
+    spent_us: u64,
+    end: InitEnd,
+}
+
+/// How the invocation ended, before it is written down.
+struct Ending {
+    result: Finished,
+    status: Option<Status>,
+    handler_us: u64,
+    // What REPORT calls Duration: the handler's time, or INIT's when it came no further.
+    duration_us: u64,
+    // Whether the environment may serve again.
+    reusable: bool,
+}
+
+/// Runs one invocation to its end.
+pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation) -> Result<Done, Refusal> {
+    let clocks = &*engine.options.clocks;
+    let (admitted, at) = (clocks.monotonic(), clocks.product());
+    let pool = engine.pool(target);
+    let permit = admit(engine, target, &pool)?;
+    let run = Run { engine, target, invocation, pool, admitted, at };
+    let mut placed = run.place().await?;
+    let ending = match std::mem::replace(&mut placed.end, InitEnd::Ready) {
+        InitEnd::Ready => run.deliver(&mut placed).await,
+        end => run.init_failed(&mut placed, end).await,
+    };
+    Ok(run.settle(placed, ending, permit))
+}
+
+fn admit(engine: &Engine, target: &Target, pool: &Pool) -> Result<Permit, Refusal> {
+    pool.seat.acquire().map_err(|reason| {
+        engine.options.meter.throttled(target.account, &target.function_arn);
+        Refusal::Throttled { reason }
+    })
+}
+
+/// What the line for an environment ended with.
+enum Found {
+    Free(Lease),
+    Room(Place),
+}
+
+impl Run<'_> {
+    /// An idle environment, or a new one after its INIT.
+    async fn place(&self) -> Result<Placed, Refusal> {
+        while let Some(mut lease) = self.pool.take_idle() {
+            if !lease.environment().has_ended() {
+                lease.environment().log.begin(self.invocation.want_tail);
+                return Ok(self.warm(lease));
+            }
+        }
+        match self.queue().await? {
+            Found::Free(mut lease) => {
+                lease.environment().log.begin(self.invocation.want_tail);
+                Ok(self.warm(lease))
+            }
+            Found::Room(place) => self.cold(place).await,
+        }
+    }
+
+    fn warm(&self, lease: Lease) -> Placed {
+        let queue_us = micros(self.admitted, self.engine.options.clocks.monotonic());
+        let start = StartKind::Warm;
+        Placed { lease, start, sandbox_us: 0, init_us: 0, queue_us, spent_us: 0, end: InitEnd::Ready }
+    }
+
+    /// Waits for whichever comes first: an environment that becomes free, or room to start one.
+    async fn queue(&self) -> Result<Found, Refusal> {
+        let engine = self.engine;
+        let _in_line = engine.host.queue().ok_or(Refusal::Busy("too many invocations wait for an environment"))?;
+        let mut free = self.pool.wait();
+        let room = engine.host.place(self.target.memory_mb, || engine.evict_oldest());
+        let patience = tokio::time::sleep(Duration::from_millis(engine.options.queue_ms));
+        let found = tokio::select! {
+            biased;
+            Ok(lease) = &mut free => return Ok(Found::Free(lease)),
+            place = room => Ok(Found::Room(place)),
+            () = patience => Err(Refusal::Busy("no environment became free in time")),
+        };
+        // One may have been handed over in the same moment: it must not be lost.
+        free.close();
+        match free.try_recv() {
+            Ok(lease) => Ok(Found::Free(lease)),
+            Err(_) => found,
+        }
+    }
+
+    async fn cold(&self, place: Place) -> Result<Placed, Refusal> {
+        let options = &self.engine.options;
+        let queue_us = micros(self.admitted, options.clocks.monotonic());
+        let log = Log::new(self.target, Arc::clone(&options.logs), Arc::clone(&options.clocks), &*options.rng);
+        log.begin(self.invocation.want_tail);
+        for note in &self.target.notes {
+            log.say(note.clone());
+        }
+        let starting = self.pool.start();
+        let limit = Duration::from_millis(options.init_timeout_ms);
+        let started = Environment::start(self.engine, &self.pool, self.target, place, Arc::clone(&log), limit).await?;
+        let (sandbox_us, init_us) = (started.sandbox_us, started.init_us);
+        let placed = match started.end {
+            InitEnd::Timeout => self.init_again(starting, started, log).await?,
+            _ => leased(starting, started, 0),
+        };
+        Ok(Placed { queue_us, sandbox_us, init_us, ..placed })
+    }
+
+    /// INIT took more than ten seconds: it begins anew, now within the function's own timeout.
+    /// Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle", Init phase.
+    async fn init_again(&self, starting: Starting, first: Started, log: Arc<Log>) -> Result<Placed, Refusal> {
+        first.environment.kill().await;
+        first.environment.drain_output();
+        log.say(report::init_report(first.init_us, "init", &Status::Timeout));
+        drop(first);
+        let place = self.engine.host.place(self.target.memory_mb, || self.engine.evict_oldest()).await;
+        let limit = Duration::from_millis(self.target.timeout_ms);
+        let second = Environment::start(self.engine, &self.pool, self.target, place, log, limit).await?;
+        let spent_us = second.sandbox_us + second.init_us;
+        Ok(leased(starting, second, spent_us))
+    }
+    /// Hands over the event and waits for the answer, at most as long as the function's timeout.
+    async fn deliver(&self, placed: &mut Placed) -> Ending {
+        let clocks = &*self.engine.options.clocks;
+        let limit = Duration::from_millis(self.target.timeout_ms).saturating_sub(Duration::from_micros(placed.spent_us));
+        let environment = placed.lease.environment();
+        environment.begin_reading(clocks);
+        environment.log.say(report::start(&self.invocation.request_id, &self.target.key.version));
+        let event = Event {
+            request_id: self.invocation.request_id,
+            payload: self.invocation.payload.clone(),
+            deadline: clocks.signing().plus_ms(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)),
+            function_arn: Arc::clone(&self.invocation.invoked_arn),
+            trace: self.invocation.trace.clone(),
+            client_context: self.invocation.client_context.clone(),
+        };
+        let begun = clocks.monotonic();
+        let delivered = environment.deliver(event, limit).await;
+        let handler_us = placed.spent_us + micros(begun, clocks.monotonic());
+        match delivered {
+            Delivered::Answered(Outcome::Response { payload }) => Ending::answered(Finished::Response(payload), handler_us),
+            Delivered::Answered(Outcome::Error { error_type, payload }) => {
+                let kind = FailureKind::Raised;
+                Ending::answered(Finished::FunctionError { kind, error_type, payload }, handler_us)
+            }
+            Delivered::Timeout => {
+                environment.kill().await;
+                environment.drain_output();
+                self.timed_out(&environment.log)
+            }
+            Delivered::Exited(cause) => {
+                environment.drain_output();
+                let ending = self.exited(&environment.log, cause, FailureKind::Exit);
+                Ending { handler_us, duration_us: handler_us, ..ending }
+            }
+        }
+    }
+
+    /// INIT ended badly: the invocation answers with what INIT said. The environment never serves.
+    async fn init_failed(&self, placed: &mut Placed, end: InitEnd) -> Ending {
+        let (init_us, spent_us) = (placed.init_us, placed.spent_us);
+        let environment = placed.lease.environment();
+        environment.kill().await;
+        environment.drain_output();
+        let log = Arc::clone(&environment.log);
+        let begin = |status: &Status| {
+            let (phase, took_us) = if spent_us > 0 { ("invoke", spent_us) } else { ("init", init_us) };
+            log.say(report::init_report(took_us, phase, status));
+            log.say(report::start(&self.invocation.request_id, &self.target.key.version));
+        };
+        let ending = match end {
+            InitEnd::Failed { error_type, payload } => {
+                let status = Status::Error(error_type.clone());
+                begin(&status);
+                let result = Finished::FunctionError { kind: FailureKind::Init, error_type, payload };
+                Ending { result, status: Some(status), handler_us: 0, duration_us: 0, reusable: false }
+            }
+            InitEnd::Exited(cause) => {
+                begin(&Status::Error(report::exit_type(cause).into()));
+                self.exited(&log, cause, FailureKind::Init)
+            }
+            InitEnd::Timeout | InitEnd::Ready => {
+                begin(&Status::Timeout);
+                return self.timed_out(&log);
+            }
+        };
+        let duration_us = if spent_us > 0 { spent_us } else { init_us };
+        Ending { handler_us: spent_us, duration_us, ..ending }
+    }
+
+    fn timed_out(&self, log: &Log) -> Ending {
+        let (id, timeout_ms) = (&self.invocation.request_id, self.target.timeout_ms);
+        log.say(report::timed_out(self.engine.options.clocks.product(), id, timeout_ms));
+        let payload = report::timeout_error(id, timeout_ms);
+        let error_type = "Sandbox.Timedout".into();
+        let result = Finished::FunctionError { kind: FailureKind::Timeout, error_type, payload };
+        let handler_us = timeout_ms * 1000;
+        Ending { result, status: Some(Status::Timeout), handler_us, duration_us: handler_us, reusable: false }
+    }
+
+    fn exited(&self, log: &Log, cause: ExitCause, kind: FailureKind) -> Ending {
+        let id = &self.invocation.request_id;
+        for line in report::exited(id, cause) {
+            log.say(line);
+        }
+        let kind = if cause == ExitCause::OutOfMemory { FailureKind::OutOfMemory } else { kind };
+        let error_type = report::exit_type(cause).to_owned();
+        let status = Some(Status::Error(error_type.clone()));
+        let result = Finished::FunctionError { kind, error_type, payload: report::exit_error(id, cause) };
+        Ending { result, status, handler_us: 0, duration_us: 0, reusable: false }
+    }
+
+    /// Measures, writes END and REPORT, returns the environment and then the permit, and answers.
+    fn settle(&self, mut placed: Placed, ending: Ending, permit: Permit) -> Done {
+        let options = &self.engine.options;
+        let environment = placed.lease.environment();
+        let usage = environment.end_reading(&*options.clocks);
+        environment.drain_output();
+        let row = self.row(&placed, &ending, usage);
+        let environment = placed.lease.environment();
+        environment.log.say(report::end(&self.invocation.request_id));
+        let line = report::report(&Report {
+            row: &row,
+            duration_us: ending.duration_us,
+            init_shown: placed.spent_us == 0 && ending.handler_us > 0,
+            status: ending.status.as_ref(),
+            weak: self.engine.weak,
+        });
+        let tail = environment.log.finish(line);
+        let now = options.clocks.product();
+        let age_ms = now.0.saturating_sub(environment.born.0).unsigned_abs();
+        if ending.reusable && age_ms < options.max_age_ms {
+            if placed.lease.give_back(now) {
+                self.engine.keep(&self.pool, now);
+            }
+        } else {
+            drop(placed.lease);
+        }
+        drop(permit);
+        options.meter.invoked(&row);
+        Done { result: ending.result, tail, row, notes: self.target.notes.clone() }
+    }
+
+    fn row(&self, placed: &Placed, ending: &Ending, usage: Usage) -> Invoked {
+        let Placed { start, sandbox_us, init_us, queue_us, .. } = *placed;
+        Invoked {
+            account: self.target.account,
+            region: self.target.region.clone(),
+            function_arn: Arc::clone(&self.target.function_arn),
+            request: self.invocation.request_id,
+            environment: placed.lease.id(),
+            at: self.at,
+            start,
+            phases: Phases { queue_us, sandbox_us, init_us, handler_us: ending.handler_us },
+            cpu_user_us: usage.cpu_user_us,
+            cpu_system_us: usage.cpu_system_us,
+            peak_memory_bytes: usage.peak_memory_bytes,
+            memory_mb: self.target.memory_mb,
+            billed_ms: (init_us + ending.handler_us).div_ceil(1000),
+            failed: matches!(ending.result, Finished::FunctionError { .. }),
+        }
+    }
+}
+
+impl Ending {
+    fn answered(result: Finished, handler_us: u64) -> Self {
+        Self { result, status: None, handler_us, duration_us: handler_us, reusable: true }
+    }
+}
+
+fn leased(starting: Starting, started: Started, spent_us: u64) -> Placed {
+    let Started { environment, sandbox_us, init_us, end } = started;
+    let lease = starting.lease(environment);
+    Placed { lease, start: StartKind::Cold, sandbox_us, init_us, queue_us: 0, spent_us, end }
+}

@@ -1,0 +1,86 @@
+//! What is asked of this room: a function version that can run, and one event for it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+
+use base::{Account, Principal, Region, RequestId};
+use bytes::Bytes;
+use sandbox::Image;
+
+/// Names one function version as it is configured now.
+///
+/// Environments are made for exactly one key. When an invocation comes with another `revision` of the same function and
+/// version, environments of the earlier one are retired: idle ones end now, running ones when they have answered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetKey {
+    /// The function's ARN without qualifier. Reserved concurrency counts over all versions of it.
+    pub function: Arc<str>,
+    /// `$LATEST` or a number.
+    pub version: Arc<str>,
+    /// Changes with every change of code or configuration.
+    pub revision: Arc<str>,
+}
+
+/// The role's temporary credentials as environment variables, fresh at each call.
+pub type Credentials = Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
+
+/// Everything needed to run one function version. Built once per revision and shared by its invocations.
+#[derive(Clone)]
+pub struct Target {
+    /// Which environments serve it.
+    pub key: TargetKey,
+    /// The account that owns the function: whose concurrency counts, and the tenant of the walls.
+    pub account: Account,
+    /// Where it is: concurrency is counted per account and region.
+    pub region: Region,
+    /// The qualified ARN, for metering.
+    pub function_arn: Arc<str>,
+    /// The function's name.
+    pub function_name: Arc<str>,
+    /// Memory, MiB (128..=10240); decides the CPU share: 1,769 MiB are one CPU.
+    pub memory_mb: u32,
+    /// The function's timeout, ms (1,000..=900,000).
+    pub timeout_ms: u64,
+    /// Size of `/tmp`, MiB (512..=10240).
+    pub tmp_mb: u32,
+    /// The environment variables that all environments of this revision share. The invoker adds those that differ:
+    /// `AWS_LAMBDA_RUNTIME_API`, `AWS_LAMBDA_LOG_STREAM_NAME`, the credentials, and `AWS_ENDPOINT_URL` unless it is here.
+    pub env: Vec<(String, String)>,
+    /// Gives credentials to a new environment. `None` leaves them out.
+    pub credentials: Option<Credentials>,
+    /// The program and its arguments, as seen inside.
+    pub argv: Vec<OsString>,
+    /// The file system.
+    pub image: Image,
+    /// For example `/aws/lambda/hello`.
+    pub log_group: Arc<str>,
+    /// Who the function is when it calls the platform's own endpoint.
+    pub principal: Principal,
+    /// Said in the log of every new environment and in every answer, for example which interpreter stands in.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Debug for Target {
+    // Environment variables are never logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("key", &self.key).field("memory_mb", &self.memory_mb).finish_non_exhaustive()
+    }
+}
+
+/// One event for a target.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Its id, in START, END, REPORT and the Runtime API.
+    pub request_id: RequestId,
+    /// The event's bytes, never parsed.
+    pub payload: Bytes,
+    /// The `X-Amzn-Trace-Id` to hand on.
+    pub trace: Option<String>,
+    /// The client context, JSON, decoded.
+    pub client_context: Option<String>,
+    /// The ARN as the caller named it, with qualifier.
+    pub invoked_arn: Arc<str>,
+    /// Whether [`crate::Done::tail`] is wanted.
+    pub want_tail: bool,
+}

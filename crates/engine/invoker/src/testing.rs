@@ -1,0 +1,304 @@
+//! Walls of paper for tests: environments are tasks in this process that speak the real Runtime API over loopback and
+//! write to a real pipe. Everything but the sandbox is the real thing.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeWriter, Write as _};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
+use base::BoxFuture;
+use bytes::Bytes;
+use sandbox::{Control, Environment, Error, Exit, ExitCause, Spec, Survey, Usage, Walls};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// What runs in an environment: its whole life, from launch to the exit it returns.
+pub type Program = Arc<dyn Fn(Inside) -> BoxFuture<'static, ExitCause> + Send + Sync>;
+
+/// What a handler makes of an event.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Posts these bytes as the response.
+    Response(Bytes),
+    /// Posts an error of this type with these bytes.
+    Error(String, Bytes),
+    /// Ends the process without an answer.
+    Exit(ExitCause),
+}
+
+/// Walls whose environments run a [`Program`].
+pub struct FakeWalls {
+    program: Program,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    launched: Vec<Spec>,
+    failures: VecDeque<Error>,
+}
+
+impl FakeWalls {
+    /// Every environment runs `program`.
+    pub fn new(program: Program) -> Arc<Self> {
+        Arc::new(Self { program, state: Mutex::default() })
+    }
+
+    /// Every environment answers its events with `handler`, one after the other.
+    pub fn serving<F>(handler: F) -> Arc<Self>
+    where
+        F: Fn(Inside, Request) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        Self::new(Arc::new(move |inside| Box::pin(serve(inside, Arc::clone(&handler)))))
+    }
+
+    /// Every environment answers with the event it was given.
+    pub fn echo() -> Arc<Self> {
+        Self::serving(|_, request| Box::pin(async move { Reply::Response(request.payload) }))
+    }
+
+    /// The next launch fails with `error`; may be called more than once.
+    pub fn fail_next(&self, error: Error) {
+        self.lock().failures.push_back(error);
+    }
+
+    /// What was launched so far, in order.
+    pub fn launched(&self) -> Vec<Spec> {
+        self.lock().launched.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while holding it")
+    }
+
+    fn build(&self, spec: Spec) -> Result<Environment, Error> {
+        let exhausted = |error: io::Error| Error::Exhausted { what: "descriptors", why: error.to_string() };
+        if let Some(error) = self.lock().failures.pop_front() {
+            return Err(error);
+        }
+        self.lock().launched.push(spec.clone());
+        let bind = |_: &u16| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let listeners = spec.ports.iter().map(bind).collect::<io::Result<Vec<_>>>().map_err(exhausted)?;
+        let (reader, writer) = io::pipe().map_err(exhausted)?;
+        let output = non_blocking(reader.into()).map_err(exhausted)?;
+        let api = listeners.first().ok_or_else(|| Error::Spec("no port".into()))?.local_addr().map_err(exhausted)?;
+        let usage = Arc::new(Mutex::new(Usage::default()));
+        let exit = watch::Sender::new(None);
+        let inside = Inside { spec: Arc::new(spec), api, writer: Arc::new(writer), usage: Arc::clone(&usage) };
+        let life = (self.program)(inside);
+        let (done, measured) = (exit.clone(), Arc::clone(&usage));
+        let task = tokio::spawn(async move {
+            let cause = life.await;
+            end(&done, cause, &measured);
+        });
+        let control = FakeControl { exit, usage, task: task.abort_handle() };
+        Ok(Environment { listeners, output, control: Box::new(control) })
+    }
+}
+
+impl Walls for FakeWalls {
+    fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>> {
+        Box::pin(async move { self.build(spec) })
+    }
+
+    fn survey(&self) -> Survey {
+        Survey { walls: Vec::new(), usable: true, weak: false }
+    }
+}
+
+// tokio alone can set the flag without a call that this room may not make.
+fn non_blocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+    tokio::net::unix::pipe::Receiver::from_owned_fd(fd)?.into_nonblocking_fd()
+}
+
+fn end(exit: &watch::Sender<Option<Exit>>, cause: ExitCause, usage: &Mutex<Usage>) {
+    let mut usage = *usage.lock().expect("no code panics while holding it");
+    if cause == ExitCause::OutOfMemory {
+        usage.oom_kills += 1;
+    }
+    exit.send_if_modified(|exit| {
+        let first = exit.is_none();
+        exit.get_or_insert(Exit { cause, usage });
+        first
+    });
+}
+
+struct FakeControl {
+    exit: watch::Sender<Option<Exit>>,
+    usage: Arc<Mutex<Usage>>,
+    task: AbortHandle,
+}
+
+impl Control for FakeControl {
+    fn usage(&self) -> Usage {
+        *self.usage.lock().expect("no code panics while holding it")
+    }
+    fn set_cpu(&self, _cpu_millis: Option<u32>) {}
+    fn kill(&self) {
+        self.task.abort();
+        end(&self.exit, ExitCause::Killed, &self.usage);
+    }
+    fn exited(&self) -> BoxFuture<'static, Exit> {
+        let mut exit = self.exit.subscribe();
+        Box::pin(async move {
+            let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| *exit);
+            ended.unwrap_or(Exit { cause: ExitCause::HelperLost, usage: Usage::default() })
+        })
+    }
+}
+
+/// What a program sees of its environment.
+#[derive(Clone)]
+pub struct Inside {
+    /// What was asked for, environment variables included.
+    pub spec: Arc<Spec>,
+    /// What [`Control::usage`] says.
+    pub usage: Arc<Mutex<Usage>>,
+    api: SocketAddr,
+    writer: Arc<PipeWriter>,
+}
+
+impl Inside {
+    /// Writes to stdout. Blocks while the pipe is full, as a process would.
+    pub fn print(&self, text: &str) {
+        // A closed pipe is what a process meets, too, when it is being taken down.
+        let _ = (&*self.writer).write_all(text.as_bytes());
+    }
+
+    /// The value of an environment variable.
+    pub fn env(&self, name: &str) -> Option<String> {
+        let found = self.spec.env.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.to_string_lossy().into_owned())
+    }
+
+    /// Connects to the Runtime API.
+    ///
+    /// # Errors
+    /// The environment is being taken down.
+    pub async fn connect(&self) -> io::Result<Client> {
+        let stream = TcpStream::connect(self.api).await?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+}
+
+async fn serve<F>(inside: Inside, handler: Arc<F>) -> ExitCause
+where
+    F: Fn(Inside, Request) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+{
+    let Ok(mut client) = inside.connect().await else { return ExitCause::Exited(1) };
+    while let Ok(request) = client.next().await {
+        let id = request.id.clone();
+        let posted = match handler(inside.clone(), request).await {
+            Reply::Response(payload) => client.respond(&id, &payload).await,
+            Reply::Error(kind, payload) => client.error(&id, &kind, &payload).await,
+            Reply::Exit(cause) => return cause,
+        };
+        if posted.is_err() {
+            return ExitCause::Exited(1);
+        }
+    }
+    ExitCause::Exited(1)
+}
+
+/// An event as the Runtime API gives it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `Lambda-Runtime-Aws-Request-Id`.
+    pub id: String,
+    /// All headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The event.
+    pub payload: Bytes,
+}
+
+/// A minimal runtime client.
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// Waits for an event.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn next(&mut self) -> io::Result<Request> {
+        let call = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+        self.stream.write_all(call.as_bytes()).await?;
+        let (headers, payload) = self.answer().await?;
+        let id = headers.iter().find(|(name, _)| name == "lambda-runtime-aws-request-id");
+        let id = id.map(|(_, value)| value.clone()).ok_or_else(|| io::Error::other("no request id"))?;
+        Ok(Request { id, headers, payload })
+    }
+
+    /// Posts a response.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn respond(&mut self, id: &str, payload: &[u8]) -> io::Result<()> {
+        self.post(&format!("invocation/{id}/response"), "", payload).await
+    }
+
+    /// Posts an error.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn error(&mut self, id: &str, kind: &str, payload: &[u8]) -> io::Result<()> {
+        self.post(&format!("invocation/{id}/error"), &error_header(kind), payload).await
+    }
+
+    /// Reports that INIT failed.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn init_error(&mut self, kind: &str, payload: &[u8]) -> io::Result<()> {
+        self.post("init/error", &error_header(kind), payload).await
+    }
+
+    async fn post(&mut self, path: &str, header: &str, payload: &[u8]) -> io::Result<()> {
+        let length = payload.len();
+        let head = format!(
+            "POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{header}\r\n"
+        );
+        let mut call = head.into_bytes();
+        call.extend_from_slice(payload);
+        self.stream.write_all(&call).await?;
+        self.answer().await.map(|_| ())
+    }
+
+    async fn answer(&mut self) -> io::Result<(Vec<(String, String)>, Bytes)> {
+        let (mut line, mut headers, mut length) = (String::new(), Vec::new(), 0);
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let text = line.trim_end();
+            if text.is_empty() {
+                break;
+            }
+            if let Some((name, value)) = text.split_once(':') {
+                let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+                if name == "content-length" {
+                    length = value.parse().map_err(io::Error::other)?;
+                }
+                headers.push((name, value));
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await?;
+        Ok((headers, body.into()))
+    }
+}
+
+fn error_header(kind: &str) -> String {
+    format!("Lambda-Runtime-Function-Error-Type: {kind}\r\n")
+}

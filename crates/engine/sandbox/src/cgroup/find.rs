@@ -1,0 +1,191 @@
+//! Finding where groups can be made, and sweeping away those of helpers that are no more.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Layout, Version};
+
+/// A process that owns groups: its pid may be used again, its pid and start time together never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) pid: u32,
+    /// Clock ticks after boot.
+    pub(crate) started: u64,
+}
+
+impl Owner {
+    /// This process.
+    pub(crate) fn me() -> io::Result<Self> {
+        let pid = std::process::id();
+        Ok(Self { pid, started: started(pid).ok_or_else(|| io::Error::other("/proc is not mounted"))? })
+    }
+
+    /// The folder of its groups.
+    pub(crate) fn folder(&self) -> String {
+        format!("lambent-{}-{}", self.pid, self.started)
+    }
+
+    fn from_folder(name: &str) -> Option<Self> {
+        let (pid, started) = name.strip_prefix("lambent-")?.split_once('-')?;
+        Some(Self { pid: pid.parse().ok()?, started: started.parse().ok()? })
+    }
+
+    fn is_alive(&self) -> bool {
+        started(self.pid) == Some(self.started)
+    }
+}
+
+/// When a process started: field 22 of `/proc/PID/stat`. `None` when there is no such process.
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// One mounted tree.
+struct Tree {
+    mount: PathBuf,
+    two: bool,
+    controllers: Vec<String>,
+}
+
+/// Reads `/proc/self/mountinfo`.
+fn mounted(mountinfo: &str) -> Vec<Tree> {
+    let tree = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        let two = match right.next()? {
+            "cgroup" => false,
+            "cgroup2" => true,
+            _ => return None,
+        };
+        let controllers = right.nth(1)?.split(',').map(str::to_owned).collect();
+        Some(Tree { mount: left.split(' ').nth(4)?.into(), two, controllers })
+    };
+    mountinfo.lines().filter_map(tree).collect()
+}
+
+/// The path of this process in the tree of `controller` (empty for version 2), from `/proc/self/cgroup`.
+fn own_path<'a>(cgroups: &'a str, controller: &str) -> Option<&'a str> {
+    cgroups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    })
+}
+
+/// Finds the trees in which this process may make groups, and makes the owner's folder there. `root` says whether it is
+/// the host's root: then groups are made at the top, else below the process's own group, which must have been delegated.
+///
+/// # Errors
+/// The reason why there is none, as text for people.
+pub(crate) fn find(owner: Owner, root: bool) -> Result<Layout, String> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").map_err(|error| error.to_string())?;
+    let cgroups = fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
+    find_in(&mountinfo, &cgroups, owner, root)
+}
+
+pub(super) fn find_in(mountinfo: &str, cgroups: &str, owner: Owner, root: bool) -> Result<Layout, String> {
+    let trees = mounted(mountinfo);
+    let mut refused = "no cgroup file system is mounted".to_owned();
+    let two = trees.iter().find(|tree| tree.two && has_controllers(&tree.mount));
+    if let Some(tree) = two {
+        return two_in(tree, cgroups, owner, root);
+    }
+    let mut place = |controller: &str| {
+        let tree = trees.iter().find(|tree| !tree.two && tree.controllers.iter().any(|name| name == controller))?;
+        let own = own_path(cgroups, controller).unwrap_or("/").trim_start_matches('/');
+        let parent = if root { tree.mount.clone() } else { tree.mount.join(own) };
+        let folder = parent.join(owner.folder());
+        match make(&folder) {
+            Ok(()) => Some(folder),
+            Err(error) => {
+                refused = format!("{}: {error}", folder.display());
+                None
+            }
+        }
+    };
+    let layout = Layout {
+        version: Version::One,
+        memory: place("memory"),
+        cpu: place("cpu"),
+        cpuacct: place("cpuacct"),
+        pids: place("pids"),
+    };
+    if layout.trees().is_empty() { Err(refused) } else { Ok(layout) }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether a version 2 tree carries the controllers we need; on hybrid hosts it is mounted but empty.
+fn has_controllers(mount: &Path) -> bool {
+    fs::read_to_string(mount.join("cgroup.controllers"))
+        .is_ok_and(|text| text.split_whitespace().any(|name| name == "memory" || name == "pids"))
+}
+
+fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout, String> {
+    let say = |path: &Path| { let path = path.to_owned(); move |error: io::Error| format!("{}: {error}", path.display()) };
+    let own = tree.mount.join(own_path(cgroups, "").unwrap_or("/").trim_start_matches('/'));
+    // The true root of the hierarchy may hold processes and controllers alike; it alone has no cgroup.type.
+    let parent = if root && !tree.mount.join("cgroup.type").exists() { tree.mount.clone() } else { own };
+    if parent != tree.mount {
+        empty(&parent).map_err(say(&parent))?;
+    }
+    let folder = parent.join(owner.folder());
+    make(&folder).map_err(say(&folder))?;
+    let offered = fs::read_to_string(parent.join("cgroup.controllers")).map_err(say(&parent))?;
+    let mut enabled = Vec::new();
+    for name in ["memory", "cpu", "pids"] {
+        let on = |place: &Path| super::put(place, "cgroup.subtree_control", &format!("+{name}"));
+        if offered.split_whitespace().any(|offer| offer == name) {
+            on(&parent).and_then(|()| on(&folder)).map_err(say(&parent))?;
+            enabled.push(name);
+        }
+    }
+    let has = |name: &str| enabled.contains(&name).then(|| folder.clone());
+    // cpu.stat is there with or without the controller.
+    let layout = Layout { version: Version::Two, memory: has("memory"), cpu: has("cpu"), cpuacct: Some(folder.clone()), pids: has("pids") };
+    if enabled.is_empty() { Err(format!("{}: no controller is delegated", parent.display())) } else { Ok(layout) }
+}
+
+/// Moves the processes of a group into a leaf of it, since version 2 allows controllers only where no process is.
+fn empty(group: &Path) -> io::Result<()> {
+    let leaf = group.join("lambent-server");
+    make(&leaf)?;
+    let processes = fs::read_to_string(group.join("cgroup.procs"))?;
+    for pid in processes.lines() {
+        super::put(&leaf, "cgroup.procs", pid)?;
+    }
+    Ok(())
+}
+
+/// Removes the groups of owners that are gone, killing what they may have left inside.
+pub(crate) fn sweep(layout: &Layout) {
+    for tree in layout.trees() {
+        let Some(parent) = tree.parent() else { continue };
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            let dead = entry.file_name().to_str().and_then(Owner::from_folder).is_some_and(|owner| !owner.is_alive());
+            if dead {
+                sweep_folder(&entry.path());
+            }
+        }
+    }
+}
+
+fn sweep_folder(folder: &Path) {
+    for child in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        sweep_folder(&child.path());
+    }
+    for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
+        if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+    // A group with a process that is still dying stays, and the next start sweeps it.
+    let _ = fs::remove_dir(folder);
+}

@@ -1,0 +1,253 @@
+//! Control groups: the limits of memory, CPU and processes, and the meters. Version 1 (one tree for each controller, also
+//! in the hybrid layout) and version 2 (one tree) behind one type; what a host lacks is simply not limited, and said so.
+
+mod find;
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::walls::Usage;
+
+/// The period over which a CPU share is measured out, microseconds.
+pub(crate) const CPU_PERIOD_US: u64 = 20_000;
+
+/// Which interface the kernel offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// A tree for each controller; also hybrid hosts, whose limits are there.
+    One,
+    /// One tree.
+    Two,
+}
+
+/// Where groups can be made on this host: one folder for each tree, which this process may fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) version: Version,
+    /// The folder whose children limit memory, where there is one.
+    pub(crate) memory: Option<PathBuf>,
+    /// The folder whose children limit CPU.
+    pub(crate) cpu: Option<PathBuf>,
+    /// The folder whose children count CPU time (the same as `cpu` on version 2).
+    pub(crate) cpuacct: Option<PathBuf>,
+    /// The folder whose children limit processes.
+    pub(crate) pids: Option<PathBuf>,
+}
+
+impl Layout {
+    /// A host without any.
+    pub(crate) fn none() -> Self {
+        Self { version: Version::Two, memory: None, cpu: None, cpuacct: None, pids: None }
+    }
+
+    /// Every tree once.
+    fn trees(&self) -> Vec<&Path> {
+        let mut trees: Vec<&Path> =
+            [&self.memory, &self.cpu, &self.cpuacct, &self.pids].into_iter().flatten().map(PathBuf::as_path).collect();
+        trees.sort_unstable();
+        trees.dedup();
+        trees
+    }
+
+    /// Removes the folders of this layout, once their groups are gone.
+    pub(crate) fn remove(&self) {
+        for tree in self.trees() {
+            // What is left is swept at the next start.
+            let _ = fs::remove_dir(tree);
+        }
+    }
+
+    /// Makes an empty group.
+    pub(crate) fn create(&self, name: &str) -> io::Result<Group> {
+        let group = Group {
+            version: self.version,
+            folders: self.trees().into_iter().map(|tree| tree.join(name)).collect(),
+            memory: self.memory.as_ref().map(|tree| tree.join(name)),
+            cpu: self.cpu.as_ref().map(|tree| tree.join(name)),
+            cpuacct: self.cpuacct.as_ref().map(|tree| tree.join(name)),
+            pids: self.pids.as_ref().map(|tree| tree.join(name)),
+        };
+        for folder in &group.folders {
+            fs::create_dir(folder)?;
+        }
+        group.set_constants()?;
+        Ok(group)
+    }
+}
+
+/// The group of one sandbox. Not removed by drop: it can be removed only after its last process has gone.
+#[derive(Debug)]
+pub(crate) struct Group {
+    version: Version,
+    folders: Vec<PathBuf>,
+    memory: Option<PathBuf>,
+    cpu: Option<PathBuf>,
+    cpuacct: Option<PathBuf>,
+    pids: Option<PathBuf>,
+}
+
+/// Writes a file that exists; the kernel makes and removes the files of a group.
+fn put(folder: &Path, file: &str, value: &str) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(folder.join(file))?;
+    rustix::io::write(file, value.as_bytes())?;
+    Ok(())
+}
+
+fn optional(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(()),
+        other => other,
+    }
+}
+
+impl Group {
+    /// What is the same for every sandbox.
+    fn set_constants(&self) -> io::Result<()> {
+        match (self.version, &self.memory, &self.cpu) {
+            (Version::One, _, Some(cpu)) => optional(put(cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())),
+            (Version::Two, Some(memory), _) => {
+                // A sandbox that lost one process to the killer is in no state to go on.
+                optional(put(memory, "memory.oom.group", "1"))?;
+                optional(put(memory, "memory.swap.max", "0"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Files into which a process writes `0` to join. On version 1 a process with one thread joins through `tasks`,
+    /// which spares the kernel's wait for every other fork on the machine (7 ms): it moves the writing thread alone.
+    pub(crate) fn join_files(&self) -> io::Result<Vec<OwnedFd>> {
+        let file = match self.version {
+            Version::One => "tasks",
+            Version::Two => "cgroup.procs",
+        };
+        let open = |folder: &PathBuf| fs::OpenOptions::new().write(true).open(folder.join(file)).map(OwnedFd::from);
+        self.folders.iter().map(open).collect()
+    }
+
+    /// Sets the limits of the function. `processes` includes the sandbox's own first process.
+    pub(crate) fn limit(&self, memory_bytes: u64, cpu_millis: Option<u32>, processes: u32) -> io::Result<()> {
+        if let Some(memory) = &self.memory {
+            match self.version {
+                Version::One => {
+                    put(memory, "memory.limit_in_bytes", &memory_bytes.to_string())?;
+                    optional(put(memory, "memory.memsw.limit_in_bytes", &memory_bytes.to_string()))?;
+                }
+                Version::Two => put(memory, "memory.max", &memory_bytes.to_string())?,
+            }
+        }
+        if let (Some(cpu), Some(_)) = (&self.cpu, cpu_millis) {
+            put(cpu, self.quota_file(), &quota(self.version, cpu_millis))?;
+        }
+        if let Some(pids) = &self.pids {
+            put(pids, "pids.max", &processes.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn quota_file(&self) -> &'static str {
+        match self.version {
+            Version::One => "cpu.cfs_quota_us",
+            Version::Two => "cpu.max",
+        }
+    }
+
+    /// The file that sets the CPU share, for writing [`quota`] into.
+    pub(crate) fn open_quota(&self) -> Option<OwnedFd> {
+        let file = self.cpu.as_ref()?.join(self.quota_file());
+        fs::OpenOptions::new().write(true).open(file).ok().map(OwnedFd::from)
+    }
+
+    /// The meters, in the order [`read_meters`] wants them: version 1 has user time, system time, peak memory, kills;
+    /// version 2 CPU, peak memory, events. Empty when this host does not meter all.
+    pub(crate) fn open_meters(&self) -> Vec<OwnedFd> {
+        let (Some(memory), Some(cpuacct)) = (&self.memory, &self.cpuacct) else { return Vec::new() };
+        let files = match self.version {
+            Version::One => vec![
+                cpuacct.join("cpuacct.usage_user"),
+                cpuacct.join("cpuacct.usage_sys"),
+                memory.join("memory.max_usage_in_bytes"),
+                memory.join("memory.oom_control"),
+            ],
+            Version::Two => vec![cpuacct.join("cpu.stat"), memory.join("memory.peak"), memory.join("memory.events")],
+        };
+        files.iter().map(|file| fs::File::open(file).map(OwnedFd::from)).collect::<io::Result<_>>().unwrap_or_default()
+    }
+
+    /// An event descriptor that becomes readable when memory runs out, where the kernel needs one to tell (version 1).
+    pub(crate) fn watch_memory(&self) -> Option<OwnedFd> {
+        let memory = self.memory.as_ref().filter(|_| self.version == Version::One)?;
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK).ok()?;
+        let control = fs::File::open(memory.join("memory.oom_control")).ok()?;
+        use std::os::fd::AsRawFd;
+        put(memory, "cgroup.event_control", &format!("{} {}", event.as_raw_fd(), control.as_raw_fd())).ok()?;
+        Some(event)
+    }
+
+    /// What `/proc/PID/cgroup` must name for every tree.
+    pub(crate) fn trees(&self) -> usize {
+        self.folders.len()
+    }
+
+    /// Removes the group. Fails while a process is left in it.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        for folder in &self.folders {
+            optional(fs::remove_dir(folder))?;
+        }
+        Ok(())
+    }
+}
+
+/// What to write for a CPU share in thousandths of one CPU; `None` lifts the limit.
+pub(crate) fn quota(version: Version, cpu_millis: Option<u32>) -> String {
+    // The kernel refuses less than a millisecond.
+    let quota_us = cpu_millis.map(|millis| (u64::from(millis) * CPU_PERIOD_US / 1000).max(1000));
+    match (version, quota_us) {
+        (Version::One, None) => "-1".to_owned(),
+        (Version::One, Some(quota)) => quota.to_string(),
+        (Version::Two, None) => format!("max {CPU_PERIOD_US}"),
+        (Version::Two, Some(quota)) => format!("{quota} {CPU_PERIOD_US}"),
+    }
+}
+
+/// Reads the meters of [`Group::open_meters`]; version 1 is told from version 2 by their number.
+pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
+    let mut buffer = [0u8; 2048];
+    let mut text = |index: usize| -> String {
+        let len = meters.get(index).and_then(|meter| rustix::io::pread(meter, &mut buffer, 0).ok()).unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..len]).into_owned()
+    };
+    match meters.len() {
+        4 => Usage {
+            cpu_user_us: number(&text(0)) / 1000,
+            cpu_system_us: number(&text(1)) / 1000,
+            peak_memory_bytes: number(&text(2)),
+            oom_kills: field(&text(3), "oom_kill"),
+        },
+        3 => {
+            let cpu = text(0);
+            Usage {
+                cpu_user_us: field(&cpu, "user_usec"),
+                cpu_system_us: field(&cpu, "system_usec"),
+                peak_memory_bytes: number(&text(1)),
+                oom_kills: field(&text(2), "oom_kill"),
+            }
+        }
+        _ => Usage::default(),
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.trim().parse().unwrap_or(0)
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map_or(0, number)
+}
+
+pub(crate) use find::{Owner, find, sweep};
+
+#[cfg(test)]
+mod tests;

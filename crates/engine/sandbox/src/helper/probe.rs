@@ -1,0 +1,97 @@
+//! What holds on this host: found out by building one whole sandbox at the start and looking at it, not by assuming.
+
+use std::io;
+
+use super::set::Set;
+use super::{Host, check};
+use crate::channel;
+use crate::message::{Launch, Message, Program, Report};
+use crate::survey::{DELEGATE, holds, missing};
+use crate::walls::{Limits, Wall};
+
+/// The look from outside at a sandbox that says its walls stand.
+pub(super) fn inspect(host: &Host, set: &Set) -> Result<(), String> {
+    let group = set.group.as_ref().map(|(name, group)| (name.as_str(), group.trees()));
+    check::check(&host.own, set.pid, &check::Expected { uid: set.uid, gid: set.gid, group })
+}
+
+/// Builds one sandbox, looks at it, takes it down again.
+///
+/// # Errors
+/// In words: the first indispensable wall that cannot be built.
+pub(super) fn probe(host: &Host, number: u64) -> Result<Vec<Wall>, String> {
+    let say = |error: io::Error| error.to_string();
+    let mut set = Set::prepare(host, number).map_err(say)?;
+    let result = build(host, &mut set).and_then(|()| inspect(host, &set));
+    set.kill();
+    let _ = crate::sys::reap(set.pid);
+    if let Some((_, group)) = &set.group {
+        let _ = group.remove();
+    }
+    result.map(|()| walls(host))
+}
+
+/// Brings a set up to the moment before its program would start.
+fn build(host: &Host, set: &mut Set) -> Result<(), String> {
+    let limits = Limits { memory_mb: 128, cpu_millis: Some(1000), pids: 16, tmp_mb: 512, files: 64 };
+    let program = Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new() };
+    let nothing = Launch { seq: 0, program, task: b"/usr".to_vec(), layers: Vec::new(), runtime_sources: Vec::new(), runtime_targets: Vec::new() };
+    set.assign(host, nothing).map_err(|(_, why)| why)?;
+    let mut buffer = vec![0; 4096];
+    loop {
+        let got = channel::receive(&set.socket, &mut buffer, true).map_err(|error| error.to_string())?;
+        match Report::decode(&buffer[..got.len]) {
+            Ok(Report::Prepared) => {}
+            Ok(Report::Confined) => return Ok(()),
+            Ok(Report::Failed { step, errno: 0 }) => return Err(step),
+            Ok(Report::Failed { step, errno }) => return Err(format!("{step}: {}", io::Error::from_raw_os_error(errno))),
+            _ => return Err("the first sandbox died while it was being built".to_owned()),
+        }
+    }
+}
+
+/// The walls of a host on which a sandbox could be built.
+fn walls(host: &Host) -> Vec<Wall> {
+    let version = match host.layout.version {
+        crate::cgroup::Version::One => "cgroup v1",
+        crate::cgroup::Version::Two => "cgroup v2",
+    };
+    let why = host.no_cgroups.clone().unwrap_or_else(|| "the controller is not available here".to_owned());
+    let group = |name: &'static str, there: bool, instead: &str| {
+        if there { holds(name, version) } else { missing(name, format!("{why}{instead}"), DELEGATE) }
+    };
+    let pids = if host.layout.pids.is_some() { holds("process limit", version) } else { holds("process limit", "RLIMIT_NPROC in the sandbox's own user namespace") };
+    let cpu = if host.cpu_limit {
+        group("cpu limit", host.layout.cpu.is_some(), "")
+    } else {
+        missing("cpu limit", "switched off with --cpu-limit off", "start without --cpu-limit off")
+    };
+    let range = if host.setup.ranges {
+        holds("uid range", "1,024 ids for each sandbox")
+    } else {
+        missing("uid range", "all sandboxes run as this user; functions of one account at a time", "run lambent as root")
+    };
+    let landlock = match host.landlock_abi {
+        0 => missing("Landlock", "this kernel has none", "use a kernel of 5.13 or newer with Landlock switched on"),
+        abi => holds("Landlock", format!("ABI {abi}")),
+    };
+    vec![
+        group("memory limit", host.layout.memory.is_some(), "; each process is held by RLIMIT_DATA instead"),
+        cpu,
+        pids,
+        holds("user namespace", if host.setup.ranges { "made by root" } else { "nested in one of this user" }),
+        holds("mount namespace", "own"),
+        holds("pid namespace", "own, pid 1 is lambent's"),
+        holds("network namespace", "own, loopback only"),
+        holds("ipc and uts namespaces", "own"),
+        holds("cgroup namespace", "own"),
+        holds("own file system", "pivot_root, read-only, host detached"),
+        holds("/tmp size", "tmpfs, counted in the memory limit"),
+        holds("egress closed", "no link to the host"),
+        range,
+        holds("capabilities", "none, bounding set empty"),
+        holds("no_new_privs", "set"),
+        landlock,
+        holds("seccomp", "mode 2, 3 filters"),
+    ]
+}

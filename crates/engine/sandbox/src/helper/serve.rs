@@ -1,0 +1,373 @@
+//! The helper's loop: requests of the server, reports of first processes, deaths and memory events, one at a time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::epoll;
+
+use super::set::{Set, Stage};
+use super::{Config, Host, probe};
+use crate::channel;
+use crate::cgroup::{Group, Version};
+use crate::message::{Fault, Launch, Message, News, Report, Request};
+use crate::survey;
+use crate::sys;
+use crate::walls::ExitCause;
+
+/// What an event is about: the low bits of its token. The others are the number of the set.
+const SERVER: u64 = 0;
+const SOCKET: u64 = 1;
+const DEATH: u64 = 2;
+const MEMORY: u64 = 3;
+
+/// Milliseconds between attempts to remove a cgroup whose last process is still being buried.
+const RETRY_MS: i64 = 20;
+
+struct Helper<'a> {
+    host: Host,
+    server: &'a OwnedFd,
+    epoll: OwnedFd,
+    sets: BTreeMap<u64, Set>,
+    next: u64,
+    /// How many sets to keep ready; 0 after one could not be made, until the next launch.
+    wanted: usize,
+    prepared: usize,
+    /// Groups that could not be removed yet.
+    leftover: Vec<Group>,
+    buffer: Vec<u8>,
+}
+
+/// Answers every request with the reason why nothing can be built, until the server goes.
+pub(super) fn refuse(server: &OwnedFd, why: &str) -> i32 {
+    let fix = survey::fix_for(why);
+    let walls = survey::NAMES.iter().map(|name| survey::missing(name, why, &*fix)).collect();
+    let hello = News::Hello { walls, usable: false, ranges: false };
+    if channel::send(server, &hello.encode(), &[]).is_err() {
+        return 0;
+    }
+    let mut buffer = vec![0; channel::MAX_BYTES];
+    while let Ok(got) = channel::receive(server, &mut buffer, true) {
+        if got.len == 0 {
+            return 0;
+        }
+        if let Ok(Request::Launch(launch)) = Request::decode(&buffer[..got.len]) {
+            let news = News::Failed { seq: launch.seq, fault: Fault::Unavailable, why: why.to_owned(), fix: fix.clone() };
+            if channel::send(server, &news.encode(), &[]).is_err() {
+                return 0;
+            }
+        }
+    }
+    1
+}
+
+/// Serves until the server is gone.
+pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
+    let result = match probe::probe(&host, first_number()) {
+        Err(failed) => return refuse(&server, &failed),
+        Ok(walls) => {
+            let hello = News::Hello { walls, usable: true, ranges: host.setup.ranges };
+            channel::send(&server, &hello.encode(), &[]).and_then(|()| Helper::new(&server, host, config)?.run())
+        }
+    };
+    i32::from(result.is_err())
+}
+
+/// Numbers, and with them uid ranges, start at another place in each helper of a host.
+fn first_number() -> u64 {
+    u64::from(std::process::id() % 192) * 1024
+}
+
+impl<'a> Helper<'a> {
+    fn new(server: &'a OwnedFd, host: Host, config: &Config) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, server, epoll::EventData::new_u64(SERVER), epoll::EventFlags::IN)?;
+        Ok(Self {
+            host,
+            server,
+            epoll,
+            sets: BTreeMap::new(),
+            next: first_number() + 1,
+            wanted: config.prepared,
+            prepared: config.prepared,
+            leftover: Vec::new(),
+            buffer: vec![0; channel::MAX_BYTES],
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            events.clear();
+            let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(RETRY_MS) };
+            let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            if events.is_empty() {
+                self.leftover.retain(|group| group.remove().is_err());
+                self.refill();
+            }
+            for event in &events {
+                let token = event.data.u64();
+                let (number, about) = (token >> 2, token & 3);
+                match about {
+                    SERVER => {
+                        if !self.hear_server()? {
+                            return self.end();
+                        }
+                    }
+                    SOCKET => self.hear_set(number)?,
+                    DEATH => self.bury(number)?,
+                    _ => self.memory_ran_out(number),
+                }
+            }
+        }
+    }
+
+    /// Whether it is time to make a set ahead of need: only when no launch is under way.
+    fn refill_due(&self) -> bool {
+        let waiting = self.sets.values().filter(|set| set.assigned.is_none()).count();
+        let busy = self.sets.values().any(|set| matches!(set.stage, Stage::Building | Stage::Starting) && !set.failed);
+        waiting < self.wanted && !busy
+    }
+
+    fn refill(&mut self) {
+        if self.refill_due() && self.prepare().is_err() {
+            self.wanted = 0;
+        }
+    }
+
+    fn prepare(&mut self) -> io::Result<u64> {
+        let number = self.next;
+        self.next += 1;
+        let set = Set::prepare(&self.host, number)?;
+        let watch = |fd: &OwnedFd, about: u64| {
+            epoll::add(&self.epoll, fd, epoll::EventData::new_u64(number << 2 | about), epoll::EventFlags::IN)
+        };
+        watch(&set.socket, SOCKET)?;
+        watch(&set.pidfd, DEATH)?;
+        if let Some(event) = &set.memory_event {
+            watch(event, MEMORY)?;
+        }
+        self.sets.insert(number, set);
+        Ok(number)
+    }
+
+    fn say(&self, news: &News, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        channel::send(self.server, &news.encode(), fds)
+    }
+
+    /// Answers false when the server is gone.
+    fn hear_server(&mut self) -> io::Result<bool> {
+        loop {
+            let got = match channel::receive(self.server, &mut self.buffer, false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                other => other?,
+            };
+            if got.len == 0 {
+                return Ok(false);
+            }
+            match Request::decode(&self.buffer[..got.len]) {
+                Ok(Request::Launch(launch)) => self.launch(*launch)?,
+                Ok(Request::Kill(seq)) => {
+                    let wanted = |set: &&mut Set| set.assigned.as_ref().is_some_and(|assigned| assigned.seq == seq);
+                    if let Some(set) = self.sets.values_mut().find(wanted) {
+                        set.kill_asked = true;
+                        set.kill();
+                    }
+                }
+                Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: Launch) -> io::Result<()> {
+        self.wanted = self.prepared;
+        let seq = launch.seq;
+        let free = |stage: Stage| {
+            self.sets.iter().find(|(_, set)| set.assigned.is_none() && set.stage == stage).map(|(number, _)| *number)
+        };
+        let number = match free(Stage::Prepared).or_else(|| free(Stage::Preparing)) {
+            Some(number) => number,
+            None => match self.prepare() {
+                Ok(number) => number,
+                Err(error) => return self.fail_launch(seq, &error.to_string(), error.raw_os_error()),
+            },
+        };
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        match set.assign(&self.host, launch) {
+            Ok(()) => {
+                if set.stage == Stage::Prepared {
+                    set.stage = Stage::Building;
+                }
+                Ok(())
+            }
+            Err((spec, why)) => {
+                // Its limits may be half written: it serves nobody.
+                set.failed = true;
+                set.kill();
+                let fault = if spec { Fault::Spec } else { Fault::Exhausted };
+                self.say(&News::Failed { seq, fault, why, fix: String::new() }, &[])
+            }
+        }
+    }
+
+    fn fail_launch(&self, seq: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
+        let load = [libc::EAGAIN, libc::ENOMEM, libc::ENOSPC, libc::EMFILE, libc::ENFILE, libc::EUSERS];
+        let fault = if errno.is_some_and(|errno| load.contains(&errno)) { Fault::Exhausted } else { Fault::Unavailable };
+        self.say(&News::Failed { seq, fault, why: why.to_owned(), fix: survey::fix_for(why) }, &[])
+    }
+
+    fn hear_set(&mut self, number: u64) -> io::Result<()> {
+        while let Some(set) = self.sets.get_mut(&number) {
+            let got = match channel::receive(&set.socket, &mut self.buffer, false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+                Ok(got) => got,
+            };
+            if got.len == 0 {
+                // Its death is told by the pidfd. ENOENT: the end was seen before.
+                let _ = epoll::delete(&self.epoll, &set.socket);
+                return Ok(());
+            }
+            let Ok(report) = Report::decode(&self.buffer[..got.len]) else {
+                set.kill();
+                return Ok(());
+            };
+            self.report(number, report, got.fds)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, number: u64, report: Report, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        match report {
+            Report::Prepared => {
+                set.stage = if set.assigned.is_some() { Stage::Building } else { Stage::Prepared };
+                Ok(())
+            }
+            Report::Confined => match probe::inspect(&self.host, set) {
+                Ok(()) => {
+                    if let Some(assigned) = &mut set.assigned {
+                        assigned.listeners = fds;
+                    }
+                    set.stage = Stage::Starting;
+                    // EPIPE: it was killed meanwhile, which its pidfd tells.
+                    let _ = channel::send(&set.socket, &crate::message::Order::Go.encode(), &[]);
+                    Ok(())
+                }
+                Err(why) => self.give_up(number, &format!("a wall does not stand: {why}"), None),
+            },
+            Report::Started => self.hand_over(number),
+            Report::NotStarted { errno } => {
+                let why = format!("cannot start {}: {}", set.program(), io::Error::from_raw_os_error(errno));
+                let seq = set.seq();
+                set.failed = true;
+                set.kill();
+                seq.map_or(Ok(()), |seq| self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[]))
+            }
+            Report::Ended { signaled, code } => {
+                set.ended = Some(if signaled { ExitCause::Signaled(code) } else { ExitCause::Exited(code) });
+                Ok(())
+            }
+            Report::Failed { step, errno } => {
+                let why = if errno == 0 { step } else { format!("{step}: {}", io::Error::from_raw_os_error(errno)) };
+                self.give_up(number, &why, Some(errno))
+            }
+        }
+    }
+
+    /// A sandbox could not be built: answers its launch, if it has one, and kills it.
+    fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        set.kill();
+        let answered = std::mem::replace(&mut set.failed, true);
+        self.wanted = 0;
+        match set.seq() {
+            Some(seq) if !answered => self.fail_launch(seq, why, errno),
+            _ => Ok(()),
+        }
+    }
+
+    /// The program runs: its descriptors go to the server.
+    fn hand_over(&mut self, number: u64) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        set.stage = Stage::Running;
+        let Some(assigned) = &mut set.assigned else { return Ok(()) };
+        if set.failed {
+            return Ok(());
+        }
+        let (output, listeners) = (assigned.output.take(), std::mem::take(&mut assigned.listeners));
+        let seq = assigned.seq;
+        let quota = set.group.as_ref().filter(|_| self.host.cpu_limit).and_then(|(_, group)| group.open_quota());
+        let fds: Vec<BorrowedFd<'_>> = output
+            .iter()
+            .chain([&set.pidfd])
+            .chain(&set.meters)
+            .chain(&quota)
+            .chain(&listeners)
+            .map(AsFd::as_fd)
+            .collect();
+        let version = match self.host.layout.version {
+            Version::One => 1,
+            Version::Two => 2,
+        };
+        let quota = if quota.is_some() { version } else { 0 };
+        let news = News::Launched { seq, meters: set.meters.len() as u32, quota, pid: set.pid as u32 };
+        channel::send(self.server, &news.encode(), &fds)
+    }
+
+    fn memory_ran_out(&mut self, number: u64) {
+        if let Some(set) = self.sets.get_mut(&number) {
+            if let Some(event) = set.memory_event.take() {
+                let _ = epoll::delete(&self.epoll, event);
+            }
+            // One process lost is all lost: what is left would be in a state nobody planned for.
+            set.out_of_memory = true;
+            set.kill();
+        }
+    }
+
+    /// The first process is gone, and with it everything in its pid namespace.
+    fn bury(&mut self, number: u64) -> io::Result<()> {
+        self.hear_set(number)?;
+        let Some(set) = self.sets.remove(&number) else { return Ok(()) };
+        let whole = sys::reap(set.pid).unwrap_or_default();
+        let usage = if set.meters.is_empty() { whole } else { set.usage() };
+        let cause = set.cause(&usage);
+        let (stage, seq, failed) = (set.stage, set.seq(), set.failed);
+        if let Some((_, group)) = set.group && group.remove().is_err() {
+            self.leftover.push(group);
+        }
+        match seq {
+            Some(_) if failed => Ok(()),
+            Some(seq) if stage == Stage::Running => self.say(&News::Ended { seq, cause, usage }, &[]),
+            Some(seq) => self.fail_launch(seq, "its first process was killed while it was being built", Some(libc::EAGAIN)),
+            None => Ok(()),
+        }
+    }
+
+    /// The server is gone: nothing may outlive it.
+    fn end(mut self) -> io::Result<()> {
+        for set in self.sets.values() {
+            set.kill();
+        }
+        for set in std::mem::take(&mut self.sets).into_values() {
+            let _ = sys::reap(set.pid);
+            if let Some((_, group)) = set.group && group.remove().is_err() {
+                self.leftover.push(group);
+            }
+        }
+        for _ in 0..50 {
+            self.leftover.retain(|group| group.remove().is_err());
+            if self.leftover.is_empty() {
+                break;
+            }
+            sys::pause_ms(RETRY_MS);
+        }
+        self.host.layout.remove();
+        Ok(())
+    }
+}

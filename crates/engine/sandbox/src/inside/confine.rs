@@ -1,0 +1,77 @@
+//! The walls a process puts around itself: lower limits, no capabilities, no new privileges, Landlock.
+
+use std::io;
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, Scope,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+/// The function's user inside, as on Lambda.
+pub(crate) const UID: u32 = 993;
+/// The function's group inside.
+pub(crate) const GID: u32 = 990;
+
+/// Lowers a limit, both soft and hard. Raising needs CAP_SYS_RESOURCE, which even root may lack, so it is never tried.
+pub(crate) fn lower(resource: Resource, to: u64) -> io::Result<()> {
+    let hard = getrlimit(resource).maximum.map_or(to, |maximum| maximum.min(to));
+    Ok(setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?)
+}
+
+/// The limits of one process that need no cgroup.
+pub(crate) fn limit_process(files: u32) -> io::Result<()> {
+    lower(Resource::Core, 0)?;
+    lower(Resource::Nofile, u64::from(files))?;
+    lower(Resource::Memlock, 64 * 1024)?;
+    lower(Resource::Sigpending, 1024)?;
+    lower(Resource::Msgqueue, 0)?;
+    lower(Resource::Rtprio, 0)?;
+    lower(Resource::Nice, 0)
+}
+
+/// Gives up every capability, now and for every program started later.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // EINVAL: a capability newer than the kernel.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+fn refused(error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, error.to_string())
+}
+
+/// What the program may do with files, on top of permissions: read and run everything, write where it is meant to.
+/// Called after pivot_root, while the paths are those of the sandbox.
+pub(crate) fn landlock_rules() -> io::Result<RulesetCreated> {
+    let abi = ABI::V6;
+    let read: BitFlags<AccessFs> = AccessFs::Execute | AccessFs::ReadFile | AccessFs::ReadDir;
+    let device: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let all = AccessFs::from_all(abi);
+    let places = [("/", read), ("/dev", device), ("/proc", AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir), ("/tmp", all), ("/dev/shm", all)];
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(|rules| rules.scope(Scope::from_all(abi)))
+        .and_then(Ruleset::create)
+        .map_err(refused)?;
+    for (path, access) in places {
+        let place = PathFd::new(path).map_err(refused)?;
+        rules = rules.add_rule(PathBeneath::new(place, access)).map_err(refused)?;
+    }
+    Ok(rules)
+}
+
+/// Enforces the rules on this process and everything it starts.
+pub(crate) fn restrict(rules: RulesetCreated) -> io::Result<()> {
+    rules.restrict_self().map(drop).map_err(refused)
+}

@@ -1,0 +1,206 @@
+//! What runs inside a sandbox before the program: its first process. It builds the walls that need no function ahead of
+//! need, then those of the one function it serves, starts the program as its child, reaps, and reports the end. It is a
+//! fork of the single-threaded helper, so it may use everything; it never reads a file of the function.
+
+pub(crate) mod confine;
+pub(crate) mod filter;
+mod program;
+mod root;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::Signal;
+
+use crate::channel;
+use crate::message::{Message, Order, Program, Report};
+use crate::sys;
+
+/// A step that failed, in words for the person who must mend it.
+pub(crate) struct Failure {
+    step: String,
+    errno: i32,
+}
+
+/// Names the step an error happened in.
+trait Step<T> {
+    fn step(self, name: &str) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
+    fn step(self, name: &str) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let error = error.into();
+            match error.raw_os_error() {
+                Some(errno) => Failure { step: name.to_owned(), errno },
+                None => Failure { step: format!("{name} ({error})"), errno: 0 },
+            }
+        })
+    }
+}
+
+/// What the helper decided once for all its sandboxes.
+pub(crate) struct Setup {
+    /// The last seccomp filter.
+    pub(crate) filter: filter::Filters,
+    /// Whether the sandbox has a uid range, and so must become the function's user itself.
+    pub(crate) ranges: bool,
+    /// Whether the kernel has Landlock.
+    pub(crate) landlock: bool,
+    /// Whether a cgroup limits processes and memory; otherwise limits of the single process stand in.
+    pub(crate) pids_limited: bool,
+    /// See `pids_limited`.
+    pub(crate) memory_limited: bool,
+}
+
+/// Lives the life of a sandbox's first process.
+pub(crate) fn live(socket: OwnedFd, setup: &Setup) -> ! {
+    let mut first = First { socket, buffer: vec![0; channel::MAX_BYTES] };
+    let status = match first.run(setup) {
+        Ok(()) => 0,
+        Err(failure) => {
+            let _ = first.report(&Report::Failed { step: failure.step, errno: failure.errno });
+            1
+        }
+    };
+    sys::exit_now(status)
+}
+
+struct First {
+    /// To the helper.
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl First {
+    fn report(&self, report: &Report) -> io::Result<()> {
+        channel::send(&self.socket, &report.encode(), &[])
+    }
+
+    fn order(&mut self) -> Result<(Order, Vec<OwnedFd>), Failure> {
+        let got = channel::receive(&self.socket, &mut self.buffer, true).step("hear the helper")?;
+        if got.len == 0 {
+            // The helper is gone, and nobody is left to be told.
+            sys::exit_now(0);
+        }
+        let order = Order::decode(&self.buffer[..got.len])
+            .map_err(|_| Failure { step: "understand the helper".to_owned(), errno: libc::EPROTO })?;
+        Ok((order, got.fds))
+    }
+
+    fn run(&mut self, setup: &Setup) -> Result<(), Failure> {
+        self.let_go_of_the_helper()?;
+        let rules = self.prepare(setup)?;
+        self.report(&Report::Prepared).step("report")?;
+        let (Order::Become { program, targets }, fds) = self.order()? else {
+            return Err(Failure { step: "be told what to become".to_owned(), errno: libc::EPROTO });
+        };
+        let (output, listeners) = self.build(setup, rules, &program, &targets, fds)?;
+        let handed: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+        channel::send(&self.socket, &Report::Confined.encode(), &handed).step("hand the listeners over")?;
+        drop(listeners);
+        let (Order::Go, _) = self.order()? else {
+            return Err(Failure { step: "be let go".to_owned(), errno: libc::EPROTO });
+        };
+        program::start_and_reap(&self.socket, program, output).step("start the program")
+    }
+
+    /// Closes everything inherited from the helper but the socket.
+    fn let_go_of_the_helper(&mut self) -> Result<(), Failure> {
+        const KEPT: i32 = 3;
+        let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()).step("open /dev/null")?;
+        let socket = self.socket.as_fd().try_clone_to_owned().step("keep the socket")?;
+        for standard in 0..KEPT {
+            sys::dup_to(null.as_fd(), standard).step("close the standard streams")?;
+        }
+        sys::dup_to(socket.as_fd(), KEPT).step("keep the socket")?;
+        sys::close_range(KEPT as u32 + 1, u32::MAX).step("close descriptors")?;
+        // The numbers these owned are closed or now belong to `KEPT`: they must not be closed again.
+        std::mem::forget((null, socket));
+        std::mem::forget(std::mem::replace(&mut self.socket, sys::adopt(KEPT).step("keep the socket")?));
+        Ok(())
+    }
+
+    /// Everything that does not depend on the function.
+    fn prepare(&mut self, setup: &Setup) -> Result<Option<landlock::RulesetCreated>, Failure> {
+        let (Order::Mapped, mut fds) = self.order()? else {
+            return Err(Failure { step: "be given ids".to_owned(), errno: libc::EPROTO });
+        };
+        if fds.is_empty() {
+            return Err(Failure { step: "be given a root".to_owned(), errno: libc::EPROTO });
+        }
+        let tree = fds.remove(0);
+        for join in fds {
+            rustix::io::write(join, b"0").step("join the cgroup")?;
+        }
+        if setup.ranges {
+            become_user().step("become the function's user")?;
+        }
+        for (flag, name) in NAMESPACES {
+            sys::unshare(*flag).step(name)?;
+        }
+        rustix::system::sethostname(b"lambent").step("set the host name")?;
+        sys::loopback_up().step("bring up the loopback device")?;
+        root::enter(&tree)?;
+        if setup.landlock { confine::landlock_rules().step("make Landlock rules").map(Some) } else { Ok(None) }
+    }
+
+    /// Everything that depends on the function, in the order that leaves nothing to undo.
+    fn build(
+        &mut self,
+        setup: &Setup,
+        rules: Option<landlock::RulesetCreated>,
+        program: &Program,
+        targets: &[Vec<u8>],
+        mut fds: Vec<OwnedFd>,
+    ) -> Result<(OwnedFd, Vec<std::net::TcpListener>), Failure> {
+        if fds.len() != targets.len() + 1 {
+            return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });
+        }
+        let output = fds.remove(0);
+        for (mount, target) in fds.iter().zip(targets) {
+            root::attach(mount, target)?;
+        }
+        drop(fds);
+        root::finish(program.limits.tmp_mb)?;
+        let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
+        confine::limit_process(program.limits.files).step("lower limits")?;
+        if !setup.pids_limited {
+            confine::lower(rustix::process::Resource::Nproc, u64::from(program.limits.pids) + 1).step("limit processes")?;
+        }
+        if !setup.memory_limited {
+            let bytes = u64::from(program.limits.memory_mb) << 20;
+            confine::lower(rustix::process::Resource::Data, bytes).step("limit memory")?;
+        }
+        confine::drop_capabilities().step("drop capabilities")?;
+        if let Some(rules) = rules {
+            confine::restrict(rules).step("enforce Landlock")?;
+        }
+        filter::install(&setup.filter.small).step("install the last seccomp filter")?;
+        // Not dumpable: the program has our uid, and must not read or write our memory through /proc/1/mem.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).step("hide memory")?;
+        // Last, since a change of credentials clears it. A helper that died before this shows as the socket's end.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the helper")?;
+        Ok((output, listeners))
+    }
+}
+
+/// Made by the first process itself, which keeps the helper free; user and pid namespaces it was born in. The cgroup
+/// namespace is made inside the sandbox's group, so that this is all its members can see.
+const NAMESPACES: &[(libc::c_int, &str)] = &[
+    (libc::CLONE_NEWNS, "make a mount namespace"),
+    (libc::CLONE_NEWNET, "make a network namespace"),
+    (libc::CLONE_NEWIPC | libc::CLONE_NEWUTS, "make ipc and uts namespaces"),
+    (libc::CLONE_NEWCGROUP, "make a cgroup namespace"),
+];
+
+/// Takes the function's ids, which also makes them the owner of what is made from here on. Capabilities stay, because
+/// the uid before was none of this namespace's.
+fn become_user() -> io::Result<()> {
+    use rustix::fs::{Gid, Uid};
+    sys::drop_groups()?;
+    let (uid, gid) = (Uid::from_raw(confine::UID), Gid::from_raw(confine::GID));
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}

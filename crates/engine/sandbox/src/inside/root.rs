@@ -1,0 +1,64 @@
+//! The file system of a sandbox: a private copy of the helper's root tree, its own `/proc`, `/tmp` and `/dev/shm`, and
+//! the mounts of the function. The helper opens every mount of the host; nothing here looks up a path of the host.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{MountFlags, MoveMountFlags, UnmountFlags};
+
+use super::{Failure, Step};
+use crate::sys::{self, attr};
+
+/// Files of `/proc` that tell of the host and help no function; `/dev/null` covers them.
+const MASKED: &[&str] = &["kcore", "keys", "key-users", "kallsyms", "timer_list", "sysrq-trigger", "sched_debug", "kmsg"];
+
+/// Makes `tree` the root, with `/proc`, `/tmp` and `/dev/shm` of its own, and lets go of the old root.
+pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
+    // Any folder of the old root serves as a place to hang the tree: the copy of the old root is thrown away below.
+    move_to(tree, "/usr").step("attach the root")?;
+    rustix::process::fchdir(tree).step("enter the root")?;
+    // Before the old root goes: the kernel allows a new /proc only where a whole one can be seen.
+    let hidden = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("proc", "proc", "proc", hidden, None).step("mount /proc")?;
+    rustix::process::pivot_root(".", ".").step("pivot_root")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).step("detach the old root")?;
+    rustix::process::chdir("/").step("enter the root")?;
+    sys::mount_private(tree.as_fd()).step("make mounts private")?;
+    mask_proc()?;
+    let private = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", "/tmp", "tmpfs", private, c"mode=1777,size=1m").step("mount /tmp")?;
+    rustix::mount::mount("tmpfs", "/dev/shm", "tmpfs", private | MountFlags::NOEXEC, c"mode=1777,size=64m")
+        .step("mount /dev/shm")
+}
+
+fn mask_proc() -> Result<(), Failure> {
+    for name in MASKED {
+        let path = format!("/proc/{name}");
+        match rustix::mount::mount_bind("/dev/null", path.as_str()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(error).step("mask /proc"),
+        }
+    }
+    // The sandbox's own namespaces would let their owner write some of these; nobody inside is meant to.
+    rustix::mount::mount_bind("/proc/sys", "/proc/sys").step("cover /proc/sys")?;
+    let sys = rustix::fs::open("/proc/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step("open /proc/sys")?;
+    sys::mount_setattr(sys.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC, false).step("cover /proc/sys")
+}
+
+fn move_to(mount: &OwnedFd, target: impl rustix::path::Arg) -> rustix::io::Result<()> {
+    rustix::mount::move_mount(mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Puts a mount of the function where it belongs. The helper has made the place.
+pub(super) fn attach(mount: &OwnedFd, target: &[u8]) -> Result<(), Failure> {
+    move_to(mount, target).step("attach a mount")
+}
+
+/// Gives `/tmp` its size and closes the root for writing.
+pub(super) fn finish(tmp_mb: u32) -> Result<(), Failure> {
+    let size = std::ffi::CString::new(format!("size={tmp_mb}m")).expect("digits hold no NUL");
+    let private = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount("/tmp", private, size.as_c_str()).step("size /tmp")?;
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step("open /")?;
+    sys::mount_setattr(root.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV, false).step("close the root")
+}

@@ -1,0 +1,297 @@
+//! The connection to the helper: one thread that hears its news, and the table of who waits for what.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{oneshot, watch};
+
+use super::Options;
+use super::reins::{Meters, Reins};
+use crate::channel;
+use crate::helper::{Config, MARKER};
+use crate::message::{Fault, Message, News, Request};
+use crate::walls::{Environment, Error, Exit, ExitCause, Usage, Wall};
+
+/// Helpers that die before they are ready, one after the other, until no more are started.
+const MOST_FAILURES: u32 = 5;
+
+type Answer = oneshot::Sender<Result<Environment, Error>>;
+
+/// A sandbox that runs.
+struct Live {
+    exit: watch::Sender<Option<Exit>>,
+    meters: Arc<Meters>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// The way to the helper, while there is one.
+    socket: Option<Arc<OwnedFd>>,
+    helper: Option<Child>,
+    /// Launches without an answer yet.
+    waiting: HashMap<u64, Answer>,
+    live: HashMap<u64, Live>,
+    /// The tenant of everything waiting and living, where tenants share ids and must not meet.
+    tenants: HashMap<u64, String>,
+    next: u64,
+    walls: Vec<Wall>,
+    usable: bool,
+    /// Whether each sandbox has a uid range.
+    ranges: bool,
+    /// Whether the end of the helper is what we want.
+    stopping: bool,
+}
+
+/// See the module.
+pub(super) struct Link {
+    options: Options,
+    table: Mutex<Table>,
+}
+
+impl Link {
+    pub(super) fn start(options: Options) -> Result<(Arc<Self>, std::thread::JoinHandle<()>), Error> {
+        let link = Arc::new(Self { options, table: Mutex::new(Table::default()) });
+        let mut buffer = vec![0; channel::MAX_BYTES];
+        let socket = link.connect(&mut buffer)?;
+        let held = Arc::clone(&link);
+        let reader = std::thread::Builder::new()
+            .name("sandbox-link".to_owned())
+            .spawn(move || held.read_for_ever(socket, &mut buffer))
+            .map_err(|error| exhausted("threads", &error))?;
+        Ok((link, reader))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Every change of the table is complete before anything that could panic.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn helper_pid(&self) -> Option<u32> {
+        self.table().helper.as_ref().map(Child::id)
+    }
+
+    pub(super) fn usable(&self) -> bool {
+        self.table().usable
+    }
+
+    pub(super) fn walls(&self) -> (Vec<Wall>, bool) {
+        let table = self.table();
+        (table.walls.clone(), table.usable)
+    }
+
+    /// Starts a helper and hears what it found.
+    fn connect(&self, buffer: &mut [u8]) -> Result<Arc<OwnedFd>, Error> {
+        let (mine, theirs) = channel::pair().map_err(|error| exhausted("descriptors", &error))?;
+        let config = Config {
+            run_dir: self.options.run_dir.clone(),
+            prepared: self.options.prepared,
+            cpu_limit: self.options.cpu_limit,
+        };
+        let program = self.options.helper_exe.clone().unwrap_or_else(|| "/proc/self/exe".into());
+        let mut child = Command::new(program)
+            .arg0(MARKER)
+            .args(config.arguments())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .spawn()
+            .map_err(|error| exhausted("processes", &error))?;
+        let hello = channel::receive(&mine, buffer, true).ok().and_then(|got| News::decode(&buffer[..got.len]).ok());
+        let Some(News::Hello { walls, usable, ranges }) = hello else {
+            let _ = child.kill();
+            let status = child.wait().map(|status| status.to_string()).unwrap_or_default();
+            return Err(exhausted("helpers", &std::io::Error::other(format!("it ended at its start ({status})"))));
+        };
+        let socket = Arc::new(mine);
+        let mut table = self.table();
+        table.helper = Some(child);
+        table.walls = walls;
+        table.usable = usable;
+        table.ranges = ranges;
+        if !table.stopping {
+            table.socket = Some(Arc::clone(&socket));
+        }
+        Ok(socket)
+    }
+
+    /// Enters a launch into the table and makes its request.
+    pub(super) fn begin(
+        &self,
+        tenant: &str,
+        encode: impl FnOnce(u64) -> Result<Vec<u8>, Error>,
+    ) -> Result<(u64, oneshot::Receiver<Result<Environment, Error>>, Vec<u8>), Error> {
+        let mut table = self.table();
+        if !table.ranges && table.tenants.values().any(|other| other != tenant) {
+            return Err(Error::Tenants);
+        }
+        table.next += 1;
+        let seq = table.next;
+        let request = encode(seq)?;
+        let (answer, receiver) = oneshot::channel();
+        table.waiting.insert(seq, answer);
+        table.tenants.insert(seq, tenant.to_owned());
+        Ok((seq, receiver, request))
+    }
+
+    /// Sends a request to the helper.
+    pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
+        let socket = self.table().socket.clone().ok_or(Error::HelperLost)?;
+        channel::send(&*socket, request, &[]).map_err(|_| Error::HelperLost)
+    }
+
+    /// Nobody waits for this launch any more.
+    pub(super) fn abandon(&self, seq: u64) {
+        if self.table().waiting.remove(&seq).is_some() {
+            // A helper that is gone has killed it.
+            let _ = self.send(&Request::Kill(seq).encode());
+        }
+    }
+
+    /// Lets the helper go; it kills every sandbox.
+    pub(super) fn stop(&self) {
+        let mut table = self.table();
+        table.stopping = true;
+        if let Some(socket) = table.socket.take() {
+            let _ = rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both);
+        }
+    }
+
+    fn read_for_ever(self: Arc<Self>, mut socket: Arc<OwnedFd>, buffer: &mut [u8]) {
+        let mut failures = 0;
+        loop {
+            self.read_until_lost(&socket, buffer);
+            drop(std::mem::replace(&mut self.table().socket, None));
+            self.bury_all();
+            loop {
+                if self.table().stopping {
+                    return;
+                }
+                tracing::warn!(failures, "the sandbox helper is gone; starting another");
+                match self.connect(buffer) {
+                    Ok(new) => {
+                        socket = new;
+                        failures = 0;
+                        break;
+                    }
+                    Err(error) if failures < MOST_FAILURES => {
+                        failures += 1;
+                        tracing::error!(%error, "the sandbox helper cannot be started");
+                        std::thread::sleep(std::time::Duration::from_millis(100 << failures));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "giving up on the sandbox helper");
+                        self.table().usable = false;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_until_lost(&self, socket: &OwnedFd, buffer: &mut [u8]) {
+        while let Ok(got) = channel::receive(socket, buffer, true) {
+            match News::decode(&buffer[..got.len]) {
+                _ if got.len == 0 => return,
+                Ok(news) => self.hear(news, got.fds),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn hear(&self, news: News, fds: Vec<OwnedFd>) {
+        match news {
+            News::Hello { .. } => {}
+            News::Launched { seq, meters, quota, pid } => self.launched(seq, meters as usize, quota, pid, fds),
+            News::Failed { seq, fault, why, fix } => {
+                let mut table = self.table();
+                table.tenants.remove(&seq);
+                let Some(answer) = table.waiting.remove(&seq) else { return };
+                drop(table);
+                let error = match fault {
+                    Fault::Spec => Error::Spec(why),
+                    Fault::Unavailable => Error::Unavailable { why, fix },
+                    Fault::Exhausted => Error::Exhausted { what: "processes, memory or descriptors", why },
+                };
+                let _ = answer.send(Err(error));
+            }
+            News::Ended { seq, cause, usage } => {
+                let mut table = self.table();
+                table.tenants.remove(&seq);
+                let Some(live) = table.live.remove(&seq) else { return };
+                drop(table);
+                live.finish(cause, usage);
+            }
+        }
+    }
+
+    fn launched(&self, seq: u64, meters: usize, quota: u8, pid: u32, mut fds: Vec<OwnedFd>) {
+        if fds.len() < 2 + meters + usize::from(quota > 0) {
+            // Descriptors were lost because we have too many open: the sandbox dies with those that came.
+            if let Some(pidfd) = fds.get(1) {
+                let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+            }
+            let answer = self.table().waiting.remove(&seq);
+            if let Some(answer) = answer {
+                let why = "too many open files".to_owned();
+                let _ = answer.send(Err(Error::Exhausted { what: "descriptors", why }));
+            }
+            return;
+        }
+        let mut rest = fds.split_off(2);
+        let mut after_meters = rest.split_off(meters);
+        let listeners = after_meters.split_off(usize::from(quota > 0));
+        let [output, pidfd]: [OwnedFd; 2] = fds.try_into().expect("two are left of a longer list");
+        let (exit, exited) = watch::channel(None);
+        let meters = Arc::new(Meters::new(rest, pid));
+        let reins = Reins::new(pidfd, Arc::clone(&meters), after_meters.pop().map(|file| (file, quota)), exited);
+        let listeners = listeners.into_iter().map(std::net::TcpListener::from).collect();
+        let mut table = self.table();
+        table.live.insert(seq, Live { exit, meters });
+        let answer = table.waiting.remove(&seq);
+        drop(table);
+        let environment = Environment { listeners, output, control: Box::new(reins) };
+        // Dropping the environment, when nobody waits for it any more, kills it.
+        if let Some(answer) = answer {
+            let _ = answer.send(Ok(environment));
+        }
+    }
+
+    /// The helper died, and with it everything.
+    fn bury_all(&self) {
+        let mut table = self.table();
+        let (waiting, live) = (std::mem::take(&mut table.waiting), std::mem::take(&mut table.live));
+        let stopping = table.stopping;
+        table.tenants.clear();
+        let helper = table.helper.take();
+        drop(table);
+        if let Some(mut helper) = helper {
+            if !stopping {
+                // It may hang instead of being dead; either way no second one may live.
+                let _ = helper.kill();
+            }
+            let _ = helper.wait();
+        }
+        for (_, answer) in waiting {
+            let _ = answer.send(Err(Error::HelperLost));
+        }
+        let cause = if stopping { ExitCause::Killed } else { ExitCause::HelperLost };
+        for (_, live) in live {
+            let usage = live.meters.read();
+            live.finish(cause, usage);
+        }
+    }
+}
+
+impl Live {
+    fn finish(self, cause: ExitCause, usage: Usage) {
+        let usage = self.meters.last(usage);
+        self.exit.send_replace(Some(Exit { cause, usage }));
+    }
+}
+
+fn exhausted(what: &'static str, error: &std::io::Error) -> Error {
+    Error::Exhausted { what, why: error.to_string() }
+}

@@ -1,0 +1,187 @@
+//! The server's side: starts the helper, asks it for sandboxes, and holds the reins of those that live.
+
+mod link;
+mod reins;
+mod tree;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use base::BoxFuture;
+
+use crate::channel;
+use crate::message::{Launch, Message, Program, Request};
+use crate::walls::{Environment, Error, Mode, Spec, Survey, Walls};
+use crate::weak;
+use link::Link;
+
+/// How to start [`Linux`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which walls are asked for.
+    pub mode: Mode,
+    /// A folder of the caller's own, on any file system. An empty folder `sandbox-root` is made in it.
+    pub run_dir: PathBuf,
+    /// Whether CPU shares are enforced (`--cpu-limit`).
+    pub cpu_limit: bool,
+    /// Sets of namespaces kept ready. Each costs about 0.4 MiB of kernel memory.
+    pub prepared: usize,
+    /// A program that calls [`crate::main_if_helper`] first thing; this program itself when `None`.
+    pub helper_exe: Option<PathBuf>,
+}
+
+impl Options {
+    /// Strong walls, CPU shares enforced, four sets ready, this program as its own helper.
+    pub fn new(run_dir: impl Into<PathBuf>) -> Self {
+        Self { mode: Mode::Strong, run_dir: run_dir.into(), cpu_limit: true, prepared: 4, helper_exe: None }
+    }
+}
+
+/// The walls of Linux: namespaces, cgroups, seccomp, Landlock, built by a helper process. Dropping it ends the helper and
+/// kills every sandbox, and waits for that.
+pub struct Linux {
+    link: Arc<Link>,
+    mode: Mode,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Linux {
+    /// Starts the helper and waits until it has found out what holds on this host. A host on which nothing can be built is
+    /// no error here: [`Walls::survey`] says so, and launches answer [`Error::Unavailable`].
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when no process can be started.
+    pub fn start(options: Options) -> Result<Arc<Self>, Error> {
+        let mode = options.mode;
+        let (link, reader) = Link::start(options)?;
+        Ok(Arc::new(Self { link, mode, reader: Some(reader) }))
+    }
+
+    /// The pid of the helper process, for tests that kill it.
+    pub fn helper_pid(&self) -> Option<u32> {
+        self.link.helper_pid()
+    }
+
+    async fn launch_in_walls(&self, spec: Spec) -> Result<Environment, Error> {
+        let (seq, answer, request) = self.link.begin(&spec.tenant, |seq| encode(seq, &spec))?;
+        // Undoes the launch when this future is dropped before the answer.
+        let mut undo = Undo { link: &self.link, seq, armed: true };
+        self.link.send(&request)?;
+        let result = answer.await.unwrap_or(Err(Error::HelperLost));
+        undo.armed = false;
+        result
+    }
+}
+
+impl Drop for Linux {
+    fn drop(&mut self) {
+        self.link.stop();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+struct Undo<'a> {
+    link: &'a Link,
+    seq: u64,
+    armed: bool,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.link.abandon(self.seq);
+        }
+    }
+}
+
+impl Walls for Linux {
+    fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>> {
+        Box::pin(async move {
+            validate(&spec)?;
+            if self.mode == Mode::Weak && !self.link.usable() {
+                return weak::launch(spec);
+            }
+            self.launch_in_walls(spec).await
+        })
+    }
+
+    fn survey(&self) -> Survey {
+        let weak = self.mode == Mode::Weak;
+        let (walls, usable) = self.link.walls();
+        Survey { walls, usable: usable || weak, weak }
+    }
+}
+
+/// Whether a path is absolute and names nothing above itself.
+fn is_plain(path: &Path) -> bool {
+    path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+}
+
+/// Places a mount may not cover: they are the sandbox's own.
+const OWN: &[&str] = &["/", "/proc", "/dev", "/tmp", "/sys", "/etc"];
+
+fn validate(spec: &Spec) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::Spec(why));
+    for mount in &spec.image.runtime {
+        let target = &mount.target;
+        let own = OWN.iter().any(|own| if *own == "/" { target == Path::new("/") } else { target.starts_with(own) });
+        if !is_plain(target) || own {
+            return refuse(format!("{} is no place for a mount", target.display()));
+        }
+    }
+    let Some(program) = spec.argv.first() else { return refuse("there is no program to start".to_owned()) };
+    if program.is_empty() || !is_plain(&spec.cwd) {
+        return refuse("the program and an absolute working folder must be named".to_owned());
+    }
+    let pairs = spec.env.iter().flat_map(|(name, value)| [name, value]);
+    if spec.argv.iter().chain(pairs).any(|text| text.as_bytes().contains(&0)) {
+        return refuse("arguments and environment may not hold NUL bytes".to_owned());
+    }
+    if spec.env.iter().any(|(name, _)| name.is_empty() || name.as_bytes().contains(&b'=')) {
+        return refuse("names of environment variables may be neither empty nor hold `=`".to_owned());
+    }
+    if spec.ports.len() > 16 || spec.image.runtime.len() > 64 || spec.image.layers.len() > 64 {
+        return refuse("at most 16 ports, 64 runtime mounts and 64 layers".to_owned());
+    }
+    let limits = spec.limits;
+    if limits.memory_mb == 0 || limits.pids == 0 || limits.tmp_mb == 0 || limits.files < 16 {
+        return refuse("memory, processes and /tmp must not be 0, open files not below 16".to_owned());
+    }
+    Ok(())
+}
+
+fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
+    let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+    let variable = |(name, value): &(OsString, OsString)| {
+        let mut pair = name.clone();
+        pair.push("=");
+        pair.push(value);
+        pair.into_vec()
+    };
+    let launch = Launch {
+        seq,
+        program: Program {
+            limits: spec.limits,
+            argv: spec.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+            env: spec.env.iter().map(variable).collect(),
+            cwd: path(&spec.cwd),
+            ports: spec.ports.clone(),
+        },
+        task: path(&spec.image.task),
+        layers: spec.image.layers.iter().map(path).collect(),
+        runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),
+        runtime_targets: spec.image.runtime.iter().map(|mount| path(&mount.target)).collect(),
+    };
+    let bytes = Request::Launch(Box::new(launch)).encode();
+    if bytes.len() > channel::MAX_BYTES {
+        return Err(Error::Spec(format!("arguments and environment are over {} bytes", channel::MAX_BYTES)));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The reins of one sandbox, held by the server without asking the helper: its meters, its CPU share, its pidfd.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::BoxFuture;
+use rustix::process::Signal;
+use tokio::sync::watch;
+
+use super::tree;
+use crate::cgroup::{self, Version};
+use crate::walls::{Control, Exit, ExitCause, Usage};
+
+/// The meters of a sandbox: open files of its cgroup, or its process tree where there is none.
+pub(super) struct Meters {
+    files: Vec<OwnedFd>,
+    pid: u32,
+    /// The highest reading so far: the files are gone once the sandbox is.
+    highest: Mutex<Usage>,
+}
+
+impl Meters {
+    pub(super) fn new(files: Vec<OwnedFd>, pid: u32) -> Self {
+        Self { files, pid, highest: Mutex::new(Usage::default()) }
+    }
+
+    /// Measures now.
+    pub(super) fn read(&self) -> Usage {
+        let now = if self.files.is_empty() { tree::usage(self.pid) } else { cgroup::read_meters(&self.files) };
+        self.last(now)
+    }
+
+    /// The given reading, or what was read before where that is higher.
+    pub(super) fn last(&self, now: Usage) -> Usage {
+        let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
+        *highest = Usage {
+            cpu_user_us: now.cpu_user_us.max(highest.cpu_user_us),
+            cpu_system_us: now.cpu_system_us.max(highest.cpu_system_us),
+            peak_memory_bytes: now.peak_memory_bytes.max(highest.peak_memory_bytes),
+            oom_kills: now.oom_kills.max(highest.oom_kills),
+        };
+        *highest
+    }
+}
+
+/// See the module.
+pub(super) struct Reins {
+    pidfd: OwnedFd,
+    meters: Arc<Meters>,
+    /// The file of the CPU share and the version of its cgroup.
+    quota: Option<(OwnedFd, u8)>,
+    exited: watch::Receiver<Option<Exit>>,
+}
+
+impl Reins {
+    pub(super) fn new(
+        pidfd: OwnedFd,
+        meters: Arc<Meters>,
+        quota: Option<(OwnedFd, u8)>,
+        exited: watch::Receiver<Option<Exit>>,
+    ) -> Self {
+        Self { pidfd, meters, quota, exited }
+    }
+}
+
+impl Control for Reins {
+    fn usage(&self) -> Usage {
+        match *self.exited.borrow() {
+            Some(exit) => exit.usage,
+            None => self.meters.read(),
+        }
+    }
+
+    fn set_cpu(&self, cpu_millis: Option<u32>) {
+        let Some((file, version)) = &self.quota else { return };
+        let version = if *version == 1 { Version::One } else { Version::Two };
+        // ENODEV: the sandbox is gone.
+        let _ = rustix::io::pwrite(file, cgroup::quota(version, cpu_millis).as_bytes(), 0);
+    }
+
+    fn kill(&self) {
+        // The first process takes its whole pid namespace along. ESRCH: it is gone already.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    fn exited(&self) -> BoxFuture<'static, Exit> {
+        let mut exited = self.exited.clone();
+        let meters = Arc::clone(&self.meters);
+        Box::pin(async move {
+            let told = exited.wait_for(Option::is_some).await.ok().and_then(|exit| *exit);
+            told.unwrap_or_else(|| Exit { cause: ExitCause::HelperLost, usage: meters.last(Usage::default()) })
+        })
+    }
+}
+
+impl Drop for Reins {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

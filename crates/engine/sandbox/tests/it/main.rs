@@ -1,0 +1,5 @@
+//! Sandboxes as they are lived in: real programs behind real walls, as whoever runs the tests, and as root once more as
+//! an ordinary user.
+
+mod common;
+mod life;

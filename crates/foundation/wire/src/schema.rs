@@ -1,0 +1,241 @@
+//! AWS's types as static data. Rows are written with the `const fn` builders, by `cargo xtask codegen`.
+
+/// One AWS shape with its constraints.
+#[derive(Debug)]
+pub struct Shape {
+    /// AWS's name, for example `FunctionName`.
+    pub name: &'static str,
+    /// What kind of value it is.
+    pub kind: Kind,
+    /// Least length (characters, bytes, items) or least number.
+    pub min: Option<i64>,
+    /// Greatest length or number.
+    pub max: Option<i64>,
+    /// A regular expression the whole text must match (AWS anchors it).
+    pub pattern: Option<&'static str>,
+    /// The allowed texts of an enumeration; empty when free.
+    pub values: &'static [&'static str],
+    /// Whether its value must never be shown or logged.
+    pub sensitive: bool,
+    /// How a timestamp is written where the protocol leaves it open.
+    pub timestamp: Option<TimestampFormat>,
+}
+
+/// The kinds of values.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// `bool`
+    Boolean,
+    /// 32-bit signed integer
+    Integer,
+    /// 64-bit signed integer
+    Long,
+    /// 32-bit float
+    Float,
+    /// 64-bit float
+    Double,
+    /// UTF-8 text
+    Text,
+    /// Bytes
+    Blob,
+    /// A moment, to the millisecond
+    Timestamp,
+    /// Free JSON
+    Document,
+    /// Named members
+    Structure(&'static [Member]),
+    /// Named members of which exactly one is set
+    Union(&'static [Member]),
+    /// Items alike; the member names the item's wire name
+    List(&'static Member),
+    /// Text keys to values alike
+    Map(&'static Member, &'static Member),
+}
+
+/// How a timestamp is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampFormat {
+    /// `2026-11-21T05:20:00Z`
+    Iso8601,
+    /// `Sat, 21 Nov 2026 05:20:00 GMT`
+    Rfc822,
+    /// Seconds since the epoch, with a fraction
+    Unix,
+}
+
+/// Where a member of a REST request or response travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// In the encoded body
+    Body,
+    /// In the header of the member's wire name
+    Header,
+    /// In all headers with the member's wire name as prefix (a map)
+    Headers,
+    /// In the query string
+    Query,
+    /// In the path template's label
+    Uri,
+    /// In the path template's greedy label: slashes belong to it
+    UriGreedy,
+    /// It is the HTTP status
+    Status,
+    /// It is the whole body
+    Payload,
+}
+
+/// One member of a structure, list or map.
+#[derive(Debug)]
+pub struct Member {
+    /// AWS's name, as messages name it.
+    pub name: &'static str,
+    /// Its name on the wire (`locationName`), the same unless told.
+    pub wire: &'static str,
+    /// Its type.
+    pub shape: &'static Shape,
+    /// Where it travels.
+    pub location: Location,
+    /// Whether a request without it is refused.
+    pub required: bool,
+    /// XML and query: no wrapping element.
+    pub flattened: bool,
+    /// XML: an attribute, not an element.
+    pub attribute: bool,
+    /// Filled in by clients when left out.
+    pub idempotency_token: bool,
+    /// The body is streamed.
+    pub streaming: bool,
+    /// How a timestamp is written here.
+    pub timestamp: Option<TimestampFormat>,
+}
+
+impl Shape {
+    /// A shape of `kind` without constraints.
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, min: None, max: None, pattern: None, values: &[], sensitive: false, timestamp: None }
+    }
+
+    /// Sets the least length or number.
+    #[must_use]
+    pub const fn min(mut self, min: i64) -> Self {
+        self.min = Some(min);
+        self
+    }
+
+    /// Sets the greatest length or number.
+    #[must_use]
+    pub const fn max(mut self, max: i64) -> Self {
+        self.max = Some(max);
+        self
+    }
+
+    /// Sets the pattern.
+    #[must_use]
+    pub const fn pattern(mut self, pattern: &'static str) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    /// Sets the allowed texts.
+    #[must_use]
+    pub const fn values(mut self, values: &'static [&'static str]) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// Marks it as secret.
+    #[must_use]
+    pub const fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
+    /// Sets the timestamp's format.
+    #[must_use]
+    pub const fn format(mut self, format: TimestampFormat) -> Self {
+        self.timestamp = Some(format);
+        self
+    }
+
+    /// The members of a structure or union; none for every other kind.
+    pub const fn members(&self) -> &'static [Member] {
+        match self.kind {
+            Kind::Structure(members) | Kind::Union(members) => members,
+            _ => &[],
+        }
+    }
+}
+
+impl Member {
+    /// A member in the body, optional, with the same name on the wire.
+    pub const fn new(name: &'static str, shape: &'static Shape) -> Self {
+        Self {
+            name,
+            wire: name,
+            shape,
+            location: Location::Body,
+            required: false,
+            flattened: false,
+            attribute: false,
+            idempotency_token: false,
+            streaming: false,
+            timestamp: None,
+        }
+    }
+
+    /// Sets the wire name.
+    #[must_use]
+    pub const fn wire(mut self, wire: &'static str) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    /// Sets where it travels.
+    #[must_use]
+    pub const fn at(mut self, location: Location) -> Self {
+        self.location = location;
+        self
+    }
+
+    /// Makes it required.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// Removes the wrapping element.
+    #[must_use]
+    pub const fn flattened(mut self) -> Self {
+        self.flattened = true;
+        self
+    }
+
+    /// Makes it an XML attribute.
+    #[must_use]
+    pub const fn attribute(mut self) -> Self {
+        self.attribute = true;
+        self
+    }
+
+    /// Marks it as an idempotency token.
+    #[must_use]
+    pub const fn token(mut self) -> Self {
+        self.idempotency_token = true;
+        self
+    }
+
+    /// Marks the body as streamed.
+    #[must_use]
+    pub const fn streaming(mut self) -> Self {
+        self.streaming = true;
+        self
+    }
+
+    /// Sets the timestamp's format here.
+    #[must_use]
+    pub const fn format(mut self, format: TimestampFormat) -> Self {
+        self.timestamp = Some(format);
+        self
+    }
+}
