@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::{Account, Clocks, LogLine, LogSink, Region, Rng, Timestamp};
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 
 use crate::Target;
 use crate::lines::{Splitter, Tail};
@@ -15,7 +15,7 @@ const BATCH_LINES: usize = 256;
 /// Bytes read at most in one go. A pipe holds at most 1 MiB (`/proc/sys/fs/pipe-max-size`), so one go that began after a
 /// response arrived has read all that was written before it.
 const DRAIN_BYTES: usize = (1 << 20) + READ_BYTES;
-const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES: usize = 8 * 1024;
 
 /// The stream of one execution environment.
 pub(crate) struct Log {
@@ -113,7 +113,10 @@ fn stream_name(now: Timestamp, version: &str, rng: &dyn Rng) -> String {
 
 /// What an environment's processes write, and the log it goes to.
 pub(crate) struct Output {
-    pipe: AsyncFd<PipeReader>,
+    // Tells when there is something to read.
+    ready: pipe::Receiver,
+    // The same pipe, read directly: it knows what the event loop has not heard of yet.
+    pipe: PipeReader,
     log: Arc<Log>,
     splitter: Mutex<Splitter>,
 }
@@ -127,16 +130,16 @@ pub(crate) enum More {
 }
 
 impl Output {
-    /// `pipe` must be the reading end of a pipe, non-blocking.
+    /// `pipe` must be the reading end of a pipe; it becomes non-blocking.
     pub(crate) fn new(pipe: OwnedFd, log: Arc<Log>) -> io::Result<Self> {
-        Ok(Self { pipe: AsyncFd::register(PipeReader::from(pipe))?, log, splitter: Mutex::default() })
+        let ready = pipe::Receiver::from_owned_fd(pipe.try_clone()?)?;
+        Ok(Self { ready, pipe: PipeReader::from(pipe), log, splitter: Mutex::default() })
     }
 
-    /// Reads what is in the pipe now, without waiting, and says whether the end was reached. It asks the kernel, not the
-    /// event loop, which may not have heard of the last bytes yet.
+    /// Reads what is in the pipe now, without waiting, and says whether more may come.
     pub(crate) fn drain(&self) -> More {
         let mut splitter = self.splitter.lock().expect("no code panics while holding it");
-        let (mut pipe, mut buffer, mut read) = (self.pipe.get_ref(), [0u8; READ_BYTES], 0);
+        let (mut pipe, mut buffer, mut read) = (&self.pipe, [0u8; READ_BYTES], 0);
         while read < DRAIN_BYTES {
             match pipe.read(&mut buffer) {
                 Ok(0) => return More::Never,
@@ -161,13 +164,17 @@ impl Output {
     /// Reads and hands on for as long as something writes. Runs beside the invocations, so that a full pipe never stops
     /// a function and a long invocation's log can be followed.
     pub(crate) async fn follow(&self) {
-        while let Ok(mut ready) = self.pipe.readable().await {
-            let more = self.drain();
+        while self.ready.readable().await.is_ok() {
+            // Read inside, so that what arrives after the last read is not taken for read.
+            let more = self.ready.try_io(|| match self.drain() {
+                More::Later => Err(io::ErrorKind::WouldBlock.into()),
+                more => Ok(more),
+            });
             self.log.flush();
             match more {
-                More::Later => ready.clear_ready(),
-                More::Now => tokio::task::yield_now().await,
-                More::Never => return,
+                Ok(More::Never) => return,
+                Ok(_) => tokio::task::yield_now().await,
+                Err(_) => {}
             }
         }
     }

@@ -6,10 +6,12 @@
 
 #![deny(missing_docs)]
 
+mod codec;
 mod operation;
 mod schema;
 mod value;
 
+pub use codec::{decode, encode, encode_fault, text_member, validate};
 pub use operation::{ErrorShape, Op, Operation, Protocol, Request, Response, Service};
 pub use schema::{Kind, Location, Member, Shape, TimestampFormat};
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};

@@ -160,12 +160,13 @@ impl Group {
         fs::OpenOptions::new().write(true).open(file).ok().map(OwnedFd::from)
     }
 
-    /// The meters, in the order [`read_meters`] wants them: version 1 has user time, system time, peak memory, kills;
+    /// The meters, in the order [`read_meters`] wants them: version 1 has CPU, user ticks, system ticks, peak memory, kills;
     /// version 2 CPU, peak memory, events. Empty when this host does not meter all.
     pub(crate) fn open_meters(&self) -> Vec<OwnedFd> {
         let (Some(memory), Some(cpuacct)) = (&self.memory, &self.cpuacct) else { return Vec::new() };
         let files = match self.version {
             Version::One => vec![
+                cpuacct.join("cpuacct.usage"),
                 cpuacct.join("cpuacct.usage_user"),
                 cpuacct.join("cpuacct.usage_sys"),
                 memory.join("memory.max_usage_in_bytes"),
@@ -220,12 +221,11 @@ pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
         String::from_utf8_lossy(&buffer[..len]).into_owned()
     };
     match meters.len() {
-        4 => Usage {
-            cpu_user_us: number(&text(0)) / 1000,
-            cpu_system_us: number(&text(1)) / 1000,
-            peak_memory_bytes: number(&text(2)),
-            oom_kills: field(&text(3), "oom_kill"),
-        },
+        5 => {
+            let (cpu_user_us, cpu_system_us) = split(number(&text(0)) / 1000, number(&text(1)), number(&text(2)));
+            let (peak_memory_bytes, oom_kills) = (number(&text(3)), field(&text(4), "oom_kill"));
+            Usage { cpu_user_us, cpu_system_us, peak_memory_bytes, oom_kills }
+        }
         3 => {
             let cpu = text(0);
             Usage {
@@ -237,6 +237,13 @@ pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
         }
         _ => Usage::default(),
     }
+}
+
+/// Version 1 counts the sum to the nanosecond but user and system time only by sampling: splits the sum as sampled.
+fn split(sum: u64, user: u64, system: u64) -> (u64, u64) {
+    let sampled = u128::from(user) + u128::from(system);
+    let user = (u128::from(sum) * u128::from(user)).checked_div(sampled).map_or(sum, |part| part as u64);
+    (user, sum - user)
 }
 
 fn number(text: &str) -> u64 {

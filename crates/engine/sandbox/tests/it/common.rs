@@ -10,7 +10,7 @@ use base::EnvironmentId;
 use sandbox::{Environment, Exit, Image, Limits, Linux, Options, Spec, Walls};
 
 /// A folder of this test run that everybody may enter, since functions run as other users.
-pub fn folder() -> &'static Path {
+pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("lambent-sandbox-").tempdir_in("/tmp").unwrap().keep();
@@ -21,20 +21,20 @@ pub fn folder() -> &'static Path {
 }
 
 /// Walls with their own helper.
-pub fn walls() -> Arc<Linux> {
+pub(crate) fn walls() -> Arc<Linux> {
     Linux::start(options()).unwrap()
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let mut options = Options::new(folder());
     options.helper_exe = Some(env!("CARGO_BIN_EXE_lambent-helper").into());
     options
 }
 
-pub const LIMITS: Limits = Limits { memory_mb: 256, cpu_millis: Some(2000), pids: 64, tmp_mb: 512, files: 1024 };
+pub(crate) const LIMITS: Limits = Limits { memory_mb: 256, cpu_millis: Some(2000), pids: 64, tmp_mb: 512, files: 1024 };
 
 /// A spec that runs a program.
-pub fn program(argv: &[&str]) -> Spec {
+pub(crate) fn program(argv: &[&str]) -> Spec {
     Spec {
         id: EnvironmentId(1),
         tenant: "000000000000".to_owned(),
@@ -48,12 +48,12 @@ pub fn program(argv: &[&str]) -> Spec {
 }
 
 /// A spec that runs a shell script.
-pub fn shell(script: &str) -> Spec {
+pub(crate) fn shell(script: &str) -> Spec {
     program(&["/bin/sh", "-c", script])
 }
 
 /// Everything a sandbox wrote, read after its end.
-pub fn output(environment: &Environment) -> String {
+pub(crate) fn output(environment: &Environment) -> String {
     let path = format!("/proc/self/fd/{}", environment.output.as_raw_fd());
     let mut text = Vec::new();
     let mut file = std::fs::File::open(path).unwrap();
@@ -62,7 +62,7 @@ pub fn output(environment: &Environment) -> String {
 }
 
 /// Runs a spec to its end.
-pub async fn run(walls: &Linux, spec: Spec) -> (String, Exit) {
+pub(crate) async fn run(walls: &Linux, spec: Spec) -> (String, Exit) {
     let environment = walls.launch(spec).await.unwrap();
     let exit = environment.control.exited().await;
     (output(&environment), exit)

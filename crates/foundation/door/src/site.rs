@@ -1,0 +1,50 @@
+//! Hosts and paths outside the AWS APIs: function URLs, the console, later API Gateway's data plane.
+
+use base::{BoxFuture, Principal, RequestId};
+use bytes::Bytes;
+
+use crate::Body;
+
+/// An HTTP request to a [`Site`], body included.
+#[derive(Debug)]
+pub struct SiteRequest {
+    /// The method.
+    pub method: http::Method,
+    /// The path as sent, percent-encoded.
+    pub path: String,
+    /// The query as sent, without `?`.
+    pub query: String,
+    /// The host without port, lower case.
+    pub host: String,
+    /// The `Host` header as sent, or the listener's address.
+    pub authority: String,
+    /// All headers.
+    pub headers: http::HeaderMap,
+    /// The whole body, at most [`base::limits::SYNC_PAYLOAD_BYTES`] (else the gateway answered 413).
+    pub body: Bytes,
+    /// The peer's address, for `sourceIp`.
+    pub peer: std::net::IpAddr,
+    /// Who calls: anonymous unless signed.
+    pub principal: Principal,
+    /// Names the request.
+    pub request_id: RequestId,
+}
+
+/// A [`Site`]'s answer.
+#[derive(Debug, Default)]
+pub struct SiteResponse {
+    /// The status.
+    pub status: u16,
+    /// The headers; `content-length` is the gateway's.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+/// Answers plain HTTP requests of certain hosts or paths.
+pub trait Site: Send + Sync {
+    /// Whether it answers this host (without port, lower case) and path. Cheap: asked for every request no AWS rule took.
+    fn claims(&self, host: &str, path: &str) -> bool;
+    /// Answers. Faults are answers too: a site never fails.
+    fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse>;
+}
