@@ -4,6 +4,7 @@
 //! allowed edges, headers, sizes. Why: a promise nobody checks does not hold. Never: part of the product.
 
 mod codegen;
+mod tidy;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -11,6 +12,7 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
-        _ => anyhow::bail!("usage: cargo xtask codegen [--check] | tidy [FILE...]"),
+        ["tidy"] => tidy::run(),
+        _ => anyhow::bail!("usage: cargo xtask codegen [--check] | cargo xtask tidy"),
     }
 }

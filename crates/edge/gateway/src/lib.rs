@@ -1,1 +1,139 @@
-//! (to come)
+//! The sockets of the front door: a client's bytes in, an answer's bytes out.
+//!
+//! What: reads a request within limits, finds out where it goes and who sends it, makes a [`Call`] of it and prints the
+//! reply. Why: everything about HTTP, protocols and signatures ends here, so that no room behind knows of it.
+//! Never: no service rule, no state, no decision about what a principal may do (the door's).
+//!
+//! The whole way of a request reads on one screen, in [`Gateway::answer`].
+
+mod arrival;
+mod authenticate;
+mod body;
+mod limits;
+mod origin;
+mod platform;
+mod respond;
+mod sandbox;
+mod server;
+mod way;
+
+use std::sync::Arc;
+
+use base::{Clocks, Fault, RequestId, Rng, VirtualClocks};
+use door::{Call, Dispatch, Input, Keys, Reply, Site, Via};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use arrival::{Arrival, Connection};
+use respond::Response;
+use way::Way;
+
+pub use limits::Limits;
+pub use platform::Walls;
+
+/// What the gateway is made of.
+pub struct Options {
+    /// Who carries out calls.
+    pub dispatch: Arc<dyn Dispatch>,
+    /// The services whose requests are understood, for example `model::SERVICES`.
+    pub services: &'static [&'static wire::Service],
+    /// Who answers hosts and paths outside the AWS APIs; the first that claims a request answers it.
+    pub sites: Vec<Arc<dyn Site>>,
+    /// Who knows access keys.
+    pub keys: Arc<dyn Keys>,
+    /// Signatures are checked against the signing clock.
+    pub clocks: Arc<dyn Clocks>,
+    /// Request ids come from it.
+    pub rng: Arc<dyn Rng>,
+    /// Host names, besides those of loopback, at which pages and unproven callers are answered. Lower case, no port.
+    pub hosts: Vec<String>,
+    /// How the walls stand, for the health page.
+    pub walls: Arc<dyn Fn() -> Walls + Send + Sync>,
+    /// The clocks that test controls move; none unless the platform was started with them.
+    pub test_controls: Option<Arc<VirtualClocks>>,
+    /// Sizes and times.
+    pub limits: Limits,
+    /// On which the listeners of sandboxes are served: they are handed over from threads outside any runtime.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// The front door's sockets.
+pub struct Gateway {
+    options: Options,
+    // Bodies above `limits::LARGE_BODY_BYTES` that are held in memory at once.
+    large_bodies: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// A gateway that listens nowhere yet.
+    pub fn new(options: Options) -> Arc<Self> {
+        let large_bodies = Arc::new(Semaphore::new(options.limits.large_bodies));
+        Arc::new(Self { options, large_bodies })
+    }
+
+    /// The whole way of a request: where to, within limits, who, what, the answer.
+    async fn answer(&self, connection: &Connection, incoming: hyper::Request<Incoming>) -> Response {
+        let (mut arrival, body) = Arrival::split(connection, incoming, RequestId::new(&*self.options.rng));
+        let way = Way::of(&arrival, &self.options);
+        let _room = match body::read(body, way.body_limit(), &self.options.limits, &self.large_bodies).await {
+            Ok((bytes, room)) => {
+                arrival.request.body = bytes;
+                room
+            }
+            Err(unread) => return respond::unread(&unread, &way, &arrival),
+        };
+        match way {
+            Way::Preflight => respond::preflight(&arrival),
+            Way::Platform(page) => self.platform(page, &arrival),
+            Way::Public(site) => self.public(site, arrival).await,
+            Way::Page(site) => self.page(site, arrival).await,
+            Way::Nowhere(why) => respond::plain(404, why),
+            Way::Api => self.api(arrival).await,
+        }
+    }
+
+    /// A request to an AWS API.
+    async fn api(&self, mut arrival: Arrival<'_>) -> Response {
+        let guess = wire::detect(&arrival.request, self.options.services);
+        let id = arrival.request_id;
+        let from_page = arrival.header("origin").is_some();
+        let printed = match self.call(&mut arrival, &guess).await {
+            Ok((operation, Reply { output, body })) => {
+                respond::reply(wire::encode(guess.protocol, operation, &*output, id.as_str()), body)
+            }
+            Err(fault) => {
+                tracing::debug!(request = %id, %fault, "refused");
+                respond::printed(wire::encode_fault(guess.protocol, guess.service, &fault, id.as_str()))
+            }
+        };
+        if from_page { respond::readable_by_pages(printed) } else { printed }
+    }
+
+    async fn call(
+        &self,
+        arrival: &mut Arrival<'_>,
+        guess: &wire::Guess,
+    ) -> Result<(&'static wire::Operation, Reply), Fault> {
+        let caller = self.authenticate(arrival, guess.protocol)?;
+        let operation = guess.operation.clone()?;
+        let call = Call {
+            principal: caller.principal,
+            via: arrival.connection.entrance.via,
+            operation,
+            trace: arrival.header("x-amzn-trace-id").map(str::to_owned),
+            input: Input::Encoded(guess.protocol, arrival.take_request()),
+            body: door::Body::Empty,
+            region: caller.region,
+            request_id: arrival.request_id,
+            deadline: None,
+            depth: 0,
+        };
+        let reply = self.options.dispatch.call(call).await?;
+        Ok((operation, reply))
+    }
+}
+
+/// Whether callers of this way may be taken at their word: they share the machine.
+fn loopback(via: Via) -> bool {
+    matches!(via, Via::Client { loopback: true })
+}

@@ -8,4 +8,4 @@
 
 mod session;
 
-pub use session::{Event, InitOutcome, Outcome, Session};
+pub use session::{Event, Gone, InitOutcome, Limits, Outcome, Session};

@@ -11,6 +11,7 @@ mod cgroup;
 mod channel;
 mod helper;
 mod inside;
+mod interpreters;
 mod linux;
 mod message;
 mod survey;
@@ -19,7 +20,9 @@ mod walls;
 mod weak;
 
 pub use helper::main_if_helper;
+pub use interpreters::{Family, Found, find_interpreters, probe_interpreter};
 pub use linux::{Linux, Options};
 pub use walls::{
-    Control, Environment, Error, Exit, ExitCause, Image, Limits, Mode, Mount, Spec, Survey, Usage, Wall, WallState, Walls,
+    Control, Environment, Error, Exit, ExitCause, Image, Limits, Mode, Mount, Spec, Survey, Usage, Wall, WallState,
+    Walls,
 };

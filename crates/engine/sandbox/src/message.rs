@@ -85,11 +85,7 @@ pub(crate) trait Message: Sized {
 
 impl Message for Limits {
     fn write(&self, w: Writer) -> Writer {
-        w.u32(self.memory_mb)
-            .u32(self.cpu_millis.unwrap_or(0))
-            .u32(self.pids)
-            .u32(self.tmp_mb)
-            .u32(self.files)
+        w.u32(self.memory_mb).u32(self.cpu_millis.unwrap_or(0)).u32(self.pids).u32(self.tmp_mb).u32(self.files)
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
@@ -257,12 +253,7 @@ impl Message for Usage {
         w.u64(self.cpu_user_us).u64(self.cpu_system_us).u64(self.peak_memory_bytes).u64(self.oom_kills)
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            cpu_user_us: r.u64()?,
-            cpu_system_us: r.u64()?,
-            peak_memory_bytes: r.u64()?,
-            oom_kills: r.u64()?,
-        })
+        Ok(Self { cpu_user_us: r.u64()?, cpu_system_us: r.u64()?, peak_memory_bytes: r.u64()?, oom_kills: r.u64()? })
     }
 }
 
@@ -273,9 +264,7 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, pid } => {
-                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u32(*pid)
-            }
+            Self::Launched { seq, meters, quota, pid } => w.u8(2).u64(*seq).u32(*meters).u8(*quota).u32(*pid),
             Self::Failed { seq, fault, why, fix } => {
                 w.u8(3).u64(*seq).u8(*fault as u8).bytes(why.as_bytes()).bytes(fix.as_bytes())
             }

@@ -24,7 +24,14 @@ pub(crate) fn clone(flags: libc::c_int) -> io::Result<Side> {
     let flags = (flags | libc::CLONE_PIDFD | libc::SIGCHLD) as libc::c_ulong;
     // SAFETY: without CLONE_VM and with a null stack this is fork(2); the pointer is to a live local and only read after.
     let pid = check(unsafe {
-        libc::syscall(libc::SYS_clone, flags, 0 as libc::c_ulong, &raw mut pidfd, 0 as libc::c_ulong, 0 as libc::c_ulong)
+        libc::syscall(
+            libc::SYS_clone,
+            flags,
+            0 as libc::c_ulong,
+            &raw mut pidfd,
+            0 as libc::c_ulong,
+            0 as libc::c_ulong,
+        )
     })?;
     if pid == 0 {
         return Ok(Side::Child);
@@ -165,7 +172,10 @@ pub(crate) fn reset_signals() {
 /// The Landlock version of the kernel; 0 where there is none.
 pub(crate) fn landlock_abi() -> i64 {
     // SAFETY: a null attribute with the version flag asks for the version and touches nothing.
-    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0 as libc::c_ulong, 0 as libc::c_ulong, 1 as libc::c_ulong) }.max(0)
+    unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, 0 as libc::c_ulong, 0 as libc::c_ulong, 1 as libc::c_ulong)
+    }
+    .max(0)
 }
 
 /// The supplementary groups become none.
@@ -183,7 +193,7 @@ pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// Sleeps. Only for the helper's last moments, when nobody waits for it.
+/// Sleeps. Only for the helper's first and last moments, when nobody waits for it.
 pub(crate) fn pause_ms(ms: i64) {
     let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
 }
@@ -202,4 +212,10 @@ pub(crate) fn reap(pid: i32) -> io::Result<crate::walls::Usage> {
         peak_memory_bytes: used.ru_maxrss as u64 * 1024,
         oom_kills: 0,
     })
+}
+
+/// Makes the program of `command` inherit the standard streams only.
+pub(crate) fn inherit_nothing(command: &mut tokio::process::Command) {
+    // SAFETY: between fork and exec it makes one system call, which takes no lock and no memory.
+    unsafe { command.pre_exec(|| close_on_exec_from(3)) };
 }

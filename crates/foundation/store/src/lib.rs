@@ -1,1 +1,28 @@
-//! (to come)
+//! The bytes that survive: ordered rows with transactions, content-addressed blobs, unpacked trees, and the data folder.
+//!
+//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`] and [`Folder`].
+//! Why: an acknowledged write must survive `kill -9` and power loss, and only one room should have to think about how.
+//! Never: no service rule, no AWS word, no clock. A reader never sees a row that is not yet on the disk; a sync that failed
+//! is never retried (the kernel may have dropped the pages): the store is poisoned and the process must end.
+
+#![deny(missing_docs)]
+
+mod batch;
+mod engine;
+mod error;
+mod key;
+mod kv;
+mod lsm;
+mod memory;
+mod rows;
+mod sequencer;
+mod staged;
+mod sweep;
+
+pub use batch::{Batch, Write};
+pub use error::Error;
+pub use key::{Key, Range, Row, Space};
+pub use kv::{Kv, Snapshot, Transaction, get_json, transact_with};
+pub use lsm::open;
+pub use memory::memory;
+pub use rows::Rows;

@@ -129,7 +129,10 @@ fn has_controllers(mount: &Path) -> bool {
 }
 
 fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout, String> {
-    let say = |path: &Path| { let path = path.to_owned(); move |error: io::Error| format!("{}: {error}", path.display()) };
+    let say = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| format!("{}: {error}", path.display())
+    };
     let own = tree.mount.join(own_path(cgroups, "").unwrap_or("/").trim_start_matches('/'));
     // The true root of the hierarchy may hold processes and controllers alike; it alone has no cgroup.type.
     let parent = if root && !tree.mount.join("cgroup.type").exists() { tree.mount.clone() } else { own };
@@ -149,7 +152,13 @@ fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout
     }
     let has = |name: &str| enabled.contains(&name).then(|| folder.clone());
     // cpu.stat is there with or without the controller.
-    let layout = Layout { version: Version::Two, memory: has("memory"), cpu: has("cpu"), cpuacct: Some(folder.clone()), pids: has("pids") };
+    let layout = Layout {
+        version: Version::Two,
+        memory: has("memory"),
+        cpu: has("cpu"),
+        cpuacct: Some(folder.clone()),
+        pids: has("pids"),
+    };
     if enabled.is_empty() { Err(format!("{}: no controller is delegated", parent.display())) } else { Ok(layout) }
 }
 
@@ -177,15 +186,24 @@ pub(crate) fn sweep(layout: &Layout) {
     }
 }
 
+/// Attempts to remove a group whose killed processes are still dying, and the pause between them.
+const ATTEMPTS: u32 = 100;
+const PAUSE_MS: i64 = 10;
+
 fn sweep_folder(folder: &Path) {
     for child in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
         sweep_folder(&child.path());
     }
-    for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
-        if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    for _ in 0..ATTEMPTS {
+        for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
+            if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        // What cannot be removed in time stays, and the next start sweeps it.
+        match fs::remove_dir(folder) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => crate::sys::pause_ms(PAUSE_MS),
+            _ => return,
         }
     }
-    // A group with a process that is still dying stays, and the next start sweeps it.
-    let _ = fs::remove_dir(folder);
 }

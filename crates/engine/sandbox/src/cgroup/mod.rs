@@ -180,7 +180,9 @@ impl Group {
     /// An event descriptor that becomes readable when memory runs out, where the kernel needs one to tell (version 1).
     pub(crate) fn watch_memory(&self) -> Option<OwnedFd> {
         let memory = self.memory.as_ref().filter(|_| self.version == Version::One)?;
-        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK).ok()?;
+        let event =
+            rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK)
+                .ok()?;
         let control = fs::File::open(memory.join("memory.oom_control")).ok()?;
         use std::os::fd::AsRawFd;
         put(memory, "cgroup.event_control", &format!("{} {}", event.as_raw_fd(), control.as_raw_fd())).ok()?;

@@ -35,11 +35,17 @@ const FROM_ETC: &[&str] = &[
 ];
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 const WRITTEN: &[(&str, &str)] = &[
-    ("passwd", "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"),
+    (
+        "passwd",
+        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n",
+    ),
     ("group", "root:x:0:\nnogroup:x:65534:\nsbx_user1051:x:990:\n"),
     ("hosts", "127.0.0.1 localhost lambent\n::1 localhost ip6-localhost ip6-loopback\n"),
     ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
-    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n"),
+    (
+        "nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n",
+    ),
     ("hostname", "lambent\n"),
 ];
 
@@ -48,30 +54,45 @@ pub(super) struct Base {
     root: OwnedFd,
 }
 
-fn say(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| match error.raw_os_error() {
-        // The number decides how it is explained; the words are added there.
-        Some(_) => error,
-        None => io::Error::other(format!("{what}: {error}")),
-    }
-}
-
 impl Base {
-    /// Builds it on `place`, an empty folder of the host, in a mount namespace made for it.
+    /// Builds it on `place`, an empty folder of the host, in a mount namespace made for this process.
     pub(super) fn build(place: &Path) -> io::Result<Self> {
-        private_mounts()?;
-        fs::create_dir_all(place).map_err(say(place.display()))?;
+        // The host never sees our mounts; what the host mounts later still arrives here.
+        rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+        fs::create_dir_all(place)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", place.display())))?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         rustix::mount::mount("tmpfs", place, "tmpfs", flags, c"mode=755,size=16m")?;
         let path = |name: &str| place.join(name);
-        for folder in ["etc", "dev", "dev/shm", "proc", "tmp", "var", "var/task", "var/lang", "var/runtime", "opt", "home", "root", "run", "sys", "mnt", "srv"] {
+        for folder in [
+            "etc",
+            "dev",
+            "dev/shm",
+            "proc",
+            "tmp",
+            "var",
+            "var/task",
+            "var/lang",
+            "var/runtime",
+            "opt",
+            "home",
+            "root",
+            "run",
+            "sys",
+            "mnt",
+            "srv",
+        ] {
             fs::create_dir(path(folder))?;
         }
         for name in SYSTEM {
             share(&Path::new("/").join(name), &path(name), attr::RDONLY | attr::NOSUID | attr::NODEV)?;
         }
         for name in FROM_ETC {
-            share(&Path::new("/etc").join(name), &path("etc").join(name), attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
+            share(
+                &Path::new("/etc").join(name),
+                &path("etc").join(name),
+                attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
+            )?;
         }
         for name in DEVICES {
             share(&Path::new("/dev").join(name), &path("dev").join(name), attr::NOSUID | attr::NOEXEC)?;
@@ -79,7 +100,16 @@ impl Base {
         for (name, text) in WRITTEN {
             fs::write(path("etc").join(name), text)?;
         }
-        for (target, link) in [("/proc/self/fd", "dev/fd"), ("/proc/self/fd/0", "dev/stdin"), ("/proc/self/fd/1", "dev/stdout"), ("/proc/self/fd/2", "dev/stderr"), ("../usr/lib/os-release", "etc/os-release"), ("../proc/self/mounts", "etc/mtab"), ("../run", "var/run"), ("../tmp", "var/tmp")] {
+        for (target, link) in [
+            ("/proc/self/fd", "dev/fd"),
+            ("/proc/self/fd/0", "dev/stdin"),
+            ("/proc/self/fd/1", "dev/stdout"),
+            ("/proc/self/fd/2", "dev/stderr"),
+            ("../usr/lib/os-release", "etc/os-release"),
+            ("../proc/self/mounts", "etc/mtab"),
+            ("../run", "var/run"),
+            ("../tmp", "var/tmp"),
+        ] {
             std::os::unix::fs::symlink(target, path(link))?;
         }
         Ok(Self { root: rustix::fs::open(place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())? })
@@ -87,7 +117,10 @@ impl Base {
 
     /// A private copy of the whole tree, not attached anywhere.
     pub(super) fn copy(&self) -> io::Result<OwnedFd> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::AT_RECURSIVE;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
         Ok(rustix::mount::open_tree(&self.root, "", flags)?)
     }
 
@@ -107,19 +140,18 @@ impl Base {
                 continue;
             }
             if made == target && !folder {
-                rustix::fs::openat(&parent, part, OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))?;
+                rustix::fs::openat(
+                    &parent,
+                    part,
+                    OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC,
+                    Mode::from_raw_mode(0o644),
+                )?;
             } else {
                 rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755))?;
             }
         }
         Ok(())
     }
-}
-
-/// A mount namespace whose mounts the host never sees; what the host mounts later still arrives.
-fn private_mounts() -> io::Result<()> {
-    sys::unshare(libc::CLONE_NEWNS)?;
-    Ok(rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?)
 }
 
 /// Opens a private, read-only copy of the mounts at `source`, not attached anywhere.
@@ -141,7 +173,11 @@ fn share(source: &Path, target: &Path, attributes: u64) -> io::Result<()> {
         return std::os::unix::fs::symlink(fs::read_link(source)?, target);
     }
     let Ok(kind) = fs::metadata(source) else { return Ok(()) };
-    if kind.is_dir() { fs::create_dir(target)? } else { fs::write(target, "")? }
+    if kind.is_dir() {
+        fs::create_dir(target)?
+    } else {
+        fs::write(target, "")?
+    }
     let tree = open_private(source, attributes)?;
     Ok(rustix::mount::move_mount(&tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }

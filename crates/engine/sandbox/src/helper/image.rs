@@ -31,7 +31,8 @@ pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
         let (source, target) = (Path::new(OsStr::from_bytes(source)), Path::new(OsStr::from_bytes(target)));
         let say = |error: io::Error| format!("{} at {}: {error}", source.display(), target.display());
         let mount = open_private(source, ATTRIBUTES).map_err(say)?;
-        let folder = rustix::fs::fstat(&mount).map_err(|error| say(error.into()))?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        let folder =
+            rustix::fs::fstat(&mount).map_err(|error| say(error.into()))?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         base.make_place(target, folder).map_err(say)?;
         image.mounts.push(mount);
         image.targets.push(target.as_os_str().as_bytes().to_vec());
@@ -54,7 +55,9 @@ pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
 
 /// Several layers as one read-only folder; a later one wins.
 fn stack(layers: &[Vec<u8>]) -> io::Result<OwnedFd> {
-    let open = |path: &Vec<u8>| rustix::fs::open(path.as_slice(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let open = |path: &Vec<u8>| {
+        rustix::fs::open(path.as_slice(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    };
     // The uppermost comes first. Naming descriptors keeps paths with colons and commas out of the option's grammar.
     let folders = layers.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
     let lower: Vec<String> = folders.iter().map(|folder| format!("/proc/self/fd/{}", folder.as_raw_fd())).collect();
@@ -62,6 +65,7 @@ fn stack(layers: &[Vec<u8>]) -> io::Result<OwnedFd> {
     rustix::mount::fsconfig_set_string(&context, "source", "layers")?;
     rustix::mount::fsconfig_set_string(&context, "lowerdir", lower.join(":"))?;
     rustix::mount::fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }

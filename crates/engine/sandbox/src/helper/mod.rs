@@ -62,7 +62,9 @@ pub fn main_if_helper() {
         _ => return,
     };
     let status = match (Config::from_arguments(&arguments[1..]), sys::adopt(0)) {
-        (Some(config), Ok(server)) if rustix::net::sockopt::socket_type(&server).is_ok() => run(server, &config, nested),
+        (Some(config), Ok(server)) if rustix::net::sockopt::socket_type(&server).is_ok() => {
+            run(server, &config, nested)
+        }
         // Somebody typed the marker: there is nothing to serve.
         _ => 2,
     };
@@ -70,12 +72,18 @@ pub fn main_if_helper() {
 }
 
 fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
+    // Whatever else the server's own parent left open is none of ours.
+    let _ = sys::close_range(3, u32::MAX);
     sys::reset_signals();
     // A session of its own: the terminal's signals are for the server, which then lets us go in good order.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"lambent-helper");
-    let root = rustix::process::geteuid().is_root() && !nested;
-    let host = if root || nested { Host::make(config, root) } else { Err(nest(config)) };
+    // What counts is not the name of root but whether mounts can be made; a container's root often may not.
+    let host = match sys::unshare(libc::CLONE_NEWNS) {
+        Ok(()) => Host::make(config, !nested),
+        Err(error) if nested => Err(error),
+        Err(_) => Err(nest(config)),
+    };
     match host {
         Ok(host) => serve::serve(server, host, config),
         Err(error) => serve::refuse(&server, &error.to_string()),
@@ -114,6 +122,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Builds it, in a mount namespace of the helper's own. `root` says that no user namespace had to be entered.
     fn make(config: &Config, root: bool) -> io::Result<Self> {
         let owner = Owner::me()?;
         let (layout, no_cgroups) = match cgroup::find(owner, root) {
@@ -131,7 +140,7 @@ impl Host {
         }
         let setup = inside::Setup {
             filter,
-            ranges: root,
+            ranges: root && set::ranges_are_ours(),
             landlock: landlock_abi > 0,
             pids_limited: layout.pids.is_some(),
             memory_limited: layout.memory.is_some(),

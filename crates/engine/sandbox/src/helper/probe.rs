@@ -34,8 +34,16 @@ pub(super) fn probe(host: &Host, number: u64) -> Result<Vec<Wall>, String> {
 /// Brings a set up to the moment before its program would start.
 fn build(host: &Host, set: &mut Set) -> Result<(), String> {
     let limits = Limits { memory_mb: 128, cpu_millis: Some(1000), pids: 16, tmp_mb: 512, files: 64 };
-    let program = Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new() };
-    let nothing = Launch { seq: 0, program, task: b"/usr".to_vec(), layers: Vec::new(), runtime_sources: Vec::new(), runtime_targets: Vec::new() };
+    let program =
+        Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new() };
+    let nothing = Launch {
+        seq: 0,
+        program,
+        task: b"/usr".to_vec(),
+        layers: Vec::new(),
+        runtime_sources: Vec::new(),
+        runtime_targets: Vec::new(),
+    };
     set.assign(host, nothing).map_err(|(_, why)| why)?;
     let mut buffer = vec![0; 4096];
     loop {
@@ -44,7 +52,9 @@ fn build(host: &Host, set: &mut Set) -> Result<(), String> {
             Ok(Report::Prepared) => {}
             Ok(Report::Confined) => return Ok(()),
             Ok(Report::Failed { step, errno: 0 }) => return Err(step),
-            Ok(Report::Failed { step, errno }) => return Err(format!("{step}: {}", io::Error::from_raw_os_error(errno))),
+            Ok(Report::Failed { step, errno }) => {
+                return Err(format!("{step}: {}", io::Error::from_raw_os_error(errno)));
+            }
             _ => return Err("the first sandbox died while it was being built".to_owned()),
         }
     }
@@ -60,7 +70,11 @@ fn walls(host: &Host) -> Vec<Wall> {
     let group = |name: &'static str, there: bool, instead: &str| {
         if there { holds(name, version) } else { missing(name, format!("{why}{instead}"), DELEGATE) }
     };
-    let pids = if host.layout.pids.is_some() { holds("process limit", version) } else { holds("process limit", "RLIMIT_NPROC in the sandbox's own user namespace") };
+    let pids = if host.layout.pids.is_some() {
+        holds("process limit", version)
+    } else {
+        holds("process limit", "RLIMIT_NPROC in the sandbox's own user namespace")
+    };
     let cpu = if host.cpu_limit {
         group("cpu limit", host.layout.cpu.is_some(), "")
     } else {
@@ -69,7 +83,11 @@ fn walls(host: &Host) -> Vec<Wall> {
     let range = if host.setup.ranges {
         holds("uid range", "1,024 ids for each sandbox")
     } else {
-        missing("uid range", "all sandboxes run as this user; functions of one account at a time", "run lambent as root")
+        missing(
+            "uid range",
+            "all sandboxes run as this user; functions of one account at a time",
+            "run lambent as root",
+        )
     };
     let landlock = match host.landlock_abi {
         0 => missing("Landlock", "this kernel has none", "use a kernel of 5.13 or newer with Landlock switched on"),

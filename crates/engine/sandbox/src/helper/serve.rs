@@ -8,8 +8,8 @@ use rustix::event::epoll;
 
 use super::set::{Set, Stage};
 use super::{Config, Host, probe};
-use crate::channel;
 use crate::cgroup::{Group, Version};
+use crate::channel;
 use crate::message::{Fault, Launch, Message, News, Report, Request};
 use crate::survey;
 use crate::sys;
@@ -52,7 +52,8 @@ pub(super) fn refuse(server: &OwnedFd, why: &str) -> i32 {
             return 0;
         }
         if let Ok(Request::Launch(launch)) = Request::decode(&buffer[..got.len]) {
-            let news = News::Failed { seq: launch.seq, fault: Fault::Unavailable, why: why.to_owned(), fix: fix.clone() };
+            let news =
+                News::Failed { seq: launch.seq, fault: Fault::Unavailable, why: why.to_owned(), fix: fix.clone() };
             if channel::send(server, &news.encode(), &[]).is_err() {
                 return 0;
             }
@@ -216,7 +217,8 @@ impl<'a> Helper<'a> {
 
     fn fail_launch(&self, seq: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
         let load = [libc::EAGAIN, libc::ENOMEM, libc::ENOSPC, libc::EMFILE, libc::ENFILE, libc::EUSERS];
-        let fault = if errno.is_some_and(|errno| load.contains(&errno)) { Fault::Exhausted } else { Fault::Unavailable };
+        let fault =
+            if errno.is_some_and(|errno| load.contains(&errno)) { Fault::Exhausted } else { Fault::Unavailable };
         self.say(&News::Failed { seq, fault, why: why.to_owned(), fix: survey::fix_for(why) }, &[])
     }
 
@@ -266,7 +268,9 @@ impl<'a> Helper<'a> {
                 let seq = set.seq();
                 set.failed = true;
                 set.kill();
-                seq.map_or(Ok(()), |seq| self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[]))
+                seq.map_or(Ok(()), |seq| {
+                    self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[])
+                })
             }
             Report::Ended { signaled, code } => {
                 set.ended = Some(if signaled { ExitCause::Signaled(code) } else { ExitCause::Exited(code) });
@@ -338,13 +342,17 @@ impl<'a> Helper<'a> {
         let usage = if set.meters.is_empty() { whole } else { set.usage() };
         let cause = set.cause(&usage);
         let (stage, seq, failed) = (set.stage, set.seq(), set.failed);
-        if let Some((_, group)) = set.group && group.remove().is_err() {
+        if let Some((_, group)) = set.group
+            && group.remove().is_err()
+        {
             self.leftover.push(group);
         }
         match seq {
             Some(_) if failed => Ok(()),
             Some(seq) if stage == Stage::Running => self.say(&News::Ended { seq, cause, usage }, &[]),
-            Some(seq) => self.fail_launch(seq, "its first process was killed while it was being built", Some(libc::EAGAIN)),
+            Some(seq) => {
+                self.fail_launch(seq, "its first process was killed while it was being built", Some(libc::EAGAIN))
+            }
             None => Ok(()),
         }
     }
@@ -356,7 +364,9 @@ impl<'a> Helper<'a> {
         }
         for set in std::mem::take(&mut self.sets).into_values() {
             let _ = sys::reap(set.pid);
-            if let Some((_, group)) = set.group && group.remove().is_err() {
+            if let Some((_, group)) = set.group
+                && group.remove().is_err()
+            {
                 self.leftover.push(group);
             }
         }

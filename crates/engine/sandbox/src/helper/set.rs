@@ -64,6 +64,22 @@ pub(super) struct Set {
     pub(super) ended: Option<ExitCause>,
 }
 
+/// Whether every uid and gid of the ranges exists in this process's user namespace, so that it may give them away.
+pub(super) fn ranges_are_ours() -> bool {
+    ["/proc/self/uid_map", "/proc/self/gid_map"]
+        .iter()
+        .all(|map| std::fs::read_to_string(map).is_ok_and(|map| covers(&map)))
+}
+
+fn covers(map: &str) -> bool {
+    let last = u64::from(FIRST_UID) + RANGES * u64::from(RANGE);
+    map.lines().any(|line| {
+        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        let (start, _, count) = (fields.next().unwrap_or(0), fields.next(), fields.next().unwrap_or(0));
+        start <= u64::from(FIRST_UID) && start + count >= last
+    })
+}
+
 fn range_start(number: u64) -> u32 {
     FIRST_UID + (number % RANGES) as u32 * RANGE
 }
@@ -73,7 +89,9 @@ impl Set {
     pub(super) fn prepare(host: &Host, number: u64) -> io::Result<Self> {
         let group = host.make_group(number)?;
         let made = Self::prepare_in(host, number, group.as_ref());
-        if made.is_err() && let Some((_, group)) = &group {
+        if made.is_err()
+            && let Some((_, group)) = &group
+        {
             let _ = group.remove();
         }
         let (pid, pidfd, socket, uid, gid) = made?;
@@ -129,10 +147,12 @@ impl Set {
             let cpu = limits.cpu_millis.filter(|_| host.cpu_limit);
             group.limit(u64::from(limits.memory_mb) << 20, cpu, limits.pids + 1).map_err(kernel)?;
         }
-        let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| kernel(e.into()))?;
+        let (output, input) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| kernel(e.into()))?;
         rustix::io::ioctl_fionbio(&output, true).map_err(|e| kernel(e.into()))?;
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(&input).chain(&image.mounts).map(AsFd::as_fd).collect();
-        let program = launch.program.argv.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+        let program =
+            launch.program.argv.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
         let order = Order::Become { program: launch.program, targets: image.targets };
         channel::send(&self.socket, &order.encode(), &fds).map_err(kernel)?;
         self.assigned = Some(Assigned { seq: launch.seq, output: Some(output), listeners: Vec::new(), program });
@@ -189,6 +209,14 @@ fn write_maps(ranges: bool, pid: i32, number: u64) -> io::Result<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_map_that_holds_all_ranges_covers_them() {
+        assert!(covers("         0          0 4294967295\n"));
+        assert!(!covers("0 1000 1\n"));
+        assert!(!covers("0 0 65536\n"));
+        assert!(!covers(""));
+    }
 
     #[test]
     fn uid_ranges_do_not_overlap_and_stay_below_the_reserved_ids() {

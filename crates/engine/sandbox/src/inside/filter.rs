@@ -111,7 +111,10 @@ fn invalid(error: impl std::fmt::Display) -> io::Error {
 
 /// Compiles all filters for the machine this runs on.
 pub(crate) fn compile() -> io::Result<Filters> {
-    Ok(Filters { large: [program(never_rules()?, libc::EPERM)?, program(whole(UNKNOWN), libc::ENOSYS)?], small: program(set_up_rules()?, libc::EPERM)? })
+    Ok(Filters {
+        large: [program(never_rules()?, libc::EPERM)?, program(whole(UNKNOWN), libc::ENOSYS)?],
+        small: program(set_up_rules()?, libc::EPERM)?,
+    })
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -147,8 +150,10 @@ fn socket_rules() -> io::Result<Vec<SeccompRule>> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(invalid)?;
     let netlink = vec![
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_NETLINK as u64).map_err(invalid)?,
-        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::NETLINK_ROUTE as u64).map_err(invalid)?,
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)
+            .map_err(invalid)?,
+        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::NETLINK_ROUTE as u64)
+            .map_err(invalid)?,
     ];
     Ok(vec![
         SeccompRule::new(other).map_err(invalid)?,
@@ -159,8 +164,7 @@ fn socket_rules() -> io::Result<Vec<SeccompRule>> {
 
 /// Raw sockets of the internet families. Netlink's sockets are raw by habit, and held by the rule above.
 fn raw_but_netlink(raw: SeccompRule) -> SeccompRule {
-    let not_netlink =
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::AF_NETLINK as u64);
+    let not_netlink = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::AF_NETLINK as u64);
     let is_raw = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_RAW as u64);
     match (not_netlink, is_raw) {
         (Ok(a), Ok(b)) => SeccompRule::new(vec![a, b]).unwrap_or(raw),
@@ -191,7 +195,8 @@ const CLONE_NEWTIME: libc::c_int = 0x80;
 
 fn program(rules: Rules, errno: i32) -> io::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(invalid)?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch).map_err(invalid)?;
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch).map_err(invalid)?;
     let program: BpfProgram = filter.try_into().map_err(invalid)?;
     Ok(without_x32(program))
 }

@@ -108,7 +108,8 @@ impl First {
     /// Closes everything inherited from the helper but the socket.
     fn let_go_of_the_helper(&mut self) -> Result<(), Failure> {
         const KEPT: i32 = 3;
-        let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()).step("open /dev/null")?;
+        let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
+            .step("open /dev/null")?;
         let socket = self.socket.as_fd().try_clone_to_owned().step("keep the socket")?;
         for standard in 0..KEPT {
             sys::dup_to(null.as_fd(), standard).step("close the standard streams")?;
@@ -166,7 +167,8 @@ impl First {
         let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
         confine::limit_process(program.limits.files).step("lower limits")?;
         if !setup.pids_limited {
-            confine::lower(rustix::process::Resource::Nproc, u64::from(program.limits.pids) + 1).step("limit processes")?;
+            confine::lower(rustix::process::Resource::Nproc, u64::from(program.limits.pids) + 1)
+                .step("limit processes")?;
         }
         if !setup.memory_limited {
             let bytes = u64::from(program.limits.memory_mb) << 20;

@@ -10,7 +10,8 @@ use super::{Failure, Step};
 use crate::sys::{self, attr};
 
 /// Files of `/proc` that tell of the host and help no function; `/dev/null` covers them.
-const MASKED: &[&str] = &["kcore", "keys", "key-users", "kallsyms", "timer_list", "sysrq-trigger", "sched_debug", "kmsg"];
+const MASKED: &[&str] =
+    &["kcore", "keys", "key-users", "kallsyms", "timer_list", "sysrq-trigger", "sched_debug", "kmsg"];
 
 /// Makes `tree` the root, with `/proc`, `/tmp` and `/dev/shm` of its own, and lets go of the old root.
 pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
@@ -42,7 +43,8 @@ fn mask_proc() -> Result<(), Failure> {
     // The sandbox's own namespaces would let their owner write some of these; nobody inside is meant to.
     rustix::mount::mount_bind("/proc/sys", "/proc/sys").step("cover /proc/sys")?;
     let sys = rustix::fs::open("/proc/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step("open /proc/sys")?;
-    sys::mount_setattr(sys.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC, false).step("cover /proc/sys")
+    sys::mount_setattr(sys.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC, false)
+        .step("cover /proc/sys")
 }
 
 fn move_to(mount: &OwnedFd, target: impl rustix::path::Arg) -> rustix::io::Result<()> {

@@ -16,6 +16,7 @@ use crate::message::{Launch, Message, Program, Request};
 use crate::walls::{Environment, Error, Mode, Spec, Survey, Walls};
 use crate::weak;
 use link::Link;
+pub(crate) use reins::Meters;
 
 /// How to start [`Linux`].
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use crate::cgroup::{self, Version};
 use crate::walls::{Control, Exit, ExitCause, Usage};
 
 /// The meters of a sandbox: open files of its cgroup, or its process tree where there is none.
-pub(super) struct Meters {
+pub(crate) struct Meters {
     files: Vec<OwnedFd>,
     pid: u32,
     /// The highest reading so far: the files are gone once the sandbox is.
@@ -20,18 +20,18 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn new(files: Vec<OwnedFd>, pid: u32) -> Self {
+    pub(crate) fn new(files: Vec<OwnedFd>, pid: u32) -> Self {
         Self { files, pid, highest: Mutex::new(Usage::default()) }
     }
 
     /// Measures now.
-    pub(super) fn read(&self) -> Usage {
+    pub(crate) fn read(&self) -> Usage {
         let now = if self.files.is_empty() { tree::usage(self.pid) } else { cgroup::read_meters(&self.files) };
         self.last(now)
     }
 
     /// The given reading, or what was read before where that is higher.
-    pub(super) fn last(&self, now: Usage) -> Usage {
+    pub(crate) fn last(&self, now: Usage) -> Usage {
         let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
         *highest = Usage {
             cpu_user_us: now.cpu_user_us.max(highest.cpu_user_us),

@@ -27,7 +27,9 @@ pub(crate) fn walls() -> Arc<Linux> {
 
 pub(crate) fn options() -> Options {
     let mut options = Options::new(folder());
-    options.helper_exe = Some(env!("CARGO_BIN_EXE_lambent-helper").into());
+    // Another user may not enter the folder of the build.
+    let copied = std::env::var_os("LAMBENT_TEST_HELPER").map(PathBuf::from);
+    options.helper_exe = Some(copied.unwrap_or_else(|| env!("CARGO_BIN_EXE_lambent-helper").into()));
     options
 }
 
@@ -66,4 +68,69 @@ pub(crate) async fn run(walls: &Linux, spec: Spec) -> (String, Exit) {
     let environment = walls.launch(spec).await.unwrap();
     let exit = environment.control.exited().await;
     (output(&environment), exit)
+}
+
+/// Waits until a sandbox has written this.
+pub(crate) async fn wait_for(environment: &Environment, word: &str) {
+    use tokio::io::AsyncReadExt;
+    let output = environment.output.try_clone().unwrap();
+    let mut output = tokio::net::unix::pipe::Receiver::from_owned_fd(output).unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(word) {
+        assert!(output.read_buf(&mut text).await.unwrap() > 0, "it ended after {text:?}");
+    }
+}
+
+/// A spec that runs a Python program with the host's newest interpreter.
+pub(crate) fn python(script: &str) -> Spec {
+    static PYTHON: OnceLock<sandbox::Found> = OnceLock::new();
+    let python = PYTHON.get_or_init(|| {
+        sandbox::find_interpreters()
+            .into_iter()
+            .find(|found| found.family == sandbox::Family::Python)
+            .expect("Python 3")
+    });
+    let mut spec = program(&[python.exe.to_str().unwrap(), "-I", "-c", script]);
+    spec.image.runtime = python.mounts.clone();
+    spec
+}
+
+/// Waits until something is so, for things that tell nobody when they change.
+pub(crate) async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{what}: not within ten seconds");
+}
+
+/// The command lines of this host that hold a word.
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
+    let line = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).ok();
+    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(line);
+    lines.filter(|line| line.split('\0').any(|part| part == word)).collect()
+}
+
+/// Whether this process is root of the host.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+}
+
+/// This program again, for one test of its own process.
+pub(crate) fn again(test: &str) -> Vec<OsString> {
+    let exe = std::env::current_exe().unwrap();
+    [exe.as_os_str(), "--ignored".as_ref(), "--exact".as_ref(), test.as_ref(), "--nocapture".as_ref()]
+        .map(Into::into)
+        .to_vec()
+}
+
+/// Every control group whose name begins with this.
+pub(crate) fn groups(prefix: &str) -> Vec<PathBuf> {
+    let trees = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|tree| tree.path());
+    let inside = trees
+        .chain([PathBuf::from("/sys/fs/cgroup")])
+        .flat_map(|tree| std::fs::read_dir(tree).into_iter().flatten().flatten());
+    inside.filter(|group| group.file_name().to_string_lossy().starts_with(prefix)).map(|group| group.path()).collect()
 }

@@ -1,11 +1,11 @@
 //! From launch to end.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::Duration;
 
-use sandbox::{Error, ExitCause, Walls};
+use sandbox::{Error, ExitCause, Mount, WallState, Walls};
 
-use crate::common::{output, program, run, shell, walls};
+use crate::common::{eventually, folder, output, processes_with, program, run, shell, wait_for, walls};
 
 #[tokio::test]
 async fn a_program_runs_and_its_output_and_status_come_back() {
@@ -26,7 +26,10 @@ async fn a_signal_is_told_from_an_exit() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let error = walls().launch(program(&["/var/task/bootstrap"])).await.err().unwrap();
-    assert_eq!(error, Error::Spec("cannot start /var/task/bootstrap: No such file or directory (os error 2)".to_owned()));
+    assert_eq!(
+        error,
+        Error::Spec("cannot start /var/task/bootstrap: No such file or directory (os error 2)".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -40,7 +43,12 @@ async fn a_folder_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_listener_of_the_inner_network_is_served_from_outside() {
     let walls = walls();
-    let mut spec = program(&["/usr/bin/perl", "-MIO::Socket", "-e", "my $s = IO::Socket::INET->new('127.0.0.1:9001') or die $!; print <$s>"]);
+    let mut spec = program(&[
+        "/usr/bin/perl",
+        "-MIO::Socket",
+        "-e",
+        "my $s = IO::Socket::INET->new('127.0.0.1:9001') or die $!; print <$s>",
+    ]);
     spec.ports = vec![9001];
     let environment = walls.launch(spec).await.unwrap();
     let listener = &environment.listeners[0];
@@ -59,12 +67,7 @@ async fn killing_takes_the_whole_tree_along() {
     let walls = walls();
     let spec = shell("(setsid sh -c '(exec sleep 4711) & exec sleep 4712' &) ; echo started; exec sleep 4713");
     let environment = walls.launch(spec).await.unwrap();
-    let fd = environment.output.try_clone().unwrap();
-    let mut reader = std::fs::File::from(fd);
-    let mut text = [0; 8];
-    while reader.read(&mut text).is_err() {
-        tokio::task::yield_now().await;
-    }
+    wait_for(&environment, "started").await;
     environment.control.kill();
     assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
     assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
@@ -73,9 +76,83 @@ async fn killing_takes_the_whole_tree_along() {
     }
 }
 
-/// The command lines of this host that hold a word.
-fn processes_with(word: &str) -> Vec<String> {
-    let line = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).ok();
-    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(line);
-    lines.filter(|line| line.split('\0').any(|part| part == word)).collect()
+#[tokio::test]
+async fn dropping_the_environment_kills_it() {
+    let walls = walls();
+    let environment = walls.launch(shell("exec sleep 4721")).await.unwrap();
+    let exited = environment.control.exited();
+    drop(environment);
+    assert_eq!(exited.await.cause, ExitCause::Killed);
+    assert_eq!(processes_with("4721"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_launch_that_nobody_waits_for_is_undone() {
+    let walls = walls();
+    for _ in 0..10 {
+        let mut launch = walls.launch(shell("exec sleep 4722"));
+        let first = launch.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(first.is_pending());
+        drop(launch);
+    }
+    // What is asked for after them is answered after them.
+    let (text, _) = run(&walls, shell("echo after")).await;
+    assert_eq!(text, "after\n");
+    eventually("abandoned launches are gone", || processes_with("4722").is_empty()).await;
+}
+
+#[tokio::test]
+async fn layers_lie_over_each_other_in_order() {
+    let walls = walls();
+    let layer = |name: &str, files: &[(&str, &str)]| {
+        let path = folder().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        files.iter().for_each(|(file, text)| std::fs::write(path.join(file), text).unwrap());
+        path
+    };
+    let mut spec = shell("cat /opt/both /opt/first /opt/second; touch /opt/x 2>&1 | grep -o 'Read-only file system'");
+    spec.image.layers = vec![
+        layer("layer:one,", &[("both", "1"), ("first", "1")]),
+        layer("layer two", &[("both", "2"), ("second", "2")]),
+    ];
+    assert_eq!(run(&walls, spec.clone()).await.0, "212Read-only file system\n");
+    spec.image.layers.truncate(1);
+    spec.argv[2] = "ls /opt".into();
+    assert_eq!(run(&walls, spec).await.0, "both\nfirst\n");
+}
+
+#[tokio::test]
+async fn a_runtime_appears_where_it_is_asked_for() {
+    let walls = walls();
+    let file = folder().join("bootstrap.sh");
+    std::fs::write(&file, "echo from the bootstrap\n").unwrap();
+    let mut spec = shell("sh /var/runtime/deep/bootstrap; cat /home/some/where/hello.txt");
+    spec.image.runtime = vec![
+        Mount { source: file, target: "/var/runtime/deep/bootstrap".into() },
+        Mount { source: folder().join("task"), target: "/home/some/where".into() },
+    ];
+    assert_eq!(run(&walls, spec.clone()).await.0, "from the bootstrap\nhello from the task\n");
+    for bad in ["/proc/x", "/etc/passwd", "/var/../x", "relative", "/"] {
+        spec.image.runtime[0].target = bad.into();
+        assert!(matches!(walls.launch(spec.clone()).await, Err(Error::Spec(_))), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn tenants_that_share_ids_do_not_meet() {
+    let walls = walls();
+    let first = walls.launch(shell("sleep 60")).await.unwrap();
+    let mut spec = shell("true");
+    spec.tenant = "111111111111".to_owned();
+    let own_ids = walls.survey().walls.iter().any(|w| w.name == "uid range" && matches!(w.state, WallState::Holds(_)));
+    let second = walls.launch(spec.clone()).await;
+    if own_ids {
+        assert!(second.is_ok());
+        return;
+    }
+    assert_eq!(second.err(), Some(Error::Tenants));
+    let exited = first.control.exited();
+    drop(first);
+    exited.await;
+    assert!(walls.launch(spec).await.is_ok());
 }

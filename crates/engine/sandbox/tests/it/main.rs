@@ -2,4 +2,8 @@
 //! an ordinary user.
 
 mod common;
+mod death;
+mod hosts;
 mod life;
+mod limits;
+mod probe;

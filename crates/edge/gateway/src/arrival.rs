@@ -1,0 +1,131 @@
+//! A request as it arrived: the AWS codecs' view of it, and what the socket says.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use base::{Principal, RequestId};
+use bytes::Bytes;
+use door::{SiteRequest, Via};
+use http::header::HOST;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+/// What a listener says of everyone who comes in through it.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// By which way.
+    pub(crate) via: Via,
+    /// Who speaks there, whatever a signature claims: a sandbox's function. None where signatures decide.
+    pub(crate) principal: Option<Principal>,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) entrance: Arc<Entrance>,
+    /// The other side.
+    pub(crate) peer: IpAddr,
+    /// Our side, for requests that name no host.
+    pub(crate) local: SocketAddr,
+    /// True once the listener stops: endless answers end then.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// One request.
+pub(crate) struct Arrival<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) request: wire::Request,
+    /// The host without port, lower case.
+    pub(crate) host: String,
+    /// The host as sent, with port.
+    pub(crate) authority: String,
+    pub(crate) request_id: RequestId,
+}
+
+impl<'a> Arrival<'a> {
+    /// Takes the head apart; the body follows when it is known how much of it is welcome.
+    pub(crate) fn split(
+        connection: &'a Connection,
+        incoming: hyper::Request<Incoming>,
+        request_id: RequestId,
+    ) -> (Self, Incoming) {
+        let (head, body) = incoming.into_parts();
+        let authority = head
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().to_owned())
+            .or_else(|| head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned))
+            .unwrap_or_else(|| connection.local.to_string());
+        let request = wire::Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body: Bytes::new(),
+        };
+        (Self { connection, request, host: bare_host(&authority), authority, request_id }, body)
+    }
+
+    /// A header's text, if it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.request.headers.get(name)?.to_str().ok()
+    }
+
+    /// The request, handed on for good.
+    pub(crate) fn take_request(&mut self) -> wire::Request {
+        let empty = wire::Request {
+            method: http::Method::GET,
+            path: String::new(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        std::mem::replace(&mut self.request, empty)
+    }
+
+    /// The request as sites see it.
+    pub(crate) fn into_site_request(self, principal: Principal) -> SiteRequest {
+        let wire::Request { method, path, query, headers, body } = self.request;
+        SiteRequest {
+            method,
+            path,
+            query,
+            host: self.host,
+            authority: self.authority,
+            headers,
+            body,
+            peer: self.connection.peer,
+            principal,
+            request_id: self.request_id,
+        }
+    }
+}
+
+/// `Example.COM:4566` → `example.com`, `[::1]:4566` → `::1`.
+pub(crate) fn bare_host(authority: &str) -> String {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let bare = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    bare.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare_host;
+
+    #[test]
+    fn hosts_lose_port_brackets_and_case() {
+        for (sent, bare) in [
+            ("LOCALHOST:4566", "localhost"),
+            ("[::1]:4566", "::1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("a.lambda-url.us-east-1.localhost.:1", "a.lambda-url.us-east-1.localhost"),
+            ("", ""),
+            ("[", ""),
+        ] {
+            assert_eq!(bare_host(sent), bare, "{sent}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Reads a request's body within its limits, without copying it when it came in one piece.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits::{LARGE_BODY_BYTES, Limits};
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    /// It is longer than its way allows.
+    #[error("Request must be smaller than {limit} bytes")]
+    TooLarge {
+        /// What the way allows.
+        limit: usize,
+    },
+    /// The client took too long.
+    #[error("the request's body did not arrive in time")]
+    TooSlow,
+    /// The client went away or broke the framing.
+    #[error("the request's body broke off: {0}")]
+    Broken(#[from] hyper::Error),
+}
+
+/// The place of a large body in memory; freed when the request is done.
+pub(crate) type Room = Option<OwnedSemaphorePermit>;
+
+/// The whole body, at most `limit` bytes.
+pub(crate) async fn read(
+    body: Incoming,
+    limit: usize,
+    limits: &Limits,
+    large: &Arc<Semaphore>,
+) -> Result<(Bytes, Room), Unread> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
+    }
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Unread::TooLarge { limit });
+    }
+    let reading = Box::pin(collect(body, announced, limit, limits, large));
+    tokio::time::timeout(limits.body, reading).await.map_err(|_| Unread::TooSlow)?
+}
+
+async fn collect(
+    mut body: Incoming,
+    announced: usize,
+    limit: usize,
+    limits: &Limits,
+    large: &Arc<Semaphore>,
+) -> Result<(Bytes, Room), Unread> {
+    let mut room = place(announced, large).await;
+    let Some(first) = piece(&mut body, limits).await? else { return Ok((Bytes::new(), room)) };
+    if body.is_end_stream() && first.len() <= limit {
+        return Ok((first, room));
+    }
+    // The announced length is the client's word: memory follows what really comes.
+    let mut whole = BytesMut::with_capacity(announced.clamp(first.len(), LARGE_BODY_BYTES.max(first.len())));
+    let mut next = Some(first);
+    while let Some(piece_read) = next {
+        if whole.len() + piece_read.len() > limit {
+            return Err(Unread::TooLarge { limit });
+        }
+        whole.extend_from_slice(&piece_read);
+        if room.is_none() {
+            room = place(whole.len(), large).await;
+        }
+        next = piece(&mut body, limits).await?;
+    }
+    Ok((whole.freeze(), room))
+}
+
+/// Waits for a place when the body is large.
+async fn place(bytes: usize, large: &Arc<Semaphore>) -> Room {
+    if bytes <= LARGE_BODY_BYTES {
+        return None;
+    }
+    // The semaphore is never closed, so this only fails to come while others hold every place.
+    Arc::clone(large).acquire_owned().await.ok()
+}
+
+/// The next piece of data; none at the end. Trailers are dropped: no AWS protocol here has any.
+async fn piece(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Unread> {
+    loop {
+        let next = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+        let frame = tokio::time::timeout(limits.body_pause, next).await.map_err(|_| Unread::TooSlow)?;
+        match frame.transpose()? {
+            None => return Ok(None),
+            Some(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+/// Largest request head (line and headers), bytes; beyond it 431.
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
+/// Bodies above this wait until one of [`Limits::large_bodies`] places is free, bytes.
+pub(crate) const LARGE_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Most connections of one sandbox at a time.
+pub(crate) const SANDBOX_CONNECTIONS: usize = 256;
+
+/// Sizes and times that a listener keeps.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Time a client has to send a request's head; idle connections end after it too.
+    pub head: Duration,
+    /// Time between two pieces of a body.
+    pub body_pause: Duration,
+    /// Time a client has to send a whole body.
+    pub body: Duration,
+    /// Most connections of one listener at a time; further ones wait to be accepted.
+    pub connections: usize,
+    /// Most bodies above 8 MB in memory at a time.
+    pub large_bodies: usize,
+    /// Time running requests have to end when the listener stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(60),
+            body_pause: Duration::from_secs(30),
+            body: Duration::from_secs(600),
+            connections: 4096,
+            large_bodies: 16,
+            drain: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! One client's connection: reads its requests, writes the answers.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
+
+use super::answer::{self, Fault};
+use super::exchange::{Exchange, Next};
+use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route};
+use super::{Event, InitOutcome, Outcome, Session};
+
+/// Room made before a read. A request of our own clients fits whole.
+const READ_BYTES: usize = 4096;
+/// A body up to this size is copied out, so that the buffer stays; a larger one takes its buffer along.
+const COPY_BYTES: usize = 16 * 1024;
+/// Bytes of an unwanted body that are read and thrown away before the connection is given up.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+
+/// The sending side of a connection. The session holds it too while the client waits for an event, so that an
+/// invocation writes to the socket itself.
+#[derive(Debug)]
+pub(super) struct Wire {
+    socket: OwnedWriteHalf,
+    // Answers not yet written. Whoever writes to the socket holds the lock.
+    out: Mutex<Vec<u8>>,
+    // Told when a write was begun and not ended: the connection is of no use.
+    broken: Notify,
+}
+
+impl Wire {
+    /// Writes `event` behind what is still unwritten, in one go where the socket takes it.
+    pub(super) async fn deliver(&self, event: &Event) -> io::Result<()> {
+        let mut out = self.out.lock().await;
+        answer::event_head(&mut out, event);
+        self.send(&mut out, &event.payload).await
+    }
+
+    async fn flush(&self) -> io::Result<()> {
+        let mut out = self.out.lock().await;
+        if out.is_empty() { Ok(()) } else { self.send(&mut out, &[]).await }
+    }
+
+    async fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut *self.out.lock().await);
+    }
+
+    async fn send(&self, out: &mut Vec<u8>, mut body: &[u8]) -> io::Result<()> {
+        let unfinished = Unfinished(&self.broken);
+        let mut head = out.as_slice();
+        while !(head.is_empty() && body.is_empty()) {
+            match self.socket.try_write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    let of_head = written.min(head.len());
+                    head = &head[of_head..];
+                    body = &body[written - of_head..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        std::mem::forget(unfinished);
+        out.clear();
+        Ok(())
+    }
+}
+
+/// Dropped when a write ended early: by an error, or because who waited for it gave up.
+struct Unfinished<'a>(&'a Notify);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Why a connection ends before its client closes it.
+enum Ended {
+    Socket(io::Error),
+    /// The client is told first.
+    Fault(Fault),
+    /// The client took too long, broke off, or asked while it was waiting.
+    Quietly,
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+impl From<Malformed> for Ended {
+    fn from(malformed: Malformed) -> Self {
+        Self::Fault(Fault::malformed(malformed))
+    }
+}
+
+/// A request's body.
+enum Body {
+    Whole(Bytes),
+    TooLarge {
+        /// What of it has not been read.
+        left: Length,
+    },
+}
+
+/// One client's connection.
+pub(super) struct Connection {
+    session: Arc<Session>,
+    socket: OwnedReadHalf,
+    wire: Arc<Wire>,
+    // What has arrived and was not yet taken.
+    buffer: BytesMut,
+    // Whether the client has asked for an event and the answer is left to whoever brings one.
+    parked: bool,
+}
+
+impl Connection {
+    pub(super) fn new(session: Arc<Session>, stream: TcpStream) -> Self {
+        // A failure means the peer has gone; the first read will say so.
+        let _ = stream.set_nodelay(true);
+        let (socket, writing) = stream.into_split();
+        let wire = Wire { socket: writing, out: Mutex::default(), broken: Notify::new() };
+        Self { session, socket, wire: Arc::new(wire), buffer: BytesMut::new(), parked: false }
+    }
+
+    /// Serves the client until it goes, strays, or the session ends.
+    pub(super) async fn run(mut self) {
+        let wire = Arc::clone(&self.wire);
+        let ended = tokio::select! {
+            biased;
+            () = wire.broken.notified() => Ok(()),
+            ended = self.converse() => ended,
+        };
+        self.session.exchange.stop_waiting(&wire);
+        match ended {
+            Ok(()) | Err(Ended::Quietly) => {}
+            Err(Ended::Socket(error)) => tracing::debug!(%error, "a runtime client's connection broke"),
+            Err(Ended::Fault(fault)) => {
+                tracing::debug!(message = fault.message, "a runtime client strayed");
+                wire.push(|out| fault.write(out)).await;
+                // The client may have gone; nothing more is owed to it.
+                let _ = wire.flush().await;
+            }
+        }
+    }
+
+    async fn converse(&mut self) -> Result<(), Ended> {
+        while let Some(head) = self.head().await? {
+            if self.parked && self.session.exchange.stop_waiting(&self.wire) {
+                return Err(Ended::Quietly);
+            }
+            self.parked = false;
+            let keep_alive = head.keep_alive;
+            self.request(head).await?;
+            if !keep_alive && !self.parked {
+                self.wire.flush().await?;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn request(&mut self, head: Head) -> Result<(), Ended> {
+        match head.route {
+            Route::Next => {
+                self.discard(head.length).await?;
+                self.next().await
+            }
+            Route::Response(id) => self.answered(head, id, false).await,
+            Route::Error(id) => self.answered(head, id, true).await,
+            Route::InitError => self.init_error(head).await,
+            Route::WrongMethod(allowed) => self.refuse(&head, Fault::wrong_method(allowed)).await,
+            Route::Unknown => self.refuse(&head, Fault::unknown_path()).await,
+        }
+    }
+
+    async fn next(&mut self) -> Result<(), Ended> {
+        let next = self.session.exchange.next(&self.wire);
+        if let Next::Take { first: true, .. } | Next::Wait { first: true } = next {
+            self.session.init_ended(InitOutcome::Ready);
+        }
+        match next {
+            Next::Take { event, .. } => self.wire.deliver(&event).await?,
+            Next::Wait { .. } => self.parked = true,
+            Next::Refused(refused) => self.wire.push(|out| Fault::transition(refused).write(out)).await,
+        }
+        Ok(())
+    }
+
+    async fn answered(&mut self, head: Head, id: Option<base::RequestId>, error: bool) -> Result<(), Ended> {
+        let session = Arc::clone(&self.session);
+        let limit = session.limits.payload_bytes;
+        let claim = match Claim::begin(&session.exchange, id, error) {
+            Ok(claim) => claim,
+            Err(fault) => return self.refuse(&head, fault).await,
+        };
+        if let Some(mode) = head.response_mode.as_deref().filter(|_| !error) {
+            let fault = Fault::response_mode(mode);
+            claim.answer(failure("Runtime.StreamingNotSupported", &fault.message));
+            return self.refuse(&head, fault).await;
+        }
+        match self.body(&head, limit).await? {
+            Body::Whole(payload) if error => {
+                claim.answer(Outcome::Error { error_type: error_type(&head), payload });
+                self.wire.push(accept).await;
+            }
+            Body::Whole(payload) => {
+                claim.answer(Outcome::Response { payload });
+                self.wire.push(accept).await;
+            }
+            Body::TooLarge { left } => {
+                let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+                claim.answer(failure("Function.ResponseSizeTooLarge", &message));
+                self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn init_error(&mut self, head: Head) -> Result<(), Ended> {
+        let limit = self.session.limits.payload_bytes;
+        let payload = match self.body(&head, limit).await? {
+            Body::Whole(payload) => payload,
+            Body::TooLarge { left } => {
+                return self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await;
+            }
+        };
+        match self.session.exchange.init_failed() {
+            Ok(()) => {
+                self.session.init_ended(InitOutcome::Failed { error_type: error_type(&head), payload });
+                self.wire.push(accept).await;
+            }
+            Err(refused) => self.wire.push(|out| Fault::transition(refused).write(out)).await,
+        }
+        Ok(())
+    }
+
+    /// Tells the client no. A body it is sending is read first, or it would never see the answer; one it only announced is
+    /// not asked for, and the connection ends.
+    async fn refuse(&mut self, head: &Head, fault: Fault) -> Result<(), Ended> {
+        if head.expects_continue && self.buffer.is_empty() {
+            return Err(Ended::Fault(fault));
+        }
+        self.discard(head.length).await?;
+        self.wire.push(|out| fault.write(out)).await;
+        Ok(())
+    }
+
+    /// The next request's head; `None` when the client has closed the connection between two requests.
+    async fn head(&mut self) -> Result<Option<Head>, Ended> {
+        if self.buffer.is_empty() && self.fill().await? == 0 {
+            return Ok(None);
+        }
+        if let Some(end) = http::head_end(&self.buffer, 0) {
+            return self.take_head(end).map(Some);
+        }
+        // No clock runs for a head that came whole.
+        let limit = self.session.limits.head_time;
+        timeout(limit, self.rest_of_head()).await.unwrap_or(Err(Ended::Quietly)).map(Some)
+    }
+
+    async fn rest_of_head(&mut self) -> Result<Head, Ended> {
+        let limit = self.session.limits.head_bytes;
+        loop {
+            let scanned = self.buffer.len();
+            if scanned > limit {
+                return Err(Ended::Fault(Fault::head_too_large(limit)));
+            }
+            if self.fill().await? == 0 {
+                return Err(Ended::Quietly);
+            }
+            if let Some(end) = http::head_end(&self.buffer, scanned) {
+                return self.take_head(end);
+            }
+        }
+    }
+
+    fn take_head(&mut self, end: usize) -> Result<Head, Ended> {
+        let head = http::head(&self.buffer[..end])?;
+        self.buffer.advance(end);
+        Ok(head)
+    }
+
+    /// Reads what has arrived. Answers are written before the client is waited for; one that also asked for its next event
+    /// gets them together with that.
+    async fn fill(&mut self) -> Result<usize, Ended> {
+        if !self.parked {
+            self.wire.flush().await?;
+        }
+        self.buffer.reserve(READ_BYTES);
+        Ok(self.socket.read_buf(&mut self.buffer).await?)
+    }
+
+    /// Reads more of a body; the client may not stop within.
+    async fn more(&mut self) -> Result<(), Ended> {
+        if self.fill().await? == 0 { Err(Ended::Quietly) } else { Ok(()) }
+    }
+
+    /// The whole body. Of one that announces its excess nothing is read; a chunked one is read to its end.
+    async fn body(&mut self, head: &Head, limit: usize) -> Result<Body, Ended> {
+        match head.length {
+            Length::Known(length) if length > limit => return Ok(Body::TooLarge { left: head.length }),
+            _ => self.invite(head).await?,
+        }
+        match head.length {
+            Length::Known(length) => {
+                self.buffer.reserve(length.saturating_sub(self.buffer.len()));
+                while self.buffer.len() < length {
+                    self.more().await?;
+                }
+                Ok(Body::Whole(self.take(length)))
+            }
+            Length::Chunked => self.chunked(limit).await,
+        }
+    }
+
+    async fn chunked(&mut self, limit: usize) -> Result<Body, Ended> {
+        let (mut chunks, mut whole, mut taken) = (Chunks::default(), BytesMut::new(), 0usize);
+        loop {
+            match chunks.next(&self.buffer)? {
+                Piece::Data { skip, data } => {
+                    self.buffer.advance(skip);
+                    taken = taken.saturating_add(data);
+                    if taken <= limit {
+                        whole.extend_from_slice(&self.buffer[..data]);
+                    } else if taken > DISCARD_BYTES {
+                        return Err(Ended::Quietly);
+                    }
+                    self.buffer.advance(data);
+                }
+                Piece::End { skip } => {
+                    self.buffer.advance(skip);
+                    let left = Length::Known(0);
+                    return Ok(if taken <= limit { Body::Whole(whole.freeze()) } else { Body::TooLarge { left } });
+                }
+                Piece::More { skip } => {
+                    self.buffer.advance(skip);
+                    self.more().await?;
+                }
+            }
+        }
+    }
+
+    /// Reads a body that nobody wants, up to a bound.
+    async fn discard(&mut self, length: Length) -> Result<(), Ended> {
+        let mut left = match length {
+            Length::Known(length) if length > DISCARD_BYTES => return Err(Ended::Quietly),
+            Length::Known(length) => length,
+            Length::Chunked => return self.chunked(0).await.map(drop),
+        };
+        while left > 0 {
+            if self.buffer.is_empty() {
+                self.more().await?;
+            }
+            let here = left.min(self.buffer.len());
+            self.buffer.advance(here);
+            left -= here;
+        }
+        Ok(())
+    }
+
+    /// Lets a client that asked first send its body.
+    async fn invite(&mut self, head: &Head) -> Result<(), Ended> {
+        if head.expects_continue && self.buffer.is_empty() {
+            self.wire.push(|out| out.extend_from_slice(answer::CONTINUE)).await;
+            self.wire.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, length: usize) -> Bytes {
+        if length <= COPY_BYTES {
+            let payload = Bytes::copy_from_slice(&self.buffer[..length]);
+            self.buffer.advance(length);
+            return payload;
+        }
+        let payload = self.buffer.split_to(length).freeze();
+        // What is left shares the large allocation: move it to one of its own, so that an idle connection stays small.
+        self.buffer = BytesMut::from(&self.buffer[..]);
+        payload
+    }
+}
+
+/// The right to answer an event, given back when the answer does not arrive whole.
+struct Claim<'a> {
+    exchange: &'a Exchange,
+    id: base::RequestId,
+}
+
+impl<'a> Claim<'a> {
+    fn begin(exchange: &'a Exchange, id: Option<base::RequestId>, error: bool) -> Result<Self, Fault> {
+        let id = id.ok_or_else(Fault::invalid_request_id)?;
+        exchange.begin_answer(id, error).map_err(Fault::unwanted)?;
+        Ok(Self { exchange, id })
+    }
+
+    fn answer(self, outcome: Outcome) {
+        self.exchange.answer(self.id, outcome);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        // After an answer there is nothing left to give back.
+        self.exchange.abandon(&self.id);
+    }
+}
+
+fn accept(out: &mut Vec<u8>) {
+    out.extend_from_slice(answer::ACCEPTED);
+}
+
+fn failure(error_type: &str, message: &str) -> Outcome {
+    Outcome::Error {
+        error_type: error_type.to_owned(),
+        payload: answer::error_object(error_type, message).into_bytes().into(),
+    }
+}
+
+/// The type the client gave its error. Without one Lambda says `Function.Unknown`.
+fn error_type(head: &Head) -> String {
+    head.error_type.clone().filter(|given| !given.is_empty()).unwrap_or_else(|| "Function.Unknown".to_owned())
+}

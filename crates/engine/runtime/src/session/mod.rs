@@ -1,0 +1,228 @@
+//! The port of this room: one environment's conversation, as the invoker holds it.
+//!
+//! `exchange` says who may say what when, `connection` moves bytes, `http` parses them, `answer` renders them.
+
+mod answer;
+mod connection;
+mod exchange;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use self::connection::{Connection, Wire};
+use self::exchange::{Exchange, Placed};
+
+/// One event to be handled, with the headers the Runtime API gives it.
+/// Source: AWS Lambda developer guide, "Using the Lambda runtime API".
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// `Lambda-Runtime-Aws-Request-Id`.
+    pub request_id: base::RequestId,
+    /// The event's bytes, never parsed.
+    pub payload: Bytes,
+    /// `Lambda-Runtime-Deadline-Ms`: wall clock, milliseconds since the epoch.
+    pub deadline: base::Timestamp,
+    /// `Lambda-Runtime-Invoked-Function-Arn`: as the caller named it, with qualifier.
+    pub function_arn: std::sync::Arc<str>,
+    /// `Lambda-Runtime-Trace-Id`.
+    pub trace: Option<String>,
+    /// `Lambda-Runtime-Client-Context`: JSON, decoded.
+    pub client_context: Option<String>,
+}
+
+/// What the function made of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered.
+    Response {
+        /// The bytes it posted, at most [`base::limits::SYNC_PAYLOAD_BYTES`].
+        payload: Bytes,
+    },
+    /// It raised: the client posted `/error`.
+    Error {
+        /// `Lambda-Runtime-Function-Error-Type`, for example `Runtime.HandlerNotFound` or `Unhandled`.
+        error_type: String,
+        /// The error object the client posted: `errorMessage`, `errorType`, `stackTrace`.
+        payload: Bytes,
+    },
+}
+
+/// How INIT ended, as the runtime client says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InitOutcome {
+    /// It asked for its first event.
+    Ready,
+    /// It posted `/runtime/init/error`.
+    Failed {
+        /// `Lambda-Runtime-Function-Error-Type`.
+        error_type: String,
+        /// The error object the client posted.
+        payload: Bytes,
+    },
+}
+
+/// No answer will come: the session was closed, or its INIT had failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the environment ended before it answered")]
+pub struct Gone;
+
+/// How much a runtime client may ask of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections served at once; further ones wait in the listener's backlog.
+    pub connections: usize,
+    /// Largest response or error object, bytes.
+    pub payload_bytes: usize,
+    /// Largest request head, bytes. The official clients put a stack trace of up to 1 MiB into one header.
+    pub head_bytes: usize,
+    /// How long a client may take over a request head once it has begun one.
+    pub head_time: Duration,
+    /// Events a client may hold at once. With 1, a client that asks for an event while it holds one gets the same event
+    /// again, as on Lambda.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            payload_bytes: base::limits::SYNC_PAYLOAD_BYTES,
+            head_bytes: 1_200_000,
+            head_time: Duration::from_secs(30),
+            concurrency: 1,
+        }
+    }
+}
+
+/// One environment's conversation: the server side of the Runtime API, version 2018-06-01.
+///
+/// It answers `GET /runtime/invocation/next` (which waits for an event), `POST /runtime/invocation/{id}/response`,
+/// `POST /runtime/invocation/{id}/error` and `POST /runtime/init/error`; every other path is a 404, those of the
+/// Extensions, Logs and Telemetry APIs too, so an extension learns at `register` that it cannot run.
+///
+/// Where a runtime client strays, it is answered as Lambda answers:
+/// - an unknown or finished request id: 400 `InvalidRequestID`; a second answer to the same event: 403
+///   `InvalidStateTransition`;
+/// - a payload over the limit: 413, and the invocation ends with `Function.ResponseSizeTooLarge`;
+/// - asking for an event while it holds one: the same event again;
+/// - a streamed response: 400, and the invocation ends with `Runtime.StreamingNotSupported`; responses are buffered.
+///
+/// [`Session::invoke`] writes the event to the waiting client's socket itself: no task stands between the two.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    exchange: Exchange,
+    // What INIT came to, once it is known.
+    init: watch::Sender<Option<InitOutcome>>,
+    // Becomes true once, and ends `serve`.
+    closed: watch::Sender<bool>,
+}
+
+impl Session {
+    /// A session with the default limits, not yet serving.
+    pub fn new() -> Arc<Self> {
+        Self::with(Limits::default())
+    }
+
+    /// A session with these limits, not yet serving.
+    pub fn with(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            exchange: Exchange::new(limits.concurrency),
+            limits,
+            init: watch::Sender::new(None),
+            closed: watch::Sender::new(false),
+        })
+    }
+
+    /// Serves the Runtime API at `listener` until the session is closed or the future is dropped; both end every
+    /// connection.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let mut closed = self.closed.subscribe();
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            tokio::select! {
+                biased;
+                _ = closed.wait_for(|closed| *closed) => return,
+                _ = connections.join_next(), if connections.len() >= self.limits.connections => {}
+                accepted = listener.accept(), if connections.len() < self.limits.connections => match accepted {
+                    Ok((stream, _peer)) => {
+                        let connection = Connection::new(Arc::clone(&self), stream);
+                        connections.spawn(connection.run());
+                    }
+                    // Out of descriptors, or the peer has gone already: let others end before trying again.
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a runtime client");
+                        tokio::task::yield_now().await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Completes when INIT has ended, one way or the other; at once if it already has. After [`Session::close`] it never
+    /// completes: wait for the end of the process beside it.
+    pub async fn initialised(&self) -> InitOutcome {
+        let mut init = self.init.subscribe();
+        match init.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+            Ok(Some(outcome)) => outcome,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Hands `event` to the runtime client and waits for its answer. An event given before the client asked for one waits
+    /// for it. Dropping the future takes the event back: a later answer is refused.
+    ///
+    /// # Errors
+    /// [`Gone`] when the session is closed first, or INIT had failed.
+    pub async fn invoke(&self, event: Event) -> Result<Outcome, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let event = Arc::new(event);
+        let _taken_back_on_drop = TakenBack { exchange: &self.exchange, id: event.request_id };
+        let mut placed = self.exchange.offer(&event, answer)?;
+        while let Placed::With(wire) = placed {
+            match wire.deliver(&event).await {
+                Ok(()) => break,
+                // The client that waited has gone: the next one gets the event.
+                Err(_) => placed = self.exchange.offer_again(event.request_id)?,
+            }
+        }
+        answered.await.map_err(|_closed| Gone)
+    }
+
+    /// Ends the conversation: connections close, every waiting [`Session::invoke`] answers [`Gone`].
+    pub fn close(&self) {
+        self.exchange.close();
+        self.closed.send_replace(true);
+    }
+
+    fn init_ended(&self, outcome: InitOutcome) {
+        self.init.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(outcome);
+            }
+            first
+        });
+    }
+}
+
+/// Takes an event back when its invocation ends or is abandoned.
+struct TakenBack<'a> {
+    exchange: &'a Exchange,
+    id: base::RequestId,
+}
+
+impl Drop for TakenBack<'_> {
+    fn drop(&mut self) {
+        self.exchange.forget(&self.id);
+    }
+}

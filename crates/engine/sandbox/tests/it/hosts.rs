@@ -1,0 +1,111 @@
+//! Other hosts than the one the tests run on, as far as this one can play them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+use sandbox::{Error, ExitCause, Mode, WallState, Walls};
+
+use crate::common::{again, folder, is_root, options, run, shell};
+
+fn passed(output: &Output) {
+    let text = [&*output.stdout, &*output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success(), "{text}");
+    assert!(!text.contains("running 0 tests"), "{text}");
+}
+
+/// Everything once more without root's powers.
+#[test]
+fn as_an_ordinary_user() {
+    if !is_root() {
+        return;
+    }
+    let place = folder().join("as-a-user");
+    std::fs::create_dir(&place).unwrap();
+    let copy = |from: &std::path::Path| {
+        let to = place.join(from.file_name().unwrap());
+        std::fs::copy(from, &to).unwrap();
+        to
+    };
+    let program = copy(&std::env::current_exe().unwrap());
+    let helper = copy(options().helper_exe.as_deref().unwrap());
+    for path in [folder(), &*place] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let done = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .arg("--test-threads=2")
+        .env_clear()
+        .envs([("PATH", "/usr/bin:/bin"), ("HOME", "/nonexistent")])
+        .env("LAMBENT_TEST_HELPER", helper)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    passed(&done);
+}
+
+/// In a user namespace that may have no further ones.
+#[test]
+fn on_a_host_without_user_namespaces() {
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let done = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", script, "sh"])
+        .args(again("hosts::no_walls"))
+        .output()
+        .unwrap();
+    passed(&done);
+}
+
+#[tokio::test]
+#[ignore = "run by on_a_host_without_user_namespaces"]
+async fn no_walls() {
+    let walls = sandbox::Linux::start(options()).unwrap();
+    let survey = walls.survey();
+    assert!(!survey.usable && !survey.weak);
+    assert_eq!(survey.count().0, 0);
+    let Err(Error::Unavailable { why, fix }) = walls.launch(shell("true")).await else { panic!("it was launched") };
+    assert!(why.contains("No space left on device"), "{why}");
+    assert_eq!(fix, "sudo sysctl -w user.max_user_namespaces=15000");
+    weak().await;
+}
+
+/// The weak mode on such a host: it runs, and says what it is.
+async fn weak() {
+    let mut options = options();
+    options.mode = Mode::Weak;
+    let walls = sandbox::Linux::start(options).unwrap();
+    let survey = walls.survey();
+    assert!(survey.usable && survey.weak && survey.count().0 == 0);
+    let mut spec = shell("cat /var/task/hello.txt; echo $API; ls /proc/self/fd | wc -l; exit 3");
+    spec.env.push(("API".into(), "127.0.0.1:9001".into()));
+    spec.ports = vec![9001];
+    let environment = walls.launch(spec).await.unwrap();
+    let exit = environment.control.exited().await;
+    assert_eq!(exit.cause, ExitCause::Exited(3));
+    let address = environment.listeners[0].local_addr().unwrap();
+    assert_eq!(crate::common::output(&environment), format!("hello from the task\n{address}\n4\n"));
+    let environment = walls.launch(shell("sleep 4761 & exec sleep 4762")).await.unwrap();
+    environment.control.kill();
+    assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
+    crate::common::eventually("its group is gone", || crate::common::processes_with("4761").is_empty()).await;
+}
+
+/// Root of a user namespace with one id, as in rootless containers.
+#[test]
+fn as_root_without_ids_to_give_away() {
+    let done =
+        Command::new("unshare").args(["--user", "--map-root-user"]).args(again("hosts::one_id")).output().unwrap();
+    passed(&done);
+}
+
+#[tokio::test]
+#[ignore = "run by as_root_without_ids_to_give_away"]
+async fn one_id() {
+    let walls = sandbox::Linux::start(options()).unwrap();
+    let survey = walls.survey();
+    assert!(survey.usable);
+    let missing = |name| survey.walls.iter().any(|w| w.name == name && matches!(w.state, WallState::Missing { .. }));
+    assert!(missing("uid range"));
+    assert_eq!(run(&walls, shell("id -u")).await.0, "993\n");
+}

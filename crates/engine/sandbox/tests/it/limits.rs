@@ -1,0 +1,99 @@
+//! What a program may use.
+
+use std::time::{Duration, Instant};
+
+use sandbox::{ExitCause, WallState, Walls};
+
+use crate::common::{python, run, shell, wait_for, walls};
+
+/// Whether a wall holds on this host.
+fn holds(walls: &sandbox::Linux, name: &str) -> bool {
+    walls.survey().walls.iter().any(|wall| wall.name == name && matches!(wall.state, WallState::Holds(_)))
+}
+
+#[tokio::test]
+async fn more_memory_than_the_limit_ends_it() {
+    let walls = walls();
+    let (text, exit) = run(&walls, python("x = bytearray(300 << 20)\nprint('still here')")).await;
+    assert!(!text.contains("still here"), "{text}");
+    if holds(&walls, "memory limit") {
+        assert_eq!(exit.cause, ExitCause::OutOfMemory);
+        assert!(exit.usage.oom_kills > 0 && exit.usage.peak_memory_bytes > 200 << 20, "{exit:?}");
+    } else {
+        assert!(text.contains("MemoryError"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_runs_out_of_memory_takes_all_along() {
+    let walls = walls();
+    if !holds(&walls, "memory limit") {
+        return;
+    }
+    let script = "import subprocess, sys, time\nif len(sys.argv) > 1: bytearray(300 << 20)\nelse:\n    subprocess.run([sys.executable, '-c', 'x = bytearray(300 << 20)'])\n    time.sleep(60)";
+    let (_, exit) = run(&walls, python(script)).await;
+    assert_eq!(exit.cause, ExitCause::OutOfMemory);
+}
+
+#[tokio::test]
+async fn the_whole_memory_is_there_to_be_used() {
+    let (text, exit) = run(&walls(), python("x = bytearray(200 << 20)\nprint('still here')")).await;
+    assert_eq!((text.as_str(), exit.cause), ("still here\n", ExitCause::Exited(0)));
+    assert!(exit.usage.peak_memory_bytes > 200 << 20, "{exit:?}");
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_held() {
+    let walls = walls();
+    let script = "import os, time\nn = 0\ntry:\n    while n < 1000:\n        if os.fork() == 0: time.sleep(60)\n        n += 1\nexcept OSError as e: print(n, e.errno)";
+    let (text, exit) = run(&walls, python(script)).await;
+    // 64 processes: the program and 63 children. EAGAIN.
+    assert_eq!((text.as_str(), exit.cause), ("63 11\n", ExitCause::Exited(0)));
+}
+
+#[tokio::test]
+async fn tmp_has_the_size_asked_for() {
+    let walls = walls();
+    let mut spec = shell(
+        "head -c 20000000 /dev/zero > /tmp/fits && rm /tmp/fits && head -c 70000000 /dev/zero > /tmp/big; echo $?; df -m /tmp | tail -1",
+    );
+    spec.limits.tmp_mb = 64;
+    let (text, exit) = run(&walls, spec).await;
+    assert!(text.contains("No space left on device"), "{text} {exit:?}");
+}
+
+#[tokio::test]
+async fn a_cpu_share_is_a_share() {
+    let walls = walls();
+    if !holds(&walls, "cpu limit") {
+        return;
+    }
+    let mut spec = shell("echo; while :; do :; done");
+    spec.limits.cpu_millis = Some(500);
+    let environment = walls.launch(spec).await.unwrap();
+    let used = || {
+        let usage = environment.control.usage();
+        (usage.cpu_user_us + usage.cpu_system_us) as f64
+    };
+    let (start, before) = (Instant::now(), used());
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let half = (used() - before) / start.elapsed().as_micros() as f64;
+    environment.control.set_cpu(Some(100));
+    let (start, before) = (Instant::now(), used());
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let tenth = (used() - before) / start.elapsed().as_micros() as f64;
+    assert!((0.2..0.6).contains(&half), "{half}");
+    assert!((0.03..0.2).contains(&tenth), "{tenth}");
+    drop(environment);
+}
+
+#[tokio::test]
+async fn readings_grow_and_are_cheap() {
+    let walls = walls();
+    let script = "import time\nt = time.process_time()\nwhile time.process_time() - t < 0.2: pass\nprint('used', flush=True)\ntime.sleep(60)";
+    let environment = walls.launch(python(script)).await.unwrap();
+    wait_for(&environment, "used").await;
+    let usage = environment.control.usage();
+    assert!((150_000..2_000_000).contains(&(usage.cpu_user_us + usage.cpu_system_us)), "{usage:?}");
+    assert!(usage.peak_memory_bytes > 1 << 20, "{usage:?}");
+}

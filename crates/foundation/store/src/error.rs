@@ -1,0 +1,105 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use base::Fault;
+
+use crate::Space;
+
+/// What can go wrong in the store. Every message is fit for a log; none holds a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The transaction's own decision: what `f` returned. Nothing was written.
+    #[error(transparent)]
+    Fault(Fault),
+    /// A write or its sync failed earlier: what is on the disk is no longer known, so the process must end and start again.
+    #[error("the store stopped after a failed write to the disk; restart the platform, and check the disk: {0}")]
+    Poisoned(Arc<str>),
+    /// A file could not be read or written.
+    #[error("{what}: {cause}")]
+    Io {
+        /// What was attempted, with the path.
+        what: Arc<str>,
+        /// The system's words.
+        cause: Arc<str>,
+    },
+    /// Too little space is left on the disk. Nothing was written; the call may be made again when space was freed.
+    #[error("the disk of the data folder is full ({free_bytes} bytes left, {needed_bytes} needed); nothing was written")]
+    Full {
+        /// Bytes left on the disk.
+        free_bytes: u64,
+        /// Bytes that must be free for this write.
+        needed_bytes: u64,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A transaction asked for a row that it had not declared: a mistake in the program, not in the data.
+    #[error("a transaction read the undeclared row {space:?} {key}")]
+    Undeclared {
+        /// The row's space.
+        space: Space,
+        /// The row's key, escaped for reading.
+        key: String,
+    },
+    /// A key, value or batch is larger than the store takes.
+    #[error("a {what} of {size_bytes} bytes is larger than the store takes ({limit_bytes})")]
+    TooLarge {
+        /// `key`, `value`, `batch`, `blob`.
+        what: &'static str,
+        /// Its size.
+        size_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// A row or file does not read as what it should be.
+    #[error("{0} does not read as what it should be; the data folder is damaged or was written by another program")]
+    Corrupt(String),
+    /// A transaction's function panicked. Nothing of it was written.
+    #[error("a transaction panicked; nothing of it was written")]
+    Panicked,
+}
+
+impl Error {
+    /// An [`Error::Io`] about `path`.
+    pub(crate) fn io(what: &str, path: &Path, cause: &std::io::Error) -> Self {
+        Self::Io { what: format!("cannot {what} {}", path.display()).into(), cause: cause.to_string().into() }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// What a client sees: the transaction's own fault as it is, and of everything else only that it failed here.
+///
+/// A full disk is `ServiceException` 500, which SDKs retry; the rest is `InternalFailure` 500. Paths stay in the log.
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Fault(fault) => fault,
+            Error::Full { .. } => Self::new("ServiceException", 500, "The disk of the data folder is full."),
+            other => {
+                tracing::error!(error = %other, "a store call failed");
+                Self::internal("The store could not serve the request; the platform's log has the reason.")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_passes_through_and_paths_do_not() {
+        let fault = Fault::new("ResourceConflictException", 409, "exists");
+        assert_eq!(Fault::from(Error::from(fault.clone())), fault);
+        let io = Error::io("open", Path::new("/secret/place"), &std::io::Error::other("no"));
+        let seen = Fault::from(io);
+        assert_eq!((seen.code.as_ref(), seen.status), ("InternalFailure", 500));
+        assert!(!seen.message.contains("secret"), "{}", seen.message);
+    }
+}

@@ -1,0 +1,300 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use base::BoxFuture;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::Engine;
+use crate::staged::Staged;
+use crate::sweep::Sweeps;
+use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Transaction};
+
+/// Transactions that may wait for the sequencer; further callers wait before they are accepted.
+const QUEUE: usize = 1024;
+/// Most transactions in one group.
+const GROUP_TRANSACTIONS: usize = 512;
+/// Bytes after which a group is closed.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that must stay free on the disk, so that the engine can always write out and merge what it has accepted.
+const RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Whether the store takes calls.
+#[derive(Debug, Clone)]
+enum State {
+    Open,
+    Closed,
+    Poisoned(Arc<str>),
+}
+
+enum Request {
+    Transact { keys: Vec<Key>, f: Transaction, done: Done },
+    Close(Done),
+}
+
+type Done = oneshot::Sender<Result<(), Error>>;
+
+/// An engine behind one thread that runs transactions in order, in groups with one sync each.
+pub(crate) struct Sequenced<E: Engine> {
+    engine: Arc<E>,
+    /// None only while dropping: the thread ends when the last sender is gone.
+    requests: Option<mpsc::Sender<Request>>,
+    state: watch::Receiver<State>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<E: Engine> Sequenced<E> {
+    /// Starts the thread.
+    pub(crate) fn start(engine: E) -> Result<Self, Error> {
+        let engine = Arc::new(engine);
+        let sweeps = Sweeps::load(engine.view()?.as_ref())?;
+        let (requests, inbox) = mpsc::channel(QUEUE);
+        let (publish, state) = watch::channel(State::Open);
+        let sequencer = Sequencer { engine: Arc::clone(&engine), inbox, state: publish, sweeps };
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || sequencer.run())
+            .map_err(|cause| Error::Io { what: "cannot start the store's thread".into(), cause: cause.to_string().into() })?;
+        Ok(Self { engine, requests: Some(requests), state, thread: Mutex::new(Some(thread)) })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &*self.state.borrow() {
+            State::Open => Ok(()),
+            State::Closed => Err(Error::Closed),
+            State::Poisoned(cause) => Err(Error::Poisoned(Arc::clone(cause))),
+        }
+    }
+
+    async fn ask(&self, make: impl FnOnce(Done) -> Request + Send) -> Result<(), Error> {
+        self.check()?;
+        let (done, answer) = oneshot::channel();
+        let requests = self.requests.as_ref().ok_or(Error::Closed)?;
+        if requests.send(make(done)).await.is_err() {
+            self.check()?;
+            return Err(Error::Closed);
+        }
+        match answer.await {
+            Ok(outcome) => outcome,
+            // The thread is gone without an answer: it was closed meanwhile, or it panicked, and then the state says so.
+            Err(_) => self.check().and(Err(Error::Closed)),
+        }
+    }
+}
+
+impl<E: Engine> Kv for Sequenced<E> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.check()?;
+        self.engine.get(space, key)
+    }
+
+    fn range(&self, space: Space, range: Range, limit: usize, reverse: bool) -> Result<Vec<Row>, Error> {
+        self.check()?;
+        self.engine.range(space, range, limit, reverse)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, Error> {
+        self.check()?;
+        self.engine.view()
+    }
+
+    fn transact(&self, keys: Vec<Key>, f: Transaction) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.ask(move |done| Request::Transact { keys, f, done }))
+    }
+
+    fn failed(&self) -> BoxFuture<'static, Error> {
+        let mut state = self.state.clone();
+        Box::pin(async move {
+            loop {
+                if let State::Poisoned(cause) = &*state.borrow_and_update() {
+                    return Error::Poisoned(Arc::clone(cause));
+                }
+                if state.changed().await.is_err() {
+                    // The store is gone and was never poisoned.
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async {
+            match self.ask(Request::Close).await {
+                Err(Error::Closed) => Ok(()),
+                other => other,
+            }
+        })
+    }
+}
+
+impl<E: Engine> Drop for Sequenced<E> {
+    /// Waits for the thread, which finishes what it accepted and stops the engine cleanly: whoever opens the same folder
+    /// next finds it free.
+    fn drop(&mut self) {
+        self.requests = None;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            // A transaction may have held the last handle; the thread cannot wait for itself.
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread had panicked");
+        }
+    }
+}
+
+/// The thread's own part: it owns the inbox and is the only writer of the engine.
+struct Sequencer<E: Engine> {
+    engine: Arc<E>,
+    inbox: mpsc::Receiver<Request>,
+    state: watch::Sender<State>,
+    sweeps: Sweeps,
+}
+
+/// A group under way: what it writes, and who waits for it with which decision.
+struct Group {
+    staged: Staged,
+    waiting: Vec<(Done, Result<(), Error>)>,
+    dropped: Vec<(Space, Bytes)>,
+}
+
+impl<E: Engine> Sequencer<E> {
+    fn run(mut self) {
+        // A panic below (in the engine: transactions are caught) must not leave callers waiting on an open store.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.serve()));
+        match ended {
+            Ok(Ok(closer)) => self.stop(closer),
+            Ok(Err(error)) => self.poison(&error.to_string()),
+            Err(_) => self.poison("the engine panicked"),
+        }
+    }
+
+    /// Serves groups until told to close, or nobody is left to ask.
+    fn serve(&mut self) -> Result<Option<Done>, Error> {
+        loop {
+            let first = if self.sweeps.is_empty() {
+                match self.inbox.blocking_recv() {
+                    Some(request) => Some(request),
+                    None => return Ok(None),
+                }
+            } else {
+                match self.inbox.try_recv() {
+                    Ok(request) => Some(request),
+                    Err(mpsc::error::TryRecvError::Empty) => None,
+                    Err(mpsc::error::TryRecvError::Disconnected) => return Ok(None),
+                }
+            };
+            let (group, closer) = self.gather(first)?;
+            self.commit(group)?;
+            if closer.is_some() {
+                return Ok(closer);
+            }
+        }
+    }
+
+    /// Runs what is waiting, in order, up to the size of a group, and one step of a sweep.
+    fn gather(&mut self, first: Option<Request>) -> Result<(Group, Option<Done>), Error> {
+        let staged = Staged::over(self.engine.view()?);
+        let mut group = Group { staged, waiting: Vec::new(), dropped: Vec::new() };
+        let mut closer = None;
+        let mut next = first;
+        while let Some(request) = next {
+            match request {
+                Request::Transact { keys, f, done } => {
+                    let outcome = group.run(&keys, f);
+                    group.waiting.push((done, outcome));
+                }
+                Request::Close(done) => {
+                    closer = Some(done);
+                    break;
+                }
+            }
+            let full = group.waiting.len() >= GROUP_TRANSACTIONS || group.staged.bytes() >= GROUP_BYTES;
+            next = if full { None } else { self.inbox.try_recv().ok() };
+        }
+        self.sweeps.step(&mut group.staged)?;
+        Ok((group, closer))
+    }
+
+    /// Makes the group durable and answers everybody in it, also those whose transaction was refused: what it was
+    /// refused for may be part of the group.
+    fn commit(&mut self, group: Group) -> Result<(), Error> {
+        let bytes = group.staged.bytes() as u64;
+        let writes = group.staged.into_writes();
+        if !writes.is_empty() {
+            let (free_bytes, needed_bytes) = (self.engine.free_bytes()?, RESERVE_BYTES + 2 * bytes);
+            if free_bytes < needed_bytes {
+                let full = Error::Full { free_bytes, needed_bytes };
+                // The sweeps' steps are lost with the group: begin again from their rows.
+                self.sweeps = Sweeps::load(self.engine.view()?.as_ref())?;
+                return self.refuse(group.waiting, &full);
+            }
+            if let Err(error) = self.engine.commit(writes) {
+                let poisoned = Error::Poisoned(error.to_string().into());
+                self.poison(&error.to_string());
+                self.refuse(group.waiting, &poisoned)?;
+                return Err(error);
+            }
+        }
+        for (space, prefix) in group.dropped {
+            self.sweeps.add(space, prefix);
+        }
+        for (done, outcome) in group.waiting {
+            // Whoever no longer waits has dropped the future; the transaction stands.
+            let _ = done.send(outcome);
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, waiting: Vec<(Done, Result<(), Error>)>, error: &Error) -> Result<(), Error> {
+        for (done, _) in waiting {
+            let _ = done.send(Err(error.clone()));
+        }
+        Ok(())
+    }
+
+    /// The first cause stands. Whoever waits in the inbox finds its sender gone and reads the state.
+    fn poison(&mut self, cause: &str) {
+        self.state.send_if_modified(|state| {
+            let first = !matches!(state, State::Poisoned(_));
+            if first {
+                tracing::error!(cause, "the store is poisoned: a write or its sync failed");
+                *state = State::Poisoned(cause.into());
+            }
+            first
+        });
+        self.inbox.close();
+    }
+
+    fn stop(mut self, closer: Option<Done>) {
+        self.inbox.close();
+        self.state.send_replace(State::Closed);
+        let outcome = self.engine.close();
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "the store did not stop cleanly; the next start replays its journal");
+        }
+        if let Some(done) = closer {
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+impl Group {
+    /// Runs one transaction over the staged rows and stages its batch.
+    fn run(&mut self, keys: &[Key], mut f: Transaction) -> Result<(), Error> {
+        let rows = Rows::load(keys, &self.staged)?;
+        let decided = catch_unwind(AssertUnwindSafe(|| f(&rows))).map_err(|_| Error::Panicked)?;
+        rows.declared_all()?;
+        let batch: Batch = decided?;
+        batch.check()?;
+        for write in batch.writes() {
+            self.staged.write(write.space, write.key.clone(), write.value.clone());
+        }
+        for (space, prefix) in batch.dropped() {
+            self.staged.write(Space::Meta, Sweeps::row(*space, prefix), Some(Bytes::new()));
+            self.dropped.push((*space, prefix.clone()));
+        }
+        Ok(())
+    }
+}

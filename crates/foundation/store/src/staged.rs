@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::{Error, Range, Row, Snapshot, Space, Write};
+
+/// The writes of a group that are decided and not yet on the disk, over what is published.
+///
+/// Only the transactions of the same group see it: the later ones must build on the earlier ones, and all of them are
+/// answered together once the group is synced.
+pub(crate) struct Staged {
+    published: Box<dyn Snapshot>,
+    /// One entry a key: the engine gives a group one sequence number, so a key may appear in it only once.
+    writes: BTreeMap<(Space, Bytes), Option<Bytes>>,
+    bytes: usize,
+}
+
+impl Staged {
+    pub(crate) fn over(published: Box<dyn Snapshot>) -> Self {
+        Self { published, writes: BTreeMap::new(), bytes: 0 }
+    }
+
+    pub(crate) fn write(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
+        self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.writes.insert((space, key), value);
+    }
+
+    /// Bytes written so far, those overwritten since included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What is published, without what is staged.
+    pub(crate) fn published(&self) -> &dyn Snapshot {
+        self.published.as_ref()
+    }
+
+    pub(crate) fn into_writes(self) -> Vec<Write> {
+        self.writes.into_iter().map(|((space, key), value)| Write { space, key, value }).collect()
+    }
+
+    /// The staged writes of `space` within `range`, by key.
+    fn within(&self, space: Space, range: &Range) -> BTreeMap<Bytes, Option<Bytes>> {
+        use std::ops::RangeBounds;
+        let bounds = (range.start.clone(), range.end.clone());
+        self.writes
+            .range((space, Bytes::new())..)
+            .take_while(|((of, _), _)| *of == space)
+            .filter(|((_, key), _)| bounds.contains(key))
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
+impl Snapshot for Staged {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.writes.get(&(space, Bytes::copy_from_slice(key))) {
+            Some(value) => Ok(value.clone()),
+            None => self.published.get(space, key),
+        }
+    }
+
+    fn range(&self, space: Space, range: Range, limit: usize, reverse: bool) -> Result<Vec<Row>, Error> {
+        let staged = self.within(space, &range);
+        // Each staged write hides at most one published row, so this many are enough to fill the limit.
+        let published = self.published.range(space, range, limit.saturating_add(staged.len()), reverse)?;
+        let mut merged: BTreeMap<Bytes, Option<Bytes>> =
+            published.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        merged.extend(staged);
+        let live = merged.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+        Ok(if reverse { live.rev().take(limit).collect() } else { live.take(limit).collect() })
+    }
+}

@@ -1,0 +1,148 @@
+//! A small AWS client for our own commands: signs, sends, and turns AWS's errors into sentences.
+
+use anyhow::{Context, bail};
+use base::{Clocks, SystemClocks};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+/// Speaks to one platform with one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) key_id: String,
+    pub(crate) secret: String,
+    authority: String,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    /// `endpoint` is `http://host:port`. The key is the environment's, or the one any loopback platform accepts.
+    pub(crate) fn new(endpoint: &str, region: &str) -> anyhow::Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let Some(authority) = endpoint.strip_prefix("http://") else {
+            bail!("the endpoint must be http://HOST:PORT, not {endpoint}");
+        };
+        let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Ok(Self {
+            key_id: from("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".into()),
+            secret: from("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".into()),
+            region: region.to_owned(),
+            endpoint,
+            authority,
+        })
+    }
+
+    /// Sends one request as it is, unsigned.
+    pub(crate) async fn send(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+        let socket = tokio::net::TcpStream::connect(&self.authority).await.with_context(|| {
+            format!("no platform answers at {}; start one with `lambent serve` or name another with --endpoint", self.endpoint)
+        })?;
+        socket.set_nodelay(true)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request).await.context("the platform broke off")?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.context("the platform broke off within its answer")?.to_bytes();
+        drop(sender);
+        // The answer is whole; how the connection ends afterwards changes nothing.
+        driver.abort();
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// A plain request to a URL of the platform.
+    pub(crate) async fn plain(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let request = http::Request::builder().method(method).uri(path).header("host", &self.authority).body(Full::new(body))?;
+        self.send(request).await
+    }
+
+    /// A signed request to `service`.
+    pub(crate) async fn signed(
+        &self,
+        service: &str,
+        method: &str,
+        path_and_query: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let mut map = http::HeaderMap::new();
+        map.insert("host", self.authority.parse()?);
+        for (name, value) in headers {
+            map.insert(http::HeaderName::try_from(*name)?, value.parse()?);
+        }
+        let mut request =
+            wire::Request { method: method.parse()?, path: path.into(), query: query.into(), headers: map, body };
+        wire::sigv4::sign(&mut request, &self.key_id, &self.secret, None, &self.region, service, SystemClocks.signing())
+            .map_err(|fault| anyhow::anyhow!("the request cannot be signed: {fault}"))?;
+        let mut built = http::Request::builder().method(request.method).uri(path_and_query);
+        for (name, value) in &request.headers {
+            built = built.header(name, value);
+        }
+        self.send(built.body(Full::new(request.body))?).await
+    }
+
+    /// A call of Lambda's REST API; an AWS error becomes ours.
+    pub(crate) async fn lambda(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let body = body.map(|value| Bytes::from(value.to_string())).unwrap_or_default();
+        let answer = self.signed("lambda", method, path, &[("content-type", "application/json")], body).await?;
+        answer.json()
+    }
+
+    /// A call of CloudWatch Logs.
+    pub(crate) async fn logs(&self, operation: &str, body: &Value) -> anyhow::Result<Value> {
+        let target = format!("Logs_20140328.{operation}");
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
+        self.signed("logs", "POST", "/", &headers, Bytes::from(body.to_string())).await?.json()
+    }
+}
+
+/// An AWS error as a value, so that a command can tell "not found" from the rest.
+#[derive(Debug)]
+pub(crate) struct AwsError {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for AwsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for AwsError {}
+
+/// Whether an error is AWS's "no such thing".
+pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<AwsError>().is_some_and(|aws| aws.code == "ResourceNotFoundException")
+}
+
+impl Answer {
+    /// The JSON of a success; an error otherwise.
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        let value: Value = if self.body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&self.body)
+                .with_context(|| format!("expected JSON, got {:?}", String::from_utf8_lossy(&self.body)))?
+        };
+        if self.status < 300 {
+            return Ok(value);
+        }
+        let header = self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let code = header.or(value["__type"].as_str()).unwrap_or("UnknownError");
+        let message = value["message"].as_str().or(value["Message"].as_str()).unwrap_or("no message");
+        let code = code.rsplit('#').next().unwrap_or(code).split(':').next().unwrap_or(code).to_owned();
+        Err(AwsError { code, message: message.to_owned() }.into())
+    }
+}

@@ -1,0 +1,198 @@
+//! `lambent deploy`: finds out what a folder is, builds what it needs, packs it, and makes the function so.
+
+mod build;
+mod detect;
+mod pack;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::client::{Client, is_not_found};
+
+/// The role a function gets when none is named; only its form matters until IAM is enforced.
+const DEFAULT_ROLE: &str = "arn:aws:iam::000000000000:role/lambent-default";
+
+/// What to deploy and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Arguments {
+    /// The folder of the function.
+    pub(crate) directory: PathBuf,
+    /// The function's name; the folder's when left out.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The runtime identifier; found out when left out.
+    #[arg(long)]
+    pub(crate) runtime: Option<String>,
+    /// The handler; found out when left out.
+    #[arg(long)]
+    pub(crate) handler: Option<String>,
+    /// Memory, MB.
+    #[arg(long)]
+    pub(crate) memory: Option<u32>,
+    /// Timeout, seconds.
+    #[arg(long)]
+    pub(crate) timeout: Option<u32>,
+    /// An environment variable; may be repeated.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) environment: Vec<String>,
+    /// The execution role's ARN.
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Give the function no URL.
+    #[arg(long)]
+    pub(crate) no_url: bool,
+}
+
+impl Arguments {
+    /// Deploys `directory` as it is.
+    pub(crate) fn of(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            name: None,
+            runtime: None,
+            handler: None,
+            memory: None,
+            timeout: None,
+            environment: Vec::new(),
+            role: None,
+            no_url: false,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    pub(crate) name: String,
+    pub(crate) runtime: String,
+    pub(crate) handler: String,
+    pub(crate) created: bool,
+    pub(crate) url: Option<String>,
+    package: pack::Package,
+}
+
+impl Deployed {
+    /// Says what was done, with the package's size and its largest entries.
+    pub(crate) fn print(&self) {
+        let verb = if self.created { "created" } else { "updated" };
+        println!("{verb} {} · {} · handler {}", self.name, self.runtime, self.handler);
+        println!("package {} in {} files", pack::size(self.package.bytes.len() as u64), self.package.files);
+        for (name, bytes) in &self.package.largest {
+            println!("  {:>9}  {name}", pack::size(*bytes));
+        }
+        if let Some(url) = &self.url {
+            println!("url {url}");
+        }
+    }
+}
+
+/// Deploys and waits until the function can be invoked.
+pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<Deployed> {
+    let directory = arguments
+        .directory
+        .canonicalize()
+        .with_context(|| format!("there is no folder {}", arguments.directory.display()))?;
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => directory.file_name().context("the folder has no name: give one with --name")?.to_string_lossy().into_owned(),
+    };
+    let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref())?;
+    let built = build::build(&directory, &found)?;
+    let package = pack::pack(&built)?;
+    if package.bytes.len() > base::limits::ZIP_BYTES {
+        let largest: Vec<_> = package.largest.iter().map(|(name, bytes)| format!("{name} {}", pack::size(*bytes))).collect();
+        bail!("the package is {} and may be 50 MB; the largest entries are {}", pack::size(package.bytes.len() as u64), largest.join(", "));
+    }
+    let configuration = configuration(arguments, &found)?;
+    let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
+    let created = match client.lambda("GET", &format!("/2015-03-31/functions/{name}/configuration"), None).await {
+        Ok(_) => {
+            update(client, &name, &configuration, &zip).await?;
+            false
+        }
+        Err(error) if is_not_found(&error) => {
+            create(client, &name, arguments, &configuration, &zip).await?;
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    let url = if arguments.no_url { None } else { Some(url(client, &name).await?) };
+    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package })
+}
+
+/// The configuration both create and update take.
+fn configuration(arguments: &Arguments, found: &detect::Found) -> anyhow::Result<Value> {
+    let mut variables = serde_json::Map::new();
+    for pair in &arguments.environment {
+        let (name, value) = pair.split_once('=').with_context(|| format!("--env takes NAME=VALUE, not {pair}"))?;
+        variables.insert(name.to_owned(), Value::from(value));
+    }
+    let mut out = json!({ "Runtime": found.runtime, "Handler": found.handler });
+    if let Some(memory) = arguments.memory.or(found.memory) {
+        out["MemorySize"] = memory.into();
+    }
+    if let Some(timeout) = arguments.timeout.or(found.timeout) {
+        out["Timeout"] = timeout.into();
+    }
+    if !variables.is_empty() {
+        out["Environment"] = json!({ "Variables": variables });
+    }
+    if let Some(role) = &arguments.role {
+        out["Role"] = role.as_str().into();
+    }
+    Ok(out)
+}
+
+async fn create(client: &Client, name: &str, arguments: &Arguments, configuration: &Value, zip: &str) -> anyhow::Result<()> {
+    let mut body = configuration.clone();
+    body["FunctionName"] = name.into();
+    body["Role"] = arguments.role.as_deref().unwrap_or(DEFAULT_ROLE).into();
+    body["Code"] = json!({ "ZipFile": zip });
+    client.lambda("POST", "/2015-03-31/functions", Some(&body)).await?;
+    settled(client, name).await
+}
+
+async fn update(client: &Client, name: &str, configuration: &Value, zip: &str) -> anyhow::Result<()> {
+    let path = format!("/2015-03-31/functions/{name}");
+    client.lambda("PUT", &format!("{path}/configuration"), Some(configuration)).await?;
+    settled(client, name).await?;
+    client.lambda("PUT", &format!("{path}/code"), Some(&json!({ "ZipFile": zip }))).await?;
+    settled(client, name).await
+}
+
+/// Waits as the SDKs' waiters do, until the function is active and its last update done.
+async fn settled(client: &Client, name: &str) -> anyhow::Result<()> {
+    for _ in 0..600 {
+        let now = client.lambda("GET", &format!("/2015-03-31/functions/{name}/configuration"), None).await?;
+        match (now["State"].as_str(), now["LastUpdateStatus"].as_str()) {
+            (Some("Active"), Some("Successful")) => return Ok(()),
+            (Some("Failed"), _) => bail!("{name} failed: {}", now["StateReason"]),
+            (_, Some("Failed")) => bail!("the update of {name} failed: {}", now["LastUpdateStatusReason"]),
+            // A client has nothing to wait on but the next answer, as every AWS waiter.
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    bail!("{name} is still pending after a minute")
+}
+
+/// The function's URL, made if it has none, in the form that resolves on this host.
+async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
+    let path = format!("/2021-10-31/functions/{name}/url");
+    let config = match client.lambda("GET", &path, None).await {
+        Ok(config) => config,
+        Err(error) if is_not_found(&error) => client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?,
+        Err(error) => return Err(error),
+    };
+    let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?.to_owned();
+    let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default().to_owned();
+    if tokio::net::lookup_host((host.as_str(), 80)).await.is_ok() {
+        return Ok(url);
+    }
+    let id = host.split('.').next().unwrap_or_default();
+    Ok(format!("{}/_lambent/url/{id}/", client.endpoint))
+}

@@ -1,0 +1,154 @@
+//! Which interpreter serves which runtime identifier: found on the host, or added by hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use sandbox::{Family, Found};
+use serde_json::{Value, json};
+
+/// The file in the data folder that keeps additions.
+const ADDITIONS: &str = "runtimes.json";
+
+/// `python3.11` for Python 3.11.x, `nodejs20.x` for Node 20; none for versions Lambda never had.
+pub(crate) fn identifier(family: Family, version: (u16, u16, u16)) -> Option<String> {
+    let id = match family {
+        Family::Python => format!("python{}.{}", version.0, version.1),
+        Family::Node => format!("nodejs{}.x", version.0),
+    };
+    runtime::Runtime::parse(&id).map(|_| id)
+}
+
+/// Every interpreter: additions first, then what the host has.
+pub(crate) fn all(data: Option<&Path>) -> anyhow::Result<Vec<runtime::Interpreter>> {
+    let mut out = Vec::new();
+    for (_, prefix) in additions(data)? {
+        out.push(at(&prefix)?);
+    }
+    out.extend(sandbox::find_interpreters());
+    Ok(out.into_iter().map(as_runtime).collect())
+}
+
+fn as_runtime(found: Found) -> runtime::Interpreter {
+    runtime::Interpreter {
+        family: match found.family {
+            Family::Python => runtime::Family::Python,
+            Family::Node => runtime::Family::Node,
+        },
+        version: found.version,
+        exe: found.exe,
+        mounts: found.mounts.into_iter().map(|mount| (mount.source, mount.target)).collect(),
+    }
+}
+
+/// The interpreter that would run functions of `id`.
+pub(crate) fn for_runtime(id: &str, data: Option<&Path>) -> anyhow::Result<runtime::Interpreter> {
+    let wanted = runtime::Runtime::parse(id).with_context(|| format!("{id} is no runtime identifier of Lambda"))?;
+    let policy = runtime::Policy { loopback: true, allow_older: false };
+    match runtime::choose(wanted, &all(data)?, policy) {
+        Ok(choice) => choice.interpreter.with_context(|| format!("{id} needs no interpreter")),
+        Err(missing) => bail!("{missing}"),
+    }
+}
+
+fn folder(data: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match data {
+        Some(data) => Ok(data.to_owned()),
+        None => crate::serve::default_data(),
+    }
+}
+
+fn additions(data: Option<&Path>) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let path = folder(data)?.join(ADDITIONS);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let rows: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)
+        .with_context(|| format!("{} is not JSON", path.display()))?;
+    let rows = rows.as_object().with_context(|| format!("{} must be an object", path.display()))?;
+    Ok(rows.iter().filter_map(|(id, prefix)| Some((id.clone(), PathBuf::from(prefix.as_str()?)))).collect())
+}
+
+fn keep(data: Option<&Path>, rows: &[(String, PathBuf)]) -> anyhow::Result<()> {
+    let folder = folder(data)?;
+    std::fs::create_dir_all(&folder)?;
+    let rows: serde_json::Map<String, Value> =
+        rows.iter().map(|(id, prefix)| (id.clone(), json!(prefix.display().to_string()))).collect();
+    let temporary = folder.join(format!("{ADDITIONS}.part"));
+    std::fs::write(&temporary, serde_json::to_vec_pretty(&rows)?)?;
+    std::fs::rename(&temporary, folder.join(ADDITIONS))?;
+    Ok(())
+}
+
+/// The interpreter in an installation's prefix.
+fn at(prefix: &Path) -> anyhow::Result<Found> {
+    for (family, name) in [(Family::Python, "python3"), (Family::Node, "node")] {
+        let exe = prefix.join("bin").join(name);
+        if exe.exists() {
+            return sandbox::probe_interpreter(family, &exe)
+                .with_context(|| format!("{} does not answer as {name} does", exe.display()));
+        }
+    }
+    bail!("{} holds neither bin/python3 nor bin/node", prefix.display())
+}
+
+/// `lambent runtime add`.
+pub(crate) fn add(id: &str, prefix: &Path, data: Option<PathBuf>) -> anyhow::Result<()> {
+    let prefix = prefix.canonicalize().with_context(|| format!("there is no folder {}", prefix.display()))?;
+    let found = at(&prefix)?;
+    let serves = identifier(found.family, found.version);
+    ensure!(
+        serves.as_deref() == Some(id),
+        "{} is {} {}.{}.{}, which serves {}, not {id}",
+        prefix.display(),
+        name(found.family),
+        found.version.0,
+        found.version.1,
+        found.version.2,
+        serves.as_deref().unwrap_or("no runtime of Lambda")
+    );
+    let mut rows = additions(data.as_deref())?;
+    rows.retain(|(known, _)| known != id);
+    rows.push((id.to_owned(), prefix));
+    keep(data.as_deref(), &rows)?;
+    println!("{id} added; a running platform takes it at its next start");
+    Ok(())
+}
+
+/// `lambent runtime rm`.
+pub(crate) fn remove(id: &str, data: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut rows = additions(data.as_deref())?;
+    let before = rows.len();
+    rows.retain(|(known, _)| known != id);
+    ensure!(rows.len() < before, "{id} was not added; `lambent runtime ls` shows what is there");
+    keep(data.as_deref(), &rows)?;
+    println!("{id} removed");
+    Ok(())
+}
+
+/// `lambent runtime ls`.
+pub(crate) fn print(data: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["RUNTIME", "VERSION", "INTERPRETER", "FROM"]);
+    let added = additions(data.as_deref())?;
+    let rows = added
+        .iter()
+        .map(|(_, prefix)| at(prefix).map(|found| (found, "added")))
+        .chain(sandbox::find_interpreters().into_iter().map(|found| Ok((found, "found"))));
+    for row in rows {
+        let (found, from) = row?;
+        let (major, minor, patch) = found.version;
+        let id = identifier(found.family, found.version).unwrap_or_else(|| "-".into());
+        table.add_row([id, format!("{major}.{minor}.{patch}"), found.exe.display().to_string(), from.to_owned()]);
+    }
+    println!("{table}");
+    println!("provided.al2, provided.al2023: any executable `bootstrap`");
+    Ok(())
+}
+
+fn name(family: Family) -> &'static str {
+    match family {
+        Family::Python => "Python",
+        Family::Node => "Node",
+    }
+}
