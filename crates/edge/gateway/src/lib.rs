@@ -30,6 +30,7 @@ use way::Way;
 
 pub use limits::Limits;
 pub use platform::Walls;
+pub use sandbox::Inside;
 
 /// What the gateway is made of.
 pub struct Options {
@@ -80,7 +81,7 @@ impl Gateway {
                 arrival.request.body = bytes;
                 room
             }
-            Err(unread) => return respond::unread(&unread, &way, &arrival),
+            Err(unread) => return respond::unread(&unread, &way, &arrival, self.options.services),
         };
         match way {
             Way::Preflight => respond::preflight(&arrival),

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::Gateway;
 use crate::arrival::{Connection, Entrance};
+use crate::limits::HEAD_BYTES;
 
 /// How long accepting rests when the process is out of descriptors.
 const REST: Duration = Duration::from_millis(100);

@@ -28,6 +28,9 @@ impl Invoker {
     }
 }
 
+/// By function and version.
+type Pools = HashMap<(Arc<str>, Arc<str>), Arc<Pool>>;
+
 /// What all invocations share.
 pub(crate) struct Engine {
     pub(crate) options: Options,
@@ -37,8 +40,8 @@ pub(crate) struct Engine {
     // Finishes invocations whose callers went away.
     tasks: tokio::runtime::Handle,
     permits: Permits,
-    // By function and version: the pool of the revision seen last.
-    pools: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Pool>>>,
+    // Of each function version the pool of the revision seen last.
+    pools: Mutex<Pools>,
     wheel: Wheel,
     ids: AtomicU64,
     draining: AtomicBool,
@@ -112,13 +115,14 @@ impl Engine {
     }
 
     fn remove(&self, gone: impl Fn(&TargetKey) -> bool) {
-        let removed: Vec<Arc<Pool>> = self.pools().extract_if(|_, pool| gone(&pool.key)).map(|(_, pool)| pool).collect();
+        let removed: Vec<Arc<Pool>> =
+            self.pools().extract_if(|_, pool| gone(&pool.key)).map(|(_, pool)| pool).collect();
         for pool in removed {
             pool.retire();
         }
     }
 
-    fn pools(&self) -> MutexGuard<'_, HashMap<(Arc<str>, Arc<str>), Arc<Pool>>> {
+    fn pools(&self) -> MutexGuard<'_, Pools> {
         self.pools.lock().expect("no code panics while holding it")
     }
 
@@ -208,6 +212,11 @@ impl Handle {
             Live { key: pool.key.clone(), starting: counts.starting, busy: counts.busy, idle: counts.idle }
         });
         live.filter(|live| live.starting + live.busy + live.idle > 0).collect()
+    }
+
+    /// Invocations under way, those that wait for an environment and those whose callers have left included.
+    pub fn running(&self) -> usize {
+        self.engine.running.load(Ordering::SeqCst)
     }
 
     /// The number of live environments, and word whenever one begins or ends.

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
-use runtime::{Event, InitOutcome, Outcome};
-use crate::shim::Session;
+use runtime::{Event, InitOutcome, Outcome, Session};
 use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;

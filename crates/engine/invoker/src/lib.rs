@@ -20,7 +20,6 @@ mod permits;
 mod pool;
 mod report;
 mod run;
-mod shim;
 mod target;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -96,7 +96,10 @@ pub(crate) fn exited(id: &RequestId, cause: ExitCause) -> [String; 2] {
 }
 
 pub(crate) fn timeout_error(id: &RequestId, timeout_ms: u64) -> Bytes {
-    error_object("Sandbox.Timedout", &format!("RequestId: {id} Error: Task timed out after {} seconds", seconds(timeout_ms)))
+    error_object(
+        "Sandbox.Timedout",
+        &format!("RequestId: {id} Error: Task timed out after {} seconds", seconds(timeout_ms)),
+    )
 }
 
 pub(crate) fn exit_error(id: &RequestId, cause: ExitCause) -> Bytes {
@@ -198,7 +201,9 @@ mod tests {
         what.init_shown = false;
         let status = Status::Error("Runtime.OutOfMemory".into());
         what.status = Some(&status);
-        assert!(report(&what).contains("Max Memory Used: 40 MB\tStatus: error\tError Type: Runtime.OutOfMemory\tPhases:"));
+        assert!(
+            report(&what).contains("Max Memory Used: 40 MB\tStatus: error\tError Type: Runtime.OutOfMemory\tPhases:")
+        );
     }
 
     #[test]
@@ -225,7 +230,9 @@ mod tests {
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         assert_eq!(
             text(timeout_error(&id, 3_000)),
-            format!(r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {id} Error: Task timed out after 3.00 seconds"}}"#)
+            format!(
+                r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {id} Error: Task timed out after 3.00 seconds"}}"#
+            )
         );
         for (cause, kind, words) in [
             (ExitCause::Exited(0), "Runtime.ExitError", "Runtime exited without providing a reason"),

@@ -158,7 +158,8 @@ impl Run<'_> {
     /// Hands over the event and waits for the answer, at most as long as the function's timeout.
     async fn deliver(&self, placed: &mut Placed) -> Ending {
         let clocks = &*self.engine.options.clocks;
-        let limit = Duration::from_millis(self.target.timeout_ms).saturating_sub(Duration::from_micros(placed.spent_us));
+        let limit =
+            Duration::from_millis(self.target.timeout_ms).saturating_sub(Duration::from_micros(placed.spent_us));
         let environment = placed.lease.environment();
         environment.begin_reading(clocks);
         environment.log.say(report::start(&self.invocation.request_id, &self.target.key.version));
@@ -174,7 +175,9 @@ impl Run<'_> {
         let delivered = environment.deliver(event, limit).await;
         let handler_us = placed.spent_us + micros(begun, clocks.monotonic());
         match delivered {
-            Delivered::Answered(Outcome::Response { payload }) => Ending::answered(Finished::Response(payload), handler_us),
+            Delivered::Answered(Outcome::Response { payload }) => {
+                Ending::answered(Finished::Response(payload), handler_us)
+            }
             Delivered::Answered(Outcome::Error { error_type, payload }) => {
                 let kind = FailureKind::Raised;
                 Ending::answered(Finished::FunctionError { kind, error_type, payload }, handler_us)

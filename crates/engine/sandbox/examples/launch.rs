@@ -33,8 +33,9 @@ async fn series(walls: &Linux, name: &str, count: usize, pause: Duration) {
     whole.sort_unstable();
     let at = |list: &[u128], share: usize| list[(list.len() * share / 100).min(list.len() - 1)];
     println!(
-        "{name}: launched p50 {} µs p99 {} µs · ended p50 {} µs p99 {} µs",
+        "{name}: launched p50 {} µs p90 {} µs p99 {} µs · ended p50 {} µs p99 {} µs",
         at(&launch, 50),
+        at(&launch, 90),
         at(&launch, 99),
         at(&whole, 50),
         at(&whole, 99)

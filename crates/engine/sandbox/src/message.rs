@@ -363,3 +363,68 @@ impl Message for Report {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn program() -> impl Strategy<Value = Program> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
+        let list = move || proptest::collection::vec(bytes(), 0..4);
+        let limits = (1..10_240_u32, proptest::option::of(1..6000_u32), any::<u32>(), any::<u32>(), any::<u32>());
+        (limits, list(), list(), bytes(), proptest::collection::vec(any::<u16>(), 0..4)).prop_map(
+            |((memory_mb, cpu_millis, pids, tmp_mb, files), argv, env, cwd, ports)| Program {
+                limits: Limits { memory_mb, cpu_millis, pids, tmp_mb, files },
+                argv,
+                env,
+                cwd,
+                ports,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(program in program(), seq in any::<u64>(), targets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..4)) {
+            let launch = Launch { seq, program: program.clone(), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
+            let request = Request::Launch(Box::new(launch));
+            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+            let order = Order::Become { program, targets };
+            prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (Request::decode(&bytes), News::decode(&bytes), Order::decode(&bytes), Report::decode(&bytes));
+        }
+
+        #[test]
+        fn a_cut_message_is_refused(seq in any::<u64>(), cut in 0..9_usize) {
+            prop_assert_eq!(Request::decode(&Request::Kill(seq).encode()[..cut]), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn news_and_reports_are_read_back() {
+        let usage = Usage { cpu_user_us: 1, cpu_system_us: 2, peak_memory_bytes: 3, oom_kills: 4 };
+        let walls = vec![crate::survey::holds("seccomp", "x"), crate::survey::missing("Landlock", "y", "z")];
+        for news in [
+            News::Hello { walls, usable: true, ranges: false },
+            News::Launched { seq: 1, meters: 5, quota: 1, pid: 9 },
+            News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
+            News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
+        ] {
+            assert_eq!(News::decode(&news.encode()), Ok(news));
+        }
+        for report in [
+            Report::Prepared,
+            Report::NotStarted { errno: 2 },
+            Report::Ended { signaled: true, code: 9 },
+            Report::Failed { step: "s".into(), errno: -1 },
+        ] {
+            assert_eq!(Report::decode(&report.encode()), Ok(report));
+        }
+    }
+}

@@ -59,35 +59,20 @@ pub(crate) mod attr {
 
 /// Adds attributes to a mount, and to all mounts below it when `recursive`.
 pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, set: u64, recursive: bool) -> io::Result<()> {
-    let attr = MountAttr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is an empty C string and the structure lives through the call with its true size.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    })?;
-    Ok(())
+    change_mount(mount, &MountAttr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 }, recursive)
 }
 
-/// Makes every slave copy of a mount tree private, so that nothing the host does later shows up in it.
-pub(crate) fn mount_private(mount: BorrowedFd<'_>) -> io::Result<()> {
-    let attr = MountAttr { attr_set: 0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
-    // SAFETY: as in `mount_setattr`.
+/// Makes a mount tree private, so that nothing the host does later shows up in it, and adds attributes to all of it.
+pub(crate) fn mount_private(mount: BorrowedFd<'_>, set: u64) -> io::Result<()> {
+    change_mount(mount, &MountAttr { attr_set: set, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 }, true)
+}
+
+fn change_mount(mount: BorrowedFd<'_>, attr: &MountAttr, recursive: bool) -> io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    // SAFETY: the path is an empty C string and the structure lives through the call with its true size.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), flags, std::ptr::from_ref(attr), size)
     })?;
     Ok(())
 }

@@ -57,7 +57,8 @@ impl Batch {
         key: impl Into<Bytes>,
         value: &T,
     ) -> Result<&mut Self, Fault> {
-        let bytes = serde_json::to_vec(value).map_err(|error| Fault::internal(format!("a row has no JSON form: {error}")))?;
+        let bytes =
+            serde_json::to_vec(value).map_err(|error| Fault::internal(format!("a row has no JSON form: {error}")))?;
         Ok(self.put(space, key, bytes))
     }
 

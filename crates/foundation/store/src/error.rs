@@ -1,9 +1,10 @@
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use base::Fault;
 
-use crate::Space;
+use crate::{Space, ZipError};
 
 /// What can go wrong in the store. Every message is fit for a log; none holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +25,39 @@ pub enum Error {
         cause: Arc<str>,
     },
     /// Too little space is left on the disk. Nothing was written; the call may be made again when space was freed.
-    #[error("the disk of the data folder is full ({free_bytes} bytes left, {needed_bytes} needed); nothing was written")]
-    Full {
-        /// Bytes left on the disk.
-        free_bytes: u64,
-        /// Bytes that must be free for this write.
-        needed_bytes: u64,
+    #[error("the disk of the data folder is full; nothing was written: free some space and try again")]
+    Full,
+    /// A zip was refused.
+    #[error(transparent)]
+    Zip(#[from] ZipError),
+    /// Another process holds the data folder.
+    #[error("the data folder {path} is in use by {}", holder(*pid))]
+    InUse {
+        /// The folder.
+        path: String,
+        /// The process that holds it, if it said so.
+        pid: Option<u32>,
     },
+    /// The data folder was written by a newer version. It was left untouched.
+    #[error(
+        "the data folder {path} has format {found}, this version knows formats up to {ours}; use the newer version that wrote it, or another folder"
+    )]
+    Newer {
+        /// The folder.
+        path: String,
+        /// The format found.
+        found: u32,
+        /// The newest format known.
+        ours: u32,
+    },
+    /// The folder has other things in it. It was left untouched.
+    #[error("the folder {0} is not empty and is no data folder; name an empty or a new folder")]
+    Foreign(String),
+    /// Test controls were asked for on a folder with real data.
+    #[error(
+        "the data folder {0} was not made for tests; test controls need a folder that was made with them, or an ephemeral one"
+    )]
+    NotForTests(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -61,10 +88,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Io`] about `path`.
+    /// An [`Error::Io`] about `path`, or [`Error::Full`] if that was the reason.
     pub(crate) fn io(what: &str, path: &Path, cause: &std::io::Error) -> Self {
+        if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return Self::Full;
+        }
         Self::Io { what: format!("cannot {what} {}", path.display()).into(), cause: cause.to_string().into() }
     }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
 impl From<Fault> for Error {
@@ -80,7 +114,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Fault(fault) => fault,
-            Error::Full { .. } => Self::new("ServiceException", 500, "The disk of the data folder is full."),
+            Error::Full => Self::new("ServiceException", 500, "The disk of the data folder is full."),
             other => {
                 tracing::error!(error = %other, "a store call failed");
                 Self::internal("The store could not serve the request; the platform's log has the reason.")

@@ -8,21 +8,31 @@
 #![deny(missing_docs)]
 
 mod batch;
+mod blobs;
+mod blocking;
+mod digest;
 mod engine;
 mod error;
+mod folder;
 mod key;
 mod kv;
 mod lsm;
 mod memory;
+mod migrate;
 mod rows;
 mod sequencer;
 mod staged;
 mod sweep;
+mod trees;
 
 pub use batch::{Batch, Write};
+pub use blobs::Blobs;
+pub use digest::{Digest, NotADigest};
 pub use error::Error;
+pub use folder::{Folder, Use};
 pub use key::{Key, Range, Row, Space};
 pub use kv::{Kv, Snapshot, Transaction, get_json, transact_with};
 pub use lsm::open;
 pub use memory::memory;
 pub use rows::Rows;
+pub use trees::{Limits, Tree, Trees, ZipError};

@@ -209,6 +209,8 @@ fn bounds(space: Space, range: Range) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
 fn describe(what: &str, path: &Path, error: &fjall::Error) -> Error {
     match error {
         fjall::Error::Io(cause) => Error::io(what, path, cause),
-        other => Error::Io { what: format!("cannot {what} {}", path.display()).into(), cause: other.to_string().into() },
+        other => {
+            Error::Io { what: format!("cannot {what} {}", path.display()).into(), cause: other.to_string().into() }
+        }
     }
 }

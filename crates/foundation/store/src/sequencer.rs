@@ -52,10 +52,9 @@ impl<E: Engine> Sequenced<E> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (publish, state) = watch::channel(State::Open);
         let sequencer = Sequencer { engine: Arc::clone(&engine), inbox, state: publish, sweeps };
-        let thread = thread::Builder::new()
-            .name("store".into())
-            .spawn(move || sequencer.run())
-            .map_err(|cause| Error::Io { what: "cannot start the store's thread".into(), cause: cause.to_string().into() })?;
+        let thread = thread::Builder::new().name("store".into()).spawn(move || sequencer.run()).map_err(|cause| {
+            Error::Io { what: "cannot start the store's thread".into(), cause: cause.to_string().into() }
+        })?;
         Ok(Self { engine, requests: Some(requests), state, thread: Mutex::new(Some(thread)) })
     }
 
@@ -75,11 +74,14 @@ impl<E: Engine> Sequenced<E> {
             self.check()?;
             return Err(Error::Closed);
         }
-        match answer.await {
-            Ok(outcome) => outcome,
-            // The thread is gone without an answer: it was closed meanwhile, or it panicked, and then the state says so.
-            Err(_) => self.check().and(Err(Error::Closed)),
+        if let Ok(outcome) = answer.await {
+            return outcome;
         }
+        // The thread ended without an answer, and always says how: closed, or poisoned.
+        let mut state = self.state.clone();
+        // An error here means that the thread is gone, and it left its last word.
+        let _ = state.wait_for(|state| !matches!(state, State::Open)).await;
+        self.check().and(Err(Error::Closed))
     }
 }
 
@@ -173,7 +175,7 @@ impl<E: Engine> Sequencer<E> {
     /// Serves groups until told to close, or nobody is left to ask.
     fn serve(&mut self) -> Result<Option<Done>, Error> {
         loop {
-            let first = if self.sweeps.is_empty() {
+            let first = if self.sweeps.idle() {
                 match self.inbox.blocking_recv() {
                     Some(request) => Some(request),
                     None => return Ok(None),
@@ -213,7 +215,10 @@ impl<E: Engine> Sequencer<E> {
             let full = group.waiting.len() >= GROUP_TRANSACTIONS || group.staged.bytes() >= GROUP_BYTES;
             next = if full { None } else { self.inbox.try_recv().ok() };
         }
-        self.sweeps.step(&mut group.staged)?;
+        if let Err(error) = self.sweeps.step(&mut group.staged) {
+            tracing::warn!(%error, "a sweep cannot read what it shall delete; the next start tries again");
+            self.sweeps.pause();
+        }
         Ok((group, closer))
     }
 
@@ -223,19 +228,19 @@ impl<E: Engine> Sequencer<E> {
         let bytes = group.staged.bytes() as u64;
         let writes = group.staged.into_writes();
         if !writes.is_empty() {
-            let (free_bytes, needed_bytes) = (self.engine.free_bytes()?, RESERVE_BYTES + 2 * bytes);
-            if free_bytes < needed_bytes {
-                let full = Error::Full { free_bytes, needed_bytes };
-                // The sweeps' steps are lost with the group: begin again from their rows.
+            if self.engine.free_bytes()? < RESERVE_BYTES + 2 * bytes {
+                // The step of a sweep is lost with the group: begin again from the rows, and not before space was freed.
                 self.sweeps = Sweeps::load(self.engine.view()?.as_ref())?;
-                return self.refuse(group.waiting, &full);
+                self.sweeps.pause();
+                refuse(group.waiting, &Error::Full);
+                return Ok(());
             }
             if let Err(error) = self.engine.commit(writes) {
-                let poisoned = Error::Poisoned(error.to_string().into());
                 self.poison(&error.to_string());
-                self.refuse(group.waiting, &poisoned)?;
+                refuse(group.waiting, &Error::Poisoned(error.to_string().into()));
                 return Err(error);
             }
+            self.sweeps.resume();
         }
         for (space, prefix) in group.dropped {
             self.sweeps.add(space, prefix);
@@ -243,13 +248,6 @@ impl<E: Engine> Sequencer<E> {
         for (done, outcome) in group.waiting {
             // Whoever no longer waits has dropped the future; the transaction stands.
             let _ = done.send(outcome);
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, waiting: Vec<(Done, Result<(), Error>)>, error: &Error) -> Result<(), Error> {
-        for (done, _) in waiting {
-            let _ = done.send(Err(error.clone()));
         }
         Ok(())
     }
@@ -277,6 +275,13 @@ impl<E: Engine> Sequencer<E> {
         if let Some(done) = closer {
             let _ = done.send(outcome);
         }
+    }
+}
+
+/// Answers everybody in a group that was not written.
+fn refuse(waiting: Vec<(Done, Result<(), Error>)>, error: &Error) {
+    for (done, _) in waiting {
+        let _ = done.send(Err(error.clone()));
     }
 }
 

@@ -12,6 +12,8 @@ const STEP_ROWS: usize = 256;
 #[derive(Default)]
 pub(crate) struct Sweeps {
     pending: VecDeque<Sweep>,
+    /// Set while a step cannot succeed, so that the sequencer does not spin on it: until the next group is written.
+    paused: bool,
 }
 
 struct Sweep {
@@ -34,7 +36,7 @@ impl Sweeps {
             };
             pending.push_back(Sweep { space, prefix: key.slice(ROW_PREFIX.len() + 1..), done_to: None });
         }
-        Ok(Self { pending })
+        Ok(Self { pending, paused: false })
     }
 
     /// The row that remembers a sweep.
@@ -47,12 +49,26 @@ impl Sweeps {
         self.pending.push_back(Sweep { space, prefix, done_to: None });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    /// True if there is nothing to do now.
+    pub(crate) fn idle(&self) -> bool {
+        self.paused || self.pending.is_empty()
+    }
+
+    /// Rests until [`Sweeps::resume`].
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on: a group was written.
+    pub(crate) fn resume(&mut self) {
+        self.paused = false;
     }
 
     /// Stages the next bounded step of the oldest sweep.
     pub(crate) fn step(&mut self, staged: &mut Staged) -> Result<(), Error> {
+        if self.paused {
+            return Ok(());
+        }
         let Some(sweep) = self.pending.front_mut() else { return Ok(()) };
         let mut range = Range::prefix(sweep.prefix.clone());
         if let Some(done_to) = &sweep.done_to {

@@ -7,13 +7,22 @@
 #![deny(missing_docs)]
 
 mod codec;
+mod json;
+mod moment;
 mod operation;
+mod query;
+mod rest;
+pub mod route;
+mod scalar;
 mod schema;
+pub mod sigv4;
+mod validate;
 mod value;
 
-pub use codec::{decode, encode, encode_fault, text_member, validate};
+pub use codec::{decode, encode, encode_fault, text_member};
 pub use operation::{ErrorShape, Op, Operation, Protocol, Request, Response, Service};
 pub use schema::{Kind, Location, Member, Shape, TimestampFormat};
+pub use validate::validate;
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
 
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::value::{Document, Malformed, Sink, Source, Structure};
+use crate::value::{Document, Malformed, Sink, Source};
 use crate::{Emit, Kind, Shape, TimestampFormat, moment};
 
 /// A whole number, also when written `3.0` or `3e2`; none when it has a fraction or does not fit.
@@ -84,7 +84,8 @@ impl Source for Texts<'_> {
     fn double(&mut self, _: &'static Shape) -> Result<f64, Malformed> {
         let text = self.first();
         // Rust also reads `inf` and `nan`, which AWS does not.
-        let plain = || text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)).then(|| text.parse().ok());
+        let plain =
+            || text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)).then(|| text.parse().ok());
         special_double(text).or_else(|| plain().flatten()).ok_or_else(|| self.refuse("Double"))
     }
 
@@ -105,10 +106,6 @@ impl Source for Texts<'_> {
         serde_json::from_str(self.first()).map_err(|_| self.refuse("Document"))
     }
 
-    fn structure(&mut self, _: &mut dyn Structure) -> Result<(), Malformed> {
-        Err(self.refuse("structure"))
-    }
-
     fn list(
         &mut self,
         _: &'static Shape,
@@ -119,14 +116,6 @@ impl Source for Texts<'_> {
         }
         Ok(())
     }
-
-    fn map(
-        &mut self,
-        _: &'static Shape,
-        _: &mut dyn FnMut(String, &mut dyn Source) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        Err(self.refuse("map"))
-    }
 }
 
 /// A map whose entries are texts: prefix headers, and all the query parameters no other member names.
@@ -135,44 +124,7 @@ pub(crate) struct TextMap<'a> {
     pub(crate) format: TimestampFormat,
 }
 
-impl TextMap<'_> {
-    fn refuse<T>(&self) -> Result<T, Malformed> {
-        Err(Malformed("Expected map or null".into()))
-    }
-}
-
 impl Source for TextMap<'_> {
-    fn boolean(&mut self, _: &'static Shape) -> Result<bool, Malformed> {
-        self.refuse()
-    }
-    fn integer(&mut self, _: &'static Shape) -> Result<i64, Malformed> {
-        self.refuse()
-    }
-    fn double(&mut self, _: &'static Shape) -> Result<f64, Malformed> {
-        self.refuse()
-    }
-    fn text(&mut self, _: &'static Shape) -> Result<String, Malformed> {
-        self.refuse()
-    }
-    fn blob(&mut self, _: &'static Shape) -> Result<Bytes, Malformed> {
-        self.refuse()
-    }
-    fn timestamp(&mut self, _: &'static Shape) -> Result<Timestamp, Malformed> {
-        self.refuse()
-    }
-    fn document(&mut self, _: &'static Shape) -> Result<Document, Malformed> {
-        self.refuse()
-    }
-    fn structure(&mut self, _: &mut dyn Structure) -> Result<(), Malformed> {
-        self.refuse()
-    }
-    fn list(
-        &mut self,
-        _: &'static Shape,
-        _: &mut dyn FnMut(&mut dyn Source) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        self.refuse()
-    }
     fn map(
         &mut self,
         _: &'static Shape,
@@ -222,8 +174,6 @@ impl Sink for TextSink {
     fn document(&mut self, _: &'static Shape, value: &Document) {
         self.values.push(value.to_string());
     }
-    // A structure has no text form; models never bind one here.
-    fn structure(&mut self, _: &dyn Structure) {}
     fn list(&mut self, shape: &'static Shape, items: &mut dyn Iterator<Item = &dyn Emit>) {
         for item in items {
             item.emit(shape.element(), self);

@@ -164,6 +164,15 @@ impl Shape {
             _ => &[],
         }
     }
+
+    /// The shape of a list's items or a map's values; itself for every other kind.
+    pub fn element(&'static self) -> &'static Self {
+        match self.kind {
+            Kind::List(item) => item.shape,
+            Kind::Map(_, value) => value.shape,
+            _ => self,
+        }
+    }
 }
 
 impl Member {

@@ -17,60 +17,88 @@ pub type Document = serde_json::Value;
 #[error("{0}")]
 pub struct Malformed(pub String);
 
-/// A codec being written to. Each value arrives with its shape.
+/// A codec being written to. Each value arrives with its shape. What a sink leaves out it passes over: only codecs of
+/// whole values need every kind.
+#[allow(unused_variables)]
 pub trait Sink {
     /// A truth value.
-    fn boolean(&mut self, shape: &'static Shape, value: bool);
+    fn boolean(&mut self, shape: &'static Shape, value: bool) {}
     /// An integer of either width.
-    fn integer(&mut self, shape: &'static Shape, value: i64);
+    fn integer(&mut self, shape: &'static Shape, value: i64) {}
     /// A float of either width.
-    fn double(&mut self, shape: &'static Shape, value: f64);
+    fn double(&mut self, shape: &'static Shape, value: f64) {}
     /// Text.
-    fn text(&mut self, shape: &'static Shape, value: &str);
+    fn text(&mut self, shape: &'static Shape, value: &str) {}
     /// Bytes.
-    fn blob(&mut self, shape: &'static Shape, value: &Bytes);
+    fn blob(&mut self, shape: &'static Shape, value: &Bytes) {}
     /// A moment.
-    fn timestamp(&mut self, shape: &'static Shape, value: Timestamp);
+    fn timestamp(&mut self, shape: &'static Shape, value: Timestamp) {}
     /// Free JSON.
-    fn document(&mut self, shape: &'static Shape, value: &Document);
+    fn document(&mut self, shape: &'static Shape, value: &Document) {}
     /// A structure: the codec asks it for its members.
-    fn structure(&mut self, value: &dyn Structure);
+    fn structure(&mut self, value: &dyn Structure) {}
     /// A list's items in order.
-    fn list(&mut self, shape: &'static Shape, items: &mut dyn Iterator<Item = &dyn Emit>);
+    fn list(&mut self, shape: &'static Shape, items: &mut dyn Iterator<Item = &dyn Emit>) {}
     /// A map's entries in order.
-    fn map(&mut self, shape: &'static Shape, entries: &mut dyn Iterator<Item = (&str, &dyn Emit)>);
+    fn map(&mut self, shape: &'static Shape, entries: &mut dyn Iterator<Item = (&str, &dyn Emit)>) {}
 }
 
-/// A codec being read from: positioned at one value. Absent and null members never reach it.
+fn other<T>(wanted: &str) -> Result<T, Malformed> {
+    Err(Malformed(format!("Expected {wanted} or null")))
+}
+
+/// A codec being read from: positioned at one value. Absent and null members never reach it. What a source leaves out
+/// it refuses.
+#[allow(unused_variables)]
 pub trait Source {
     /// A truth value.
-    fn boolean(&mut self, shape: &'static Shape) -> Result<bool, Malformed>;
+    fn boolean(&mut self, shape: &'static Shape) -> Result<bool, Malformed> {
+        other("boolean")
+    }
     /// An integer, checked to fit the shape's width.
-    fn integer(&mut self, shape: &'static Shape) -> Result<i64, Malformed>;
+    fn integer(&mut self, shape: &'static Shape) -> Result<i64, Malformed> {
+        other("integer")
+    }
     /// A float.
-    fn double(&mut self, shape: &'static Shape) -> Result<f64, Malformed>;
+    fn double(&mut self, shape: &'static Shape) -> Result<f64, Malformed> {
+        other("number")
+    }
     /// Text.
-    fn text(&mut self, shape: &'static Shape) -> Result<String, Malformed>;
+    fn text(&mut self, shape: &'static Shape) -> Result<String, Malformed> {
+        other("string")
+    }
     /// Bytes.
-    fn blob(&mut self, shape: &'static Shape) -> Result<Bytes, Malformed>;
+    fn blob(&mut self, shape: &'static Shape) -> Result<Bytes, Malformed> {
+        other("blob")
+    }
     /// A moment.
-    fn timestamp(&mut self, shape: &'static Shape) -> Result<Timestamp, Malformed>;
+    fn timestamp(&mut self, shape: &'static Shape) -> Result<Timestamp, Malformed> {
+        other("timestamp")
+    }
     /// Free JSON.
-    fn document(&mut self, shape: &'static Shape) -> Result<Document, Malformed>;
+    fn document(&mut self, shape: &'static Shape) -> Result<Document, Malformed> {
+        other("document")
+    }
     /// A structure: the codec calls [`Structure::set`] for each member it finds; unknown members are skipped.
-    fn structure(&mut self, into: &mut dyn Structure) -> Result<(), Malformed>;
+    fn structure(&mut self, into: &mut dyn Structure) -> Result<(), Malformed> {
+        other("structure")
+    }
     /// A list: `item` is called at each item.
     fn list(
         &mut self,
         shape: &'static Shape,
         item: &mut dyn FnMut(&mut dyn Source) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed>;
+    ) -> Result<(), Malformed> {
+        other("list")
+    }
     /// A map: `entry` is called at each value.
     fn map(
         &mut self,
         shape: &'static Shape,
         entry: &mut dyn FnMut(String, &mut dyn Source) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed>;
+    ) -> Result<(), Malformed> {
+        other("map")
+    }
 }
 
 /// A value that can be written to any codec.
@@ -156,15 +184,6 @@ scalar!(Bytes, blob, |value| value);
 scalar!(Timestamp, timestamp, |value| *value);
 scalar!(Document, document, |value| value);
 
-/// The shape of a list's items or a map's values.
-fn element(shape: &'static Shape) -> &'static Shape {
-    match shape.kind {
-        Kind::List(item) => item.shape,
-        Kind::Map(_, value) => value.shape,
-        _ => shape,
-    }
-}
-
 impl<T: Emit> Emit for Vec<T> {
     fn emit(&self, shape: &'static Shape, sink: &mut dyn Sink) {
         sink.list(shape, &mut self.iter().map(|item| item as &dyn Emit));
@@ -175,7 +194,7 @@ impl<T: Accept> Accept for Vec<T> {
     fn accept(shape: &'static Shape, source: &mut dyn Source) -> Result<Self, Malformed> {
         let mut items = Self::new();
         source.list(shape, &mut |item| {
-            items.push(T::accept(element(shape), item)?);
+            items.push(T::accept(shape.element(), item)?);
             Ok(())
         })?;
         Ok(items)
@@ -192,7 +211,7 @@ impl<T: Accept> Accept for BTreeMap<String, T> {
     fn accept(shape: &'static Shape, source: &mut dyn Source) -> Result<Self, Malformed> {
         let mut entries = Self::new();
         source.map(shape, &mut |key, value| {
-            entries.insert(key, T::accept(element(shape), value)?);
+            entries.insert(key, T::accept(shape.element(), value)?);
             Ok(())
         })?;
         Ok(entries)

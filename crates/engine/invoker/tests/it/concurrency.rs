@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{Account, Region, StartKind};
-use invoker::{Refusal, ThrottleReason};
+use invoker::{Refusal, Target, ThrottleReason};
 
 use crate::world::{World, arn, body, target, target_with};
 
@@ -168,29 +168,33 @@ async fn after_a_storm_every_permit_and_every_place_is_back() {
         let _ = call.await.unwrap();
     }
     // Abandoned ones finish by themselves.
-    while world.handle.live().iter().any(|live| live.busy + live.starting > 0) {
+    while world.handle.running() > 0 {
         tokio::task::yield_now().await;
     }
+    assert!(world.handle.live().iter().all(|live| live.busy + live.starting == 0));
     // Now exactly the limits run: 3 of b, 9 of the rest, on 8 environments at most.
     world.handle.evict(&targets[0].key.function);
-    let reserved: Vec<_> = (0..5).map(|_| world.spawn(&targets[1], "hold")).collect();
-    world.held(3).await;
-    world.release(3);
-    let mut good = 0;
-    for call in reserved {
-        good += usize::from(call.await.unwrap().is_ok());
-    }
-    assert_eq!(good, 3);
+    assert_eq!(burst(&mut world, &targets[1], 5, 3, 2).await, 3);
     let a = target_with("a", "2", |_| {});
-    let others: Vec<_> = (0..12).map(|_| world.spawn(&a, "hold")).collect();
-    world.held(8).await;
-    world.release(9);
+    assert_eq!(burst(&mut world, &a, 12, 8, 3).await, 9, "nine permits, eight environments: the ninth waited");
+    assert!(*world.handle.changes().borrow() <= 8);
+}
+
+/// Calls `calls` times at once, waits until `held` hold and `refused` were refused, lets all go on, and counts the good.
+async fn burst(world: &mut World, target: &Arc<Target>, calls: usize, held: usize, refused: u32) -> usize {
+    let before = *world.ears.throttled.lock().unwrap();
+    let calls: Vec<_> = (0..calls).map(|_| world.spawn(target, "hold")).collect();
+    world.held(held).await;
+    while *world.ears.throttled.lock().unwrap() < before + refused {
+        tokio::task::yield_now().await;
+    }
+    world.release(calls.len());
     let mut good = 0;
-    for call in others {
+    for call in calls {
         good += usize::from(call.await.unwrap().is_ok());
     }
-    assert_eq!(good, 9, "nine permits, eight environments: the ninth waited");
-    assert!(*world.handle.changes().borrow() <= 8);
+    world.gate_shut();
+    good
 }
 
 #[tokio::test]

@@ -38,7 +38,9 @@ async fn a_timeout_kills_and_the_next_call_starts_fresh() {
     assert_eq!(error(&done), (FailureKind::Timeout, "Sandbox.Timedout"));
     assert_eq!(
         body(&done),
-        format!(r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {id} Error: Task timed out after 0.05 seconds"}}"#)
+        format!(
+            r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {id} Error: Task timed out after 0.05 seconds"}}"#
+        )
     );
     let tail = tail(&done);
     assert!(tail.contains(&format!("Z {id} Task timed out after 0.05 seconds\nEND RequestId: {id}\n")));
@@ -110,7 +112,8 @@ async fn an_init_error_is_the_answer() {
     assert_eq!(error(&done), (FailureKind::Init, "Runtime.ImportModuleError"));
     assert_eq!(body(&done), r#"{"errorMessage":"no"}"#);
     let tail = tail(&done);
-    let order = ["[ERROR] no module", "INIT_REPORT Init Duration: ", "START RequestId", "END RequestId", "REPORT RequestId"];
+    let order =
+        ["[ERROR] no module", "INIT_REPORT Init Duration: ", "START RequestId", "END RequestId", "REPORT RequestId"];
     let places: Vec<_> = order.iter().map(|text| tail.find(text).expect(text)).collect();
     assert!(places.is_sorted(), "{tail}");
     assert!(tail.contains("\tPhase: init\tStatus: error\tError Type: Runtime.ImportModuleError\n"));
@@ -159,7 +162,9 @@ async fn an_init_that_never_ends_times_out() {
 async fn walls_that_cannot_be_built_say_what_mends_them() {
     let world = World::new();
     let f = target("f");
-    world.walls.fail_next(sandbox::Error::Unavailable { why: "user namespaces are off".into(), fix: "sysctl x=1".into() });
+    world
+        .walls
+        .fail_next(sandbox::Error::Unavailable { why: "user namespaces are off".into(), fix: "sysctl x=1".into() });
     let refusal = world.call(&f, "x").await.unwrap_err();
     let Refusal::Walls { message, fix } = refusal else { panic!("{refusal:?}") };
     assert!(message.contains("user namespaces are off") && message.contains("sysctl x=1"));

@@ -15,7 +15,8 @@ async fn the_tail_is_complete_the_moment_the_answer_is_there() {
         let done = world.call(&f, &format!("print:line {i}\nno newline {i}")).await.unwrap();
         let id = done.row.request;
         let tail = tail(&done);
-        let start = format!("START RequestId: {id} Version: $LATEST\nline {i}\nno newline {i}\nEND RequestId: {id}\nREPORT ");
+        let start =
+            format!("START RequestId: {id} Version: $LATEST\nline {i}\nno newline {i}\nEND RequestId: {id}\nREPORT ");
         assert!(tail.starts_with(&start), "{tail}");
         assert!(tail.ends_with(" ms\n") && tail.lines().count() == 5);
     }
@@ -43,7 +44,10 @@ async fn report_has_the_phases_and_what_was_used() {
     let cold = world.call(&f, "used").await.unwrap();
     let text = tail(&cold);
     assert!(text.starts_with("Python 3.14 stands in for 3.12\nSTART "));
-    assert!(text.contains("\tMemory Size: 128 MB\tMax Memory Used: 0 MB\tInit Duration: ") && text.contains("\tPhases: queue "));
+    assert!(
+        text.contains("\tMemory Size: 128 MB\tMax Memory Used: 0 MB\tInit Duration: ")
+            && text.contains("\tPhases: queue ")
+    );
     assert_eq!((cold.row.start, cold.row.cpu_user_us), (StartKind::Cold, 1_500));
     assert!(cold.row.phases.init_us > 0 && cold.row.phases.handler_us > 0);
     let billed_us = cold.row.phases.init_us + cold.row.phases.handler_us;

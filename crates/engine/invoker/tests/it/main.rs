@@ -1,5 +1,7 @@
 //! The invoker over walls of paper: everything but the sandbox is real.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in the shared world too")]
+
 mod concurrency;
 mod failures;
 mod lifecycle;

@@ -11,10 +11,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 #[derive(Default)]
-pub struct Ears {
-    pub lines: Mutex<Vec<LogLine>>,
-    pub rows: Mutex<Vec<Invoked>>,
-    pub throttled: Mutex<u32>,
+pub(crate) struct Ears {
+    pub(crate) lines: Mutex<Vec<LogLine>>,
+    pub(crate) rows: Mutex<Vec<Invoked>>,
+    pub(crate) throttled: Mutex<u32>,
 }
 
 impl LogSink for Ears {
@@ -33,29 +33,29 @@ impl Meter for Ears {
 }
 
 /// Where handlers that were told to `hold` wait, and say that they do.
-pub struct Gate {
+pub(crate) struct Gate {
     entered: mpsc::UnboundedSender<String>,
     open: Semaphore,
 }
 
-pub struct World {
-    pub walls: Arc<FakeWalls>,
-    pub clocks: Arc<VirtualClocks>,
-    pub ears: Arc<Ears>,
-    pub handle: Handle,
-    pub gate: Arc<Gate>,
+pub(crate) struct World {
+    pub(crate) walls: Arc<FakeWalls>,
+    pub(crate) clocks: Arc<VirtualClocks>,
+    pub(crate) ears: Arc<Ears>,
+    pub(crate) handle: Handle,
+    pub(crate) gate: Arc<Gate>,
     /// Request ids of handlers that hold.
-    pub entered: mpsc::UnboundedReceiver<String>,
+    pub(crate) entered: mpsc::UnboundedReceiver<String>,
     service: Option<invoker::Service>,
     running: Option<JoinHandle<()>>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Options)) -> Self {
         let (entered, receiver) = mpsc::unbounded_channel();
         let gate = Arc::new(Gate { entered, open: Semaphore::new(0) });
         let inner = Arc::clone(&gate);
@@ -70,8 +70,17 @@ impl World {
                         gate.open.acquire().await.unwrap().forget();
                     }
                     "hang" => std::future::pending().await,
-                    "print" => inside.print(rest),
-                    "raise" => return Reply::Error("ValueError".into(), Bytes::from_static(b"{\"errorType\":\"ValueError\"}")),
+                    "print" => {
+                        // A blocking write belongs on a thread of its own.
+                        let rest = rest.to_owned();
+                        tokio::task::spawn_blocking(move || inside.print(&rest)).await.unwrap();
+                    }
+                    "raise" => {
+                        return Reply::Error(
+                            "ValueError".into(),
+                            Bytes::from_static(b"{\"errorType\":\"ValueError\"}"),
+                        );
+                    }
                     "exit" => return Reply::Exit(ExitCause::Exited(rest.parse().unwrap())),
                     "oom" => return Reply::Exit(ExitCause::OutOfMemory),
                     "used" => inside.usage.lock().unwrap().cpu_user_us += 1_500,
@@ -84,7 +93,7 @@ impl World {
         Self::on(walls, gate, receiver, change)
     }
 
-    pub fn on_walls(walls: Arc<FakeWalls>, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn on_walls(walls: Arc<FakeWalls>, change: impl FnOnce(&mut Options)) -> Self {
         let (entered, receiver) = mpsc::unbounded_channel();
         Self::on(walls, Arc::new(Gate { entered, open: Semaphore::new(0) }), receiver, change)
     }
@@ -106,26 +115,26 @@ impl World {
     }
 
     /// Lets keep-alive run.
-    pub fn serve(mut self) -> Self {
+    pub(crate) fn serve(mut self) -> Self {
         let service = self.service.take().unwrap();
         self.running = Some(tokio::spawn(async move { service.run().await }));
         self
     }
 
-    pub fn service(&mut self) -> invoker::Service {
+    pub(crate) fn service(&mut self) -> invoker::Service {
         self.service.take().unwrap()
     }
 
-    pub async fn call(&self, target: &Arc<Target>, payload: &str) -> Result<Done, Refusal> {
+    pub(crate) async fn call(&self, target: &Arc<Target>, payload: &str) -> Result<Done, Refusal> {
         self.handle.invoke(Arc::clone(target), invocation(payload)).await
     }
 
-    pub fn spawn(&self, target: &Arc<Target>, payload: &str) -> JoinHandle<Result<Done, Refusal>> {
+    pub(crate) fn spawn(&self, target: &Arc<Target>, payload: &str) -> JoinHandle<Result<Done, Refusal>> {
         tokio::spawn(self.handle.invoke(Arc::clone(target), invocation(payload)))
     }
 
     /// Waits until `n` more handlers hold.
-    pub async fn held(&mut self, n: usize) -> Vec<String> {
+    pub(crate) async fn held(&mut self, n: usize) -> Vec<String> {
         let mut ids = Vec::new();
         for _ in 0..n {
             ids.push(self.entered.recv().await.unwrap());
@@ -134,20 +143,25 @@ impl World {
     }
 
     /// Lets `n` holding handlers go on.
-    pub fn release(&self, n: usize) {
+    pub(crate) fn release(&self, n: usize) {
         self.gate.open.add_permits(n);
     }
 
+    /// Takes back what [`World::release`] gave too much.
+    pub(crate) fn gate_shut(&self) {
+        self.gate.open.forget_permits(usize::MAX);
+    }
+
     /// Waits until so many environments live.
-    pub async fn live(&self, n: usize) {
+    pub(crate) async fn live(&self, n: usize) {
         self.handle.changes().wait_for(|live| *live == n).await.unwrap();
     }
 
-    pub fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.ears.lines.lock().unwrap().iter().map(|line| line.text.clone()).collect()
     }
 
-    pub fn launches(&self) -> usize {
+    pub(crate) fn launches(&self) -> usize {
         self.walls.launched().len()
     }
 }
@@ -160,7 +174,7 @@ impl Drop for World {
     }
 }
 
-pub fn invocation(payload: &str) -> Invocation {
+pub(crate) fn invocation(payload: &str) -> Invocation {
     Invocation {
         request_id: RequestId::new(&SystemRng),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
@@ -171,11 +185,11 @@ pub fn invocation(payload: &str) -> Invocation {
     }
 }
 
-pub fn arn(name: &str) -> Arc<str> {
+pub(crate) fn arn(name: &str) -> Arc<str> {
     format!("arn:aws:lambda:us-east-1:000000000000:function:{name}").into()
 }
 
-pub fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut Target)) -> Arc<Target> {
+pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut Target)) -> Arc<Target> {
     let mut target = Target {
         key: TargetKey { function: arn(name), version: "$LATEST".into(), revision: revision.into() },
         account: Account::DEFAULT,
@@ -197,11 +211,11 @@ pub fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut Target))
     Arc::new(target)
 }
 
-pub fn target(name: &str) -> Arc<Target> {
+pub(crate) fn target(name: &str) -> Arc<Target> {
     target_with(name, "1", |_| {})
 }
 
-pub fn body(done: &Done) -> String {
+pub(crate) fn body(done: &Done) -> String {
     match &done.result {
         Finished::Response(payload) | Finished::FunctionError { payload, .. } => {
             String::from_utf8(payload.to_vec()).unwrap()
@@ -209,6 +223,6 @@ pub fn body(done: &Done) -> String {
     }
 }
 
-pub fn tail(done: &Done) -> String {
+pub(crate) fn tail(done: &Done) -> String {
     String::from_utf8(done.tail.clone().unwrap()).unwrap()
 }

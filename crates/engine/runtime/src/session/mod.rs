@@ -151,7 +151,7 @@ impl Session {
             while connections.try_join_next().is_some() {}
             tokio::select! {
                 biased;
-                _ = closed.wait_for(|closed| *closed) => return,
+                () = async { drop(closed.wait_for(|closed| *closed).await) } => return,
                 _ = connections.join_next(), if connections.len() >= self.limits.connections => {}
                 accepted = listener.accept(), if connections.len() < self.limits.connections => match accepted {
                     Ok((stream, _peer)) => {

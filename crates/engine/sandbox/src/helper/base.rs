@@ -158,8 +158,7 @@ impl Base {
 pub(super) fn open_private(source: impl rustix::path::Arg, attributes: u64) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = rustix::mount::open_tree(CWD, source, flags)?;
-    sys::mount_private(tree.as_fd())?;
-    sys::mount_setattr(tree.as_fd(), attributes, true)?;
+    sys::mount_private(tree.as_fd(), attributes)?;
     Ok(tree)
 }
 

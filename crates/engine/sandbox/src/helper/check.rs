@@ -19,6 +19,14 @@ fn links(pid: &str) -> Option<Vec<u64>> {
     NAMESPACES.iter().map(|name| fs::metadata(format!("/proc/{pid}/ns/{name}")).ok().map(|link| link.ino())).collect()
 }
 
+/// Reads a file of `/proc` in one go: it is made anew for every read.
+fn read(path: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(8192);
+    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)).map_err(|error| error.to_string())? > 0 {}
+    String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
 /// What the process must look like.
 pub(super) struct Expected<'a> {
     /// Its user and group as the helper sees them.
@@ -38,10 +46,10 @@ pub(super) fn check(own: &Own, pid: i32, expected: &Expected<'_>) -> Result<(), 
             return Err(format!("it shares the host's {name} namespace"));
         }
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
+    let status = read(&format!("/proc/{pid}/status"))?;
     check_status(&status, expected)?;
     if let Some((group, trees)) = expected.group {
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|error| error.to_string())?;
+        let groups = read(&format!("/proc/{pid}/cgroup"))?;
         if groups.lines().filter(|line| line.ends_with(group)).count() < trees {
             return Err("it is outside its cgroup".to_owned());
         }

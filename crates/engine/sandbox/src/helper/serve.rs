@@ -1,6 +1,6 @@
 //! The helper's loop: requests of the server, reports of first processes, deaths and memory events, one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -21,8 +21,10 @@ const SOCKET: u64 = 1;
 const DEATH: u64 = 2;
 const MEMORY: u64 = 3;
 
-/// Milliseconds between attempts to remove a cgroup whose last process is still being buried.
-const RETRY_MS: i64 = 20;
+/// Milliseconds between turns of removing cgroups, and how many a turn removes: removal takes locks that forks need, so
+/// it is done in small portions when nothing else is to be done.
+const REAP_MS: i64 = 20;
+const REAP_MOST: usize = 16;
 
 struct Helper<'a> {
     host: Host,
@@ -33,8 +35,8 @@ struct Helper<'a> {
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
     wanted: usize,
     prepared: usize,
-    /// Groups that could not be removed yet.
-    leftover: Vec<Group>,
+    /// Groups to be removed. One whose last process is still being buried cannot be yet.
+    leftover: VecDeque<Group>,
     buffer: Vec<u8>,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Helper<'a> {
             next: first_number() + 1,
             wanted: config.prepared,
             prepared: config.prepared,
-            leftover: Vec::new(),
+            leftover: VecDeque::new(),
             buffer: vec![0; channel::MAX_BYTES],
         })
     }
@@ -100,15 +102,14 @@ impl<'a> Helper<'a> {
         let mut events = Vec::with_capacity(64);
         loop {
             events.clear();
-            let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(RETRY_MS) };
+            let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(REAP_MS) };
             let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
             if events.is_empty() {
-                self.leftover.retain(|group| group.remove().is_err());
-                self.refill();
+                if self.refill_due() { self.refill() } else { self.reap_groups() }
             }
             for event in &events {
                 let token = event.data.u64();
@@ -135,8 +136,18 @@ impl<'a> Helper<'a> {
     }
 
     fn refill(&mut self) {
-        if self.refill_due() && self.prepare().is_err() {
+        if self.prepare().is_err() {
             self.wanted = 0;
+        }
+    }
+
+    fn reap_groups(&mut self) {
+        for _ in 0..self.leftover.len().min(REAP_MOST) {
+            if let Some(group) = self.leftover.pop_front()
+                && group.remove().is_err()
+            {
+                self.leftover.push_back(group);
+            }
         }
     }
 
@@ -160,28 +171,28 @@ impl<'a> Helper<'a> {
         channel::send(self.server, &news.encode(), fds)
     }
 
+    /// Hears one request; the next waits its turn, so that sandboxes under way are not held up by a burst of launches.
     /// Answers false when the server is gone.
     fn hear_server(&mut self) -> io::Result<bool> {
-        loop {
-            let got = match channel::receive(self.server, &mut self.buffer, false) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                other => other?,
-            };
-            if got.len == 0 {
-                return Ok(false);
-            }
-            match Request::decode(&self.buffer[..got.len]) {
-                Ok(Request::Launch(launch)) => self.launch(*launch)?,
-                Ok(Request::Kill(seq)) => {
-                    let wanted = |set: &&mut Set| set.assigned.as_ref().is_some_and(|assigned| assigned.seq == seq);
-                    if let Some(set) = self.sets.values_mut().find(wanted) {
-                        set.kill_asked = true;
-                        set.kill();
-                    }
-                }
-                Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
-            }
+        let got = match channel::receive(self.server, &mut self.buffer, false) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            other => other?,
+        };
+        if got.len == 0 {
+            return Ok(false);
         }
+        match Request::decode(&self.buffer[..got.len]) {
+            Ok(Request::Launch(launch)) => self.launch(*launch)?,
+            Ok(Request::Kill(seq)) => {
+                let wanted = |set: &&mut Set| set.seq() == Some(seq);
+                if let Some(set) = self.sets.values_mut().find(wanted) {
+                    set.kill_asked = true;
+                    set.kill();
+                }
+            }
+            Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
+        }
+        Ok(true)
     }
 
     fn launch(&mut self, launch: Launch) -> io::Result<()> {
@@ -339,14 +350,12 @@ impl<'a> Helper<'a> {
         self.hear_set(number)?;
         let Some(set) = self.sets.remove(&number) else { return Ok(()) };
         let whole = sys::reap(set.pid).unwrap_or_default();
-        let usage = if set.meters.is_empty() { whole } else { set.usage() };
+        let mut usage = if set.meters.is_empty() { whole } else { set.usage() };
+        // The kernel tells of the end of memory before it kills, and we may have been faster.
+        usage.oom_kills = usage.oom_kills.max(u64::from(set.out_of_memory));
         let cause = set.cause(&usage);
         let (stage, seq, failed) = (set.stage, set.seq(), set.failed);
-        if let Some((_, group)) = set.group
-            && group.remove().is_err()
-        {
-            self.leftover.push(group);
-        }
+        self.leftover.extend(set.group.map(|(_, group)| group));
         match seq {
             Some(_) if failed => Ok(()),
             Some(seq) if stage == Stage::Running => self.say(&News::Ended { seq, cause, usage }, &[]),
@@ -364,18 +373,14 @@ impl<'a> Helper<'a> {
         }
         for set in std::mem::take(&mut self.sets).into_values() {
             let _ = sys::reap(set.pid);
-            if let Some((_, group)) = set.group
-                && group.remove().is_err()
-            {
-                self.leftover.push(group);
-            }
+            self.leftover.extend(set.group.map(|(_, group)| group));
         }
         for _ in 0..50 {
             self.leftover.retain(|group| group.remove().is_err());
             if self.leftover.is_empty() {
                 break;
             }
-            sys::pause_ms(RETRY_MS);
+            sys::pause_ms(REAP_MS);
         }
         self.host.layout.remove();
         Ok(())

@@ -20,10 +20,9 @@ pub(crate) fn lower(resource: Resource, to: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?)
 }
 
-/// The limits of one process that need no cgroup.
-pub(crate) fn limit_process(files: u32) -> io::Result<()> {
+/// The limits of one process that are the same for every function.
+pub(crate) fn limit_process() -> io::Result<()> {
     lower(Resource::Core, 0)?;
-    lower(Resource::Nofile, u64::from(files))?;
     lower(Resource::Memlock, 64 * 1024)?;
     lower(Resource::Sigpending, 1024)?;
     lower(Resource::Msgqueue, 0)?;
@@ -31,8 +30,9 @@ pub(crate) fn limit_process(files: u32) -> io::Result<()> {
     lower(Resource::Nice, 0)
 }
 
-/// Gives up every capability, now and for every program started later.
-pub(crate) fn drop_capabilities() -> io::Result<()> {
+/// Makes sure that no program started later has a capability, whatever file it is started from. Those this process has
+/// now stay until [`drop_capabilities`].
+pub(crate) fn bound_capabilities() -> io::Result<()> {
     for capability in CapabilitySet::all().iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // EINVAL: a capability newer than the kernel.
@@ -40,7 +40,11 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    rustix::thread::clear_ambient_capability_set()?;
+    Ok(rustix::thread::clear_ambient_capability_set()?)
+}
+
+/// Gives up every capability and the way to get new ones.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     Ok(rustix::thread::set_no_new_privs(true)?)

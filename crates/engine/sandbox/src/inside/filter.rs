@@ -93,9 +93,8 @@ const OLD: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: &[c_long] = &[];
 
-/// `statmount` and `listmount` are newer than the library's tables; the numbers are the same everywhere.
-const STATMOUNT: c_long = 457;
-const LISTMOUNT: c_long = 458;
+/// `statmount`, `listmount` and `open_tree_attr`: newer than the library's tables; the numbers are the same everywhere.
+const NEW_SET_UP: &[c_long] = &[457, 458, 467];
 
 /// The compiled filters.
 pub(crate) struct Filters {
@@ -123,11 +122,15 @@ fn whole(calls: &[c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-/// Denies the call when the lower 32 bits of argument `index`, masked, equal `value`.
-fn when(index: u8, mask: u32, value: u32) -> io::Result<SeccompRule> {
-    let equal = SeccompCmpOp::MaskedEq(u64::from(mask));
-    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, equal, u64::from(value)).map_err(invalid)?;
-    SeccompRule::new(vec![condition]).map_err(invalid)
+/// A condition on the lower 32 bits of argument `index`.
+fn argument(index: u8, operator: SeccompCmpOp, value: libc::c_int) -> io::Result<SeccompCondition> {
+    SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value as u32 as u64).map_err(invalid)
+}
+
+/// Denies the call when all conditions hold.
+fn when<const N: usize>(conditions: [io::Result<SeccompCondition>; N]) -> io::Result<SeccompRule> {
+    let conditions = conditions.into_iter().collect::<io::Result<_>>()?;
+    SeccompRule::new(conditions).map_err(invalid)
 }
 
 fn never_rules() -> io::Result<Rules> {
@@ -136,45 +139,26 @@ fn never_rules() -> io::Result<Rules> {
     rules.insert(libc::SYS_socket, socket_rules()?);
     rules.insert(libc::SYS_socketpair, socket_rules()?);
     // Terminals: typing into one's controlling terminal, and the console's own calls, reach out of the sandbox.
-    let ioctls = [libc::TIOCSTI as u32, libc::TIOCLINUX as u32, libc::TIOCSETD as u32];
-    rules.insert(libc::SYS_ioctl, ioctls.iter().map(|request| when(1, u32::MAX, *request)).collect::<io::Result<_>>()?);
+    let ioctls = [libc::TIOCSTI as libc::c_int, libc::TIOCLINUX as libc::c_int, libc::TIOCSETD as libc::c_int];
+    let rule = |request: &libc::c_int| when([argument(1, SeccompCmpOp::Eq, *request)]);
+    rules.insert(libc::SYS_ioctl, ioctls.iter().map(rule).collect::<io::Result<_>>()?);
     Ok(rules)
 }
 
-/// Families other than Unix, IPv4, IPv6 and netlink's routing protocol (which getaddrinfo asks for addresses).
+/// Families other than Unix, IPv4, IPv6 and netlink's routing protocol (which getaddrinfo asks for addresses), and raw
+/// sockets. Netlink's sockets are raw by habit.
 fn socket_rules() -> io::Result<Vec<SeccompRule>> {
-    let allowed = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
-    let other = allowed
-        .iter()
-        .map(|family| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *family as u64))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(invalid)?;
-    let netlink = vec![
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)
-            .map_err(invalid)?,
-        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::NETLINK_ROUTE as u64)
-            .map_err(invalid)?,
-    ];
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
     Ok(vec![
-        SeccompRule::new(other).map_err(invalid)?,
-        SeccompRule::new(netlink).map_err(invalid)?,
-        when(1, 0xf, libc::SOCK_RAW as u32).map(|raw| raw_but_netlink(raw))?,
+        when([libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(|family| argument(0, Ne, family)))?,
+        when([argument(0, Eq, libc::AF_NETLINK), argument(2, Ne, libc::NETLINK_ROUTE)])?,
+        when([argument(0, Ne, libc::AF_NETLINK), argument(1, MaskedEq(0xf), libc::SOCK_RAW)])?,
     ])
-}
-
-/// Raw sockets of the internet families. Netlink's sockets are raw by habit, and held by the rule above.
-fn raw_but_netlink(raw: SeccompRule) -> SeccompRule {
-    let not_netlink = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::AF_NETLINK as u64);
-    let is_raw = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_RAW as u64);
-    match (not_netlink, is_raw) {
-        (Ok(a), Ok(b)) => SeccompRule::new(vec![a, b]).unwrap_or(raw),
-        _ => raw,
-    }
 }
 
 fn set_up_rules() -> io::Result<Rules> {
     let mut rules = whole(SET_UP);
-    rules.extend(whole(&[STATMOUNT, LISTMOUNT]));
+    rules.extend(whole(NEW_SET_UP));
     let spaces = [
         libc::CLONE_NEWUSER,
         libc::CLONE_NEWNS,
@@ -185,7 +169,7 @@ fn set_up_rules() -> io::Result<Rules> {
         libc::CLONE_NEWCGROUP,
         CLONE_NEWTIME,
     ];
-    let rule = |flag: &libc::c_int| when(0, *flag as u32, *flag as u32);
+    let rule = |flag: &libc::c_int| when([argument(0, SeccompCmpOp::MaskedEq(*flag as u64), *flag)]);
     rules.insert(libc::SYS_clone, spaces.iter().map(rule).collect::<io::Result<_>>()?);
     Ok(rules)
 }

@@ -55,6 +55,7 @@ pub(crate) struct Setup {
 
 /// Lives the life of a sandbox's first process.
 pub(crate) fn live(socket: OwnedFd, setup: &Setup) -> ! {
+    let _ = rustix::thread::set_name(c"lambent-init");
     let mut first = First { socket, buffer: vec![0; channel::MAX_BYTES] };
     let status = match first.run(setup) {
         Ok(()) => 0,
@@ -143,6 +144,8 @@ impl First {
         rustix::system::sethostname(b"lambent").step("set the host name")?;
         sys::loopback_up().step("bring up the loopback device")?;
         root::enter(&tree)?;
+        confine::limit_process().step("lower limits")?;
+        confine::bound_capabilities().step("bound capabilities")?;
         if setup.landlock { confine::landlock_rules().step("make Landlock rules").map(Some) } else { Ok(None) }
     }
 
@@ -165,7 +168,7 @@ impl First {
         drop(fds);
         root::finish(program.limits.tmp_mb)?;
         let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
-        confine::limit_process(program.limits.files).step("lower limits")?;
+        confine::lower(rustix::process::Resource::Nofile, u64::from(program.limits.files)).step("limit open files")?;
         if !setup.pids_limited {
             confine::lower(rustix::process::Resource::Nproc, u64::from(program.limits.pids) + 1)
                 .step("limit processes")?;

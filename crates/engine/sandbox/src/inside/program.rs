@@ -49,7 +49,8 @@ pub(super) fn start_and_reap(socket: &OwnedFd, program: Program, output: OwnedFd
     channel::send(socket, &ended.encode(), &[])
 }
 
-/// Turns this process into the program. Returns only on failure.
+/// Turns this process into the program. Returns only on failure. Signals have their default actions since the helper's
+/// start.
 fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &OwnedFd) -> io::Error {
     let ready = || -> io::Result<()> {
         rustix::process::setsid()?;
@@ -58,7 +59,6 @@ fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &Owne
         sys::close_on_exec_from(3)?;
         rustix::process::chdir(cwd)?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        sys::reset_signals();
         Ok(())
     };
     match ready() {

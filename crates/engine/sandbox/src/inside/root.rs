@@ -24,7 +24,7 @@ pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
     rustix::process::pivot_root(".", ".").step("pivot_root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step("detach the old root")?;
     rustix::process::chdir("/").step("enter the root")?;
-    sys::mount_private(tree.as_fd()).step("make mounts private")?;
+    sys::mount_private(tree.as_fd(), 0).step("make mounts private")?;
     mask_proc()?;
     let private = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "/tmp", "tmpfs", private, c"mode=1777,size=1m").step("mount /tmp")?;

@@ -18,7 +18,14 @@ use crate::walls::{Environment, Error, Exit, ExitCause, Usage, Wall};
 /// Helpers that die before they are ready, one after the other, until no more are started.
 const MOST_FAILURES: u32 = 5;
 
+/// Set in a helper's environment: a program that gets here with it forgot to call `main_if_helper`, and would start
+/// itself for ever.
+const GUARD: &str = "LAMBENT_SANDBOX_HELPER";
+
 type Answer = oneshot::Sender<Result<Environment, Error>>;
+
+/// A launch that has a number: the number, the answer to come, the request to send.
+type Begun = (u64, oneshot::Receiver<Result<Environment, Error>>, Vec<u8>);
 
 /// A sandbox that runs.
 struct Live {
@@ -43,6 +50,8 @@ struct Table {
     ranges: bool,
     /// Whether the end of the helper is what we want.
     stopping: bool,
+    /// Why no helper is started any more.
+    given_up: Option<Error>,
 }
 
 /// See the module.
@@ -53,6 +62,11 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn start(options: Options) -> Result<(Arc<Self>, std::thread::JoinHandle<()>), Error> {
+        if std::env::var_os(GUARD).is_some() {
+            let why = "this program was started as a helper and does not know how to be one".to_owned();
+            let fix = "call sandbox::main_if_helper() first thing in its main".to_owned();
+            return Err(Error::Unavailable { why, fix });
+        }
         let link = Arc::new(Self { options, table: Mutex::new(Table::default()) });
         let mut buffer = vec![0; channel::MAX_BYTES];
         let socket = link.connect(&mut buffer)?;
@@ -95,6 +109,7 @@ impl Link {
             .arg0(MARKER)
             .args(config.arguments())
             .env_clear()
+            .env(GUARD, "1")
             .current_dir("/")
             .stdin(Stdio::from(theirs))
             .spawn()
@@ -122,7 +137,7 @@ impl Link {
         &self,
         tenant: &str,
         encode: impl FnOnce(u64) -> Result<Vec<u8>, Error>,
-    ) -> Result<(u64, oneshot::Receiver<Result<Environment, Error>>, Vec<u8>), Error> {
+    ) -> Result<Begun, Error> {
         let mut table = self.table();
         if !table.ranges && table.tenants.values().any(|other| other != tenant) {
             return Err(Error::Tenants);
@@ -138,7 +153,10 @@ impl Link {
 
     /// Sends a request to the helper.
     pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
-        let socket = self.table().socket.clone().ok_or(Error::HelperLost)?;
+        let table = self.table();
+        let lost = || table.given_up.clone().unwrap_or(Error::HelperLost);
+        let socket = table.socket.clone().ok_or_else(lost)?;
+        drop(table);
         channel::send(&*socket, request, &[]).map_err(|_| Error::HelperLost)
     }
 
@@ -163,7 +181,7 @@ impl Link {
         let mut failures = 0;
         loop {
             self.read_until_lost(&socket, buffer);
-            drop(std::mem::replace(&mut self.table().socket, None));
+            drop(self.table().socket.take());
             self.bury_all();
             loop {
                 if self.table().stopping {
@@ -183,7 +201,9 @@ impl Link {
                     }
                     Err(error) => {
                         tracing::error!(%error, "giving up on the sandbox helper");
-                        self.table().usable = false;
+                        let mut table = self.table();
+                        table.usable = false;
+                        table.given_up = Some(error);
                         return;
                     }
                 }

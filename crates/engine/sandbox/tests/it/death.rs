@@ -17,6 +17,7 @@ async fn when_the_helper_dies_everything_dies_and_later_launches_work() {
     let environment = walls.launch(shell("setsid sleep 4731 & echo up; exec sleep 4732")).await.unwrap();
     wait_for(&environment, "up").await;
     let helper = walls.helper_pid().unwrap();
+    assert!(environment.control.usage().peak_memory_bytes > 0);
     kill(helper);
     let exit = environment.control.exited().await;
     assert_eq!(exit.cause, ExitCause::HelperLost);

@@ -1,7 +1,10 @@
 //! Other hosts than the one the tests run on, as far as this one can play them.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use sandbox::{Error, ExitCause, Mode, WallState, Walls};
 
@@ -14,35 +17,72 @@ fn passed(output: &Output) {
     assert!(!text.contains("running 0 tests"), "{text}");
 }
 
-/// Everything once more without root's powers.
-#[test]
-fn as_an_ordinary_user() {
-    if !is_root() {
-        return;
-    }
-    let place = folder().join("as-a-user");
-    std::fs::create_dir(&place).unwrap();
-    let copy = |from: &std::path::Path| {
-        let to = place.join(from.file_name().unwrap());
-        std::fs::copy(from, &to).unwrap();
-        to
-    };
-    let program = copy(&std::env::current_exe().unwrap());
-    let helper = copy(options().helper_exe.as_deref().unwrap());
-    for path in [folder(), &*place] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let done = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+/// This program as another user, who may not enter the folder of the build.
+fn as_nobody(before: &str, arguments: &[OsString]) -> Output {
+    static COPIES: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    let (program, helper) = COPIES.get_or_init(|| {
+        let place = folder().join("as-a-user");
+        std::fs::create_dir(&place).unwrap();
+        let copy = |from: &Path| {
+            let to = place.join(from.file_name().unwrap());
+            std::fs::copy(from, &to).unwrap();
+            to
+        };
+        for path in [folder(), &*place] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        (copy(&std::env::current_exe().unwrap()), copy(options().helper_exe.as_deref().unwrap()))
+    });
+    Command::new("sh")
+        .args(["-ec", &format!("{before}; exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\""), "sh"])
         .arg(program)
-        .arg("--test-threads=2")
+        .args(arguments)
         .env_clear()
         .envs([("PATH", "/usr/bin:/bin"), ("HOME", "/nonexistent")])
         .env("LAMBENT_TEST_HELPER", helper)
         .current_dir("/")
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// Everything once more without root's powers.
+#[test]
+fn as_an_ordinary_user() {
+    if is_root() {
+        passed(&as_nobody(":", &["--test-threads=2".into()]));
+    }
+}
+
+/// As an ordinary user to whom root has given control groups.
+#[test]
+fn as_an_ordinary_user_with_groups() {
+    let tree = |name: &str| Path::new("/sys/fs/cgroup").join(name);
+    if !is_root() || !tree("memory/tasks").exists() {
+        return;
+    }
+    let name = format!("test-of-lambent-{}", std::process::id());
+    let groups = ["memory", "cpu", "cpuacct", "pids"].map(|controller| tree(controller).join(&name));
+    let before: Vec<String> = groups
+        .iter()
+        .map(|group| format!("mkdir -p {0}; chown 65534:65534 {0}; echo $$ > {0}/cgroup.procs", group.display()))
+        .collect();
+    let done = as_nobody(&before.join(";"), &again("hosts::given_groups")[1..]);
+    let gone = groups.map(|group| std::fs::remove_dir(group).is_ok());
     passed(&done);
+    assert_eq!(gone, [true; 4], "something was left in the groups");
+}
+
+#[tokio::test]
+#[ignore = "run by as_an_ordinary_user_with_groups"]
+async fn given_groups() {
+    let walls = sandbox::Linux::start(options()).unwrap();
+    let survey = walls.survey();
+    for name in ["memory limit", "cpu limit", "process limit"] {
+        let wall = survey.walls.iter().find(|wall| wall.name == name).unwrap();
+        assert_eq!(wall.state, WallState::Holds("cgroup v1".to_owned()));
+    }
+    let (_, exit) = run(&walls, crate::common::python("bytearray(300 << 20)")).await;
+    assert_eq!(exit.cause, ExitCause::OutOfMemory);
 }
 
 /// In a user namespace that may have no further ones.

@@ -91,8 +91,8 @@ async fn a_launch_that_nobody_waits_for_is_undone() {
     let walls = walls();
     for _ in 0..10 {
         let mut launch = walls.launch(shell("exec sleep 4722"));
-        let first = launch.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        assert!(first.is_pending());
+        // Once, which sends the request. Should it be answered already, then it is dropped with the answer.
+        let _ = launch.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         drop(launch);
     }
     // What is asked for after them is answered after them.

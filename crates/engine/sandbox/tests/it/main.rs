@@ -1,6 +1,12 @@
 //! Sandboxes as they are lived in: real programs behind real walls, as whoever runs the tests, and as root once more as
 //! an ordinary user.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests: a panic is the report, and the time is the real one"
+)]
+
 mod common;
 mod death;
 mod hosts;

@@ -131,7 +131,11 @@ print(open('/proc/self/comm').read().strip()[:6], os.path.exists('/proc/meminfo'
 async fn two_sandboxes_share_nothing() {
     let walls = walls();
     let first = walls.launch(shell("echo mine > /tmp/mine; echo mine > /dev/shm/mine; sleep 60")).await.unwrap();
-    let (text, _) = run(&walls, shell("ls /tmp /dev/shm; test $(ls -d /proc/[0-9]* | wc -l) -le 5 && echo few; grep -c . /proc/net/tcp")).await;
+    let (text, _) = run(
+        &walls,
+        shell("ls /tmp /dev/shm; test $(ls -d /proc/[0-9]* | wc -l) -le 5 && echo few; grep -c . /proc/net/tcp"),
+    )
+    .await;
     assert_eq!(text, "/dev/shm:\n\n/tmp:\nfew\n1\n");
     first.control.kill();
     assert_eq!(first.control.exited().await.cause, ExitCause::Killed);

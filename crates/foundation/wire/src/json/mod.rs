@@ -67,7 +67,11 @@ pub(crate) fn encode_fault(
                 named = true;
                 Some(fault.message.as_str())
             }
-            wire => fault.fields.iter().find(|(name, _)| *name == wire || *name == member.name).map(|(_, text)| text.as_str()),
+            wire => fault
+                .fields
+                .iter()
+                .find(|(name, _)| *name == wire || *name == member.name)
+                .map(|(_, text)| text.as_str()),
         };
         let text = match (text, member.wire) {
             (None, "Type") if rest => Some(if fault.blame == Blame::Server { "Service" } else { "User" }),
@@ -82,7 +86,7 @@ pub(crate) fn encode_fault(
         member_text(&mut writer, member.shape, text);
     }
     if !named {
-        writer.key(&mut first, if rest && shape.is_none() { "Message" } else { "message" });
+        writer.key(&mut first, "message");
         writer.string(&fault.message);
     }
     let modelled = |name: &str| {

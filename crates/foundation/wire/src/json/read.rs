@@ -313,7 +313,8 @@ impl Source for Reader<'_> {
             return Err(self.mismatch(wanted));
         }
         let text = self.number()?;
-        crate::scalar::integer(text, narrow).ok_or_else(|| Malformed(format!("NUMBER_VALUE {text} cannot be converted to {wanted}")))
+        crate::scalar::integer(text, narrow)
+            .ok_or_else(|| Malformed(format!("NUMBER_VALUE {text} cannot be converted to {wanted}")))
     }
 
     fn double(&mut self, shape: &'static Shape) -> Result<f64, Malformed> {
@@ -380,8 +381,8 @@ impl Source for Reader<'_> {
         let mut from = 0;
         self.walk(b'{', b'}', |reader| {
             let key = reader.key()?;
-            let found = find(members, &key, &mut from)
-                .filter(|index| !body_only || members[*index].location == Location::Body);
+            let found =
+                find(members, &key, &mut from).filter(|index| !body_only || members[*index].location == Location::Body);
             match found {
                 None => reader.skip(),
                 Some(_) if reader.null()? => Ok(()),

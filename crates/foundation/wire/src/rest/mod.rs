@@ -12,8 +12,8 @@ use percent_encoding::percent_decode_str;
 use crate::codec::{answer, header};
 use crate::json::{Reader, Writer, content_type};
 use crate::scalar::{TextMap, TextSink, Texts};
-use crate::value::{Malformed, Sink, Structure};
-use crate::{Kind, Location, Member, Operation, Protocol, Request, Response, TimestampFormat};
+use crate::value::{Malformed, Sink, Source, Structure};
+use crate::{Kind, Location, Member, Operation, Protocol, Request, Response, Shape, TimestampFormat};
 
 /// Reads an input.
 pub(crate) fn decode(operation: &'static Operation, request: &Request) -> Result<Box<dyn Structure>, Fault> {
@@ -211,7 +211,11 @@ fn payload(body: &Bytes, index: usize, member: &'static Member, input: &mut dyn 
 /// Bytes as they are: shared, not copied.
 struct Raw(Bytes);
 
-crate::value::only_blob!(Raw);
+impl Source for Raw {
+    fn blob(&mut self, _: &'static Shape) -> Result<Bytes, Malformed> {
+        Ok(self.0.clone())
+    }
+}
 
 /// Prints an output.
 pub(crate) fn encode(operation: &'static Operation, output: &dyn Structure, request_id: &str) -> Response {
@@ -290,10 +294,10 @@ fn print_payload(member: &'static Member, value: &dyn crate::Emit) -> Bytes {
 struct Whole(Bytes);
 
 impl Sink for Whole {
-    fn blob(&mut self, _: &'static crate::Shape, value: &Bytes) {
+    fn blob(&mut self, _: &'static Shape, value: &Bytes) {
         self.0 = value.clone();
     }
-    fn text(&mut self, _: &'static crate::Shape, value: &str) {
+    fn text(&mut self, _: &'static Shape, value: &str) {
         self.0 = Bytes::copy_from_slice(value.as_bytes());
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Segment<'t> {
 }
 
 /// The segments of a template's path. One slash at the end means nothing, as on AWS.
-pub(crate) fn segments(uri: &str) -> impl Iterator<Item = Segment<'_>> {
+pub(crate) fn segments(uri: &str) -> impl Iterator<Item = Segment<'_>> + Clone {
     let path = path(uri).trim_start_matches('/');
     path.strip_suffix('/').unwrap_or(path).split('/').map(|part| {
         match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
@@ -40,7 +40,7 @@ pub(crate) fn segments(uri: &str) -> impl Iterator<Item = Segment<'_>> {
 pub(crate) fn labels<'t, 'p>(uri: &'t str, path: &'p str) -> Option<Vec<(&'t str, &'p str)>> {
     let mut found = Vec::new();
     let mut rest = Some(path.strip_prefix('/')?);
-    let mut template = segments(uri).peekable();
+    let mut template = segments(uri);
     let mut last_greedy = false;
     while let Some(segment) = template.next() {
         let (part, after) = match segment {

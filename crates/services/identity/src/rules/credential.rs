@@ -125,8 +125,10 @@ mod tests {
 
     #[test]
     fn a_published_key_id_names_its_account() {
-        // From AWS's own documentation of GetAccessKeyInfo-like decoding: the example key of the account 581039954779.
-        assert_eq!(account_of("ASIAY34FZKBOKMUTVV7A").map(|account| account.to_string()).as_deref(), Some("609629065308"));
+        // Published pairs of real, long dead keys and their accounts.
+        for (key, account) in [("ASIAY34FZKBOKMUTVV7A", "609629065308"), ("ASIAQNZGKIQY56JQ7WML", "029608264753")] {
+            assert_eq!(account_of(key).map(|found| found.to_string()).as_deref(), Some(account));
+        }
         assert_eq!(account_of("test"), None);
         assert_eq!(account_of("AKIA000000000000000!"), None);
     }

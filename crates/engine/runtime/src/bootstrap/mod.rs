@@ -1,0 +1,15 @@
+//! The programs we put in front of a function's code, shipped inside the binary.
+
+/// Where the bootstraps stand inside a sandbox: the binary writes [`bootstraps`] to a folder and mounts it here, read-only.
+pub const BOOTSTRAP_FOLDER: &str = "/var/lang/lambent";
+
+/// Every file of our bootstraps: its path below [`BOOTSTRAP_FOLDER`], and its bytes.
+pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
+    &[
+        ("python/bootstrap.py", include_bytes!("python/bootstrap.py")),
+        ("python/faults.py", include_bytes!("python/faults.py")),
+        ("python/logs.py", include_bytes!("python/logs.py")),
+        ("python/decimals.py", include_bytes!("python/decimals.py")),
+        ("node/bootstrap.cjs", include_bytes!("node/bootstrap.cjs")),
+    ]
+}

@@ -1,0 +1,64 @@
+//! How a chosen runtime is started.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::{Choice, Family};
+use crate::BOOTSTRAP_FOLDER;
+
+/// Which bootstraps of its own a function's code and layers hold: regular files that are executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bootstraps {
+    /// `/var/task/bootstrap`.
+    pub task: bool,
+    /// `/opt/bootstrap`, from a layer.
+    pub opt: bool,
+}
+
+/// How to start a runtime inside a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// The host's folders it needs, and where each appears, read-only.
+    pub mounts: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A custom runtime without a program: every invocation fails with `Runtime.InvalidEntrypoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]")]
+pub struct InvalidEntrypoint;
+
+impl InvalidEntrypoint {
+    /// What Lambda calls it.
+    pub const ERROR_TYPE: &'static str = "Runtime.InvalidEntrypoint";
+}
+
+/// How to start `choice`. `ours` is the host's folder to which [`crate::bootstraps`] were written; `theirs` says what
+/// the function brings.
+///
+/// Python is started without `site`, so that the host's site-packages are not the function's. The handler's name reaches
+/// every runtime through `_HANDLER`.
+///
+/// # Errors
+/// [`InvalidEntrypoint`] for a custom runtime without a bootstrap.
+pub fn launch(choice: &Choice, ours: &Path, theirs: Bootstraps) -> Result<Launch, InvalidEntrypoint> {
+    let Some(interpreter) = &choice.interpreter else {
+        let program = match theirs {
+            Bootstraps { task: true, .. } => "/var/task/bootstrap",
+            Bootstraps { opt: true, .. } => "/opt/bootstrap",
+            _ => return Err(InvalidEntrypoint),
+        };
+        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new() });
+    };
+    let (flags, bootstrap): (&[&str], _) = match interpreter.family {
+        Family::Node => (&[], "node/bootstrap.cjs"),
+        _ => (&["-S", "-s"], "python/bootstrap.py"),
+    };
+    let mut argv = vec![interpreter.exe.clone().into_os_string()];
+    argv.extend(flags.iter().map(OsString::from));
+    argv.push(format!("{BOOTSTRAP_FOLDER}/{bootstrap}").into());
+    let mut mounts = interpreter.mounts.clone();
+    mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
+    Ok(Launch { argv, mounts })
+}

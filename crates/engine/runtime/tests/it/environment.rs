@@ -1,0 +1,171 @@
+//! One function in one child process, without walls.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base::{Rng, SystemRng, Timestamp};
+use bytes::Bytes;
+use runtime::{Event, InitOutcome, Outcome, Session};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Nothing here takes this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
+
+/// A folder with the function's files, and one with the bootstraps.
+pub(crate) struct Code {
+    folder: tempfile::TempDir,
+}
+
+impl Code {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files.iter().map(|(path, text)| (format!("task/{path}"), text.as_bytes()));
+        let ours = runtime::bootstraps().iter().map(|(path, bytes)| (format!("lang/{path}"), *bytes));
+        for (path, bytes) in files.chain(ours) {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub(crate) fn task(&self) -> PathBuf {
+        self.folder.path().join("task")
+    }
+
+    pub(crate) fn bootstrap(&self, path: &str) -> PathBuf {
+        self.folder.path().join("lang").join(path)
+    }
+}
+
+pub(crate) struct Environment {
+    pub(crate) session: Arc<Session>,
+    child: Mutex<Child>,
+    output: Mutex<std::io::PipeReader>,
+    serving: JoinHandle<()>,
+}
+
+impl Environment {
+    /// Starts `program` with only the variables a function has.
+    pub(crate) async fn start(code: &Code, program: &[&Path], handler: &str, more: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let session = Session::new();
+        let serving = tokio::spawn(Arc::clone(&session).serve(listener));
+        let (output, writer) = std::io::pipe().unwrap();
+        let child = Command::new(program[0])
+            .args(&program[1..])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LANG", "en_US.UTF-8")
+            .env("TZ", ":UTC")
+            .env("LAMBDA_TASK_ROOT", code.task())
+            .env("_HANDLER", handler)
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "f")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/f")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+            .env("AWS_REGION", "us-east-1")
+            .envs(more.iter().copied())
+            .current_dir(code.task())
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
+        Self { session, child: Mutex::new(child), output: Mutex::new(output), serving }
+    }
+
+    pub(crate) async fn initialised(&self) -> InitOutcome {
+        timeout(PATIENCE, self.session.initialised()).await.expect("INIT ends")
+    }
+
+    /// INIT must fail: the error's type and object.
+    pub(crate) async fn init_error(&self) -> (String, Value) {
+        match self.initialised().await {
+            InitOutcome::Failed { error_type, payload } => (error_type, json(&payload)),
+            InitOutcome::Ready => panic!("INIT succeeded"),
+        }
+    }
+
+    pub(crate) async fn invoke(&self, event: Event) -> Outcome {
+        timeout(PATIENCE, self.session.invoke(event)).await.expect("it answers").expect("the environment lives")
+    }
+
+    /// The handler must answer: what.
+    pub(crate) async fn answer(&self, payload: &str) -> Value {
+        match self.invoke(event(payload)).await {
+            Outcome::Response { payload } => json(&payload),
+            Outcome::Error { payload, .. } => panic!("it raised {}", String::from_utf8_lossy(&payload)),
+        }
+    }
+
+    /// The handler must raise: the error's type and object.
+    pub(crate) async fn error(&self, payload: &str) -> (String, Value) {
+        match self.invoke(event(payload)).await {
+            Outcome::Error { error_type, payload } => (error_type, json(&payload)),
+            Outcome::Response { payload } => panic!("it answered {}", String::from_utf8_lossy(&payload)),
+        }
+    }
+
+    /// Waits for the process to end by itself; its status, and all it wrote that was not read before.
+    pub(crate) async fn ended(self) -> (ExitStatus, String) {
+        tokio::task::block_in_place(|| {
+            let status = self.child.lock().unwrap().wait().unwrap();
+            let mut text = String::new();
+            self.output.lock().unwrap().read_to_string(&mut text).unwrap();
+            (status, text)
+        })
+    }
+
+    /// Ends it; all it wrote.
+    pub(crate) async fn kill(self) -> String {
+        self.child.lock().unwrap().kill().unwrap();
+        self.ended().await.1
+    }
+
+    /// What is in the pipe at this moment. At least one byte must be there.
+    pub(crate) fn written(&self) -> String {
+        let mut room = vec![0; 1 << 20];
+        let read = self.output.lock().unwrap().read(&mut room).unwrap();
+        String::from_utf8(room[..read].to_vec()).unwrap()
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.serving.abort();
+        let child = self.child.get_mut().unwrap();
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+pub(crate) fn event(payload: &str) -> Event {
+    Event {
+        request_id: base::RequestId::new(&SystemRng as &dyn Rng),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        deadline: deadline(),
+        function_arn: ARN.into(),
+        trace: Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0".into()),
+        client_context: None,
+    }
+}
+
+fn deadline() -> Timestamp {
+    base::Clocks::signing(&base::SystemClocks).plus_ms(60_000)
+}
+
+pub(crate) fn json(payload: &[u8]) -> Value {
+    serde_json::from_slice(payload).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(payload)))
+}

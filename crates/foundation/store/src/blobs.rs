@@ -1,0 +1,239 @@
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::blocking::blocking;
+use crate::digest::Hasher;
+use crate::folder::sync_folder;
+use crate::{Digest, Error, Folder};
+
+/// Largest blob that [`Blobs::read`] takes into memory, bytes: the largest package a function may have.
+const READ_BYTES: u64 = base::limits::UNZIPPED_BYTES;
+
+/// Bytes named by their digest, one file each. What was put is on the disk before the answer, and never changes.
+///
+/// File calls run on the runtime's blocking threads. Clones share the folder.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    folder: Arc<Places>,
+}
+
+#[derive(Debug)]
+struct Places {
+    blobs: PathBuf,
+    tmp: PathBuf,
+}
+
+impl Blobs {
+    /// The blobs of a data folder. The folder must stay open for as long as they are used.
+    #[must_use]
+    pub fn at(folder: &Folder) -> Self {
+        Self { folder: Arc::new(Places { blobs: folder.blobs(), tmp: folder.tmp() }) }
+    }
+
+    /// Stores `bytes`; costs nothing more than a look if they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; nothing half-written stays behind.
+    pub async fn put(&self, bytes: Bytes) -> Result<Digest, Error> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || {
+            let digest = Digest::of(&bytes);
+            if !folder.keep(&digest)? {
+                let mut file = folder.begin()?;
+                file.write_all(&bytes).map_err(|cause| folder.failed("write", &cause))?;
+                folder.finish(file, &digest)?;
+            }
+            Ok(digest)
+        })
+        .await
+    }
+
+    /// Stores what `reader` gives until its end, at most `limit_bytes`; answers the digest and the size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] beyond the limit, [`Error::Full`], [`Error::Io`]; nothing half-written stays behind.
+    pub async fn put_reader(
+        &self,
+        mut reader: impl Read + Send + 'static,
+        limit_bytes: u64,
+    ) -> Result<(Digest, u64), Error> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || {
+            let mut file = folder.begin()?;
+            let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
+            let mut buffer = vec![0; 128 * 1024];
+            loop {
+                let read = reader.read(&mut buffer).map_err(|cause| folder.failed("fill", &cause))?;
+                if read == 0 {
+                    break;
+                }
+                size_bytes += read as u64;
+                if size_bytes > limit_bytes {
+                    return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
+                }
+                hasher.update(&buffer[..read]);
+                file.write_all(&buffer[..read]).map_err(|cause| folder.failed("write", &cause))?;
+            }
+            let digest = hasher.finish();
+            if !folder.keep(&digest)? {
+                folder.finish(file, &digest)?;
+            }
+            Ok((digest, size_bytes))
+        })
+        .await
+    }
+
+    /// The bytes of a blob, checked against their name; none if there is no such blob.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the disk changed them, [`Error::TooLarge`] over 250 MiB (use [`Blobs::file`]), [`Error::Io`].
+    pub async fn read(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
+        let (folder, digest) = (Arc::clone(&self.folder), *digest);
+        blocking(move || {
+            let Some((file, size_bytes)) = folder.open(&digest)? else { return Ok(None) };
+            if size_bytes > READ_BYTES {
+                return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes: READ_BYTES });
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
+            let path = folder.path(&digest);
+            file.take(READ_BYTES).read_to_end(&mut bytes).map_err(|cause| Error::io("read", &path, &cause))?;
+            if Digest::of(&bytes) != digest {
+                return Err(Error::Corrupt(path.display().to_string()));
+            }
+            Ok(Some(bytes.into()))
+        })
+        .await
+    }
+
+    /// A blob's file, open for reading, with its size in bytes; none if there is no such blob.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn file(&self, digest: &Digest) -> Result<Option<(File, u64)>, Error> {
+        let (folder, digest) = (Arc::clone(&self.folder), *digest);
+        blocking(move || folder.open(&digest)).await
+    }
+
+    /// The size of a blob in bytes; none if there is no such blob.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(self.file(digest).await?.map(|(_, size_bytes)| size_bytes))
+    }
+
+    /// True if the blob is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn exists(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.size(digest).await?.is_some())
+    }
+
+    /// Removes a blob; false if there was none. Whoever has its file open reads on. That nothing refers to it any more,
+    /// and that nobody is putting the same bytes again meanwhile, is for the caller to know.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn remove(&self, digest: &Digest) -> Result<bool, Error> {
+        let (folder, digest) = (Arc::clone(&self.folder), *digest);
+        blocking(move || {
+            let path = folder.path(&digest);
+            match fs::remove_file(&path) {
+                Ok(()) => Ok(true),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(cause) => Err(Error::io("remove", &path, &cause)),
+            }
+        })
+        .await
+    }
+
+    /// Every blob with its size in bytes, in the order of their digests.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn list(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || folder.list()).await
+    }
+}
+
+impl Places {
+    /// `blobs/ab/cdef…`: 256 folders keep each of them short.
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.blobs.join(&name[..2]).join(&name[2..])
+    }
+
+    fn failed(&self, what: &str, cause: &io::Error) -> Error {
+        Error::io(&format!("{what} a new file in"), &self.tmp, cause)
+    }
+
+    fn begin(&self) -> Result<tempfile::NamedTempFile, Error> {
+        tempfile::NamedTempFile::new_in(&self.tmp).map_err(|cause| self.failed("make", &cause))
+    }
+
+    /// Puts a written file in its place: the content is on the disk before the name is, and the name before the answer.
+    fn finish(&self, file: tempfile::NamedTempFile, digest: &Digest) -> Result<(), Error> {
+        file.as_file().sync_all().map_err(|cause| self.failed("sync", &cause))?;
+        let path = self.path(digest);
+        let shelf = path.parent().expect("a blob's path has a folder");
+        match fs::create_dir(shelf) {
+            Ok(()) => sync_folder(&self.blobs)?,
+            // Made by another put, perhaps only now: its name must be on the disk before ours counts.
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => sync_folder(&self.blobs)?,
+            Err(cause) => return Err(Error::io("make", shelf, &cause)),
+        }
+        file.persist(&path).map_err(|failed| Error::io("write", &path, &failed.error))?;
+        sync_folder(shelf)
+    }
+
+    /// True if the blob is there and will stay there. The sync is for the case that another put of the same bytes has
+    /// just named it and not yet synced the name.
+    fn keep(&self, digest: &Digest) -> Result<bool, Error> {
+        let path = self.path(digest);
+        if !path.exists() {
+            return Ok(false);
+        }
+        sync_folder(&self.blobs)?;
+        sync_folder(path.parent().expect("a blob's path has a folder"))?;
+        Ok(true)
+    }
+
+    fn open(&self, digest: &Digest) -> Result<Option<(File, u64)>, Error> {
+        let path = self.path(digest);
+        let opened = File::open(&path).and_then(|file| {
+            let size_bytes = file.metadata()?.len();
+            Ok((file, size_bytes))
+        });
+        match opened {
+            Ok(found) => Ok(Some(found)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io("open", &path, &cause)),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        let mut found = Vec::new();
+        for shelf in entries(&self.blobs)? {
+            for path in entries(&shelf)? {
+                let name =
+                    [&shelf, &path].map(|part| part.file_name().and_then(|name| name.to_str()).unwrap_or_default());
+                let Ok(digest) = name.concat().parse() else { continue };
+                let size = path.metadata().map_err(|cause| Error::io("read", &path, &cause))?.len();
+                found.push((digest, size));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let read = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    read.map_err(|cause| Error::io("read", folder, &cause))
+}

@@ -1,0 +1,235 @@
+//! A signed request's claim, and whether it holds.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base::{Fault, Timestamp};
+
+use super::canonical::{self, hex, string_to_sign};
+use super::fault::Dialect;
+use super::{ALGORITHM, LONGEST_EXPIRY_S, SKEW_MS, Scope, TERMINATOR, key};
+use crate::{Request, TimestampFormat, moment};
+
+/// By which way a request is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// In the `Authorization` header.
+    Header,
+    /// In the query string: presigned, good for so many seconds.
+    Query {
+        /// Seconds from the request's date.
+        expires_s: i64,
+    },
+}
+
+/// What a signed request says of who signed it. Nothing in it is proven before [`Claim::verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The access key's id.
+    pub key_id: String,
+    /// What the signature is good for.
+    pub scope: Scope,
+    /// The names of the signed headers, lower case, as claimed.
+    pub signed_headers: Vec<String>,
+    /// The signature, lower-case hexadecimal.
+    pub signature: String,
+    /// The session token that came along; temporary credentials have one.
+    pub token: Option<String>,
+    /// Where the signature stands.
+    pub kind: Kind,
+    /// The request's own date, to the second.
+    pub date: Timestamp,
+    pub(super) dialect: Dialect,
+}
+
+/// Reads the claim of a signed request; none when it is not signed. Faults when it is signed incompletely.
+pub fn parse(request: &Request) -> Result<Option<Claim>, Fault> {
+    if let Some(header) = request.headers.get(http::header::AUTHORIZATION) {
+        let text = header.to_str().unwrap_or_default();
+        return from_header(request, text).map(Some);
+    }
+    if request.query.contains("X-Amz-") {
+        return from_query(request);
+    }
+    Ok(None)
+}
+
+fn from_header(request: &Request, text: &str) -> Result<Claim, Fault> {
+    let dialect = Dialect::of(request);
+    let Some(parameters) = text.strip_prefix(ALGORITHM) else {
+        let name = text.split(' ').next().unwrap_or_default();
+        return Err(dialect.incomplete(format!("Unsupported AWS 'algorithm': '{name}'.")));
+    };
+    let part = |name: &str| {
+        let parts = parameters.split(',').map(str::trim);
+        parts.filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    let (credential, headers, signature) = (part("Credential"), part("SignedHeaders"), part("Signature"));
+    let date = date_header(request);
+    let mut missing = String::new();
+    for (name, value) in [("Credential", credential), ("Signature", signature), ("SignedHeaders", headers)] {
+        if value.is_none() {
+            missing.push_str(&format!("Authorization header requires '{name}' parameter. "));
+        }
+    }
+    if date.is_none() {
+        missing.push_str("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ");
+    }
+    let (Some(credential), Some(headers), Some(signature), Some(date)) = (credential, headers, signature, date) else {
+        return Err(dialect.incomplete(format!("{missing}Authorization={ALGORITHM}")));
+    };
+    let token = request.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+    let raw = Raw { credential, headers, signature, token, date, kind: Kind::Header };
+    raw.claim(dialect)
+}
+
+/// `X-Amz-Date`, else `Date`.
+fn date_header(request: &Request) -> Option<Timestamp> {
+    let text = |name: &str| request.headers.get(name)?.to_str().ok();
+    match text("x-amz-date") {
+        Some(basic) => basic_date(basic),
+        None => text("date").and_then(|date| basic_date(date).or_else(|| moment::parse(date, TimestampFormat::Rfc822))),
+    }
+}
+
+/// `20261121T052000Z`.
+fn basic_date(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 16 || !text.is_ascii() {
+        return None;
+    }
+    let iso = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &text[0..4],
+        &text[4..6],
+        &text[6..8],
+        &text[9..11],
+        &text[11..13],
+        &text[13..15]
+    );
+    (bytes[8] == b'T' && bytes[15] == b'Z').then(|| moment::parse(&iso, TimestampFormat::Iso8601)).flatten()
+}
+
+fn from_query(request: &Request) -> Result<Option<Claim>, Fault> {
+    let dialect = Dialect::of(request);
+    let pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    let find = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+    let Some(algorithm) = find("X-Amz-Algorithm") else { return Ok(None) };
+    if algorithm != ALGORITHM {
+        return Err(dialect.incomplete(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
+    }
+    let need = |name: &str| {
+        find(name).ok_or_else(|| {
+            dialect.incomplete(format!(
+                "AWS query-string parameters must include '{name}'. Re-examine the query-string parameters."
+            ))
+        })
+    };
+    let expires_s = match find("X-Amz-Expires") {
+        Some(text) => text.parse::<i64>().ok().filter(|expiry| (0..=LONGEST_EXPIRY_S).contains(expiry)),
+        // Only S3 insists on it; elsewhere a presigned request lives as long as a signed one.
+        None => Some(SKEW_MS / 1000),
+    };
+    let expires_s = expires_s.ok_or_else(|| dialect.bad_expiry())?;
+    let raw = Raw {
+        credential: need("X-Amz-Credential")?,
+        headers: need("X-Amz-SignedHeaders")?,
+        signature: need("X-Amz-Signature")?,
+        token: find("X-Amz-Security-Token"),
+        date: basic_date(need("X-Amz-Date")?).ok_or_else(|| {
+            dialect.incomplete(
+                "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601.".to_owned(),
+            )
+        })?,
+        kind: Kind::Query { expires_s },
+    };
+    raw.claim(dialect).map(Some)
+}
+
+/// The parts as the request spells them.
+struct Raw<'a> {
+    credential: &'a str,
+    headers: &'a str,
+    signature: &'a str,
+    token: Option<&'a str>,
+    date: Timestamp,
+    kind: Kind,
+}
+
+impl Raw<'_> {
+    fn claim(self, dialect: Dialect) -> Result<Claim, Fault> {
+        let parts: Vec<&str> = self.credential.split('/').collect();
+        let [key_id, date, region, service, terminator] = parts[..] else {
+            return Err(dialect.incomplete(format!(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
+                self.credential
+            )));
+        };
+        if terminator != TERMINATOR {
+            return Err(dialect.mismatch_with(format!(
+                "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'."
+            )));
+        }
+        let day = canonical::basic(self.date);
+        if !day.starts_with(date) || date.len() != 8 {
+            return Err(dialect.mismatch_with(format!(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: \
+                 '{date}' != '{}', from '{day}'.",
+                &day[..8]
+            )));
+        }
+        let signed_headers: Vec<String> = self.headers.split(';').map(str::to_ascii_lowercase).collect();
+        if !signed_headers.iter().any(|name| name == "host" || name == ":authority") {
+            return Err(
+                dialect.mismatch_with("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+            );
+        }
+        Ok(Claim {
+            key_id: key_id.to_owned(),
+            scope: Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() },
+            signed_headers,
+            signature: self.signature.to_owned(),
+            token: self.token.map(str::to_owned),
+            kind: self.kind,
+            date: self.date,
+            dialect,
+        })
+    }
+}
+
+impl Claim {
+    /// Checks date and signature against the key's secret. `now` is the signing clock's.
+    ///
+    /// A header signature holds ±15 minutes, a presigned one from its date to its expiry. Whether the session token is
+    /// the key's is [`Claim::token_is`]; whether the key exists the caller knows.
+    pub fn verify(&self, request: &Request, secret: &str, now: Timestamp) -> Result<(), Fault> {
+        self.check_date(now)?;
+        let payload = canonical::payload(request, self.kind, &self.scope, self.dialect)?;
+        let canonical = canonical::request(request, self, &payload);
+        let to_sign = string_to_sign(self.date, &self.scope, &canonical);
+        let signature = key::sign(secret, &self.scope, to_sign.as_bytes());
+        let expected = hex(signature.as_ref());
+        verify_slices_are_equal(expected.as_bytes(), self.signature.as_bytes()).map_err(|_| self.dialect.mismatch())
+    }
+
+    /// Whether the token that came along is the one the key needs, compared in constant time.
+    pub fn token_is(&self, expected: Option<&str>) -> bool {
+        match (expected, self.token.as_deref()) {
+            (None, None) => true,
+            (Some(expected), Some(token)) => verify_slices_are_equal(expected.as_bytes(), token.as_bytes()).is_ok(),
+            _ => false,
+        }
+    }
+
+    fn check_date(&self, now: Timestamp) -> Result<(), Fault> {
+        let early = self.date.0 - now.0 > SKEW_MS;
+        let late = match self.kind {
+            Kind::Header => now.0 - self.date.0 > SKEW_MS,
+            Kind::Query { expires_s } => now.0 - self.date.0 > expires_s * 1000,
+        };
+        match (early, late, self.kind) {
+            (false, false, _) => Ok(()),
+            (true, ..) => Err(self.dialect.too_early(self.date, now)),
+            (_, _, Kind::Header) => Err(self.dialect.too_late(self.date, now)),
+            (_, _, Kind::Query { .. }) => Err(self.dialect.expired_url()),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What AWS says of a bad signature, which differs by the kind of service.
+
+use base::{Fault, Timestamp};
+
+use super::canonical::basic;
+use super::{SKEW_MS, Scope};
+use crate::Request;
+
+const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                        Access Key and signing method. Consult the service documentation for details.";
+const UNKNOWN_KEY: &str = "The security token included in the request is invalid.";
+
+/// Whose codes and statuses apply: JSON services answer every client error with 400, REST ones with 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Json,
+    Rest,
+    Query,
+    S3,
+}
+
+/// The request carries no signature and the operation needs one.
+pub fn missing(request: &Request) -> Fault {
+    match Dialect::of(request) {
+        Dialect::Query => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
+        Dialect::S3 => Fault::new("AccessDenied", 403, "Access Denied"),
+        dialect => Fault::new("MissingAuthenticationTokenException", dialect.status(), "Missing Authentication Token"),
+    }
+}
+
+/// Nobody made the access key.
+pub fn unknown_key(request: &Request) -> Fault {
+    match Dialect::of(request) {
+        Dialect::Query => Fault::new("InvalidClientTokenId", 403, UNKNOWN_KEY),
+        Dialect::S3 => {
+            Fault::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.")
+        }
+        dialect => Fault::new("UnrecognizedClientException", dialect.status(), UNKNOWN_KEY),
+    }
+}
+
+/// The session token is missing or not the key's; `expired` when its time is over.
+pub fn wrong_token(request: &Request, expired: bool) -> Fault {
+    let dialect = Dialect::of(request);
+    match (dialect, expired) {
+        (Dialect::S3, true) => Fault::new("ExpiredToken", 400, "The provided token has expired."),
+        (Dialect::S3, false) => {
+            Fault::new("InvalidToken", 400, "The provided token is malformed or otherwise invalid.")
+        }
+        (Dialect::Query, true) => {
+            Fault::new("ExpiredToken", 403, "The security token included in the request is expired")
+        }
+        (_, true) => Fault::new(
+            "ExpiredTokenException",
+            dialect.status(),
+            "The security token included in the request is expired",
+        ),
+        (_, false) => unknown_key(request),
+    }
+}
+
+impl Dialect {
+    pub(super) fn of(request: &Request) -> Self {
+        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if request.headers.contains_key("x-amz-target") {
+            Self::Json
+        } else if text("content-type").starts_with("application/x-www-form-urlencoded")
+            || request.query.contains("Action=")
+        {
+            Self::Query
+        } else if Scope::of(request).is_some_and(|scope| scope.service == "s3") {
+            Self::S3
+        } else {
+            Self::Rest
+        }
+    }
+
+    fn status(self) -> u16 {
+        if self == Self::Json { 400 } else { 403 }
+    }
+
+    pub(super) fn incomplete(self, words: String) -> Fault {
+        match self {
+            Self::Json | Self::Rest => Fault::new("IncompleteSignatureException", self.status(), words),
+            Self::Query => Fault::new("IncompleteSignature", 400, words),
+            Self::S3 => Fault::new("AuthorizationHeaderMalformed", 400, words),
+        }
+    }
+
+    pub(super) fn mismatch(self) -> Fault {
+        let words = match self {
+            Self::S3 => {
+                "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+            }
+            _ => MISMATCH,
+        };
+        self.mismatch_with(words)
+    }
+
+    pub(super) fn mismatch_with(self, words: impl Into<String>) -> Fault {
+        match self {
+            Self::Json | Self::Rest => Fault::new("InvalidSignatureException", self.status(), words),
+            Self::Query | Self::S3 => Fault::new("SignatureDoesNotMatch", 403, words),
+        }
+    }
+
+    pub(super) fn too_late(self, date: Timestamp, now: Timestamp) -> Fault {
+        let edge = now.plus_ms(-SKEW_MS);
+        self.skewed(format!(
+            "Signature expired: {} is now earlier than {} ({} - 15 min.)",
+            basic(date),
+            basic(edge),
+            basic(now)
+        ))
+    }
+
+    pub(super) fn too_early(self, date: Timestamp, now: Timestamp) -> Fault {
+        let edge = now.plus_ms(SKEW_MS);
+        let words = format!(
+            "Signature not yet current: {} is still later than {} ({} + 15 min.)",
+            basic(date),
+            basic(edge),
+            basic(now)
+        );
+        self.skewed(words)
+    }
+
+    fn skewed(self, words: String) -> Fault {
+        if self == Self::S3 {
+            let words = "The difference between the request time and the current time is too large.";
+            return Fault::new("RequestTimeTooSkewed", 403, words);
+        }
+        self.mismatch_with(words)
+    }
+
+    pub(super) fn expired_url(self) -> Fault {
+        match self {
+            Self::S3 => Fault::new("AccessDenied", 403, "Request has expired"),
+            _ => Fault::new("RequestExpired", 400, "Request has expired."),
+        }
+    }
+
+    pub(super) fn bad_expiry(self) -> Fault {
+        let words = "X-Amz-Expires must be a number between 0 and 604800 seconds";
+        match self {
+            Self::S3 => Fault::new("AuthorizationQueryParametersError", 400, words),
+            _ => self.incomplete(words.to_owned()),
+        }
+    }
+
+    pub(super) fn wrong_hash(self) -> Fault {
+        match self {
+            Self::S3 => Fault::new(
+                "XAmzContentSHA256Mismatch",
+                400,
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            ),
+            _ => self.mismatch(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Where a service answers a broken constraint in its own way. A row for each; a service without rows has none.
+
+use base::Fault;
+
+use crate::{Operation, Shape};
+
+/// One such shape.
+struct Exception {
+    service: &'static str,
+    shape: &'static str,
+    code: &'static str,
+    /// What follows the list of allowed values.
+    after: &'static str,
+}
+
+/// Seen in the wild: `Value python3 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: […] or
+/// be a valid ARN` with InvalidParameterValueException, where every other enumeration answers ValidationException.
+const ALL: &[Exception] = &[Exception {
+    service: "lambda",
+    shape: "Runtime",
+    code: "InvalidParameterValueException",
+    after: " or be a valid ARN",
+}];
+
+/// The service's own fault for a value outside the shape's enumeration.
+pub(super) fn find(operation: &'static Operation, shape: &'static Shape, value: &str, path: &str) -> Option<Fault> {
+    let row = ALL.iter().find(|row| row.service == operation.service.name && row.shape == shape.name)?;
+    let words = super::enum_words(shape)?;
+    let message = format!("Value {value} at '{path}' failed to satisfy constraint: {words}{}", row.after);
+    Some(Fault::new(row.code, 400, message))
+}

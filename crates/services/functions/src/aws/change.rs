@@ -1,0 +1,138 @@
+//! UpdateFunctionCode and UpdateFunctionConfiguration.
+
+use std::sync::Arc;
+
+use base::{Fault, RequestId};
+use door::{Answer, Body, Context, Handle};
+use model::lambda::{self as aws, ops};
+
+use super::create::{active_tracing, dead_letter, inline, log_group, snap_start};
+use super::describe::{Detail, configuration};
+use super::{alter, refuse, required, some_of, some_text, whole};
+use crate::rules::{self, Change};
+use crate::types::Function;
+use crate::{Functions, faults};
+
+/// What tells a caller the latest revision of a function.
+const TELLS_REVISION: &str = "GetFunction/GetAlias";
+
+fn insist(function: &Function, revision: Option<&str>) -> Result<(), Fault> {
+    match revision.filter(|revision| !revision.is_empty()) {
+        Some(revision) if revision != function.revision => Err(faults::stale(TELLS_REVISION)),
+        _ => Ok(()),
+    }
+}
+
+impl Handle<ops::UpdateFunctionCode> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::UpdateFunctionCodeRequest,
+        _: Body,
+    ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
+        let s3 = input.s3_bucket.is_some() || input.s3_key.is_some() || input.s3_object_version.is_some();
+        refuse(
+            "UpdateFunctionCode",
+            &[
+                ("S3Bucket", s3),
+                ("S3ObjectStorageMode", input.s3_object_storage_mode.is_some()),
+                ("ImageUri", input.image_uri.is_some()),
+                ("Publish", input.publish == Some(true)),
+                ("PublishTo", input.publish_to.is_some()),
+                ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
+            ],
+        )?;
+        let text = required(input.function_name, "FunctionName")?;
+        let (address, mut found) = whole(&self, &context, &text)?;
+        insist(&found, input.revision_id.as_deref())?;
+        let zip = inline(input.zip_file, "UpdateFunctionCode")?;
+        let architecture = input.architectures.and_then(|list| list.into_iter().next());
+        if input.dry_run == Some(true) {
+            found.code = self.code.check(zip).await?;
+            found.settings.architecture = architecture.unwrap_or(found.settings.architecture);
+            return Ok(configuration(&address, None, &found, Detail::Whole).into());
+        }
+        let kept = self.code.keep(zip).await?;
+        let (code, insisted) = (kept.code().clone(), input.revision_id);
+        let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
+        let (function, was) = alter(&self, &address, move |function| {
+            insist(function, insisted.as_deref())?;
+            let was = std::mem::replace(&mut function.code, code.clone());
+            if let Some(architecture) = &architecture {
+                function.settings.architecture.clone_from(architecture);
+            }
+            function.revision.clone_from(&revision);
+            function.modified_ms = now.0;
+            Ok((function.clone(), was))
+        })
+        .await?;
+        drop(kept);
+        self.changed(&address, &was);
+        Ok(configuration(&address, None, &function, Detail::Whole).into())
+    }
+}
+
+impl Handle<ops::UpdateFunctionConfiguration> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::UpdateFunctionConfigurationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
+        unsupported(&input)?;
+        let text = required(input.function_name.clone(), "FunctionName")?;
+        let (address, found) = whole(&self, &context, &text)?;
+        let insisted = input.revision_id.clone();
+        insist(&found, insisted.as_deref())?;
+        let requested = requested(input)?;
+        self.accepts(&address, &rules::change(&found.settings, requested.clone())?)?;
+        let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
+        let function = alter(&self, &address, move |function| {
+            insist(function, insisted.as_deref())?;
+            function.settings = rules::change(&function.settings, requested.clone())?;
+            function.revision.clone_from(&revision);
+            function.modified_ms = now.0;
+            Ok(function.clone())
+        })
+        .await?;
+        self.changed(&address, &function.code);
+        Ok(configuration(&address, None, &function, Detail::Whole).into())
+    }
+}
+
+fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fault> {
+    let vpc = input.vpc_config.as_ref();
+    let vpc = vpc.is_some_and(|vpc| some_of(vpc.subnet_ids.as_ref()) || some_of(vpc.security_group_ids.as_ref()));
+    refuse(
+        "UpdateFunctionConfiguration",
+        &[
+            ("VpcConfig", vpc),
+            ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
+            ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
+            ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
+            ("Layers", some_of(input.layers.as_ref())),
+            ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
+            ("ImageConfig", input.image_config.is_some()),
+            ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
+            ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+            ("DurableConfig", input.durable_config.is_some()),
+            ("RuntimeConfig", input.runtime_config.is_some()),
+            ("AcceleratorConfig", input.accelerator_config.is_some()),
+        ],
+    )
+}
+
+fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, Fault> {
+    Ok(Change {
+        runtime: input.runtime,
+        role: input.role,
+        handler: input.handler,
+        description: input.description,
+        timeout_s: input.timeout,
+        memory_mb: input.memory_size,
+        tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
+        environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
+        architectures: None,
+        log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
+    })
+}

@@ -1,0 +1,204 @@
+//! CreateFunction and DeleteFunction.
+
+use std::sync::Arc;
+
+use base::{Fault, RequestId, limits};
+use door::{Answer, Body, Context, Handle};
+use model::lambda::{self as aws, ops};
+
+use super::describe::{Detail, configuration};
+use super::{refuse, required, some_of, some_text};
+use crate::name::{self, Address, LATEST, NAME_LENGTH};
+use crate::rules::{self, Change};
+use crate::types::{Code, Function, Settings};
+use crate::{Functions, faults};
+
+impl Handle<ops::CreateFunction> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::CreateFunctionRequest,
+        _: Body,
+    ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
+        unsupported(&input)?;
+        let text = required(input.function_name.clone(), "FunctionName")?;
+        let address = name::resolve_whole(context.account, &context.region, &text)?;
+        if address.name.len() > NAME_LENGTH {
+            let must = format!("have length less than or equal to {NAME_LENGTH}");
+            return Err(faults::constraint(&address.name, "functionName", &must));
+        }
+        let tags = input.tags.clone().unwrap_or_default();
+        rules::tags(&tags)?;
+        let code = input.code.clone().unwrap_or_default();
+        let settings = rules::create(requested(input)?)?;
+        self.accepts(&address, &settings)?;
+        if self.state.get(&address)?.is_some() {
+            return Err(exists(&address));
+        }
+        let zip = zip_of(code, "CreateFunction")?;
+        let kept = self.code.keep(zip).await?;
+        let function = Function {
+            settings,
+            code: kept.code().clone(),
+            revision: RequestId::new(&*self.options.rng).to_string(),
+            modified_ms: self.options.clocks.product().0,
+            tags,
+            reserved: None,
+            url: None,
+            policy: Vec::new(),
+            policy_revision: String::new(),
+        };
+        let (created, taken) = (function.clone(), exists(&address));
+        self.state
+            .alter(&address, move |found| match found {
+                Some(_) => Err(taken.clone()),
+                None => Ok((Some(function.clone()), ())),
+            })
+            .await?;
+        drop(kept);
+        Ok(configuration(&address, None, &created, Detail::Whole).into())
+    }
+}
+
+fn exists(address: &Address) -> Fault {
+    faults::conflict(format!("Function already exist: {}", address.name))
+}
+
+fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
+    let vpc = input.vpc_config.as_ref();
+    let vpc = vpc.is_some_and(|vpc| some_of(vpc.subnet_ids.as_ref()) || some_of(vpc.security_group_ids.as_ref()));
+    refuse(
+        "CreateFunction",
+        &[
+            ("PackageType=Image", input.package_type.as_deref() == Some("Image")),
+            ("ImageConfig", input.image_config.is_some()),
+            ("Publish", input.publish == Some(true)),
+            ("PublishTo", input.publish_to.is_some()),
+            ("VpcConfig", vpc),
+            ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
+            ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
+            ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
+            ("Layers", some_of(input.layers.as_ref())),
+            ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
+            ("CodeSigningConfigArn", some_text(input.code_signing_config_arn.as_ref())),
+            ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
+            ("TenancyConfig", input.tenancy_config.is_some()),
+            ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+            ("DurableConfig", input.durable_config.is_some()),
+            ("RuntimeConfig", input.runtime_config.is_some()),
+            ("AcceleratorConfig", input.accelerator_config.is_some()),
+        ],
+    )
+}
+
+pub(super) fn dead_letter(config: Option<&aws::DeadLetterConfig>) -> bool {
+    config.is_some_and(|config| some_text(config.target_arn.as_ref()))
+}
+
+pub(super) fn active_tracing(config: Option<&aws::TracingConfig>) -> bool {
+    config.is_some_and(|config| config.mode.as_deref() == Some("Active"))
+}
+
+pub(super) fn snap_start(config: Option<&aws::SnapStart>) -> bool {
+    config.is_some_and(|config| config.apply_on.as_deref().is_some_and(|apply| apply != "None"))
+}
+
+fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
+    Ok(Change {
+        runtime: input.runtime,
+        role: input.role,
+        handler: input.handler,
+        description: input.description,
+        timeout_s: input.timeout,
+        memory_mb: input.memory_size,
+        tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
+        environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
+        architectures: input.architectures,
+        log_group: log_group("CreateFunction", input.logging_config)?,
+    })
+}
+
+/// The log group a request asks for; log formats other than text are refused.
+pub(super) fn log_group(operation: &str, config: Option<aws::LoggingConfig>) -> Result<Option<String>, Fault> {
+    let Some(config) = config else { return Ok(None) };
+    refuse(
+        operation,
+        &[
+            ("LoggingConfig.LogFormat=JSON", config.log_format.as_deref() == Some("JSON")),
+            ("LoggingConfig.ApplicationLogLevel", config.application_log_level.is_some()),
+            ("LoggingConfig.SystemLogLevel", config.system_log_level.is_some()),
+        ],
+    )?;
+    Ok(config.log_group)
+}
+
+/// The zip archive of a request; other sources are refused by name.
+fn zip_of(code: aws::FunctionCode, operation: &str) -> Result<bytes::Bytes, Fault> {
+    refuse(
+        operation,
+        &[
+            ("Code.S3Bucket", code.s3_bucket.is_some() || code.s3_key.is_some()),
+            ("Code.S3ObjectVersion", code.s3_object_version.is_some()),
+            ("Code.S3ObjectStorageMode", code.s3_object_storage_mode.is_some()),
+            ("Code.ImageUri", code.image_uri.is_some()),
+            ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
+        ],
+    )?;
+    inline(code.zip_file, operation)
+}
+
+/// An archive sent along, within its limit.
+pub(super) fn inline(zip: Option<bytes::Bytes>, operation: &str) -> Result<bytes::Bytes, Fault> {
+    let zip = zip.ok_or_else(|| faults::invalid("Please provide a source for function code."))?;
+    if zip.len() > limits::ZIP_BYTES {
+        // AWS counts the request's body, where the archive stands in base64.
+        return Err(faults::too_large(limits::ZIP_BYTES.div_ceil(3) * 4 - 1, operation));
+    }
+    Ok(zip)
+}
+
+impl Functions {
+    /// What only the platform as a whole can say of settings: whether the runtime is known, and whose role it is.
+    pub(super) fn accepts(&self, address: &Address, settings: &Settings) -> Result<(), Fault> {
+        crate::target::known_runtime(&settings.runtime)?;
+        let owner = settings.role.split(':').nth(4).unwrap_or_default();
+        if !self.options.loopback && owner != address.account.as_str() {
+            return Err(faults::user(Fault::denied("Cross-account pass role is not allowed.")));
+        }
+        Ok(())
+    }
+
+    /// What follows when a function's code or settings changed, or it went: its environments end, its code may go.
+    pub(crate) fn changed(&self, address: &Address, was: &Code) {
+        self.targets.forget(address);
+        self.invoker.evict(&address.arn());
+        self.code.maybe_unused(&was.sha256);
+    }
+}
+
+impl Handle<ops::DeleteFunction> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::DeleteFunctionRequest,
+        _: Body,
+    ) -> Result<Answer<aws::DeleteFunctionResponse>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
+        if named.qualifier.as_deref() == Some(LATEST) {
+            return Err(faults::invalid("$LATEST version cannot be deleted without deleting the function."));
+        }
+        super::existing(&self, &named)?;
+        let arn = named.address.arn();
+        let gone = self
+            .state
+            .alter(&named.address, move |found| {
+                let function = found.ok_or_else(|| faults::no_function(&arn))?;
+                Ok((None, function))
+            })
+            .await?;
+        self.changed(&named.address, &gone.code);
+        self.reserve(&named.address, None);
+        Ok(aws::DeleteFunctionResponse { status_code: Some(204) }.into())
+    }
+}

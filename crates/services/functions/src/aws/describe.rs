@@ -1,0 +1,170 @@
+//! GetFunction, GetFunctionConfiguration and how a function is described everywhere.
+
+use std::sync::Arc;
+
+use base::Fault;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use door::{Answer, Body, Context, Handle};
+use model::lambda::{self as aws, ops};
+use store::Digest;
+
+use super::{named, required};
+use crate::name::{Address, LATEST};
+use crate::types::{Function, Settings};
+use crate::{Functions, rules};
+
+/// The parts of a description that only single functions show, not lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Whole,
+    Listed,
+}
+
+/// A function as AWS describes it. Its state is `Active` from the first moment: creation is complete when it answers.
+pub(super) fn configuration(
+    address: &Address,
+    qualifier: Option<&str>,
+    function: &Function,
+    detail: Detail,
+) -> aws::FunctionConfiguration {
+    let settings = &function.settings;
+    let whole = detail == Detail::Whole;
+    let text = |text: &str| Some(text.to_owned());
+    aws::FunctionConfiguration {
+        function_name: text(&address.name),
+        function_arn: Some(address.qualified(qualifier)),
+        runtime: text(&settings.runtime),
+        role: text(&settings.role),
+        handler: text(&settings.handler),
+        code_size: i64::try_from(function.code.size_bytes).ok(),
+        description: text(&settings.description),
+        timeout: Some(settings.timeout_s.into()),
+        memory_size: Some(settings.memory_mb.into()),
+        last_modified: Some(rules::date(function.modified())),
+        code_sha256: base64_of_hex(&function.code.sha256),
+        version: text(LATEST),
+        environment: environment(settings),
+        tracing_config: Some(aws::TracingConfigResponse { mode: text("PassThrough") }),
+        revision_id: text(&function.revision),
+        state: whole.then(|| "Active".to_owned()),
+        last_update_status: whole.then(|| "Successful".to_owned()),
+        package_type: text("Zip"),
+        architectures: Some(vec![settings.architecture.clone()]),
+        ephemeral_storage: Some(aws::EphemeralStorage { size: Some(settings.tmp_mb.into()) }),
+        snap_start: Some(aws::SnapStartResponse { apply_on: text("None"), optimization_status: text("Off") }),
+        runtime_version_config: whole.then(|| aws::RuntimeVersionConfig {
+            runtime_version_arn: Some(runtime_version(address, &settings.runtime)),
+            error: None,
+        }),
+        logging_config: Some(aws::LoggingConfig {
+            log_format: text("Text"),
+            log_group: Some(log_group(address, settings)),
+            ..aws::LoggingConfig::default()
+        }),
+        ..aws::FunctionConfiguration::default()
+    }
+}
+
+/// Where a function's log goes.
+pub(crate) fn log_group(address: &Address, settings: &Settings) -> String {
+    settings.log_group.clone().unwrap_or_else(|| format!("/aws/lambda/{}", address.name))
+}
+
+fn environment(settings: &Settings) -> Option<aws::EnvironmentResponse> {
+    let variables = settings.environment.clone()?;
+    Some(aws::EnvironmentResponse { variables: Some(variables), error: None })
+}
+
+/// Names the runtime's version as AWS does. Ours has one version per identifier, so the name is made from that.
+pub(super) fn runtime_version(address: &Address, runtime: &str) -> String {
+    format!("arn:aws:lambda:{}::runtime:{}", address.region, Digest::of(runtime.as_bytes()))
+}
+
+fn base64_of_hex(hex: &str) -> Option<String> {
+    let digest: Digest = hex.parse().ok()?;
+    Some(STANDARD.encode(digest.as_bytes()))
+}
+
+impl Handle<ops::GetFunction> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetFunctionRequest,
+        _: Body,
+    ) -> Result<Answer<aws::GetFunctionResponse>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
+        let location = self.code_location(&context, &function.code);
+        let reserved = function.reserved.map(|reserved| aws::Concurrency {
+            reserved_concurrent_executions: Some(reserved.into()),
+        });
+        let answer = aws::GetFunctionResponse {
+            configuration: Some(configuration(
+                &named.address,
+                named.qualifier.as_deref(),
+                &function,
+                Detail::Whole,
+            )),
+            code: Some(aws::FunctionCodeLocation {
+                repository_type: Some("S3".into()),
+                location: Some(location),
+                ..aws::FunctionCodeLocation::default()
+            }),
+            tags: Some(function.tags).filter(|tags| !tags.is_empty()),
+            tags_error: None,
+            concurrency: reserved,
+        };
+        Ok(answer.into())
+    }
+}
+
+impl Handle<ops::GetFunctionConfiguration> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetFunctionConfigurationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
+        Ok(configuration(&named.address, named.qualifier.as_deref(), &function, Detail::Whole).into())
+    }
+}
+
+/// A zip function without a signing configuration answers with its name alone.
+impl Handle<ops::GetFunctionCodeSigningConfig> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetFunctionCodeSigningConfigRequest,
+        _: Body,
+    ) -> Result<Answer<aws::GetFunctionCodeSigningConfigResponse>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let (named, _) = named(&self, &context, &text, None)?;
+        let answer = aws::GetFunctionCodeSigningConfigResponse {
+            code_signing_config_arn: None,
+            function_name: Some(named.address.name),
+        };
+        Ok(answer.into())
+    }
+}
+
+/// Runtimes here change when the host's interpreter does, which is what `Auto` says.
+impl Handle<ops::GetRuntimeManagementConfig> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetRuntimeManagementConfigRequest,
+        _: Body,
+    ) -> Result<Answer<aws::GetRuntimeManagementConfigResponse>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let (named, _) = named(&self, &context, &text, input.qualifier.as_deref())?;
+        let answer = aws::GetRuntimeManagementConfigResponse {
+            update_runtime_on: Some("Auto".into()),
+            function_arn: Some(named.address.qualified(Some(LATEST))),
+            runtime_version_arn: None,
+        };
+        Ok(answer.into())
+    }
+}

@@ -1,0 +1,137 @@
+//! Invoke and InvokeAsync.
+
+use std::sync::Arc;
+
+use base::{Fault, limits};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use door::{Answer, Body, Context, Handle};
+use invoker::Finished;
+use model::lambda::{self as aws, ops};
+
+use super::{existing, refuse, required};
+use crate::name::{self, LATEST, Named};
+use crate::{Functions, Request, faults, rules};
+
+/// Largest request of a synchronous invocation as AWS's words name it, bytes.
+const SYNC_WORDS_BYTES: usize = 6_291_456;
+/// Largest client context in base64, bytes. Source: AWS Lambda API reference, `Invoke`.
+const CLIENT_CONTEXT_BYTES: usize = 3583;
+
+impl Handle<ops::Invoke> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::InvocationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::InvocationResponse>, Fault> {
+        refuse(
+            "Invoke",
+            &[
+                ("DurableExecutionName", input.durable_execution_name.is_some()),
+                ("TenantId", input.tenant_id.is_some()),
+            ],
+        )?;
+        let text = required(input.function_name, "FunctionName")?;
+        let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
+        let kind = input.invocation_type.as_deref().unwrap_or("RequestResponse");
+        let payload = event(input.payload, kind)?;
+        let request = Request {
+            id: context.request_id,
+            payload,
+            trace: context.trace.clone(),
+            client_context: client_context(input.client_context)?,
+            want_tail: input.log_type.as_deref() == Some("Tail"),
+        };
+        match kind {
+            "DryRun" => {
+                existing(&self, &named)?;
+                Ok(aws::InvocationResponse { status_code: Some(204), ..aws::InvocationResponse::default() }.into())
+            }
+            "Event" => {
+                existing(&self, &named)?;
+                self.accept_event(&named, request).await?;
+                Ok(aws::InvocationResponse { status_code: Some(202), ..aws::InvocationResponse::default() }.into())
+            }
+            _ => self.answer(&named, request).await.map(Answer::from),
+        }
+    }
+}
+
+/// The event, within its limit and JSON; no event at all is an empty object.
+fn event(payload: Option<Bytes>, kind: &str) -> Result<Bytes, Fault> {
+    let payload = payload.unwrap_or_default();
+    let (limit, words) = match kind {
+        "Event" => (limits::ASYNC_PAYLOAD_BYTES, limits::ASYNC_PAYLOAD_BYTES),
+        _ => (limits::SYNC_PAYLOAD_BYTES, SYNC_WORDS_BYTES),
+    };
+    if payload.len() > limit {
+        return Err(faults::too_large(words, "InvokeFunction"));
+    }
+    if payload.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    rules::event_json(&payload)?;
+    Ok(payload)
+}
+
+/// The client context, decoded.
+fn client_context(header: Option<String>) -> Result<Option<String>, Fault> {
+    let Some(header) = header else { return Ok(None) };
+    let wrong = || {
+        faults::user(aws::invalid_request_content_exception(
+            "Client context must be a valid Base64-encoded JSON object.",
+        ))
+    };
+    if header.len() > CLIENT_CONTEXT_BYTES {
+        return Err(wrong());
+    }
+    let decoded = STANDARD.decode(header).map_err(|_| wrong())?;
+    let text = String::from_utf8(decoded).map_err(|_| wrong())?;
+    let object: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(&text);
+    object.map(|_| Some(text)).map_err(|_| wrong())
+}
+
+impl Functions {
+    /// Runs an event and waits for what comes of it.
+    async fn answer(&self, named: &Named, request: Request) -> Result<aws::InvocationResponse, Fault> {
+        let done = self.run(named, request).await?;
+        let (function_error, payload) = match done.result {
+            Finished::Response(payload) => (None, payload),
+            Finished::FunctionError { payload, .. } => (Some("Unhandled".to_owned()), payload),
+        };
+        Ok(aws::InvocationResponse {
+            status_code: Some(200),
+            function_error,
+            log_result: done.tail.map(|tail| STANDARD.encode(tail)),
+            payload: Some(payload),
+            executed_version: Some(LATEST.to_owned()),
+            durable_execution_arn: None,
+        })
+    }
+}
+
+/// The older way to invoke asynchronously.
+impl Handle<ops::InvokeAsync> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::InvokeAsyncRequest,
+        _: Body,
+    ) -> Result<Answer<aws::InvokeAsyncResponse>, Fault> {
+        let text = required(input.function_name, "FunctionName")?;
+        let named = name::resolve(context.account, &context.region, &text, None)?;
+        let payload = event(input.invoke_args, "Event")?;
+        existing(&self, &named)?;
+        let request = Request {
+            id: context.request_id,
+            payload,
+            trace: context.trace.clone(),
+            client_context: None,
+            want_tail: false,
+        };
+        self.accept_event(&named, request).await?;
+        Ok(aws::InvokeAsyncResponse { status: Some(202) }.into())
+    }
+}

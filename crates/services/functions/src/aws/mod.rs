@@ -1,0 +1,120 @@
+//! The operations, by topic. What is not registered in [`register`] answers NotImplemented at the door.
+
+mod account;
+mod change;
+mod concurrency;
+mod create;
+mod describe;
+mod invoke;
+mod list;
+mod policy;
+mod tags;
+mod url;
+
+use std::sync::Arc;
+
+use base::Fault;
+use door::{Context, RouterBuilder};
+use model::lambda::ops;
+
+use crate::Functions;
+use crate::name::{self, Address, LATEST, Named};
+use crate::types::Function;
+
+/// Registers every operation of Lambda that this room carries out: the coverage table.
+#[must_use]
+pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBuilder {
+    builder
+        .on::<ops::CreateFunction, _>(functions)
+        .on::<ops::GetFunction, _>(functions)
+        .on::<ops::GetFunctionConfiguration, _>(functions)
+        .on::<ops::GetFunctionCodeSigningConfig, _>(functions)
+        .on::<ops::GetRuntimeManagementConfig, _>(functions)
+        .on::<ops::ListFunctions, _>(functions)
+        .on::<ops::ListVersionsByFunction, _>(functions)
+        .on::<ops::UpdateFunctionCode, _>(functions)
+        .on::<ops::UpdateFunctionConfiguration, _>(functions)
+        .on::<ops::DeleteFunction, _>(functions)
+        .on::<ops::Invoke, _>(functions)
+        .on::<ops::InvokeAsync, _>(functions)
+        .on::<ops::TagResource, _>(functions)
+        .on::<ops::UntagResource, _>(functions)
+        .on::<ops::ListTags, _>(functions)
+        .on::<ops::PutFunctionConcurrency, _>(functions)
+        .on::<ops::GetFunctionConcurrency, _>(functions)
+        .on::<ops::DeleteFunctionConcurrency, _>(functions)
+        .on::<ops::CreateFunctionUrlConfig, _>(functions)
+        .on::<ops::GetFunctionUrlConfig, _>(functions)
+        .on::<ops::UpdateFunctionUrlConfig, _>(functions)
+        .on::<ops::DeleteFunctionUrlConfig, _>(functions)
+        .on::<ops::ListFunctionUrlConfigs, _>(functions)
+        .on::<ops::AddPermission, _>(functions)
+        .on::<ops::RemovePermission, _>(functions)
+        .on::<ops::GetPolicy, _>(functions)
+        .on::<ops::GetAccountSettings, _>(functions)
+}
+
+/// The text of a required member. The door has checked that it is there.
+fn required(member: Option<String>, name: &str) -> Result<String, Fault> {
+    member.ok_or_else(|| Fault::validation(format!("{name} is required")))
+}
+
+/// Refuses members that AWS knows and this room does not, by name: nothing is accepted and ignored.
+fn refuse(operation: &str, members: &[(&str, bool)]) -> Result<(), Fault> {
+    match members.iter().find(|(_, given)| *given) {
+        Some((member, _)) => Err(Fault::not_implemented(format_args!("{operation}.{member}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a list was given with something in it.
+fn some_of<T>(list: Option<&Vec<T>>) -> bool {
+    list.is_some_and(|list| !list.is_empty())
+}
+
+/// Whether a text was given and is not empty.
+fn some_text(text: Option<&String>) -> bool {
+    text.is_some_and(|text| !text.is_empty())
+}
+
+/// The function and version a caller named; so far `$LATEST` is the only version there is.
+fn named(
+    functions: &Functions,
+    context: &Context,
+    text: &str,
+    qualifier: Option<&str>,
+) -> Result<(Named, Function), Fault> {
+    let named = name::resolve(context.account, &context.region, text, qualifier)?;
+    let function = existing(functions, &named)?;
+    Ok((named, function))
+}
+
+fn existing(functions: &Functions, named: &Named) -> Result<Function, Fault> {
+    let qualifier = named.qualifier.as_deref();
+    let known = qualifier.is_none_or(|qualifier| qualifier == LATEST);
+    let found = if known { functions.state.get(&named.address)? } else { None };
+    found.ok_or_else(|| crate::faults::no_function(&named.address.qualified(qualifier)))
+}
+
+/// A whole function, named without version or alias.
+fn whole(functions: &Functions, context: &Context, text: &str) -> Result<(Address, Function), Fault> {
+    let address = name::resolve_whole(context.account, &context.region, text)?;
+    let function =
+        functions.state.get(&address)?.ok_or_else(|| crate::faults::no_function(&address.arn()))?;
+    Ok((address, function))
+}
+
+/// Changes a function that must be there.
+async fn alter<T, F>(functions: &Functions, address: &Address, mut change: F) -> Result<T, Fault>
+where
+    T: Send + 'static,
+    F: FnMut(&mut Function) -> Result<T, Fault> + Send + 'static,
+{
+    let arn = address.arn();
+    let run = move |found: Option<Function>| {
+        let mut function = found.ok_or_else(|| crate::faults::no_function(&arn))?;
+        let value = change(&mut function)?;
+        Ok((Some(function), value))
+    };
+    functions.state.alter(address, run).await
+}

@@ -1,0 +1,76 @@
+//! TagResource, UntagResource, ListTags.
+
+use std::sync::Arc;
+
+use base::Fault;
+use door::{Answer, Body, Context, Handle};
+use model::lambda::{self as aws, ops};
+use wire::Unit;
+
+use super::{alter, required, whole};
+use crate::name::{self, Address};
+use crate::{Functions, faults, rules};
+
+/// The function behind a resource's ARN; other kinds of resources cannot exist here.
+fn tagged(context: &Context, arn: &str) -> Result<Address, Fault> {
+    if !arn.contains(":function:") {
+        return Err(faults::not_found(format!("Resource not found: {arn}")));
+    }
+    let tagged = name::resolve(context.account, &context.region, arn, None)?;
+    match tagged.qualifier {
+        Some(_) => Err(faults::invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")),
+        None => Ok(tagged.address),
+    }
+}
+
+impl Handle<ops::TagResource> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::TagResourceRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let more = input.tags.unwrap_or_default();
+        if more.is_empty() {
+            return Err(faults::invalid("An error occurred and the request cannot be processed."));
+        }
+        alter(&self, &address, move |function| {
+            function.tags.extend(more.clone());
+            rules::tags(&function.tags)
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::UntagResource> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::UntagResourceRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let keys = input.tag_keys.unwrap_or_default();
+        alter(&self, &address, move |function| {
+            function.tags.retain(|key, _| !keys.contains(key));
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::ListTags> for Functions {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::ListTagsRequest,
+        _: Body,
+    ) -> Result<Answer<aws::ListTagsResponse>, Fault> {
+        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let (_, function) = whole(&self, &context, &address.arn())?;
+        Ok(aws::ListTagsResponse { tags: Some(function.tags) }.into())
+    }
+}

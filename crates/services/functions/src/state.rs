@@ -1,0 +1,286 @@
+//! The layout over the store: which rows a function has, and how they change together.
+//!
+//! In `Control`: `function/ACCOUNT/REGION/NAME` is the function; `function-code/SHA256/ACCOUNT/REGION/NAME` says that it
+//! uses that code; `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
+//! reservations of that account, so that their sum is checked within the transaction. In `Queue`: `event/DUE/REQUEST` is an
+//! asynchronous invocation, in the order they fall due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{Account, Fault, Region, Timestamp};
+use bytes::{BufMut, Bytes, BytesMut};
+use store::{Batch, Key, Kv, Range, Space};
+
+use crate::name::Address;
+use crate::rules;
+use crate::types::{Function, Waiting};
+
+/// Rows read at a time when all are read.
+const PAGE: usize = 500;
+
+/// Reads and changes rows.
+#[derive(Clone)]
+pub(crate) struct State {
+    kv: Arc<dyn Kv>,
+    account_concurrency: u32,
+}
+
+/// The reservations of one account in one region, by function name.
+type Reserved = BTreeMap<String, u32>;
+
+/// The key of an asynchronous invocation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EventKey {
+    pub(crate) due: Timestamp,
+    pub(crate) request: String,
+}
+
+impl EventKey {
+    fn bytes(&self) -> String {
+        format!("event/{:016x}/{}", self.due.0.max(0), self.request)
+    }
+
+    fn read(key: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(key).ok()?;
+        let (due, request) = text.strip_prefix("event/")?.split_once('/')?;
+        let due = Timestamp(i64::from_str_radix(due, 16).ok()?);
+        Some(Self { due, request: request.to_owned() })
+    }
+}
+
+impl State {
+    pub(crate) fn new(kv: Arc<dyn Kv>, account_concurrency: u32) -> Self {
+        Self { kv, account_concurrency }
+    }
+
+    /// A function, if it is there.
+    pub(crate) fn get(&self, address: &Address) -> Result<Option<Function>, Fault> {
+        Ok(store::get_json(&*self.kv, Space::Control, function_key(address).as_bytes())?)
+    }
+
+    /// At most `limit` functions of an account in a region, by name, after the name `after`.
+    pub(crate) fn list(
+        &self,
+        account: Account,
+        region: &Region,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Function)>, Fault> {
+        let prefix = format!("function/{account}/{region}/");
+        let mut range = Range::prefix(prefix.clone());
+        if let Some(name) = after {
+            range = range.after(format!("{prefix}{name}"));
+        }
+        self.page(range, limit)
+    }
+
+    /// Every function of every account.
+    pub(crate) fn every(&self) -> Result<Vec<(Address, Function)>, Fault> {
+        let mut all: Vec<(Address, Function)> = Vec::new();
+        let mut range = Range::prefix("function/");
+        loop {
+            let page = self.page(range.clone(), PAGE)?;
+            let Some((address, _)) = page.last() else { return Ok(all) };
+            range = range.after(function_key(address));
+            all.extend(page);
+        }
+    }
+
+    fn page(&self, range: Range, limit: usize) -> Result<Vec<(Address, Function)>, Fault> {
+        let rows = self.kv.range(Space::Control, range, limit, false)?;
+        let read = |(key, value): &store::Row| {
+            let address = read_address(key, "function/")?;
+            Some((address, serde_json::from_slice(value).ok()?))
+        };
+        let damaged = || Fault::internal("a function's row does not read; the data folder is damaged");
+        rows.iter().map(|row| read(row).ok_or_else(damaged)).collect()
+    }
+
+    /// Which function a URL's id belongs to.
+    pub(crate) fn behind_url(&self, id: &str) -> Result<Option<Address>, Fault> {
+        let row = self.kv.get(Space::Control, format!("function-url/{id}").as_bytes())?;
+        Ok(row.and_then(|value| read_address(&value, "")))
+    }
+
+    /// Whether some function uses this code.
+    pub(crate) fn uses_code(&self, sha256: &str) -> Result<bool, Fault> {
+        let prefix = format!("function-code/{sha256}/");
+        Ok(!self.kv.range(Space::Control, Range::prefix(prefix), 1, false)?.is_empty())
+    }
+
+    /// Changes one function, with all rows that follow from it: `change` takes it as it stands and gives it as it shall
+    /// be, or none to delete it, and what the caller wants to know. It may run more than once.
+    pub(crate) async fn alter<T, F>(&self, address: &Address, mut change: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(Option<Function>) -> Result<(Option<Function>, T), Fault> + Send + 'static,
+    {
+        let (key, reserved_key) = (function_key(address), reserved_key(address));
+        let keys =
+            vec![Key::new(Space::Control, key.clone()), Key::new(Space::Control, reserved_key.clone())];
+        let (address, limit) = (address.clone(), self.account_concurrency);
+        let run = move |rows: &store::Rows| {
+            let before: Option<Function> = rows.json(Space::Control, key.as_bytes())?;
+            let (after, value) = change(before.clone())?;
+            let mut batch = Batch::new();
+            match &after {
+                Some(function) => batch.put_json(Space::Control, key.clone(), function)?,
+                None => batch.delete(Space::Control, key.clone()),
+            };
+            follow(&mut batch, &address, before.as_ref(), after.as_ref());
+            let reserved = |function: &Option<Function>| function.as_ref().and_then(|function| function.reserved);
+            if reserved(&before) != reserved(&after) {
+                let mut all: Reserved = rows.json(Space::Control, reserved_key.as_bytes())?.unwrap_or_default();
+                all.remove(&address.name);
+                if let Some(wanted) = reserved(&after) {
+                    rules::reservation(all.values().copied(), wanted, limit)?;
+                    all.insert(address.name.clone(), wanted);
+                }
+                batch.put_json(Space::Control, reserved_key.clone(), &all)?;
+            }
+            Ok((batch, value))
+        };
+        Ok(store::transact_with(&*self.kv, keys, run).await?)
+    }
+
+    /// The sum of an account's reservations.
+    pub(crate) fn reserved(&self, account: Account, region: &Region) -> Result<u32, Fault> {
+        let key = format!("function-reserved/{account}/{region}");
+        let all: Option<Reserved> = store::get_json(&*self.kv, Space::Control, key.as_bytes())?;
+        Ok(all.unwrap_or_default().values().sum())
+    }
+
+    /// Makes an asynchronous invocation durable.
+    pub(crate) async fn enqueue(&self, key: &EventKey, waiting: &Waiting, payload: &Bytes) -> Result<(), Fault> {
+        let (key, value) = (key.bytes(), event_value(waiting, payload)?);
+        let run = move |_: &store::Rows| {
+            let mut batch = Batch::new();
+            batch.put(Space::Queue, key.clone(), value.clone());
+            Ok(batch)
+        };
+        Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
+    }
+
+    /// The waiting invocation at a key, with its payload.
+    pub(crate) fn event(&self, key: &EventKey) -> Result<Option<(Waiting, Bytes)>, Fault> {
+        let row = self.kv.get(Space::Queue, key.bytes().as_bytes())?;
+        Ok(row.and_then(|value| read_event(&value)))
+    }
+
+    /// The keys of all waiting invocations, in the order they fall due.
+    pub(crate) fn events(&self) -> Result<Vec<EventKey>, Fault> {
+        let mut all = Vec::new();
+        let mut range = Range::prefix("event/");
+        loop {
+            let rows = self.kv.range(Space::Queue, range.clone(), PAGE, false)?;
+            let Some((last, _)) = rows.last() else { return Ok(all) };
+            range = range.after(last.clone());
+            all.extend(rows.iter().filter_map(|(key, _)| EventKey::read(key)));
+        }
+    }
+
+    /// Ends a waiting invocation, or sets it to a later time with what changed about it.
+    pub(crate) async fn settle(
+        &self,
+        key: &EventKey,
+        again: Option<(&EventKey, &Waiting, &Bytes)>,
+    ) -> Result<(), Fault> {
+        let old = key.bytes();
+        let new = match again {
+            Some((key, waiting, payload)) => Some((key.bytes(), event_value(waiting, payload)?)),
+            None => None,
+        };
+        let run = move |_: &store::Rows| {
+            let mut batch = Batch::new();
+            batch.delete(Space::Queue, old.clone());
+            if let Some((key, value)) = &new {
+                batch.put(Space::Queue, key.clone(), value.clone());
+            }
+            Ok(batch)
+        };
+        Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
+    }
+}
+
+/// The rows that follow from a function's row.
+fn follow(batch: &mut Batch, address: &Address, before: Option<&Function>, after: Option<&Function>) {
+    let place = place(address);
+    let code = |function: &Function| format!("function-code/{}/{place}", function.code.sha256);
+    let url = |function: &Function| function.url.as_ref().map(|url| format!("function-url/{}", url.id));
+    let (old_code, new_code) = (before.map(code), after.map(code));
+    if old_code != new_code {
+        old_code.map(|key| batch.delete(Space::Control, key));
+        new_code.map(|key| batch.put(Space::Control, key, Bytes::new()));
+    }
+    let (old_url, new_url) = (before.and_then(url), after.and_then(url));
+    if old_url != new_url {
+        old_url.map(|key| batch.delete(Space::Control, key));
+        new_url.map(|key| batch.put(Space::Control, key, place));
+    }
+}
+
+fn place(address: &Address) -> String {
+    format!("{}/{}/{}", address.account, address.region, address.name)
+}
+
+fn function_key(address: &Address) -> String {
+    format!("function/{}", place(address))
+}
+
+fn reserved_key(address: &Address) -> String {
+    format!("function-reserved/{}/{}", address.account, address.region)
+}
+
+fn read_address(key: &[u8], prefix: &str) -> Option<Address> {
+    let mut parts = std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.splitn(3, '/');
+    let (account, region, name) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Address { account: account.parse().ok()?, region: region.parse().ok()?, name: name.to_owned() })
+}
+
+/// A row of the queue: the head as one line of JSON, then the payload as it came.
+fn event_value(waiting: &Waiting, payload: &Bytes) -> Result<Bytes, Fault> {
+    let head = serde_json::to_vec(waiting).map_err(|_| Fault::internal("an event's row has no JSON form"))?;
+    let mut value = BytesMut::with_capacity(head.len() + 1 + payload.len());
+    value.put(&head[..]);
+    value.put_u8(b'\n');
+    value.put(&payload[..]);
+    Ok(value.freeze())
+}
+
+fn read_event(value: &Bytes) -> Option<(Waiting, Bytes)> {
+    let end = value.iter().position(|&byte| byte == b'\n')?;
+    Some((serde_json::from_slice(&value[..end]).ok()?, value.slice(end + 1..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_keys_sort_by_due_time_and_read_back() {
+        let key = |due, request: &str| EventKey { due: Timestamp(due), request: request.into() };
+        assert!(key(9, "b").bytes() < key(10, "a").bytes());
+        assert_eq!(EventKey::read(key(1_763_683_200_123, "r").bytes().as_bytes()), Some(key(1_763_683_200_123, "r")));
+        assert_eq!(EventKey::read(b"event/zz/r"), None);
+    }
+
+    #[test]
+    fn an_event_reads_back_with_its_payload_untouched() {
+        let waiting = Waiting {
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            name: "f".into(),
+            qualifier: None,
+            request: "r".into(),
+            since_ms: 1,
+            failures: 0,
+            refusals: 2,
+            trace: None,
+            client_context: None,
+        };
+        let payload = Bytes::from_static(b"{\n\"a\": 1}\n");
+        let value = event_value(&waiting, &payload).unwrap();
+        assert_eq!(read_event(&value), Some((waiting, payload)));
+    }
+}

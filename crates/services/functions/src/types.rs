@@ -1,0 +1,194 @@
+//! The nouns of this room, as they are stored.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A function: its row in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// What its owner configured.
+    pub settings: Settings,
+    /// Its code.
+    pub code: Code,
+    /// Changes with every change of settings or code: the `RevisionId` that callers may insist on.
+    pub revision: String,
+    /// When settings or code changed last: product time, ms since the epoch.
+    pub modified_ms: i64,
+    /// Tags, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Concurrency reserved for this function and its limit; none leaves it in the account's common pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<u32>,
+    /// Its URL, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Url>,
+    /// The statements of its resource policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy: Vec<Statement>,
+    /// Changes with every change of the policy.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy_revision: String,
+}
+
+impl Function {
+    /// When settings or code changed last.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        Timestamp(self.modified_ms)
+    }
+}
+
+/// What a function's owner configured.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// AWS's identifier, for example `python3.12`.
+    pub runtime: String,
+    /// The role's ARN.
+    pub role: String,
+    /// Where the runtime finds the code's entry.
+    pub handler: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Longest an invocation may take, seconds (1..=900).
+    pub timeout_s: u32,
+    /// Memory, MiB (128..=10240).
+    pub memory_mb: u32,
+    /// Size of `/tmp`, MiB (512..=10240).
+    pub tmp_mb: u32,
+    /// Environment variables; none when the owner never gave any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
+    /// The log group, when it is not the one of the function's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<String>,
+}
+
+impl fmt::Debug for Settings {
+    // The values of environment variables are never logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("runtime", &self.runtime)
+            .field("handler", &self.handler)
+            .field("timeout_s", &self.timeout_s)
+            .field("memory_mb", &self.memory_mb)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A function's code, by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// SHA-256 of the zip archive, hexadecimal.
+    pub sha256: String,
+    /// Size of the zip archive, bytes.
+    pub size_bytes: u64,
+}
+
+/// A function URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Url {
+    /// The first label of its host: 32 lower-case letters and digits.
+    pub id: String,
+    /// Who may call it.
+    pub auth: UrlAuth,
+    /// What browsers of other origins may do, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// Product time, ms since the epoch.
+    pub created_ms: i64,
+    /// Product time, ms since the epoch.
+    pub modified_ms: i64,
+}
+
+/// Who may call a function URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UrlAuth {
+    /// Everybody.
+    #[serde(rename = "NONE")]
+    None,
+    /// Principals that sign.
+    #[serde(rename = "AWS_IAM")]
+    Iam,
+}
+
+impl UrlAuth {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Iam => "AWS_IAM",
+        }
+    }
+}
+
+/// The CORS rules of a function URL. Source: AWS Lambda API reference, `Cors`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cors {
+    /// Whether cookies may come along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_credentials: Option<bool>,
+    /// Request headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_headers: Option<Vec<String>>,
+    /// Methods, or `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_methods: Option<Vec<String>>,
+    /// Origins, or `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_origins: Option<Vec<String>>,
+    /// Response headers that scripts may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose_headers: Option<Vec<String>>,
+    /// Seconds a browser may remember a preflight's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<i64>,
+}
+
+/// One statement of a resource policy: its id and its JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// `Sid`, unique within the policy.
+    pub id: String,
+    /// The qualifier it speaks of, if any: each qualifier has a policy of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+    /// The statement as JSON.
+    pub json: String,
+}
+
+/// An asynchronous invocation that waits: the head of its row; the payload follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// The function's account.
+    pub(crate) account: String,
+    /// The function's region.
+    pub(crate) region: String,
+    /// The function's name.
+    pub(crate) name: String,
+    /// The qualifier the caller gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) qualifier: Option<String>,
+    /// The request id: the same at every attempt.
+    pub(crate) request: String,
+    /// Product time of the call, ms since the epoch: the event's age counts from here.
+    pub(crate) since_ms: i64,
+    /// How often the function has failed with it.
+    #[serde(default)]
+    pub(crate) failures: u32,
+    /// How often it could not begin since the last failure of the function.
+    #[serde(default)]
+    pub(crate) refusals: u32,
+    /// The trace header to hand on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<String>,
+    /// The client context, JSON, decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_context: Option<String>,
+}

@@ -1,0 +1,266 @@
+//! Roles themselves: made, read, changed, listed, tagged.
+
+use std::sync::Arc;
+
+use base::{Account, Fault};
+use door::{Answer, Body, Context, Handle};
+use model::iam::{self, ops};
+use store::Batch;
+use wire::Unit;
+
+use super::page::page;
+use super::show;
+use crate::Identity;
+use crate::faults::{self, quota};
+use crate::rules::credential;
+use crate::rules::document::{Purpose, read};
+use crate::state::{self, Kind, SPACE};
+use crate::types::Role;
+
+/// Source: IAM User Guide, "IAM and AWS STS quotas".
+const ROLES_PER_ACCOUNT: usize = 1000;
+const TRUST_CHARS: usize = 2048;
+/// Tags of one thing.
+pub(super) const TAGS: usize = 50;
+/// Session length without MaxSessionDuration, seconds.
+const SESSION_S: i64 = 3600;
+
+/// Checks a trust policy: its form, and its size without white space.
+fn check_trust(text: &str) -> Result<(), Fault> {
+    read(text, Purpose::Trust)?;
+    if text.chars().filter(|letter| !letter.is_whitespace()).count() > TRUST_CHARS {
+        return Err(quota("ACLSizePerRole", TRUST_CHARS));
+    }
+    Ok(())
+}
+
+/// Checks that what is set as a permissions boundary is a policy.
+pub(super) fn check_boundary(identity: &Identity, account: Account, arn: Option<&str>) -> Result<(), Fault> {
+    let Some(arn) = arn else { return Ok(()) };
+    if crate::managed::find(arn).is_some() || identity.policy(account, arn)?.is_some() {
+        return Ok(());
+    }
+    Err(faults::not_attachable(arn))
+}
+
+impl Handle<ops::CreateRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::CreateRoleRequest,
+        _: Body,
+    ) -> Result<Answer<iam::CreateRoleResponse>, Fault> {
+        let account = context.account;
+        let trust = input.assume_role_policy_document.unwrap_or_default();
+        check_trust(&trust)?;
+        check_boundary(&self, account, input.permissions_boundary.as_deref())?;
+        let role = Role {
+            name: input.role_name.unwrap_or_default(),
+            path: input.path.unwrap_or_else(|| "/".into()),
+            id: credential::unique_id("AROA", &*self.rng),
+            created_ms: self.clocks.product().0 / 1000 * 1000,
+            trust,
+            description: input.description,
+            max_session_s: input.max_session_duration.unwrap_or(SESSION_S),
+            boundary: input.permissions_boundary,
+            tags: show::tag_map(input.tags),
+            inline: Default::default(),
+            attached: Vec::new(),
+        };
+        if state::count(&*self.kv, &state::prefix(account, Kind::Role), ROLES_PER_ACCOUNT)? >= ROLES_PER_ACCOUNT {
+            return Err(quota("RolesPerAccount", ROLES_PER_ACCOUNT));
+        }
+        let (row, stored) = (state::row(account, Kind::Role, &role.name), role.clone());
+        self.transact(vec![row.clone()], move |rows| {
+            if rows.get(SPACE, &row).is_some() {
+                let message = format!("Role with name {} already exists.", stored.name);
+                return Err(iam::entity_already_exists_exception(message));
+            }
+            let mut batch = Batch::new();
+            batch.put_json(SPACE, row.clone(), &stored)?;
+            Ok((batch, ()))
+        })
+        .await?;
+        Ok(iam::CreateRoleResponse { role: Some(show::role(&role, account)) }.into())
+    }
+}
+
+impl Handle<ops::GetRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::GetRoleRequest,
+        _: Body,
+    ) -> Result<Answer<iam::GetRoleResponse>, Fault> {
+        let role = self.role(context.account, &input.role_name.unwrap_or_default())?;
+        let mut shown = show::role(&role, context.account);
+        shown.role_last_used = Some(iam::RoleLastUsed::default());
+        Ok(iam::GetRoleResponse { role: Some(shown) }.into())
+    }
+}
+
+impl Handle<ops::UpdateRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::UpdateRoleRequest,
+        _: Body,
+    ) -> Result<Answer<iam::UpdateRoleResponse>, Fault> {
+        let name = input.role_name.unwrap_or_default();
+        let (description, max_session) = (input.description, input.max_session_duration);
+        self.change_role(context.account, &name, move |role| {
+            // What the request leaves out goes back to its default, as on AWS.
+            role.description = description.clone().or_else(|| role.description.take());
+            role.max_session_s = max_session.unwrap_or(SESSION_S);
+            Ok(())
+        })
+        .await?;
+        Ok(iam::UpdateRoleResponse {}.into())
+    }
+}
+
+impl Handle<ops::UpdateAssumeRolePolicy> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::UpdateAssumeRolePolicyRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let trust = input.policy_document.unwrap_or_default();
+        check_trust(&trust)?;
+        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
+            role.trust.clone_from(&trust);
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::DeleteRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::DeleteRoleRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let name = input.role_name.unwrap_or_default();
+        let row = state::row(context.account, Kind::Role, &name);
+        self.transact(vec![row.clone()], move |rows| {
+            let role: Role = rows.json(SPACE, &row)?.ok_or_else(|| faults::no_role(&name))?;
+            if !role.attached.is_empty() {
+                return Err(iam::delete_conflict_exception("Cannot delete entity, must detach all policies first."));
+            }
+            if !role.inline.is_empty() {
+                return Err(iam::delete_conflict_exception("Cannot delete entity, must delete policies first."));
+            }
+            let mut batch = Batch::new();
+            batch.delete(SPACE, row.clone());
+            Ok((batch, ()))
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::ListRoles> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::ListRolesRequest,
+        _: Body,
+    ) -> Result<Answer<iam::ListRolesResponse>, Fault> {
+        let prefix = input.path_prefix.unwrap_or_else(|| "/".into());
+        let mut roles: Vec<Role> = Vec::new();
+        state::each(&*self.kv, &state::prefix(context.account, Kind::Role), |_, role: Role| {
+            if role.path.starts_with(&prefix) {
+                roles.push(role);
+            }
+        })?;
+        let page = page(roles, input.marker.as_deref(), input.max_items, |role| role.name.to_lowercase())?;
+        let output = iam::ListRolesResponse {
+            roles: Some(page.items.iter().map(|role| show::listed_role(role, context.account)).collect()),
+            is_truncated: Some(page.marker.is_some()),
+            marker: page.marker,
+        };
+        Ok(output.into())
+    }
+}
+
+impl Handle<ops::TagRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::TagRoleRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let tags = show::tag_map(input.tags);
+        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
+            role.tags.extend(tags.clone());
+            if role.tags.len() > TAGS {
+                return Err(quota("TagsPerRole", TAGS));
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::UntagRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::UntagRoleRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let keys = input.tag_keys.unwrap_or_default();
+        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
+            role.tags.retain(|key, _| !keys.contains(key));
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::ListRoleTags> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::ListRoleTagsRequest,
+        _: Body,
+    ) -> Result<Answer<iam::ListRoleTagsResponse>, Fault> {
+        let role = self.role(context.account, &input.role_name.unwrap_or_default())?;
+        let key = |tag: &iam::Tag| tag.key.clone().unwrap_or_default();
+        let page = page(show::tags(&role.tags), input.marker.as_deref(), input.max_items, key)?;
+        let output = iam::ListRoleTagsResponse {
+            tags: Some(page.items),
+            is_truncated: Some(page.marker.is_some()),
+            marker: page.marker,
+        };
+        Ok(output.into())
+    }
+}
+
+impl Handle<ops::ListInstanceProfilesForRole> for Identity {
+    /// There are no instances, hence no instance profiles: tools ask before they delete a role.
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::ListInstanceProfilesForRoleRequest,
+        _: Body,
+    ) -> Result<Answer<iam::ListInstanceProfilesForRoleResponse>, Fault> {
+        self.role(context.account, &input.role_name.unwrap_or_default())?;
+        let none = Vec::<iam::InstanceProfile>::new();
+        let page = page(none, input.marker.as_deref(), input.max_items, |profile| {
+            profile.instance_profile_name.clone().unwrap_or_default()
+        })?;
+        let output = iam::ListInstanceProfilesForRoleResponse {
+            instance_profiles: Some(page.items),
+            is_truncated: Some(false),
+            marker: None,
+        };
+        Ok(output.into())
+    }
+}

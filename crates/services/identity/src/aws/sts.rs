@@ -1,0 +1,196 @@
+//! STS: who am I, and temporary credentials.
+
+use std::sync::Arc;
+
+use base::{Account, Arn, Fault, Principal};
+use door::{Answer, Body, Context, Handle};
+use model::sts::{self, ops};
+
+use crate::Identity;
+use crate::faults::{denied, invalid, unsigned};
+use crate::rules::credential;
+use crate::rules::document::{Purpose, read};
+use crate::rules::trust::{Asker, lets_in};
+use crate::types::{Role, Session, Speaker};
+
+/// AssumeRole without DurationSeconds.
+const ASSUME_S: i64 = 3600;
+/// The longest session of a role assumed by a role session.
+const CHAINED_S: i64 = 3600;
+/// GetSessionToken of a user without DurationSeconds.
+const TOKEN_S: i64 = 43_200;
+/// The longest GetSessionToken of root.
+const ROOT_TOKEN_S: i64 = 3600;
+
+impl Handle<ops::GetCallerIdentity> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        _: sts::GetCallerIdentityRequest,
+        _: Body,
+    ) -> Result<Answer<sts::GetCallerIdentityResponse>, Fault> {
+        let user_id = self.user_id(&context.principal)?;
+        let output = sts::GetCallerIdentityResponse {
+            user_id: Some(user_id),
+            account: Some(context.account.to_string()),
+            arn: Some(self.arn(&context.principal)),
+        };
+        Ok(output.into())
+    }
+}
+
+impl Handle<ops::GetAccessKeyInfo> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        _: Context,
+        input: sts::GetAccessKeyInfoRequest,
+        _: Body,
+    ) -> Result<Answer<sts::GetAccessKeyInfoResponse>, Fault> {
+        let id = input.access_key_id.unwrap_or_default();
+        let account = credential::account_of(&id)
+            .ok_or_else(|| invalid(format!("Invalid access key ID {id}: it names no account")))?;
+        Ok(sts::GetAccessKeyInfoResponse { account: Some(account.to_string()) }.into())
+    }
+}
+
+impl Handle<ops::GetSessionToken> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: sts::GetSessionTokenRequest,
+        _: Body,
+    ) -> Result<Answer<sts::GetSessionTokenResponse>, Fault> {
+        let refused = [
+            (input.serial_number.is_some(), "SerialNumber"),
+            (input.token_code.is_some(), "TokenCode"),
+            (input.minimum_session_token_size.is_some(), "MinimumSessionTokenSize"),
+        ];
+        refuse(&refused, "GetSessionToken")?;
+        let (speaker, longest) = match &context.principal {
+            Principal::Root { .. } => (Speaker::Root, ROOT_TOKEN_S),
+            Principal::User { name, .. } => (Speaker::User(name.clone()), TOKEN_S * 3),
+            Principal::Session { .. } => return Err(denied("Cannot call GetSessionToken with session credentials")),
+            Principal::Anonymous | Principal::Service { .. } => return Err(unsigned()),
+        };
+        let seconds = input.duration_seconds.unwrap_or(TOKEN_S).min(longest);
+        let credentials = self.grant(context.account, speaker, seconds).await?;
+        Ok(sts::GetSessionTokenResponse { credentials: Some(credentials), ..Default::default() }.into())
+    }
+}
+
+impl Handle<ops::AssumeRole> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: sts::AssumeRoleRequest,
+        _: Body,
+    ) -> Result<Answer<sts::AssumeRoleResponse>, Fault> {
+        let refused = [
+            (input.policy.is_some(), "Policy"),
+            (input.policy_arns.as_ref().is_some_and(|arns| !arns.is_empty()), "PolicyArns"),
+            (input.tags.as_ref().is_some_and(|tags| !tags.is_empty()), "Tags"),
+            (input.transitive_tag_keys.as_ref().is_some_and(|keys| !keys.is_empty()), "TransitiveTagKeys"),
+            (input.serial_number.is_some(), "SerialNumber"),
+            (input.token_code.is_some(), "TokenCode"),
+            (input.source_identity.is_some(), "SourceIdentity"),
+            (input.provided_contexts.as_ref().is_some_and(|contexts| !contexts.is_empty()), "ProvidedContexts"),
+            (input.minimum_session_token_size.is_some(), "MinimumSessionTokenSize"),
+        ];
+        refuse(&refused, "AssumeRole")?;
+        if context.principal == Principal::Anonymous {
+            return Err(unsigned());
+        }
+        let arn = input.role_arn.unwrap_or_default();
+        let name = input.role_session_name.unwrap_or_default();
+        let (account, role) = self.assumable(&context.principal, &arn, input.external_id.as_deref())?;
+        let seconds = input.duration_seconds.unwrap_or(ASSUME_S);
+        if matches!(context.principal, Principal::Session { .. }) && seconds > CHAINED_S {
+            return Err(invalid(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+            ));
+        }
+        if seconds > role.max_session_s {
+            return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
+        }
+        let speaker = Speaker::Role { role: role.name.clone(), session: name.clone() };
+        let credentials = self.grant(account, speaker, seconds).await?;
+        let who = Principal::Session { account, role: role.name, session: name.clone() };
+        let assumed = sts::AssumedRoleUser {
+            assumed_role_id: Some(format!("{}:{name}", role.id)),
+            arn: Some(who.arn()),
+        };
+        let output = sts::AssumeRoleResponse {
+            credentials: Some(credentials),
+            assumed_role_user: Some(assumed),
+            ..Default::default()
+        };
+        Ok(output.into())
+    }
+}
+
+/// Refuses members that would change what the caller gets and that nothing here acts on.
+fn refuse(members: &[(bool, &str)], operation: &str) -> Result<(), Fault> {
+    match members.iter().find(|(given, _)| *given) {
+        None => Ok(()),
+        Some((_, member)) => Err(Fault::not_implemented(format_args!("{member} of sts:{operation}"))),
+    }
+}
+
+impl Identity {
+    /// The role an ARN names, if it exists and its trust policy lets the caller in. Unlike on AWS root may assume roles:
+    /// the first key, the only one at hand after the first start, is root's.
+    fn assumable(&self, caller: &Principal, arn: &str, external_id: Option<&str>) -> Result<(Account, Role), Fault> {
+        let parsed: Arn = arn.parse().map_err(|_| invalid(format!("{arn} is invalid")))?;
+        let path = parsed.resource.strip_prefix("role/").filter(|_| parsed.service == "iam");
+        let account: Option<Account> = parsed.account.parse().ok();
+        let (Some(path), Some(account)) = (path, account) else { return Err(invalid(format!("{arn} is invalid"))) };
+        let caller_arn = self.arn(caller);
+        let refusal =
+            || denied(format!("User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"));
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let role = self.role(account, name).map_err(|fault| if fault.status == 404 { refusal() } else { fault })?;
+        let trust = read(&role.trust, Purpose::Trust)?;
+        let asker = Asker { principal: caller, arn: &caller_arn, external_id };
+        if role.arn(account) != arn || !lets_in(&trust, "sts:AssumeRole", &asker) {
+            return Err(refusal());
+        }
+        Ok((account, role))
+    }
+
+    async fn grant(&self, account: Account, speaker: Speaker, seconds: i64) -> Result<sts::Credentials, Fault> {
+        // The answer has whole seconds; what is kept must be the same moment.
+        let expires_ms = (self.clocks.signing().0 / 1000 + seconds) * 1000;
+        let (id, credential) = self.issue(Session { account: account.to_string(), speaker, expires_ms }).await?;
+        Ok(sts::Credentials {
+            access_key_id: Some(id),
+            secret_access_key: Some(credential.secret.clone()),
+            session_token: credential.session_token.clone(),
+            expiration: credential.expires,
+        })
+    }
+
+    /// `UserId` of GetCallerIdentity.
+    /// Source: IAM User Guide, "Policy variables", table of `aws:userid`.
+    fn user_id(&self, principal: &Principal) -> Result<String, Fault> {
+        match principal {
+            Principal::Anonymous => Err(unsigned()),
+            Principal::Root { account, .. } => Ok(account.to_string()),
+            Principal::User { account, name } => Ok(self.user(*account, name)?.id),
+            Principal::Session { account, role, session } => {
+                let id = self.role(*account, role).map_or_else(|_| self.deriver.role_id(*account, role), |role| role.id);
+                Ok(format!("{id}:{session}"))
+            }
+            Principal::Service { name, .. } => Ok((*name).into()),
+        }
+    }
+
+    /// The principal's ARN, with a user's path.
+    pub(crate) fn arn(&self, principal: &Principal) -> String {
+        match principal {
+            Principal::User { account, name } => {
+                self.user(*account, name).map_or_else(|_| principal.arn(), |user| user.arn(*account))
+            }
+            _ => principal.arn(),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Reads policy documents and refuses the malformed ones with IAM's words.
+//!
+//! Source: IAM User Guide, "Grammar of the IAM JSON policy language".
+
+use base::Fault;
+use model::iam::malformed_policy_document_exception as malformed;
+use serde_json::{Map, Value};
+
+/// Where a document stands, which decides what it must and must not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What a principal may do: no principal in it.
+    Identity,
+    /// Who may assume a role: no resource in it.
+    Trust,
+}
+
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Document {
+    /// Its statements, in order.
+    pub statements: Vec<Statement>,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// `Sid`, or its place as `#1`.
+    pub name: String,
+    /// Whether it allows; else it denies.
+    pub allow: bool,
+    /// Who it is about; none in identity policies.
+    pub principals: Option<Patterns<Who>>,
+    /// Actions, with `*` and `?`.
+    pub actions: Patterns<String>,
+    /// Resources, with `*` and `?`; empty in trust policies.
+    pub resources: Patterns<String>,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// A list of patterns, of which one must match, or none if `negated`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patterns<T> {
+    /// `NotAction`, `NotResource`, `NotPrincipal`.
+    pub negated: bool,
+    /// The patterns.
+    pub any: Vec<T>,
+}
+
+impl<T> Patterns<T> {
+    /// Whether the list matches, given how one pattern does.
+    pub fn matches(&self, one: impl Fn(&T) -> bool) -> bool {
+        self.any.iter().any(one) != self.negated
+    }
+}
+
+/// One principal of a trust policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// `AWS`, `Service`, `Federated`, `CanonicalUser`.
+    pub kind: String,
+    /// The ARN, account, host name or `*`.
+    pub value: String,
+}
+
+/// One condition: an operator over one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// For example `StringEquals`.
+    pub operator: String,
+    /// For example `sts:ExternalId`.
+    pub key: String,
+    /// Any of them may hold.
+    pub values: Vec<String>,
+}
+
+const SYNTAX: &str = "Syntax errors in policy.";
+const ELEMENTS: [&str; 10] = [
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition", "Comment",
+];
+
+/// Reads a document.
+///
+/// # Errors
+/// `MalformedPolicyDocument` with IAM's sentence about the first fault found.
+pub fn read(text: &str, purpose: Purpose) -> Result<Document, Fault> {
+    let broken = || match purpose {
+        Purpose::Identity => malformed(SYNTAX),
+        Purpose::Trust => malformed("This policy contains invalid Json"),
+    };
+    let value: Value = serde_json::from_str(text).map_err(|_| broken())?;
+    let object = value.as_object().ok_or_else(broken)?;
+    if object.keys().any(|key| !matches!(key.as_str(), "Version" | "Id" | "Statement")) {
+        return Err(malformed(SYNTAX));
+    }
+    match object.get("Version").map(|version| version.as_str().unwrap_or_default()) {
+        Some("2012-10-17") => {}
+        // The older language remains valid for trust policies.
+        None | Some("2008-10-17") if purpose == Purpose::Trust => {}
+        None | Some("2008-10-17") => return Err(malformed("Policy document must be version 2012-10-17 or greater.")),
+        Some(_) => return Err(malformed(SYNTAX)),
+    }
+    let statements = match object.get("Statement") {
+        Some(Value::Array(items)) if !items.is_empty() => items.iter().collect(),
+        Some(item @ Value::Object(_)) => vec![item],
+        _ => return Err(malformed(SYNTAX)),
+    };
+    let statements = statements
+        .into_iter()
+        .enumerate()
+        .map(|(at, item)| statement(item.as_object().ok_or_else(|| malformed(SYNTAX))?, at, purpose))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (at, one) in statements.iter().enumerate() {
+        if statements[..at].iter().any(|other| other.name == one.name) {
+            return Err(malformed("Statement IDs (SID) in a single policy must be unique."));
+        }
+    }
+    Ok(Document { statements })
+}
+
+fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<Statement, Fault> {
+    if item.keys().any(|key| !ELEMENTS.contains(&key.as_str())) {
+        return Err(malformed(SYNTAX));
+    }
+    let allow = match item.get("Effect").and_then(Value::as_str) {
+        Some("Allow") => true,
+        Some("Deny") => false,
+        _ => return Err(malformed(SYNTAX)),
+    };
+    let name = match item.get("Sid") {
+        None => format!("#{}", at + 1),
+        Some(Value::String(sid)) if sid.is_empty() => format!("#{}", at + 1),
+        Some(Value::String(sid)) => sid.clone(),
+        Some(_) => return Err(malformed(SYNTAX)),
+    };
+    let actions = pair(item, "Action", "NotAction")?;
+    let resources = pair(item, "Resource", "NotResource")?;
+    let principals = principals(item)?;
+    let actions = actions.ok_or_else(|| malformed("Policy statement must contain actions."))?;
+    let resources = match purpose {
+        Purpose::Identity => {
+            if principals.is_some() {
+                return Err(malformed("Policy document should not specify a principal."));
+            }
+            check_actions(&actions.any)?;
+            let resources = resources.ok_or_else(|| malformed("Policy statement must contain resources."))?;
+            check_resources(&resources.any)?;
+            resources
+        }
+        Purpose::Trust => {
+            if resources.is_some() {
+                return Err(malformed("Has prohibited field Resource"));
+            }
+            if principals.is_none() {
+                return Err(malformed("Missing required field Principal"));
+            }
+            if !actions.any.iter().all(|action| action.to_ascii_lowercase().starts_with("sts:") || action == "*") {
+                return Err(malformed("AssumeRole policy may only specify STS AssumeRole actions."));
+            }
+            Patterns { negated: true, any: Vec::new() }
+        }
+    };
+    Ok(Statement { name, allow, principals, actions, resources, conditions: conditions(item.get("Condition"))? })
+}
+
+fn check_actions(actions: &[String]) -> Result<(), Fault> {
+    let prefixed = |action: &String| action == "*" || action.split_once(':').is_some_and(|(vendor, _)| !vendor.is_empty());
+    if actions.iter().all(prefixed) {
+        return Ok(());
+    }
+    Err(malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."))
+}
+
+fn check_resources(resources: &[String]) -> Result<(), Fault> {
+    let fits = |text: &str| text == "*" || text.starts_with("arn:") && text.matches(':').count() >= 5 || text.starts_with("arn:*");
+    match resources.iter().find(|text| !fits(text)) {
+        None => Ok(()),
+        Some(text) => Err(malformed(format!("Resource {text} must be in ARN format or \"*\"."))),
+    }
+}
+
+/// A text or a list of texts.
+fn texts(value: &Value) -> Result<Vec<String>, Fault> {
+    match value {
+        Value::String(text) => Ok(vec![text.clone()]),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| malformed(SYNTAX)))
+            .collect(),
+        _ => Err(malformed(SYNTAX)),
+    }
+}
+
+/// An element or its `Not` form, never both.
+fn pair(item: &Map<String, Value>, plain: &str, negated: &str) -> Result<Option<Patterns<String>>, Fault> {
+    match (item.get(plain), item.get(negated)) {
+        (None, None) => Ok(None),
+        (Some(value), None) => Ok(Some(Patterns { negated: false, any: texts(value)? })),
+        (None, Some(value)) => Ok(Some(Patterns { negated: true, any: texts(value)? })),
+        (Some(_), Some(_)) => Err(malformed(SYNTAX)),
+    }
+}
+
+fn principals(item: &Map<String, Value>) -> Result<Option<Patterns<Who>>, Fault> {
+    let (negated, value) = match (item.get("Principal"), item.get("NotPrincipal")) {
+        (None, None) => return Ok(None),
+        (Some(value), None) => (false, value),
+        (None, Some(value)) => (true, value),
+        (Some(_), Some(_)) => return Err(malformed(SYNTAX)),
+    };
+    let any = match value {
+        Value::String(text) if text == "*" => vec![Who { kind: "AWS".into(), value: "*".into() }],
+        Value::Object(kinds) => {
+            let mut any = Vec::new();
+            for (kind, value) in kinds {
+                for value in texts(value)? {
+                    check_principal(kind, &value)?;
+                    any.push(Who { kind: kind.clone(), value });
+                }
+            }
+            any
+        }
+        _ => return Err(malformed(SYNTAX)),
+    };
+    Ok(Some(Patterns { negated, any }))
+}
+
+fn check_principal(kind: &str, value: &str) -> Result<(), Fault> {
+    let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = match kind {
+        "AWS" => value == "*" || account(value) || value.starts_with("arn:") && value.matches(':').count() >= 5,
+        "Service" => value.contains('.'),
+        "Federated" | "CanonicalUser" => !value.is_empty(),
+        _ => return Err(malformed(SYNTAX)),
+    };
+    if fits { Ok(()) } else { Err(malformed(format!("Invalid principal in policy: \"{kind}\":\"{value}\""))) }
+}
+
+fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, Fault> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for (operator, keys) in value.as_object().ok_or_else(|| malformed(SYNTAX))? {
+        for (key, values) in keys.as_object().ok_or_else(|| malformed(SYNTAX))? {
+            let plain = |value: &Value| match value {
+                Value::String(text) => Ok(text.clone()),
+                Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+                _ => Err(malformed(SYNTAX)),
+            };
+            let values = match values {
+                Value::Array(items) => items.iter().map(plain).collect::<Result<_, _>>()?,
+                one => vec![plain(one)?],
+            };
+            all.push(Condition { operator: operator.clone(), key: key.clone(), values });
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &str, purpose: Purpose) -> String {
+        let fault = read(text, purpose).unwrap_err();
+        assert_eq!((fault.code.as_ref(), fault.status), ("MalformedPolicyDocument", 400));
+        fault.message
+    }
+
+    #[test]
+    fn identity_policies_are_refused_with_iams_words() {
+        let of = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+        for (text, expected) in [
+            ("nonsense".to_owned(), SYNTAX),
+            (r#"{"Statement":[]}"#.to_owned(), "Policy document must be version 2012-10-17 or greater."),
+            (of("[]"), SYNTAX),
+            (of(r#"{"Effect":"allow","Action":"*","Resource":"*"}"#), SYNTAX),
+            (of(r#"{"Effect":"Allow","Action":"*"}"#), "Policy statement must contain resources."),
+            (of(r#"{"Effect":"Allow","Resource":"*"}"#), "Policy statement must contain actions."),
+            (
+                of(r#"{"Effect":"Allow","Action":"Get","Resource":"*"}"#),
+                "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+            ),
+            (
+                of(r#"{"Effect":"Allow","Action":"s3:Get","Resource":"x"}"#),
+                "Resource x must be in ARN format or \"*\".",
+            ),
+            (
+                of(r#"{"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":"*"}"#),
+                "Policy document should not specify a principal.",
+            ),
+        ] {
+            assert_eq!(words(&text, Purpose::Identity), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn trust_policies_are_refused_with_iams_words() {
+        let of = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+        for (text, expected) in [
+            ("{}}".to_owned(), "This policy contains invalid Json"),
+            (of(r#"{"Effect":"Allow","Action":"sts:AssumeRole"}"#), "Missing required field Principal"),
+            (
+                of(r#"{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}"#),
+                "Has prohibited field Resource",
+            ),
+            (
+                of(r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject"}"#),
+                "AssumeRole policy may only specify STS AssumeRole actions.",
+            ),
+            (
+                of(r#"{"Effect":"Allow","Principal":{"AWS":"bob"},"Action":"sts:AssumeRole"}"#),
+                "Invalid principal in policy: \"AWS\":\"bob\"",
+            ),
+        ] {
+            assert_eq!(words(&text, Purpose::Trust), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}", trust: bool) {
+            let _ = read(&text, if trust { Purpose::Trust } else { Purpose::Identity });
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from platform_under_test import Platform
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    """A folder that an unprivileged user can enter too."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lambent-e2e-"))
+    os.chmod(folder, 0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def platform(workspace):
+    """One platform that most tests share; each uses functions of its own."""
+    data = workspace / "shared"
+    data.mkdir()
+    running = Platform(data, "--test-controls")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_platform(workspace, request):
+    """Starts platforms of the test's own and ends what is left of them."""
+    started = []
+
+    def start(*arguments, **more):
+        data = workspace / f"{request.node.name}-{len(started)}".replace("[", "-").replace("]", "")
+        data.mkdir()
+        started.append(Platform(data, *arguments, **more))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+
+
+@pytest.fixture
+def functions(platform):
+    return platform.client("lambda")
