@@ -46,7 +46,10 @@ impl Client {
     /// Sends one request as it is, unsigned.
     pub(crate) async fn send(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         let socket = tokio::net::TcpStream::connect(&self.authority).await.with_context(|| {
-            format!("no platform answers at {}; start one with `lambent serve` or name another with --endpoint", self.endpoint)
+            format!(
+                "no platform answers at {}; start one with `lambent serve` or name another with --endpoint",
+                self.endpoint
+            )
         })?;
         socket.set_nodelay(true)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
@@ -62,7 +65,8 @@ impl Client {
 
     /// A plain request to a URL of the platform.
     pub(crate) async fn plain(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Answer> {
-        let request = http::Request::builder().method(method).uri(path).header("host", &self.authority).body(Full::new(body))?;
+        let request =
+            http::Request::builder().method(method).uri(path).header("host", &self.authority).body(Full::new(body))?;
         self.send(request).await
     }
 
@@ -83,8 +87,14 @@ impl Client {
         }
         let mut request =
             wire::Request { method: method.parse()?, path: path.into(), query: query.into(), headers: map, body };
-        wire::sigv4::sign(&mut request, &self.key_id, &self.secret, None, &self.region, service, SystemClocks.signing())
-            .map_err(|fault| anyhow::anyhow!("the request cannot be signed: {fault}"))?;
+        let signer = wire::sigv4::Signer {
+            key_id: &self.key_id,
+            secret: &self.secret,
+            token: None,
+            region: &self.region,
+            service,
+        };
+        wire::sigv4::sign(&mut request, &signer, SystemClocks.signing());
         let mut built = http::Request::builder().method(request.method).uri(path_and_query);
         for (name, value) in &request.headers {
             built = built.header(name, value);

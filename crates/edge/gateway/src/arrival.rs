@@ -31,6 +31,17 @@ pub(crate) struct Connection {
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
+impl Connection {
+    /// Completes when the listener stops.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // An error means the listener is gone altogether, which is a stop too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+}
+
 /// One request.
 pub(crate) struct Arrival<'a> {
     pub(crate) connection: &'a Connection,

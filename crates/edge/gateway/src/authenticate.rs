@@ -4,7 +4,6 @@
 //! listener only, and never over an account with keys somebody made. Inside a sandbox the listener says who speaks.
 
 use base::{Account, Fault, Principal, Region};
-use wire::Protocol;
 use wire::sigv4::{self, Claim};
 
 use crate::arrival::Arrival;
@@ -18,13 +17,13 @@ pub(crate) struct Caller {
 }
 
 impl Gateway {
-    pub(crate) fn authenticate(&self, arrival: &Arrival<'_>, protocol: Protocol) -> Result<Caller, Fault> {
+    pub(crate) fn authenticate(&self, arrival: &Arrival<'_>) -> Result<Caller, Fault> {
         let claim = sigv4::parse(&arrival.request)?;
         let region = claim.as_ref().and_then(|claim| claim.scope.region.parse().ok()).unwrap_or_else(Region::default_region);
         let principal = match (&arrival.connection.entrance.principal, claim) {
             (Some(principal), _) => principal.clone(),
-            (None, Some(claim)) => self.signed(arrival, protocol, &claim)?,
-            (None, None) => self.unproven(arrival, Account::DEFAULT, || missing(protocol))?,
+            (None, Some(claim)) => self.signed(arrival, &claim)?,
+            (None, None) => self.unproven(arrival, Account::DEFAULT, || sigv4::missing(&arrival.request))?,
         };
         Ok(Caller { principal, region })
     }
@@ -36,24 +35,24 @@ impl Gateway {
         }
         match sigv4::parse(&arrival.request) {
             Ok(Some(claim)) if self.options.keys.find(&claim.key_id).is_some() => {
-                self.signed(arrival, Protocol::RestJson, &claim)
+                self.signed(arrival, &claim)
             }
             // An application behind a public site may use `Authorization` and these query names as it likes.
             _ => Ok(Principal::Anonymous),
         }
     }
 
-    fn signed(&self, arrival: &Arrival<'_>, protocol: Protocol, claim: &Claim) -> Result<Principal, Fault> {
+    fn signed(&self, arrival: &Arrival<'_>, claim: &Claim) -> Result<Principal, Fault> {
         let Some(credential) = self.options.keys.find(&claim.key_id) else {
             let account = claim.key_id.parse().unwrap_or(Account::DEFAULT);
-            return self.unproven(arrival, account, || unknown(protocol));
+            return self.unproven(arrival, account, || sigv4::unknown_key(&arrival.request));
         };
         let now = self.options.clocks.signing();
         if credential.expires.is_some_and(|end| end <= now) {
-            return Err(expired(protocol));
+            return Err(sigv4::wrong_token(&arrival.request, true));
         }
-        if credential.session_token.as_deref() != claim.token.as_deref() {
-            return Err(unknown(protocol));
+        if !claim.token_is(credential.session_token.as_deref()) {
+            return Err(sigv4::wrong_token(&arrival.request, false));
         }
         claim.verify(&arrival.request, &credential.secret, now)?;
         Ok(credential.principal)
@@ -67,25 +66,4 @@ impl Gateway {
         origin::check(arrival, &self.options.hosts)?;
         Ok(Principal::Root { account, verified: false })
     }
-}
-
-/// Query services name these errors differently from the others.
-/// Source: AWS General Reference, "Common errors" of IAM and of Lambda.
-fn is_query(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Query | Protocol::Ec2Query | Protocol::RestXml)
-}
-
-fn unknown(protocol: Protocol) -> Fault {
-    let code = if is_query(protocol) { "InvalidClientTokenId" } else { "UnrecognizedClientException" };
-    Fault::new(code, 403, "The security token included in the request is invalid.")
-}
-
-fn missing(protocol: Protocol) -> Fault {
-    let code = if is_query(protocol) { "MissingAuthenticationToken" } else { "MissingAuthenticationTokenException" };
-    Fault::new(code, 403, "Missing Authentication Token")
-}
-
-fn expired(protocol: Protocol) -> Fault {
-    let code = if is_query(protocol) { "ExpiredToken" } else { "ExpiredTokenException" };
-    Fault::new(code, 403, "The security token included in the request is expired")
 }

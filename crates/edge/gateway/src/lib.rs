@@ -23,6 +23,7 @@ use base::{Clocks, Fault, RequestId, Rng, VirtualClocks};
 use door::{Call, Dispatch, Input, Keys, Reply, Site, Via};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use wire::route::{self, Guess};
 
 use arrival::{Arrival, Connection};
 use respond::Response;
@@ -95,7 +96,7 @@ impl Gateway {
 
     /// A request to an AWS API.
     async fn api(&self, mut arrival: Arrival<'_>) -> Response {
-        let guess = wire::detect(&arrival.request, self.options.services);
+        let guess = route::detect(self.options.services, &arrival.request);
         let id = arrival.request_id;
         let from_page = arrival.header("origin").is_some();
         let printed = match self.call(&mut arrival, &guess).await {
@@ -113,9 +114,9 @@ impl Gateway {
     async fn call(
         &self,
         arrival: &mut Arrival<'_>,
-        guess: &wire::Guess,
+        guess: &Guess,
     ) -> Result<(&'static wire::Operation, Reply), Fault> {
-        let caller = self.authenticate(arrival, guess.protocol)?;
+        let caller = self.authenticate(arrival)?;
         let operation = guess.operation.clone()?;
         let call = Call {
             principal: caller.principal,

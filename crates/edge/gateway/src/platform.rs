@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use http::Method;
 use serde_json::{Value, json};
-use wire::Protocol;
 
 use crate::Gateway;
 use crate::arrival::Arrival;
@@ -103,7 +102,7 @@ impl Gateway {
         let Some(clocks) = &self.options.test_controls else {
             return respond::plain(404, "test controls exist only when the platform is started with --test-controls");
         };
-        if let Err(fault) = self.authenticate(arrival, Protocol::RestJson) {
+        if let Err(fault) = self.authenticate(arrival) {
             return respond::plain(fault.status, &fault.message);
         }
         match arrival.request.method {

@@ -97,7 +97,7 @@ pub(crate) fn unread(why: &Unread, way: &Way<'_>, arrival: &Arrival<'_>, service
     };
     let mut response = match way {
         Way::Api => {
-            let guess = wire::detect(&arrival.request, services);
+            let guess = wire::route::detect(services, &arrival.request);
             let fault = Fault::new(code, status, why.to_string());
             printed(wire::encode_fault(guess.protocol, guess.service, &fault, arrival.request_id.as_str()))
         }
@@ -153,7 +153,7 @@ impl Gateway {
 
     /// A site for the person at this machine: it is shown to whom the APIs would believe.
     pub(crate) async fn page(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
-        let caller = match self.authenticate(&arrival, wire::Protocol::RestJson) {
+        let caller = match self.authenticate(&arrival) {
             Ok(caller) => caller,
             Err(fault) => return plain(fault.status, &fault.message),
         };
@@ -173,17 +173,8 @@ fn from_site(answer: SiteResponse, connection: &Connection) -> Response {
         Body::Empty => Outgoing::Whole(None),
         Body::Bytes(bytes) => Outgoing::Whole(Some(bytes)),
         // Events never end by themselves and their readers come back: they must not hold up a stop.
-        Body::Stream(stream) if is_events => Outgoing::Pieces(Box::pin(stream.take_until(stopped(connection)))),
+        Body::Stream(stream) if is_events => Outgoing::Pieces(Box::pin(stream.take_until(connection.stopped()))),
         Body::Stream(stream) => Outgoing::Pieces(stream),
     };
     build(status, headers, body)
-}
-
-/// Completes when the listener stops.
-fn stopped(connection: &Connection) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let mut stopping = connection.stopping.clone();
-    Box::pin(async move {
-        // An error means the listener is gone altogether, which is a stop too.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    })
 }

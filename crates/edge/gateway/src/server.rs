@@ -81,7 +81,7 @@ async fn connected(gateway: Arc<Gateway>, connection: Connection, stream: TcpStr
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let mut stopping = connection.stopping.clone();
+    let stopped = connection.stopped();
     let limits = &gateway.options.limits;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -93,7 +93,7 @@ async fn connected(gateway: Arc<Gateway>, connection: Connection, stream: TcpStr
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        _ = stopping.wait_for(|stopping| *stopping) => {
+        () = stopped => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

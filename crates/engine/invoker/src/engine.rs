@@ -86,7 +86,7 @@ impl Engine {
             Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
             _ => {
                 let seat = self.permits.seat(target.account, &target.region, &target.key.function);
-                let pool = Pool::new(target.key.clone(), seat);
+                let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts);
                 let earlier = pools.insert(name, Arc::clone(&pool));
                 drop(pools);
                 if let Some(earlier) = earlier {

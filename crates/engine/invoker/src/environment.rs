@@ -11,12 +11,11 @@ use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
 use runtime::{Event, InitOutcome, Outcome, Session};
 use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::engine::Engine;
-use crate::host::{Place, Room};
+use crate::host::{Place, Room, Start};
 use crate::log::{Log, Output};
 use crate::pool::Pool;
 use crate::{Refusal, Target};
@@ -172,7 +171,7 @@ impl Environment {
         })
     }
 
-    async fn init(&self, start: OwnedSemaphorePermit, limit: Duration) -> InitEnd {
+    async fn init(&self, start: Start, limit: Duration) -> InitEnd {
         let end = async {
             tokio::select! {
                 biased;

@@ -1,5 +1,6 @@
 //! What this machine can carry: how many environments live, and how many start at once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -11,8 +12,10 @@ pub(crate) struct Host {
     starts: Arc<Semaphore>,
     line: Arc<Semaphore>,
     taken: Mutex<Taken>,
-    // Rung whenever room is given back.
+    // Rung whenever room is given back, or may be had by ending an environment that became idle.
     freed: Notify,
+    // How many wait for that.
+    wanting: AtomicUsize,
     // How many environments live, for those who show it.
     live: watch::Sender<usize>,
     max_environments: usize,
@@ -29,9 +32,16 @@ struct Taken {
 #[derive(Debug)]
 pub(crate) struct Place {
     /// Held until INIT has ended.
-    pub(crate) start: OwnedSemaphorePermit,
+    pub(crate) start: Start,
     /// Held as long as the environment lives.
     pub(crate) room: Room,
+}
+
+/// One of the starts that may go on at once.
+#[derive(Debug)]
+pub(crate) struct Start {
+    _of_host: OwnedSemaphorePermit,
+    _of_pool: OwnedSemaphorePermit,
 }
 
 /// One environment's share of the machine, given back when dropped.
@@ -48,6 +58,7 @@ impl Host {
             line: Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS))),
             taken: Mutex::default(),
             freed: Notify::new(),
+            wanting: AtomicUsize::new(0),
             live: watch::Sender::new(0),
             max_environments,
             max_memory_mb,
@@ -61,8 +72,19 @@ impl Host {
 
     /// Waits for a start and for room. `evict` ends one idle environment of whichever function used it least recently,
     /// and says whether there was one.
-    pub(crate) async fn place(self: &Arc<Self>, memory_mb: u32, evict: impl Fn() -> bool) -> Place {
-        let start = Arc::clone(&self.starts).acquire_owned().await.expect("the semaphore is never closed");
+    ///
+    /// `pool` is the function version's own semaphore, with as many permits as there are starts: a version stands in the
+    /// common line at most that often, so that a burst of one does not hold up the first call of another.
+    pub(crate) async fn place(
+        self: &Arc<Self>,
+        pool: &Arc<Semaphore>,
+        memory_mb: u32,
+        evict: impl Fn() -> bool,
+    ) -> Place {
+        let of_pool = Arc::clone(pool).acquire_owned().await.expect("the semaphore is never closed");
+        let of_host = Arc::clone(&self.starts).acquire_owned().await.expect("the semaphore is never closed");
+        let start = Start { _of_host: of_host, _of_pool: of_pool };
+        let _wanting = Wanting::begin(&self.wanting);
         loop {
             // Enrolled before looking, so that room freed in between is not missed.
             let freed = self.freed.notified();
@@ -72,6 +94,13 @@ impl Host {
             if !evict() {
                 freed.await;
             }
+        }
+    }
+
+    /// An environment became idle: who waits for room may end it.
+    pub(crate) fn idled(&self) {
+        if self.wanting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_waiters();
         }
     }
 
@@ -91,6 +120,22 @@ impl Host {
     /// The number of live environments, those in launch included, and word of every change.
     pub(crate) fn live(&self) -> watch::Receiver<usize> {
         self.live.subscribe()
+    }
+}
+
+/// Counts one who waits for room.
+struct Wanting<'a>(&'a AtomicUsize);
+
+impl<'a> Wanting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

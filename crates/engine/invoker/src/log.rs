@@ -10,8 +10,9 @@ use tokio::net::unix::pipe;
 use crate::Target;
 use crate::lines::{Splitter, Tail};
 
-/// Lines kept back at most before they are handed on.
+/// Lines and bytes kept back at most before they are handed on.
 const BATCH_LINES: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
 /// Bytes read at most in one go. A pipe holds at most 1 MiB (`/proc/sys/fs/pipe-max-size`), so one go that began after a
 /// response arrived has read all that was written before it.
 const DRAIN_BYTES: usize = (1 << 20) + READ_BYTES;
@@ -33,6 +34,7 @@ pub(crate) struct Log {
 struct State {
     // Not yet handed on.
     batch: Vec<LogLine>,
+    batch_bytes: usize,
     // Present during an invocation that wants it.
     tail: Option<Tail>,
 }
@@ -79,6 +81,7 @@ impl Log {
         if let Some(tail) = &mut state.tail {
             tail.push(&text);
         }
+        state.batch_bytes += text.len();
         state.batch.push(LogLine {
             account: self.account,
             region: self.region.clone(),
@@ -87,13 +90,14 @@ impl Log {
             at,
             text,
         });
-        if state.batch.len() >= BATCH_LINES {
+        if state.batch.len() >= BATCH_LINES || state.batch_bytes >= BATCH_BYTES {
             self.hand_on(state);
         }
     }
 
     fn hand_on(&self, state: &mut State) {
         if !state.batch.is_empty() {
+            state.batch_bytes = 0;
             self.sink.write(std::mem::take(&mut state.batch));
         }
     }
@@ -190,5 +194,38 @@ mod tests {
         let (day, rest) = name.split_once("/[$LATEST]").unwrap();
         assert_eq!(day, "2025/11/21");
         assert!(rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+
+    #[derive(Default)]
+    struct Sink(Mutex<Vec<String>>);
+
+    impl LogSink for Sink {
+        fn write(&self, lines: Vec<LogLine>) {
+            self.0.lock().unwrap().extend(lines.into_iter().map(|line| line.text));
+        }
+    }
+
+    // The event loop gets no turn between the write and the read.
+    #[tokio::test]
+    async fn what_was_written_is_read_at_once() {
+        use std::io::Write as _;
+        let sink = Arc::new(Sink::default());
+        let log = Arc::new(Log {
+            account: Account::DEFAULT,
+            region: Region::default_region(),
+            group: "/aws/lambda/f".into(),
+            stream: "s".into(),
+            sink: Arc::clone(&sink) as Arc<dyn LogSink>,
+            clocks: Arc::new(base::SystemClocks),
+            state: Mutex::default(),
+        });
+        let (reader, mut writer) = io::pipe().unwrap();
+        let output = Output::new(reader.into(), Arc::clone(&log)).unwrap();
+        for i in 0..3 {
+            write!(writer, "line {i}\nopen {i}").unwrap();
+            output.drain_to_end();
+        }
+        log.flush();
+        assert_eq!(*sink.0.lock().unwrap(), ["line 0", "open 0", "line 1", "open 1", "line 2", "open 2"]);
     }
 }

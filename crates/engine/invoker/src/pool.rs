@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::{EnvironmentId, Timestamp};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::TargetKey;
 use crate::environment::Environment;
@@ -15,6 +15,8 @@ pub(crate) struct Pool {
     pub(crate) key: TargetKey,
     /// Where its invocations count.
     pub(crate) seat: Seat,
+    /// Its share of the line for starts, see [`crate::host::Host::place`].
+    pub(crate) starts: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -28,6 +30,8 @@ struct State {
     busy: usize,
     // Nothing returns to a retired pool.
     retired: bool,
+    // Whether the keep-alive wheel will look here: it holds one entry for each pool, however often it is used.
+    watched: bool,
 }
 
 struct Idle {
@@ -44,8 +48,8 @@ pub(crate) struct Counts {
 }
 
 impl Pool {
-    pub(crate) fn new(key: TargetKey, seat: Seat) -> Arc<Self> {
-        Arc::new(Self { key, seat, state: Mutex::default() })
+    pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize) -> Arc<Self> {
+        Arc::new(Self { key, seat, starts: Arc::new(Semaphore::new(starts.max(1))), state: Mutex::default() })
     }
 
     /// The environment used last, if one is idle.
@@ -83,12 +87,14 @@ impl Pool {
         drop((idle, waiters));
     }
 
-    /// Ends what has been idle since `limit` or longer; gives the moment since which the oldest that remains is idle.
+    /// Ends what has been idle since `limit` or longer; gives the moment since which the oldest that remains is idle, at
+    /// whose end the wheel must look again.
     pub(crate) fn expire(&self, limit: Timestamp) -> Option<Timestamp> {
         let mut state = self.lock();
         let ended = state.idle.partition_point(|idle| idle.since <= limit);
         let ended: Vec<Idle> = state.idle.drain(..ended).collect();
         let oldest = state.idle.first().map(|idle| idle.since);
+        state.watched = oldest.is_some();
         drop(state);
         drop(ended);
         oldest
@@ -163,8 +169,8 @@ impl Lease {
         self.environment.as_ref().map(|environment| environment.id)
     }
 
-    /// Gives the environment back for the next invocation. Says whether it is now the only idle one, so that the caller
-    /// sees to its end.
+    /// Gives the environment back for the next invocation. Says whether the caller must have the keep-alive wheel look at
+    /// this pool.
     pub(crate) fn give_back(mut self, now: Timestamp) -> bool {
         let pool = Arc::clone(&self.pool);
         let mut state = pool.lock();
@@ -181,7 +187,7 @@ impl Lease {
         let Some(environment) = self.environment.take() else { return false };
         state.busy -= 1;
         state.idle.push(Idle { environment, since: now });
-        state.idle.len() == 1
+        !std::mem::replace(&mut state.watched, true)
     }
 }
 

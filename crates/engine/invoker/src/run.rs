@@ -107,7 +107,7 @@ impl Run<'_> {
         let engine = self.engine;
         let _in_line = engine.host.queue().ok_or(Refusal::Busy("too many invocations wait for an environment"))?;
         let mut free = self.pool.wait();
-        let room = engine.host.place(self.target.memory_mb, || engine.evict_oldest());
+        let room = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest());
         let patience = tokio::time::sleep(Duration::from_millis(engine.options.queue_ms));
         let found = tokio::select! {
             biased;
@@ -135,6 +135,8 @@ impl Run<'_> {
         let limit = Duration::from_millis(options.init_timeout_ms);
         let started = Environment::start(self.engine, &self.pool, self.target, place, Arc::clone(&log), limit).await?;
         let (sandbox_us, init_us) = (started.sandbox_us, started.init_us);
+        let id = started.environment.id;
+        tracing::debug!(environment = %id, function = %self.target.function_arn, sandbox_us, init_us, "started");
         let placed = match started.end {
             InitEnd::Timeout => self.init_again(starting, started, log).await?,
             _ => leased(starting, started, 0),
@@ -149,9 +151,10 @@ impl Run<'_> {
         first.environment.drain_output();
         log.say(report::init_report(first.init_us, "init", &Status::Timeout));
         drop(first);
-        let place = self.engine.host.place(self.target.memory_mb, || self.engine.evict_oldest()).await;
+        let engine = self.engine;
+        let place = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest()).await;
         let limit = Duration::from_millis(self.target.timeout_ms);
-        let second = Environment::start(self.engine, &self.pool, self.target, place, log, limit).await?;
+        let second = Environment::start(engine, &self.pool, self.target, place, log, limit).await?;
         let spent_us = second.sandbox_us + second.init_us;
         Ok(leased(starting, second, spent_us))
     }
@@ -272,6 +275,7 @@ impl Run<'_> {
             if placed.lease.give_back(now) {
                 self.engine.keep(&self.pool, now);
             }
+            self.engine.host.idled();
         } else {
             drop(placed.lease);
         }

@@ -27,6 +27,10 @@ pub(crate) const NAMES: &[&str] = &[
 pub(crate) const DELEGATE: &str =
     "run `sudo lambent setup` once, or start it as `systemd-run --user --scope -p Delegate=yes lambent serve`";
 
+/// Where root gets them from.
+pub(crate) const MOUNT: &str =
+    "mount the cgroup controllers for writing (every systemd host has them), or run lambent outside of the container";
+
 pub(crate) fn holds(name: &'static str, how: impl Into<String>) -> Wall {
     Wall { name, state: WallState::Holds(how.into()) }
 }

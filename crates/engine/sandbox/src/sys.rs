@@ -154,6 +154,25 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// What a terminal or a service manager sends to all processes of a server to stop it.
+const STOPS: [libc::c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
+
+/// Leaves stopping to the server, whose end the helper sees; in good order, then, and not at once.
+pub(crate) fn ignore_stops() {
+    for signal in STOPS {
+        // SAFETY: ignoring refers to no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Undoes [`ignore_stops`], which exec would pass on.
+pub(crate) fn heed_stops() {
+    for signal in STOPS {
+        // SAFETY: the default action refers to no handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// The Landlock version of the kernel; 0 where there is none.
 pub(crate) fn landlock_abi() -> i64 {
     // SAFETY: a null attribute with the version flag asks for the version and touches nothing.

@@ -14,6 +14,7 @@ mod digest;
 mod engine;
 mod error;
 mod folder;
+mod journal;
 mod key;
 mod kv;
 mod lsm;
@@ -36,3 +37,6 @@ pub use lsm::open;
 pub use memory::memory;
 pub use rows::Rows;
 pub use trees::{Limits, Tree, Trees, ZipError};
+
+#[cfg(test)]
+mod faults;

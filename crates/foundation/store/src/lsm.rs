@@ -1,4 +1,3 @@
-use std::fs::{self, File, OpenOptions};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +8,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::engine::Engine;
 use crate::sequencer::Sequenced;
-use crate::{Error, Kv, Range, Row, Snapshot, Space, Write};
+use crate::{Error, Kv, Range, Row, Snapshot, Space, Write, journal};
 
 /// Block cache, bytes: part of the idle memory, so small.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -49,6 +48,7 @@ struct Tables {
 
 impl Lsm {
     fn open(path: &Path) -> Result<Self, Error> {
+        journal::mend(path)?;
         let failed = |error: fjall::Error| describe("open the rows in", path, &error);
         let db = Database::builder(path)
             .cache_size(CACHE_BYTES)
@@ -121,7 +121,7 @@ impl Engine for Lsm {
                 Ok(last) if written_out => {
                     // Ends the worker, which also removes the journals that the tables have made superfluous.
                     drop(last);
-                    return empty_journal(&self.path);
+                    return journal::empty(&self.path);
                 }
                 Ok(last) => tables = Arc::new(last),
                 Err(shared) => tables = shared,
@@ -133,25 +133,6 @@ impl Engine for Lsm {
         let why = if written_out { "a reader held on to a snapshot" } else { "the last table was not written in time" };
         Err(Error::Io { what: "cannot empty the journal".into(), cause: why.into() })
     }
-}
-
-/// Empties the journal after everything in it stands in tables and the engine is closed, so that the next start has
-/// nothing to read. It is emptied and not removed: the engine numbers writes on from its tables only if it finds one.
-fn empty_journal(folder: &Path) -> Result<(), Error> {
-    let failed = |cause: std::io::Error| Error::io("empty the journal in", folder, &cause);
-    let mut journals = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "jnl") {
-            journals.push(path);
-        }
-    }
-    // More than one means that the engine still wants the older ones; the next start will use them up.
-    if let [journal] = &journals[..] {
-        let file: File = OpenOptions::new().write(true).open(journal).map_err(failed)?;
-        file.set_len(0).and_then(|()| file.sync_all()).map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Published rows as of one moment.

@@ -118,7 +118,7 @@ impl Source for Texts<'_> {
     }
 }
 
-/// A map whose entries are texts: prefix headers, and all the query parameters no other member names.
+/// A map whose entries are texts: prefix headers, and all the query parameters.
 pub(crate) struct TextMap<'a> {
     pub(crate) entries: Vec<(String, Vec<Cow<'a, str>>)>,
     pub(crate) format: TimestampFormat,

@@ -11,7 +11,12 @@ use super::ServeArguments;
 use crate::client::{Answer, Client};
 
 /// Serves, deploys the folder, calls it cold and warm, says what it took, and serves on unless told to exit.
-pub(crate) async fn run(directory: &Path, body: Option<&Path>, exit: bool, serve: ServeArguments) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    directory: &Path,
+    body: Option<&Path>,
+    exit: bool,
+    serve: ServeArguments,
+) -> anyhow::Result<()> {
     let body = match body {
         Some(path) => Bytes::from(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?),
         None => Bytes::new(),
@@ -29,7 +34,12 @@ pub(crate) async fn run(directory: &Path, body: Option<&Path>, exit: bool, serve
     let mut warm = Vec::new();
     for _ in 0..10 {
         let (answer, ms) = call(&client, &host, &path, &body).await?;
-        ensure!(answer.status < 300, "a warm call answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+        ensure!(
+            answer.status < 300,
+            "a warm call answered {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
         warm.push(ms);
     }
     warm.sort_by(f64::total_cmp);
@@ -55,7 +65,9 @@ async fn call(client: &Client, host: &str, path: &str, body: &Bytes) -> anyhow::
         .header("content-type", "image/jpeg")
         .body(http_body_util::Full::new(body.clone()))?;
     let begin = SystemClocks.monotonic();
-    let answer = tokio::time::timeout(Duration::from_secs(60), client.send(request)).await.context("no answer in a minute")??;
+    let answer = tokio::time::timeout(Duration::from_secs(60), client.send(request))
+        .await
+        .context("no answer in a minute")??;
     let took = SystemClocks.monotonic().duration_since(begin);
     Ok((answer, took.as_secs_f64() * 1e3))
 }

@@ -19,13 +19,17 @@ pub(crate) async fn run(walls: WallsArgument) -> anyhow::Result<ExitCode> {
     for wall in &survey.walls {
         match &wall.state {
             WallState::Holds(how) => println!("  ok       {:<22} {how}", wall.name),
-            WallState::Missing { why, fix } => println!("  missing  {:<22} {why}\n           to mend it: {fix}", wall.name),
+            WallState::Missing { why, fix } => {
+                println!("  missing  {:<22} {why}\n           to mend it: {fix}", wall.name)
+            }
         }
     }
     println!("runtimes");
     crate::interpreters::print(None)?;
     println!("tools");
-    for (tool, use_) in [("pip3", "installs requirements.txt"), ("npm", "installs package.json"), ("aws", "`lambent aws`")] {
+    for (tool, use_) in
+        [("pip3", "installs requirements.txt"), ("npm", "installs package.json"), ("aws", "`lambent aws`")]
+    {
         let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         println!("  {}  {tool:<6} {use_}", if found.is_ok() { "ok     " } else { "missing" });
     }

@@ -13,7 +13,12 @@ use crate::client::{Client, is_not_found};
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 /// Prints a function's log, oldest first.
-pub(crate) async fn logs(client: &Client, name: Option<&str>, follow: bool, since_min: Option<u64>) -> anyhow::Result<()> {
+pub(crate) async fn logs(
+    client: &Client,
+    name: Option<&str>,
+    follow: bool,
+    since_min: Option<u64>,
+) -> anyhow::Result<()> {
     let now = SystemClocks.product();
     let mut from = since_min.map_or(0, |minutes| now.0 - i64::try_from(minutes).unwrap_or(0).saturating_mul(60_000));
     let groups: Vec<String> = match name {

@@ -36,13 +36,15 @@ pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result
     let event = event(&arguments)?;
     let path = format!("/2015-03-31/functions/{}/invocations", arguments.name);
     let kind = if arguments.asynchronous { "Event" } else { "RequestResponse" };
-    let headers = [("x-amz-invocation-type", kind), ("x-amz-log-type", if arguments.asynchronous { "None" } else { "Tail" })];
+    let headers =
+        [("x-amz-invocation-type", kind), ("x-amz-log-type", if arguments.asynchronous { "None" } else { "Tail" })];
     let answer = client.signed("lambda", "POST", &path, &headers, event).await?;
     if answer.status >= 300 {
         answer.json()?;
     }
     if let Some(tail) = answer.headers.get("x-amz-log-result") {
-        let tail = base64::engine::general_purpose::STANDARD.decode(tail.as_bytes()).context("the log tail is not base64")?;
+        let tail =
+            base64::engine::general_purpose::STANDARD.decode(tail.as_bytes()).context("the log tail is not base64")?;
         std::io::stderr().write_all(&tail)?;
     }
     let mut out = std::io::stdout();

@@ -13,9 +13,31 @@ pub(crate) type Contents = std::collections::BTreeMap<String, PathBuf>;
 
 /// Never packed, whatever ignore files say.
 const NEVER: &[&str] = &[
-    ".git", ".hg", ".svn", ".venv", "venv", ".env", "env.local", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache",
-    ".tox", ".nox", ".DS_Store", ".idea", ".vscode", ".aws-sam", ".serverless", ".lambent", ".cache", ".npm", "lambent.json",
-    ".gitignore", ".lambentignore", ".coverage",
+    ".git",
+    ".hg",
+    ".svn",
+    ".venv",
+    "venv",
+    ".env",
+    "env.local",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".tox",
+    ".nox",
+    ".DS_Store",
+    ".idea",
+    ".vscode",
+    ".aws-sam",
+    ".serverless",
+    ".lambent",
+    ".cache",
+    ".npm",
+    "lambent.json",
+    ".gitignore",
+    ".lambentignore",
+    ".coverage",
 ];
 
 /// Installs what the folder asks for and lists what to pack.
@@ -121,7 +143,10 @@ fn python(directory: &Path, runtime: &str) -> anyhow::Result<PathBuf> {
         carry_index(&mut pip);
         eprintln!("installing requirements.txt for {runtime}");
         let done = pip.status().with_context(|| format!("running {}", interpreter.exe.display()))?;
-        ensure!(done.success(), "pip could not install requirements.txt; if pip itself is missing, `make deps` installs it");
+        ensure!(
+            done.success(),
+            "pip could not install requirements.txt; if pip itself is missing, `make deps` installs it"
+        );
         Ok(())
     })
 }
@@ -209,7 +234,8 @@ fn rust(directory: &Path) -> anyhow::Result<PathBuf> {
     for line in String::from_utf8_lossy(&build.stdout).lines() {
         let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
         if let Some(executable) = message["executable"].as_str() {
-            binaries.push((message["target"]["name"].as_str().unwrap_or_default().to_owned(), PathBuf::from(executable)));
+            binaries
+                .push((message["target"]["name"].as_str().unwrap_or_default().to_owned(), PathBuf::from(executable)));
         }
     }
     if let Some((_, path)) = binaries.iter().find(|(name, _)| name == "bootstrap") {

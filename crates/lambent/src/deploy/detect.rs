@@ -31,7 +31,8 @@ pub(crate) enum Kind {
 
 /// Files that usually hold a handler, in the order people prefer.
 const PYTHON: &[&str] = &["app.py", "lambda_function.py", "handler.py", "main.py", "index.py"];
-const NODE: &[&str] = &["index.mjs", "index.js", "index.cjs", "app.mjs", "app.js", "handler.mjs", "handler.js", "main.js"];
+const NODE: &[&str] =
+    &["index.mjs", "index.js", "index.cjs", "app.mjs", "app.js", "handler.mjs", "handler.js", "main.js"];
 const FUNCTIONS: &[&str] = &["handler", "lambda_handler", "main"];
 
 /// Looks at the folder. What is told wins; `lambent.json` (`runtime`, `handler`, `memory`, `timeout`) comes next.
@@ -46,7 +47,9 @@ pub(crate) fn detect(directory: &Path, runtime: Option<&str>, handler: Option<&s
         Some(id) if id.starts_with("nodejs") => Kind::Node,
         Some(id) if id.starts_with("provided") && directory.join("Cargo.toml").exists() => Kind::Rust,
         Some(id) if id.starts_with("provided") => Kind::Bootstrap,
-        Some(id) => bail!("`lambent deploy` cannot build for {id}; pack it yourself and use `lambent aws lambda create-function`"),
+        Some(id) => bail!(
+            "`lambent deploy` cannot build for {id}; pack it yourself and use `lambent aws lambda create-function`"
+        ),
         None => kind(directory)?,
     };
     let handler = match (handler, kind) {
@@ -69,8 +72,8 @@ fn settings(directory: &Path) -> anyhow::Result<Value> {
     if !path.exists() {
         return Ok(Value::Null);
     }
-    let settings: Value = serde_json::from_str(&fs::read_to_string(&path)?)
-        .with_context(|| format!("{} is not JSON", path.display()))?;
+    let settings: Value =
+        serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| format!("{} is not JSON", path.display()))?;
     let known = ["runtime", "handler", "memory", "timeout"];
     for key in settings.as_object().with_context(|| format!("{} must be an object", path.display()))?.keys() {
         if !known.contains(&key.as_str()) {
@@ -118,7 +121,8 @@ fn find(directory: &Path, files: &[&str], defines: fn(&str, &str) -> bool) -> an
 fn python_defines(text: &str, function: &str) -> bool {
     text.lines().any(|line| {
         let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("def ").is_some_and(|rest| rest.trim_start().strip_prefix(function).is_some_and(|r| r.starts_with('(')))
+        line.strip_prefix("def ")
+            .is_some_and(|rest| rest.trim_start().strip_prefix(function).is_some_and(|r| r.starts_with('(')))
             || line.strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with('='))
     })
 }

@@ -99,14 +99,23 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
         .with_context(|| format!("there is no folder {}", arguments.directory.display()))?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => directory.file_name().context("the folder has no name: give one with --name")?.to_string_lossy().into_owned(),
+        None => directory
+            .file_name()
+            .context("the folder has no name: give one with --name")?
+            .to_string_lossy()
+            .into_owned(),
     };
     let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref())?;
     let built = build::build(&directory, &found)?;
     let package = pack::pack(&built)?;
     if package.bytes.len() > base::limits::ZIP_BYTES {
-        let largest: Vec<_> = package.largest.iter().map(|(name, bytes)| format!("{name} {}", pack::size(*bytes))).collect();
-        bail!("the package is {} and may be 50 MB; the largest entries are {}", pack::size(package.bytes.len() as u64), largest.join(", "));
+        let largest: Vec<_> =
+            package.largest.iter().map(|(name, bytes)| format!("{name} {}", pack::size(*bytes))).collect();
+        bail!(
+            "the package is {} and may be 50 MB; the largest entries are {}",
+            pack::size(package.bytes.len() as u64),
+            largest.join(", ")
+        );
     }
     let configuration = configuration(arguments, &found)?;
     let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
@@ -148,7 +157,13 @@ fn configuration(arguments: &Arguments, found: &detect::Found) -> anyhow::Result
     Ok(out)
 }
 
-async fn create(client: &Client, name: &str, arguments: &Arguments, configuration: &Value, zip: &str) -> anyhow::Result<()> {
+async fn create(
+    client: &Client,
+    name: &str,
+    arguments: &Arguments,
+    configuration: &Value,
+    zip: &str,
+) -> anyhow::Result<()> {
     let mut body = configuration.clone();
     body["FunctionName"] = name.into();
     body["Role"] = arguments.role.as_deref().unwrap_or(DEFAULT_ROLE).into();
@@ -185,7 +200,9 @@ async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
     let path = format!("/2021-10-31/functions/{name}/url");
     let config = match client.lambda("GET", &path, None).await {
         Ok(config) => config,
-        Err(error) if is_not_found(&error) => client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?,
+        Err(error) if is_not_found(&error) => {
+            client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?
+        }
         Err(error) => return Err(error),
     };
     let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?.to_owned();

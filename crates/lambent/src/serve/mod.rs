@@ -3,14 +3,19 @@
 mod late;
 mod port;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use base::{Clocks, LocalBell, SystemClocks, SystemRng, VirtualClocks};
+use base::{BoxFuture, Clocks, LocalBell, SystemClocks, SystemRng, VirtualClocks};
+use console::Console;
 use door::{RouterBuilder, Via};
+use functions::Functions;
+use gateway::Gateway;
+use identity::Identity;
+use invoker::Invoker;
+use observe::Observe;
 use sandbox::Walls;
 use tokio::sync::watch;
 
@@ -24,10 +29,11 @@ const DRAIN: Duration = Duration::from_secs(15);
 pub(crate) struct Running {
     pub(crate) endpoint: String,
     pub(crate) survey: sandbox::Survey,
-    stop: watch::Sender<bool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    pub(crate) registered: Vec<&'static wire::Operation>,
+    loops: Loops,
     store: Arc<dyn store::Kv>,
-    invoker: invoker::Service,
+    // Holds log lines that are not yet rows.
+    observe: Arc<Observe>,
     // Holds the lock and removes an ephemeral folder, so it goes last.
     folder: store::Folder,
 }
@@ -80,18 +86,18 @@ fn open_folder(arguments: &ServeArguments) -> anyhow::Result<store::Folder> {
 }
 
 /// Starts the platform; it answers when this returns.
+///
+/// The order is the order of the floors: each part is given what it stands on.
+// long: this is the wiring, and reads best in one piece.
 pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> {
     log_to_stderr();
     check(&arguments)?;
     let folder = open_folder(&arguments)?;
     let listener = port::listen(arguments.listen)?;
     let address = listener.local_addr()?;
-    let endpoint = format!("http://{address}");
     let loopback = address.ip().is_loopback();
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = Vec::new();
+    let mut loops = Loops::default();
 
-    // Foundation.
     let virtual_clocks = arguments.test_controls.then(|| Arc::new(VirtualClocks::default()));
     let clocks: Arc<dyn Clocks> = match &virtual_clocks {
         Some(clocks) => Arc::clone(clocks) as Arc<dyn Clocks>,
@@ -100,52 +106,184 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let rng: Arc<dyn base::Rng> = Arc::new(SystemRng);
     let kv = store::open(&folder.kv())?;
 
-    // Services that others need.
-    let identity = identity::Identity::open(identity::Options {
+    let identity = Identity::open(identity::Options {
         kv: Arc::clone(&kv),
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),
         loopback,
     })
     .await?;
-    let (observe, observing) = observe::Observe::open(observe::Options {
-        kv: Arc::clone(&kv),
-        clocks: Arc::clone(&clocks),
-        rng: Arc::clone(&rng),
-    })?;
-    tasks.push(tokio::spawn(until(stopped.clone(), observing.run(until_changed(stopped.clone())))));
+    let (observe, observing) =
+        Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) })?;
 
-    // Engine.
-    let walls = start_walls(&arguments, &folder)?;
+    let walls = walls(&arguments, &folder)?;
     let survey = walls.survey();
     let net = Arc::new(LateNet::default());
-    let mut options = invoker::Options::new(
-        walls.clone(),
-        Arc::clone(&clocks),
-        Arc::clone(&rng),
-        observe.clone(),
-        observe.clone(),
-    );
+    let mut options =
+        invoker::Options::new(walls, Arc::clone(&clocks), Arc::clone(&rng), observe.clone(), observe.clone());
     options.net = Some(net.clone());
     options.account_concurrency = arguments.concurrency;
     options.keep_alive_ms = arguments.keep_alive.saturating_mul(1000);
     options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
-    let (invoker_handle, invoker) = invoker::Invoker::start(options);
+    let (invocations, invoker) = Invoker::start(options);
 
-    // Lambda.
-    let bootstraps = write_bootstraps(&folder)?;
-    let data = folder.path().to_owned();
-    let (functions, delivering) = functions::Functions::open(functions::Options {
+    let (functions, delivering) = Functions::open(functions::Options {
         kv: Arc::clone(&kv),
-    })
-    .await?;
-    let _ = (bootstraps, data, invoker_handle, delivering, address);
+        blobs: store::Blobs::at(&folder),
+        trees: store::Trees::at(&folder),
+        invoker: invocations,
+        interpreters: crate::interpreters::all(Some(folder.path()))?,
+        bootstraps: write_bootstraps(&folder)?,
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::new(LocalBell::new()),
+        keys: identity.clone(),
+        loopback,
+        allow_older_runtimes: arguments.allow_older_runtimes,
+        authority: format!("localhost:{}", address.port()),
+        account_concurrency: arguments.concurrency,
+    })?;
 
-    // The door and its edge.
     let mut builder = RouterBuilder::default();
     builder = functions::register(builder, &functions);
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
     let router = builder.build(identity.clone());
-    Err(anyhow::anyhow!("{endpoint} {:?}", router.registered().len()))
+    let registered = router.registered().to_vec();
+
+    let (holds, of) = survey.count();
+    let weak = survey.weak;
+    let gateway = Gateway::new(gateway::Options {
+        dispatch: router,
+        services: model::SERVICES,
+        sites: vec![functions.clone(), Arc::new(Console::new(functions.clone()))],
+        keys: identity.clone(),
+        clocks: Arc::clone(&clocks),
+        rng,
+        hosts: Vec::new(),
+        walls: Arc::new(move || gateway::Walls { holds: holds as u32, of: of as u32, weak }),
+        test_controls: virtual_clocks,
+        limits: gateway::Limits::default(),
+        runtime: tokio::runtime::Handle::current(),
+    });
+    net.set(gateway::Inside(Arc::clone(&gateway)));
+
+    loops.start(|stop| async move { either(observing.run(), stop).await });
+    loops.start(|stop| async move { either(delivering.run(), stop).await });
+    loops.start(|stop| async move {
+        either(invoker.run(), stop).await;
+        invoker.drain().await;
+    });
+    loops.start(move |stop| async move { gateway.serve(listener, Via::Client { loopback }, stop).await });
+
+    let endpoint = format!("http://{address}");
+    greet(&endpoint, &folder, &survey, &identity);
+    Ok(Running { endpoint, survey, registered, loops, store: kv, observe, folder })
+}
+
+/// Says where it answers, and once in a folder's life its root key.
+fn greet(endpoint: &str, folder: &store::Folder, survey: &sandbox::Survey, identity: &Identity) {
+    let (holds, of) = survey.count();
+    let weak = if survey.weak { " (weak)" } else { "" };
+    println!("Lambent answers at {endpoint} · data {} · walls {holds}/{of}{weak}", folder.path().display());
+    if let Some((id, secret)) = identity.first_key()
+        && !folder.is_ephemeral()
+    {
+        println!("root key, shown this once: AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret}");
+    }
+    if !survey.usable {
+        println!("functions cannot run on this host yet: `lambent doctor` says why and what to do");
+    }
+}
+
+fn walls(arguments: &ServeArguments, folder: &store::Folder) -> anyhow::Result<Arc<sandbox::Linux>> {
+    let mut options = sandbox::Options::new(folder.run());
+    options.mode = mode(arguments.walls);
+    options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
+    Ok(sandbox::Linux::start(options)?)
+}
+
+/// Writes our bootstraps where sandboxes can mount them from, and where every uid may read them.
+fn write_bootstraps(folder: &store::Folder) -> anyhow::Result<PathBuf> {
+    let root = folder.run().join("bootstraps");
+    for (name, bytes) in runtime::bootstraps() {
+        let path = root.join(name);
+        let parent = path.parent().context("every bootstrap lies in a folder")?;
+        std::fs::create_dir_all(parent)?;
+        std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(root)
+}
+
+/// Our own log goes to stderr; `RUST_LOG` chooses.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // A second platform in one process keeps the first one's log.
+    drop(log.try_init());
+}
+
+/// Runs a loop that ends only by being dropped, until `stop`.
+async fn either(run: impl Future<Output = ()>, stop: BoxFuture<'static, ()>) {
+    tokio::select! {
+        () = run => {}
+        () = stop => {}
+    }
+}
+
+/// The loops that run beside requests, and what stops them.
+struct Loops {
+    stop: watch::Sender<bool>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Default for Loops {
+    fn default() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: tokio::task::JoinSet::new() }
+    }
+}
+
+impl Loops {
+    /// Starts one with a future that completes when it shall stop.
+    fn start<F: Future<Output = ()> + Send + 'static>(&mut self, run: impl FnOnce(BoxFuture<'static, ()>) -> F) {
+        let mut stop = self.stop.subscribe();
+        let stopped: BoxFuture<'static, ()> = Box::pin(async move {
+            // An error means that the platform is gone, which is a stop too.
+            drop(stop.wait_for(|stop| *stop).await);
+        });
+        self.tasks.spawn(run(stopped));
+    }
+}
+
+impl Running {
+    /// Serves until a signal, a failed store, or a broken loop.
+    pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let failed = self.store.failed();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            error = failed => bail!("the store failed and takes no more writes, so the platform ends: {error}"),
+            Some(ended) = self.loops.tasks.join_next() => {
+                ended.context("a part of the platform broke")?;
+                bail!("a part of the platform ended by itself");
+            }
+        }
+        self.stop().await
+    }
+
+    /// Lets what runs finish, then closes.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.loops.stop.send_replace(true);
+        let ended = async { while self.loops.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!("stopped without waiting longer for what was still running");
+            self.loops.tasks.shutdown().await;
+        }
+        self.observe.flush().await;
+        self.store.close().await?;
+        drop(self.folder);
+        Ok(())
+    }
 }

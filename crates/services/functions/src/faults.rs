@@ -89,7 +89,5 @@ pub(crate) fn refused(refusal: &Refusal) -> Fault {
 
 /// `TooManyRequestsException`, 429.
 pub(crate) fn throttled(reason: ThrottleReason) -> Fault {
-    user(aws::too_many_requests_exception("Rate Exceeded."))
-        .with("Reason", reason.as_str())
-        .header("Retry-After", "1")
+    user(aws::too_many_requests_exception("Rate Exceeded.")).with("Reason", reason.as_str()).header("Retry-After", "1")
 }

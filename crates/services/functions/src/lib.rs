@@ -1,1 +1,27 @@
-//! (to come)
+//! Lambda: functions, their code and settings, their invocations and URLs.
+//!
+//! What: the operations of AWS Lambda over the store and the invoker; asynchronous invocations that survive a crash;
+//! function URLs. Why: one room knows what a function is, so that the invoker need not know AWS and the gateway need not
+//! know functions. Never: opens no file or socket, starts no process, calls no other service but through the door.
+
+mod aws;
+mod code;
+mod engine;
+mod events;
+mod faults;
+mod grades;
+mod name;
+mod rules;
+mod state;
+mod target;
+mod ticket;
+mod types;
+mod url;
+
+pub use aws::register;
+pub use engine::{Functions, Live, Options, Service};
+pub use grades::{GRADES, Grade, Graded};
+pub use name::Address;
+pub use types::{Code, Cors, Function, Settings, Statement, Url, UrlAuth};
+
+pub(crate) use engine::Request;

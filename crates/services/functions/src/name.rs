@@ -117,7 +117,9 @@ pub(crate) fn resolve(account: Account, region: &Region, text: &str, qualifier: 
     if let Some(other) = parts.region
         && other != region.as_str()
     {
-        return Err(faults::not_found(format!("Functions from '{other}' are not reachable in this region ('{region}')")));
+        return Err(faults::not_found(format!(
+            "Functions from '{other}' are not reachable in this region ('{region}')"
+        )));
     }
     if parts.account.is_some_and(|other| other != account.as_str()) {
         return Err(faults::other_account(text));
@@ -199,7 +201,9 @@ mod tests {
             fault("thumb:1", Some("2")).message,
             "The derived qualifier from the function name does not match the specified qualifier."
         );
-        assert!(resolve_whole(account, &region, "thumb:1").unwrap_err().message.starts_with("This operation is permitted"));
+        assert!(
+            resolve_whole(account, &region, "thumb:1").unwrap_err().message.starts_with("This operation is permitted")
+        );
     }
 
     proptest! {

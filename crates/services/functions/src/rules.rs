@@ -199,8 +199,12 @@ fn mistake(text: &str, error: &serde_json::Error) -> String {
     let word_starts = on_line.get(..at).map_or(0, |before| {
         before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |found| found + 1)
     });
-    let word: String =
-        on_line.get(word_starts..).unwrap_or_default().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word: String = on_line
+        .get(word_starts..)
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let values = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
     match rest.chars().next() {
         _ if word.starts_with(|c: char| c.is_alphabetic()) => {

@@ -117,8 +117,7 @@ impl State {
         F: FnMut(Option<Function>) -> Result<(Option<Function>, T), Fault> + Send + 'static,
     {
         let (key, reserved_key) = (function_key(address), reserved_key(address));
-        let keys =
-            vec![Key::new(Space::Control, key.clone()), Key::new(Space::Control, reserved_key.clone())];
+        let keys = vec![Key::new(Space::Control, key.clone()), Key::new(Space::Control, reserved_key.clone())];
         let (address, limit) = (address.clone(), self.account_concurrency);
         let run = move |rows: &store::Rows| {
             let before: Option<Function> = rows.json(Space::Control, key.as_bytes())?;

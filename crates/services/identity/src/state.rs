@@ -10,17 +10,17 @@ use store::{Error, Kv, Range, Space};
 use crate::types::AccessKey;
 
 /// The space of every row but the platform's secret.
-pub const SPACE: Space = Space::Control;
+pub(crate) const SPACE: Space = Space::Control;
 /// The row (in [`Space::Meta`]) of the platform's secret: 32 random bytes, made once.
-pub const PLATFORM_SECRET: &[u8] = b"identity/secret";
+pub(crate) const PLATFORM_SECRET: &[u8] = b"identity/secret";
 /// Every access key, of all accounts: a key id alone must lead to its owner.
-pub const KEYS: &str = "iam/key/";
+pub(crate) const KEYS: &str = "iam/key/";
 /// Every issued session but functions' own.
-pub const SESSIONS: &str = "iam/session/";
+pub(crate) const SESSIONS: &str = "iam/session/";
 
 /// The kinds of named things an account has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// [`crate::types::Role`]
     Role,
     /// [`crate::types::User`]
@@ -40,24 +40,24 @@ impl Kind {
 }
 
 /// The prefix of all rows of a kind in an account.
-pub fn prefix(account: Account, kind: Kind) -> Vec<u8> {
+pub(crate) fn prefix(account: Account, kind: Kind) -> Vec<u8> {
     format!("iam/{account}/{}/", kind.word()).into_bytes()
 }
 
 /// The row of a named thing.
-pub fn row(account: Account, kind: Kind, name: &str) -> Vec<u8> {
+pub(crate) fn row(account: Account, kind: Kind, name: &str) -> Vec<u8> {
     let mut key = prefix(account, kind);
     key.extend_from_slice(name.to_lowercase().as_bytes());
     key
 }
 
 /// The row of an access key.
-pub fn key_row(id: &str) -> Vec<u8> {
+pub(crate) fn key_row(id: &str) -> Vec<u8> {
     format!("{KEYS}{id}").into_bytes()
 }
 
 /// The row of a session.
-pub fn session_row(id: &str) -> Vec<u8> {
+pub(crate) fn session_row(id: &str) -> Vec<u8> {
     format!("{SESSIONS}{id}").into_bytes()
 }
 
@@ -65,7 +65,7 @@ pub fn session_row(id: &str) -> Vec<u8> {
 const PAGE: usize = 500;
 
 /// Every row under a prefix, read in pages; `each` gets the rest of the key and the value.
-pub fn each<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], mut each: impl FnMut(String, T)) -> Result<(), Error> {
+pub(crate) fn each<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], mut each: impl FnMut(String, T)) -> Result<(), Error> {
     let mut range = Range::prefix(prefix.to_vec());
     loop {
         let rows = kv.range(SPACE, range.clone(), PAGE, false)?;
@@ -85,12 +85,12 @@ pub fn each<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], mut each: impl FnMu
 }
 
 /// How many rows stand under a prefix, counted up to `limit`.
-pub fn count(kv: &dyn Kv, prefix: &[u8], limit: usize) -> Result<usize, Error> {
+pub(crate) fn count(kv: &dyn Kv, prefix: &[u8], limit: usize) -> Result<usize, Error> {
     Ok(kv.range(SPACE, Range::prefix(prefix.to_vec()), limit, false)?.len())
 }
 
 /// Every access key by its id.
-pub fn keys(kv: &dyn Kv) -> Result<Vec<(String, AccessKey)>, Error> {
+pub(crate) fn keys(kv: &dyn Kv) -> Result<Vec<(String, AccessKey)>, Error> {
     let mut all = Vec::new();
     each(kv, KEYS.as_bytes(), |id, key| all.push((id, key)))?;
     Ok(all)

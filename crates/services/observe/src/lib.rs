@@ -1,1 +1,19 @@
-//! (to come)
+//! What the platform saw: logs, and what was used.
+//!
+//! What: takes function output ([`base::LogSink`]) and usage ([`base::Meter`]) off the invocation's path, keeps them, and
+//! answers the operations of CloudWatch Logs that [`register`] lists. Why: a read right after an invocation must find its
+//! lines, and no invocation may ever wait for a log. Never: polls, blocks a writer, or loses a line without saying so.
+
+mod aws;
+mod engine;
+mod faults;
+mod ingest;
+mod reader;
+mod retention;
+pub mod rules;
+mod state;
+pub mod types;
+mod usage;
+
+pub use aws::register;
+pub use engine::{Observe, Options, Service};

@@ -246,3 +246,41 @@ async fn a_full_host_refuses_in_the_end() {
     first.await.unwrap().unwrap();
     world.call(&g, "x").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_full_host_makes_room_when_another_function_pauses_or_ends() {
+    let mut world = World::with(|options| options.max_environments = 1);
+    for payload in ["hold", "hold"] {
+        let first = world.spawn(&target("f"), payload);
+        world.held(1).await;
+        let other = world.spawn(&target("g"), "x");
+        tokio::task::yield_now().await;
+        world.release(1);
+        first.await.unwrap().unwrap();
+        assert_eq!(other.await.unwrap().unwrap().row.start, StartKind::Cold);
+    }
+    // The environment ends instead of becoming idle.
+    let f = target_with("f", "1", |target| target.timeout_ms = 50);
+    let first = world.spawn(&f, "hang");
+    let other = world.spawn(&target("g"), "x");
+    first.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_burst_of_one_function_does_not_hold_up_another() {
+    let mut world = World::with(|options| options.concurrent_starts = 2);
+    let named = |name: &str| target_with(name, "1", |target| target.env = vec![("NAME".into(), name.into())]);
+    let (burst, single) = (named("burst"), named("single"));
+    let mut calls: Vec<_> = (0..20).map(|_| world.spawn(&burst, "hold")).collect();
+    tokio::task::yield_now().await;
+    calls.push(world.spawn(&single, "hold"));
+    world.held(21).await;
+    let launched = world.walls.launched();
+    let at = launched.iter().position(|spec| spec.env.iter().any(|(_, value)| value == "single"));
+    assert!(at.unwrap() <= 4, "{at:?}");
+    world.release(21);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}

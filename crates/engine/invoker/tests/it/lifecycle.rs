@@ -1,8 +1,9 @@
 //! How environments begin, are used again, and end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base::StartKind;
+use base::{BoxFuture, Clocks, StartKind, Timestamp, VirtualClocks};
 use invoker::testing::{FakeWalls, Reply};
 use invoker::{Refusal, TargetKey};
 
@@ -46,6 +47,50 @@ async fn unused_environments_end_after_their_keep_alive() {
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Cold);
 }
 
+/// Counts how often somebody wants to be woken.
+struct Counting {
+    clocks: Arc<VirtualClocks>,
+    alarms: AtomicUsize,
+}
+
+impl Clocks for Counting {
+    fn monotonic(&self) -> std::time::Instant {
+        self.clocks.monotonic()
+    }
+    fn signing(&self) -> Timestamp {
+        self.clocks.signing()
+    }
+    fn product(&self) -> Timestamp {
+        self.clocks.product()
+    }
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+        self.alarms.fetch_add(1, Ordering::SeqCst);
+        self.clocks.product_reaches(due)
+    }
+}
+
+#[tokio::test]
+async fn a_busy_function_sets_one_alarm_not_one_a_call() {
+    let clocks = Arc::new(VirtualClocks::default());
+    clocks.pause();
+    let counting = Arc::new(Counting { clocks: Arc::clone(&clocks), alarms: AtomicUsize::new(0) });
+    let inner = Arc::clone(&counting);
+    let world = World::with(|options| options.clocks = inner).serve();
+    let f = target("f");
+    for _ in 0..100 {
+        world.call(&f, "x").await.unwrap();
+        clocks.advance(10);
+    }
+    clocks.advance(KEEP_ALIVE_MS - 1_000);
+    for _ in 0..50 {
+        clocks.advance(10);
+        tokio::task::yield_now().await;
+    }
+    assert!(counting.alarms.load(Ordering::SeqCst) <= 3, "{:?}", counting.alarms);
+    clocks.advance(1_000);
+    world.live(0).await;
+}
+
 #[tokio::test]
 async fn a_pool_shrinks_one_by_one() {
     let mut world = World::new().serve();
@@ -78,16 +123,16 @@ async fn an_old_environment_ends_after_its_invocation() {
 async fn a_change_serves_new_code_and_lets_the_old_finish() {
     let mut world = World::new();
     let (old, new) = (target("f"), target_with("f", "2", |_| {}));
-    world.call(&old, "x").await.unwrap();
-    let running = world.spawn(&old, "hold");
-    world.held(1).await;
+    let running: Vec<_> = (0..2).map(|_| world.spawn(&old, "hold")).collect();
+    world.held(2).await;
     let done = world.call(&new, "x").await.unwrap();
     assert_eq!(done.row.start, StartKind::Cold);
-    assert_eq!(*world.handle.changes().borrow(), 2);
-    world.release(1);
-    assert_eq!(body(&running.await.unwrap().unwrap()), "hold");
-    // The old environment ended with its answer; the new one stays.
-    world.live(1).await;
+    for (left, call) in [2, 1].into_iter().zip(running) {
+        world.release(1);
+        assert_eq!(body(&call.await.unwrap().unwrap()), "hold");
+        // The old environment ended with its answer; the new one stays.
+        assert_eq!(*world.handle.changes().borrow(), left);
+    }
     assert_eq!(world.call(&new, "x").await.unwrap().row.start, StartKind::Warm);
 }
 
@@ -153,9 +198,9 @@ async fn a_drain_waits_for_what_runs_and_refuses_the_rest() {
 async fn each_environment_gets_its_own_variables() {
     let world = World::new();
     let f = target_with("f", "1", |target| {
-        let count = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = Arc::new(AtomicUsize::new(0));
         target.credentials = Some(Arc::new(move || {
-            let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let n = count.fetch_add(1, Ordering::Relaxed);
             vec![("AWS_SESSION_TOKEN".into(), format!("token {n}"))]
         }));
     });

@@ -37,12 +37,13 @@ impl InvalidEntrypoint {
 /// How to start `choice`. `ours` is the host's folder to which [`crate::bootstraps`] were written; `theirs` says what
 /// the function brings.
 ///
-/// Python is started without `site`, so that the host's site-packages are not the function's. The handler's name reaches
-/// every runtime through `_HANDLER`.
+/// Python is started without `site`, so that the host's site-packages are not the function's. Node.js is told how much of
+/// `memory_mb` its heap may take, as on Lambda: it cannot see its limit from within. The handler's name reaches every
+/// runtime through `_HANDLER`.
 ///
 /// # Errors
 /// [`InvalidEntrypoint`] for a custom runtime without a bootstrap.
-pub fn launch(choice: &Choice, ours: &Path, theirs: Bootstraps) -> Result<Launch, InvalidEntrypoint> {
+pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) -> Result<Launch, InvalidEntrypoint> {
     let Some(interpreter) = &choice.interpreter else {
         let program = match theirs {
             Bootstraps { task: true, .. } => "/var/task/bootstrap",
@@ -51,12 +52,16 @@ pub fn launch(choice: &Choice, ours: &Path, theirs: Bootstraps) -> Result<Launch
         };
         return Ok(Launch { argv: vec![program.into()], mounts: Vec::new() });
     };
-    let (flags, bootstrap): (&[&str], _) = match interpreter.family {
-        Family::Node => (&[], "node/bootstrap.cjs"),
-        _ => (&["-S", "-s"], "python/bootstrap.py"),
+    let (flags, bootstrap) = match interpreter.family {
+        Family::Node => {
+            let (young, old) = (memory_mb.div_ceil(20), memory_mb * 9 / 10);
+            let flags = vec![format!("--max-semi-space-size={young}"), format!("--max-old-space-size={old}")];
+            (flags, "node/bootstrap.cjs")
+        }
+        _ => (vec!["-S".to_owned(), "-s".to_owned()], "python/bootstrap.py"),
     };
     let mut argv = vec![interpreter.exe.clone().into_os_string()];
-    argv.extend(flags.iter().map(OsString::from));
+    argv.extend(flags.into_iter().map(OsString::from));
     argv.push(format!("{BOOTSTRAP_FOLDER}/{bootstrap}").into());
     let mut mounts = interpreter.mounts.clone();
     mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));

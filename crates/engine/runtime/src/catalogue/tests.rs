@@ -96,16 +96,19 @@ fn every_identifier_is_there_once() {
 fn a_runtime_is_started_with_our_bootstrap_or_its_own() {
     let ours = std::path::Path::new("/data/bootstraps");
     let choice = choose(runtime("python3.13"), &host(), PUBLIC).expect("it is there");
-    let started = launch(&choice, ours, Bootstraps::default()).expect("it needs none");
+    let started = launch(&choice, 128, ours, Bootstraps::default()).expect("it needs none");
     assert_eq!(started.argv, ["/p3.13/bin/x", "-S", "-s", "/var/lang/lambent/python/bootstrap.py"]);
     assert_eq!(started.mounts.len(), 2);
     assert_eq!(started.mounts[1], ("/data/bootstraps".into(), "/var/lang/lambent".into()));
+    let node = choose(runtime("nodejs20.x"), &host(), PUBLIC).expect("it is there");
+    let started = launch(&node, 1000, ours, Bootstraps::default()).expect("it needs none");
+    assert_eq!(started.argv[1..3], ["--max-semi-space-size=50", "--max-old-space-size=900"]);
     let choice = choose(runtime("provided.al2023"), &[], PUBLIC).expect("nothing is needed");
     let both = Bootstraps { task: true, opt: true };
-    assert_eq!(launch(&choice, ours, both).expect("it is there").argv, ["/var/task/bootstrap"]);
+    assert_eq!(launch(&choice, 128, ours, both).expect("it is there").argv, ["/var/task/bootstrap"]);
     let layer = Bootstraps { task: false, opt: true };
-    assert_eq!(launch(&choice, ours, layer).expect("it is there").argv, ["/opt/bootstrap"]);
-    let error = launch(&choice, ours, Bootstraps::default()).expect_err("there is none");
+    assert_eq!(launch(&choice, 128, ours, layer).expect("it is there").argv, ["/opt/bootstrap"]);
+    let error = launch(&choice, 128, ours, Bootstraps::default()).expect_err("there is none");
     assert_eq!(error.to_string(), "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
 }
 
@@ -113,7 +116,7 @@ fn a_runtime_is_started_with_our_bootstrap_or_its_own() {
 fn every_bootstrap_a_launch_names_is_shipped() {
     for id in ["python3.11", "nodejs20.x"] {
         let choice = choose(runtime(id), &host(), PUBLIC).expect("it is there");
-        let started = launch(&choice, std::path::Path::new("/x"), Bootstraps::default()).expect("it needs none");
+        let started = launch(&choice, 128, std::path::Path::new("/x"), Bootstraps::default()).expect("it needs none");
         let named = started.argv.last().and_then(|word| word.to_str()).expect("it is text");
         let shipped = crate::bootstraps()
             .iter()

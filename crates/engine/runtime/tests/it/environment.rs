@@ -127,12 +127,6 @@ impl Environment {
         })
     }
 
-    /// Ends it; all it wrote.
-    pub(crate) async fn kill(self) -> String {
-        self.child.lock().unwrap().kill().unwrap();
-        self.ended().await.1
-    }
-
     /// What is in the pipe at this moment. At least one byte must be there.
     pub(crate) fn written(&self) -> String {
         let mut room = vec![0; 1 << 20];

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use crate::inside::filter;
+
 /// Namespaces that must be others than the helper's.
 const NAMESPACES: &[&str] = &["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
 
@@ -76,6 +78,12 @@ fn check_status(status: &str, expected: &Expected<'_>) -> Result<(), String> {
             return Err(format!("{name} is {} and not {want}", value(name)?));
         }
     }
+    // Older kernels do not count them.
+    if let Ok(filters) = value("Seccomp_filters")
+        && filters.parse().is_ok_and(|count: u32| count < filter::COUNT)
+    {
+        return Err(format!("it has {filters} seccomp filters and not {}", filter::COUNT));
+    }
     for (name, id) in [("Uid", expected.uid), ("Gid", expected.gid)] {
         if value(name)?.split_whitespace().any(|part| part != id.to_string()) {
             return Err(format!("its {name} is {} and not {id}", value(name)?));
@@ -88,7 +96,7 @@ fn check_status(status: &str, expected: &Expected<'_>) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "Name:\tx\nUid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nCapInh:\t00\nCapPrm:\t00\nCapEff:\t00\nCapBnd:\t00\nCapAmb:\t00\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+    const GOOD: &str = "Name:\tx\nUid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nCapInh:\t00\nCapPrm:\t00\nCapEff:\t00\nCapBnd:\t00\nCapAmb:\t00\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\n";
     const EXPECTED: Expected<'static> = Expected { uid: 7, gid: 8, group: None };
 
     #[test]
@@ -104,6 +112,7 @@ mod tests {
             ("CapAmb:\t00", "CapAmb:\t02"),
             ("NoNewPrivs:\t1", "NoNewPrivs:\t0"),
             ("Seccomp:\t2", "Seccomp:\t0"),
+            ("Seccomp_filters:\t3", "Seccomp_filters:\t2"),
             ("Uid:\t7\t7", "Uid:\t7\t0"),
             ("Gid:\t8\t8\t8\t8", "Gid:\t8\t8\t8\t0"),
             ("CapPrm:\t00\n", ""),

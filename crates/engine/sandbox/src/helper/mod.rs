@@ -75,6 +75,7 @@ fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
     // Whatever else the server's own parent left open is none of ours.
     let _ = sys::close_range(3, u32::MAX);
     sys::reset_signals();
+    sys::ignore_stops();
     // A session of its own: the terminal's signals are for the server, which then lets us go in good order.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"lambent-helper");
@@ -101,7 +102,7 @@ fn nest(config: &Config) -> io::Error {
         std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
     };
     if let Err(error) = enter() {
-        return error;
+        return naming("make a user namespace")(error);
     }
     let mut arguments = config.arguments();
     arguments[0] = NESTED.into();
@@ -119,6 +120,8 @@ pub(crate) struct Host {
     own: check::Own,
     cpu_limit: bool,
     landlock_abi: i64,
+    /// Whether this is root of the host or of a container, not an ordinary user.
+    root: bool,
 }
 
 impl Host {
@@ -130,7 +133,8 @@ impl Host {
             Err(why) => (Layout::none(), Some(why)),
         };
         cgroup::sweep(&layout);
-        let base = base::Base::build(&place(&config.run_dir))?;
+        let place = place(&config.run_dir);
+        let base = base::Base::build(&place).map_err(naming(&format!("build the root tree in {}", place.display())))?;
         let own = check::Own::read().ok_or_else(|| io::Error::other("/proc/self/ns cannot be read"))?;
         let landlock_abi = sys::landlock_abi();
         let filter = filter::compile()?;
@@ -145,7 +149,7 @@ impl Host {
             pids_limited: layout.pids.is_some(),
             memory_limited: layout.memory.is_some(),
         };
-        Ok(Self { setup, base, layout, no_cgroups, owner, own, cpu_limit: config.cpu_limit, landlock_abi })
+        Ok(Self { setup, base, layout, no_cgroups, owner, own, cpu_limit: config.cpu_limit, landlock_abi, root })
     }
 
     /// A cgroup for the set with this number, and its name as `/proc/PID/cgroup` ends with it.
@@ -157,6 +161,11 @@ impl Host {
         let group = self.layout.create(&name)?;
         Ok(Some((format!("/{}/{name}", self.owner.folder()), group)))
     }
+}
+
+/// Says what was being done when an error happened.
+fn naming(what: &str) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// The folder the root tree is built on. It stays empty on the host.

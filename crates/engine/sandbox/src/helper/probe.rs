@@ -6,7 +6,7 @@ use super::set::Set;
 use super::{Host, check};
 use crate::channel;
 use crate::message::{Launch, Message, Program, Report};
-use crate::survey::{DELEGATE, holds, missing};
+use crate::survey::{DELEGATE, MOUNT, holds, missing};
 use crate::walls::{Limits, Wall};
 
 /// The look from outside at a sandbox that says its walls stand.
@@ -20,8 +20,7 @@ pub(super) fn inspect(host: &Host, set: &Set) -> Result<(), String> {
 /// # Errors
 /// In words: the first indispensable wall that cannot be built.
 pub(super) fn probe(host: &Host, number: u64) -> Result<Vec<Wall>, String> {
-    let say = |error: io::Error| error.to_string();
-    let mut set = Set::prepare(host, number).map_err(say)?;
+    let mut set = Set::prepare(host, number).map_err(|error| format!("make a user namespace: {error}"))?;
     let result = build(host, &mut set).and_then(|()| inspect(host, &set));
     set.kill();
     let _ = crate::sys::reap(set.pid);
@@ -68,7 +67,8 @@ fn walls(host: &Host) -> Vec<Wall> {
     };
     let why = host.no_cgroups.clone().unwrap_or_else(|| "the controller is not available here".to_owned());
     let group = |name: &'static str, there: bool, instead: &str| {
-        if there { holds(name, version) } else { missing(name, format!("{why}{instead}"), DELEGATE) }
+        let fix = if host.root { MOUNT } else { DELEGATE };
+        if there { holds(name, version) } else { missing(name, format!("{why}{instead}"), fix) }
     };
     let pids = if host.layout.pids.is_some() {
         holds("process limit", version)
@@ -104,12 +104,19 @@ fn walls(host: &Host) -> Vec<Wall> {
         holds("ipc and uts namespaces", "own"),
         holds("cgroup namespace", "own"),
         holds("own file system", "pivot_root, read-only, host detached"),
-        holds("/tmp size", "tmpfs, counted in the memory limit"),
+        holds(
+            "/tmp size",
+            if host.setup.memory_limited {
+                "tmpfs, counted in the memory limit"
+            } else {
+                "tmpfs, beside the memory limit"
+            },
+        ),
         holds("egress closed", "no link to the host"),
         range,
         holds("capabilities", "none, bounding set empty"),
         holds("no_new_privs", "set"),
         landlock,
-        holds("seccomp", "mode 2, 3 filters"),
+        holds("seccomp", format!("mode 2, {} filters", crate::inside::filter::COUNT)),
     ]
 }

@@ -10,6 +10,7 @@ use super::set::{Set, Stage};
 use super::{Config, Host, probe};
 use crate::cgroup::{Group, Version};
 use crate::channel;
+use crate::inside;
 use crate::message::{Fault, Launch, Message, News, Report, Request};
 use crate::survey;
 use crate::sys;
@@ -276,22 +277,27 @@ impl<'a> Helper<'a> {
             Report::Started => self.hand_over(number),
             Report::NotStarted { errno } => {
                 let why = format!("cannot start {}: {}", set.program(), io::Error::from_raw_os_error(errno));
-                let seq = set.seq();
-                set.failed = true;
-                set.kill();
-                seq.map_or(Ok(()), |seq| {
-                    self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[])
-                })
+                self.refuse_spec(number, why)
             }
             Report::Ended { signaled, code } => {
                 set.ended = Some(if signaled { ExitCause::Signaled(code) } else { ExitCause::Exited(code) });
                 Ok(())
             }
             Report::Failed { step, errno } => {
+                let spec = step == inside::ATTACH;
                 let why = if errno == 0 { step } else { format!("{step}: {}", io::Error::from_raw_os_error(errno)) };
-                self.give_up(number, &why, Some(errno))
+                if spec { self.refuse_spec(number, why) } else { self.give_up(number, &why, Some(errno)) }
             }
         }
+    }
+
+    /// The launch asks for what cannot be had.
+    fn refuse_spec(&mut self, number: u64, why: String) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        set.kill();
+        set.failed = true;
+        let Some(seq) = set.seq() else { return Ok(()) };
+        self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[])
     }
 
     /// A sandbox could not be built: answers its launch, if it has one, and kills it.
@@ -299,10 +305,13 @@ impl<'a> Helper<'a> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.kill();
         let answered = std::mem::replace(&mut set.failed, true);
-        self.wanted = 0;
         match set.seq() {
             Some(seq) if !answered => self.fail_launch(seq, why, errno),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => {
+                self.wanted = 0;
+                Ok(())
+            }
         }
     }
 
@@ -349,6 +358,8 @@ impl<'a> Helper<'a> {
     fn bury(&mut self, number: u64) -> io::Result<()> {
         self.hear_set(number)?;
         let Some(set) = self.sets.remove(&number) else { return Ok(()) };
+        // The server holds the same pidfd, so that closing ours would not end its events.
+        epoll::delete(&self.epoll, &set.pidfd)?;
         let whole = sys::reap(set.pid).unwrap_or_default();
         let mut usage = if set.meters.is_empty() { whole } else { set.usage() };
         // The kernel tells of the end of memory before it kills, and we may have been faster.

@@ -96,6 +96,9 @@ const OLD: &[c_long] = &[];
 /// `statmount`, `listmount` and `open_tree_attr`: newer than the library's tables; the numbers are the same everywhere.
 const NEW_SET_UP: &[c_long] = &[457, 458, 467];
 
+/// How many filters a program runs under.
+pub(crate) const COUNT: u32 = 3;
+
 /// The compiled filters.
 pub(crate) struct Filters {
     /// Inherited from the helper, in the order they are installed.
@@ -207,4 +210,94 @@ pub(crate) fn install(program: &BpfProgram) -> io::Result<()> {
         seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error) => error,
         other => invalid(other),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a filter as the kernel would. `data` is `struct seccomp_data` in words: number, architecture, instruction
+    /// pointer (2), arguments (2 each, low first).
+    fn verdict(program: &BpfProgram, data: &[u32; 16]) -> u32 {
+        let (mut at, mut a) = (0, 0_u32);
+        loop {
+            let i = &program[at];
+            at += 1;
+            let jump = |yes: bool| usize::from(if yes { i.jt } else { i.jf });
+            match i.code {
+                0x20 => a = data[i.k as usize / 4],
+                0x54 => a &= i.k,
+                0x05 => at += i.k as usize,
+                0x15 => at += jump(a == i.k),
+                0x25 => at += jump(a > i.k),
+                0x35 => at += jump(a >= i.k),
+                0x06 => return i.k,
+                code => panic!("instruction {code:#x}"),
+            }
+        }
+    }
+
+    const ARCH: u32 = if cfg!(target_arch = "x86_64") { 0xC000_003E } else { 0xC000_00B7 };
+    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+
+    fn call(number: c_long, arguments: [libc::c_int; 3]) -> [u32; 16] {
+        let mut data = [0; 16];
+        data[0] = number as u32;
+        data[1] = ARCH;
+        for (index, argument) in arguments.into_iter().enumerate() {
+            data[4 + 2 * index] = argument as u32;
+        }
+        data
+    }
+
+    /// What all filters together answer: the strictest.
+    fn all(filters: &Filters, data: &[u32; 16]) -> u32 {
+        let verdicts = filters.large.iter().chain([&filters.small]).map(|filter| verdict(filter, data));
+        verdicts.min_by_key(|verdict| verdict & 0xFFFF_0000).unwrap()
+    }
+
+    fn errno(code: i32) -> u32 {
+        libc::SECCOMP_RET_ERRNO | code as u32
+    }
+
+    #[test]
+    fn dangerous_calls_are_denied_and_ordinary_ones_are_not() {
+        let filters = compile().unwrap();
+        let none = [0, 0, 0];
+        for (number, arguments, want) in [
+            (libc::SYS_ptrace, none, errno(libc::EPERM)),
+            (libc::SYS_mount, none, errno(libc::EPERM)),
+            (libc::SYS_setns, none, errno(libc::EPERM)),
+            (467, none, errno(libc::EPERM)),
+            (libc::SYS_clone3, none, errno(libc::ENOSYS)),
+            (libc::SYS_io_uring_setup, none, errno(libc::ENOSYS)),
+            (libc::SYS_clone, [libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0], errno(libc::EPERM)),
+            (libc::SYS_clone, [libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, 0, 0], ALLOW),
+            (libc::SYS_clone, [libc::CLONE_THREAD | libc::CLONE_VM | libc::CLONE_SIGHAND, 0, 0], ALLOW),
+            (libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0], ALLOW),
+            (libc::SYS_socket, [libc::AF_INET6, libc::SOCK_DGRAM, 0], ALLOW),
+            (libc::SYS_socket, [libc::AF_UNIX, libc::SOCK_SEQPACKET, 0], ALLOW),
+            (libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE], ALLOW),
+            (libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_AUDIT], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 1], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_PACKET, libc::SOCK_DGRAM, 0], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_VSOCK, libc::SOCK_STREAM, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, libc::TIOCSTI as libc::c_int, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, libc::TIOCGWINSZ as libc::c_int, 0], ALLOW),
+            (libc::SYS_read, none, ALLOW),
+            (libc::SYS_execve, none, ALLOW),
+        ] {
+            assert_eq!(all(&filters, &call(number, arguments)), want, "call {number} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn other_numberings_of_the_same_calls_do_not_slip_past() {
+        let filters = compile().unwrap();
+        assert_eq!(all(&filters, &call(0x4000_0000 + libc::SYS_ptrace, [0; 3])), errno(libc::ENOSYS));
+        // i386's architecture on x86-64.
+        let mut foreign = call(libc::SYS_read, [0; 3]);
+        foreign[1] = 0x4000_0003;
+        assert_eq!(all(&filters, &foreign), libc::SECCOMP_RET_KILL_PROCESS);
+    }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Failure {
     errno: i32,
 }
 
+/// The step that fails when a launch asks for a mount where none can be.
+pub(crate) const ATTACH: &str = "attach a mount";
+
 /// Names the step an error happened in.
 trait Step<T> {
     fn step(self, name: &str) -> Result<T, Failure>;

@@ -49,8 +49,8 @@ pub(super) fn start_and_reap(socket: &OwnedFd, program: Program, output: OwnedFd
     channel::send(socket, &ended.encode(), &[])
 }
 
-/// Turns this process into the program. Returns only on failure. Signals have their default actions since the helper's
-/// start.
+/// Turns this process into the program. Returns only on failure. The other signals have had their default actions since
+/// the helper's start.
 fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &OwnedFd) -> io::Error {
     let ready = || -> io::Result<()> {
         rustix::process::setsid()?;
@@ -58,6 +58,7 @@ fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &Owne
         sys::dup_to(output.as_fd(), 2)?;
         sys::close_on_exec_from(3)?;
         rustix::process::chdir(cwd)?;
+        sys::heed_stops();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         Ok(())
     };

@@ -53,7 +53,7 @@ fn move_to(mount: &OwnedFd, target: impl rustix::path::Arg) -> rustix::io::Resul
 
 /// Puts a mount of the function where it belongs. The helper has made the place.
 pub(super) fn attach(mount: &OwnedFd, target: &[u8]) -> Result<(), Failure> {
-    move_to(mount, target).step("attach a mount")
+    move_to(mount, target).step(super::ATTACH)
 }
 
 /// Gives `/tmp` its size and closes the root for writing.

@@ -160,6 +160,13 @@ impl Link {
         channel::send(&*socket, request, &[]).map_err(|_| Error::HelperLost)
     }
 
+    /// This launch never reached the helper.
+    pub(super) fn forget(&self, seq: u64) {
+        let mut table = self.table();
+        table.waiting.remove(&seq);
+        table.tenants.remove(&seq);
+    }
+
     /// Nobody waits for this launch any more.
     pub(super) fn abandon(&self, seq: u64) {
         if self.table().waiting.remove(&seq).is_some() {
@@ -253,7 +260,10 @@ impl Link {
             if let Some(pidfd) = fds.get(1) {
                 let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
             }
-            let answer = self.table().waiting.remove(&seq);
+            let mut table = self.table();
+            table.tenants.remove(&seq);
+            let answer = table.waiting.remove(&seq);
+            drop(table);
             if let Some(answer) = answer {
                 let why = "too many open files".to_owned();
                 let _ = answer.send(Err(Error::Exhausted { what: "descriptors", why }));

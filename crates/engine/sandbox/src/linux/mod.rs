@@ -69,7 +69,11 @@ impl Linux {
         let (seq, answer, request) = self.link.begin(&spec.tenant, |seq| encode(seq, &spec))?;
         // Undoes the launch when this future is dropped before the answer.
         let mut undo = Undo { link: &self.link, seq, armed: true };
-        self.link.send(&request)?;
+        if let Err(error) = self.link.send(&request) {
+            undo.armed = false;
+            self.link.forget(seq);
+            return Err(error);
+        }
         let result = answer.await.unwrap_or(Err(Error::HelperLost));
         undo.armed = false;
         result
@@ -144,6 +148,9 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     }
     if spec.env.iter().any(|(name, _)| name.is_empty() || name.as_bytes().contains(&b'=')) {
         return refuse("names of environment variables may be neither empty nor hold `=`".to_owned());
+    }
+    if spec.ports.iter().enumerate().any(|(index, port)| *port == 0 || spec.ports[..index].contains(port)) {
+        return refuse("each port must be named once, and not be 0".to_owned());
     }
     if spec.ports.len() > 16 || spec.image.runtime.len() > 64 || spec.image.layers.len() > 64 {
         return refuse("at most 16 ports, 64 runtime mounts and 64 layers".to_owned());

@@ -37,7 +37,9 @@ fn what_the_helper_could_not_honour_is_refused() {
         |spec| spec.limits.pids = 0,
         |spec| spec.limits.tmp_mb = 0,
         |spec| spec.limits.files = 3,
-        |spec| spec.ports = vec![1; 17],
+        |spec| spec.ports = (1..18).collect(),
+        |spec| spec.ports = vec![9001, 9001],
+        |spec| spec.ports = vec![0],
     ];
     for (index, spoil) in spoil.iter().enumerate() {
         let mut spec = spec();

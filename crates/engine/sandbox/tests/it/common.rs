@@ -9,12 +9,19 @@ use std::sync::{Arc, OnceLock};
 use base::EnvironmentId;
 use sandbox::{Environment, Exit, Image, Limits, Linux, Options, Spec, Walls};
 
-/// A folder of this test run that everybody may enter, since functions run as other users.
+/// A folder of this test run that everybody may enter, since functions run as other users. The next run removes it.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = tempfile::Builder::new().prefix("lambent-sandbox-").tempdir_in("/tmp").unwrap().keep();
-        std::fs::create_dir(folder.join("task")).unwrap();
+        const NAME: &str = "lambent-sandbox-test-";
+        for old in std::fs::read_dir("/tmp").unwrap().flatten() {
+            let pid = old.file_name().to_str().and_then(|name| name.strip_prefix(NAME)?.parse::<u32>().ok());
+            if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                let _ = std::fs::remove_dir_all(old.path());
+            }
+        }
+        let folder = PathBuf::from(format!("/tmp/{NAME}{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("task")).unwrap();
         std::fs::write(folder.join("task/hello.txt"), "hello from the task\n").unwrap();
         folder
     })
@@ -104,6 +111,11 @@ pub(crate) async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("{what}: not within ten seconds");
+}
+
+/// Seconds to sleep that no other run of these tests sleeps: they tell its processes from all others.
+pub(crate) fn mark(number: u32, test_process: u32) -> String {
+    format!("{number}{test_process:07}")
 }
 
 /// The command lines of this host that hold a word.

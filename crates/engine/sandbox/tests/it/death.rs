@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use sandbox::{Error, ExitCause, Walls};
 
-use crate::common::{again, eventually, groups, is_root, processes_with, run, shell, wait_for, walls};
+use crate::common::{again, eventually, groups, is_root, mark, processes_with, run, shell, wait_for, walls};
 
 fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
@@ -14,7 +14,9 @@ fn kill(pid: u32) {
 #[tokio::test]
 async fn when_the_helper_dies_everything_dies_and_later_launches_work() {
     let walls = walls();
-    let environment = walls.launch(shell("setsid sleep 4731 & echo up; exec sleep 4732")).await.unwrap();
+    let (one, two) = (mark(31, std::process::id()), mark(32, std::process::id()));
+    let script = format!("setsid sleep {one} & echo up; exec sleep {two}");
+    let environment = walls.launch(shell(&script)).await.unwrap();
     wait_for(&environment, "up").await;
     let helper = walls.helper_pid().unwrap();
     assert!(environment.control.usage().peak_memory_bytes > 0);
@@ -22,7 +24,7 @@ async fn when_the_helper_dies_everything_dies_and_later_launches_work() {
     let exit = environment.control.exited().await;
     assert_eq!(exit.cause, ExitCause::HelperLost);
     assert!(exit.usage.peak_memory_bytes > 0, "{exit:?}");
-    eventually("its processes are gone", || [processes_with("4731"), processes_with("4732")].concat().is_empty()).await;
+    eventually("its processes are gone", || [processes_with(&one), processes_with(&two)].concat().is_empty()).await;
     let text = loop {
         match walls.launch(shell("echo again; sleep 60")).await {
             Ok(environment) => {
@@ -43,10 +45,11 @@ async fn when_the_server_dies_nothing_is_left() {
     let mut server = Command::new(&arguments[0]).args(&arguments[1..]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
     let helper: u32 = lines.filter_map(|line| line.strip_prefix("helper ")?.parse().ok()).next().unwrap();
-    assert_eq!(processes_with("4741").len(), 1);
+    let sleeper = mark(41, server.id());
+    eventually("the sandbox sleeps", || processes_with(&sleeper).len() == 1).await;
     server.kill().unwrap();
     server.wait().unwrap();
-    eventually("the sandbox is gone", || processes_with("4741").is_empty()).await;
+    eventually("the sandbox is gone", || processes_with(&sleeper).is_empty()).await;
     eventually("the helper is gone", || !std::path::Path::new(&format!("/proc/{helper}")).exists()).await;
     assert_eq!(groups(&format!("lambent-{helper}-")), Vec::<std::path::PathBuf>::new());
 }
@@ -55,7 +58,8 @@ async fn when_the_server_dies_nothing_is_left() {
 #[ignore = "run by when_the_server_dies_nothing_is_left"]
 async fn a_server_that_waits() {
     let walls = walls();
-    let environment = walls.launch(shell("echo up; exec sleep 4741")).await.unwrap();
+    let environment =
+        walls.launch(shell(&format!("echo up; exec sleep {}", mark(41, std::process::id())))).await.unwrap();
     wait_for(&environment, "up").await;
     println!("\nhelper {}", walls.helper_pid().unwrap());
     environment.control.exited().await;
@@ -67,9 +71,10 @@ async fn a_start_sweeps_what_an_earlier_helper_left() {
         return;
     }
     // A pid above the kernel's highest is nobody's.
-    let left = std::path::Path::new("/sys/fs/cgroup/memory/lambent-99999999-7");
+    let left = format!("/sys/fs/cgroup/memory/lambent-{}-7", 90_000_000 + std::process::id());
+    let left = std::path::Path::new(&left);
     std::fs::create_dir_all(left.join("3")).unwrap();
-    let mut process = Command::new("sleep").arg("4751").spawn().unwrap();
+    let mut process = Command::new("sleep").arg("60").spawn().unwrap();
     std::fs::write(left.join("3/cgroup.procs"), process.id().to_string()).unwrap();
     drop(walls());
     assert!(!process.wait().unwrap().success());
@@ -131,4 +136,39 @@ async fn two_hundred_environments() {
     assert!(!std::path::Path::new("/proc").join(&helper).exists());
     let left: Vec<_> = std::fs::read_dir(crate::common::folder().join("sandbox-root")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// CPU ticks a process has used.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<u64> =
+        stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2).map(|f| f.parse().unwrap()).collect();
+    fields.iter().sum()
+}
+
+#[tokio::test]
+async fn an_idle_helper_does_nothing() {
+    let walls = walls();
+    let environment = walls.launch(shell("true")).await.unwrap();
+    environment.control.exited().await;
+    // The environment is over but still held, and with it its descriptors.
+    let helper = walls.helper_pid().unwrap();
+    let children = || children(&helper.to_string());
+    eventually("four are ready", || children() == 4).await;
+    let before = ticks(helper);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(ticks(helper) - before <= 3, "{before} then {}", ticks(helper));
+    drop(environment);
+}
+
+#[tokio::test]
+async fn what_stops_a_server_does_not_stop_its_helper_first() {
+    let walls = walls();
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        assert!(
+            Command::new("kill").args([signal, &walls.helper_pid().unwrap().to_string()]).status().unwrap().success()
+        );
+    }
+    let (text, _) = run(&walls, shell("sh -c 'kill -TERM $$; echo survived'; echo $?")).await;
+    assert_eq!(text, "Terminated\n143\n", "programs start with the default actions");
 }

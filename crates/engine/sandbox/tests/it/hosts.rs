@@ -125,10 +125,11 @@ async fn weak() {
     assert_eq!(exit.cause, ExitCause::Exited(3));
     let address = environment.listeners[0].local_addr().unwrap();
     assert_eq!(crate::common::output(&environment), format!("hello from the task\n{address}\n4\n"));
-    let environment = walls.launch(shell("sleep 4761 & exec sleep 4762")).await.unwrap();
+    let sleeper = crate::common::mark(61, std::process::id());
+    let environment = walls.launch(shell(&format!("sleep {sleeper} & exec sleep 60"))).await.unwrap();
     environment.control.kill();
     assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
-    crate::common::eventually("its group is gone", || crate::common::processes_with("4761").is_empty()).await;
+    crate::common::eventually("its group is gone", || crate::common::processes_with(&sleeper).is_empty()).await;
 }
 
 /// Root of a user namespace with one id, as in rootless containers.

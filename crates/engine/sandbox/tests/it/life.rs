@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox::{Error, ExitCause, Mount, WallState, Walls};
 
-use crate::common::{eventually, folder, output, processes_with, program, run, shell, wait_for, walls};
+use crate::common::{eventually, folder, mark, output, processes_with, program, run, shell, wait_for, walls};
 
 #[tokio::test]
 async fn a_program_runs_and_its_output_and_status_come_back() {
@@ -65,32 +65,37 @@ async fn a_listener_of_the_inner_network_is_served_from_outside() {
 #[tokio::test]
 async fn killing_takes_the_whole_tree_along() {
     let walls = walls();
-    let spec = shell("(setsid sh -c '(exec sleep 4711) & exec sleep 4712' &) ; echo started; exec sleep 4713");
+    let marks = [11, 12, 13].map(|number| mark(number, std::process::id()));
+    let [one, two, three] = &marks;
+    let spec =
+        shell(&format!("(setsid sh -c '(exec sleep {one}) & exec sleep {two}' &) ; echo started; exec sleep {three}"));
     let environment = walls.launch(spec).await.unwrap();
     wait_for(&environment, "started").await;
     environment.control.kill();
     assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
     assert_eq!(environment.control.exited().await.cause, ExitCause::Killed);
-    for wanted in ["4711", "4712", "4713"] {
-        assert_eq!(processes_with(wanted), Vec::<String>::new());
+    for mark in &marks {
+        assert_eq!(processes_with(mark), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
 async fn dropping_the_environment_kills_it() {
     let walls = walls();
-    let environment = walls.launch(shell("exec sleep 4721")).await.unwrap();
+    let sleeper = mark(21, std::process::id());
+    let environment = walls.launch(shell(&format!("exec sleep {sleeper}"))).await.unwrap();
     let exited = environment.control.exited();
     drop(environment);
     assert_eq!(exited.await.cause, ExitCause::Killed);
-    assert_eq!(processes_with("4721"), Vec::<String>::new());
+    assert_eq!(processes_with(&sleeper), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_launch_that_nobody_waits_for_is_undone() {
     let walls = walls();
+    let sleeper = mark(22, std::process::id());
     for _ in 0..10 {
-        let mut launch = walls.launch(shell("exec sleep 4722"));
+        let mut launch = walls.launch(shell(&format!("exec sleep {sleeper}")));
         // Once, which sends the request. Should it be answered already, then it is dropped with the answer.
         let _ = launch.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         drop(launch);
@@ -98,7 +103,7 @@ async fn a_launch_that_nobody_waits_for_is_undone() {
     // What is asked for after them is answered after them.
     let (text, _) = run(&walls, shell("echo after")).await;
     assert_eq!(text, "after\n");
-    eventually("abandoned launches are gone", || processes_with("4722").is_empty()).await;
+    eventually("abandoned launches are gone", || processes_with(&sleeper).is_empty()).await;
 }
 
 #[tokio::test]

@@ -43,6 +43,19 @@ async fn the_whole_memory_is_there_to_be_used() {
 }
 
 #[tokio::test]
+async fn node_runs_in_the_smallest_function() {
+    let found = sandbox::find_interpreters();
+    let Some(node) = found.into_iter().find(|found| found.family == sandbox::Family::Node) else { return };
+    let script = "const w = new (require('worker_threads').Worker)('1', {eval: true}); w.on('exit', () => { \
+                  const b = Buffer.alloc(20 << 20, 1); console.log('ran', b.length, require('os').cpus().length > 0) })";
+    let mut spec = crate::common::program(&[node.exe.to_str().unwrap(), "-e", script]);
+    spec.image.runtime = node.mounts;
+    spec.limits.memory_mb = 128;
+    let (text, exit) = run(&walls(), spec).await;
+    assert_eq!((text.as_str(), exit.cause), ("ran 20971520 true\n", ExitCause::Exited(0)));
+}
+
+#[tokio::test]
 async fn a_fork_bomb_is_held() {
     let walls = walls();
     let script = "import os, time\nn = 0\ntry:\n    while n < 1000:\n        if os.fork() == 0: time.sleep(60)\n        n += 1\nexcept OSError as e: print(n, e.errno)";

@@ -102,6 +102,11 @@ async fn a_hostile_program_gets_nowhere() {
     let through: Vec<&str> = text.lines().filter(|line| !line.starts_with("denied ")).collect();
     assert_eq!(through, ["descriptors []", "end"], "{text}");
     assert!(text.lines().count() > 55, "{text}");
+    // Two walls stand here, Landlock and the mounts: see the first, so that one does not hide the loss of the other.
+    for place in ["/usr", "/var/task", "/", "/proc/sys"] {
+        let line = text.lines().find(|line| line.starts_with(&format!("denied write {place} ")));
+        assert!(line.is_some_and(|line| line.contains("Read-only file system")), "{line:?}");
+    }
 }
 
 #[tokio::test]

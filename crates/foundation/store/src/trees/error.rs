@@ -19,14 +19,6 @@ pub enum ZipError {
         /// The limit, bytes.
         limit: u64,
     },
-    /// An entry gives more bytes than the zip's directory says.
-    #[error("the entry {entry} unpacks to more than the {declared} bytes the zip declares for it")]
-    Bomb {
-        /// The entry.
-        entry: String,
-        /// Bytes declared.
-        declared: u64,
-    },
     /// Entries share bytes of the file, which only bombs do.
     #[error("entries of the zip overlap one another")]
     Overlap,

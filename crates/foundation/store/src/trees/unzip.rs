@@ -158,7 +158,7 @@ impl Unpacker<'_> {
             }
             let bytes = read as u64;
             if bytes > left {
-                return Err(ZipError::Bomb { entry: shown(&claim.name), declared: claim.size_bytes }.into());
+                return Err(damaged(claim, &"it is larger than declared"));
             }
             left -= bytes;
             self.spend(bytes)?;

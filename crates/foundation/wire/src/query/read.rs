@@ -103,12 +103,12 @@ impl Source for At<'_> {
 
     fn structure(&mut self, into: &mut dyn Structure) -> Result<(), Malformed> {
         for (index, member) in into.shape().members().iter().enumerate() {
-            // A flattened list is named by its items, where the model names them.
-            let wire = match member.shape.kind {
-                Kind::List(item) if member.flattened && item.wire != "member" => item.wire,
-                _ => member.wire,
+            // A flattened list goes by its own name or by its items'.
+            let by_item = || match member.shape.kind {
+                Kind::List(item) if member.flattened => self.node.children.get(item.wire),
+                _ => None,
             };
-            let Some(node) = self.node.children.get(wire) else { continue };
+            let Some(node) = self.node.children.get(member.wire).or_else(by_item) else { continue };
             into.set(index, &mut At { node, flattened: member.flattened, format: member.timestamp })?;
         }
         Ok(())

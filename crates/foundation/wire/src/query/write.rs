@@ -121,7 +121,7 @@ impl Sink for Writer {
         let Kind::List(item) = shape.kind else { return };
         let (name, flattened) = (self.name, self.flattened);
         self.format = None;
-        let inner = if flattened && item.wire == "member" { name } else { item.wire };
+        let inner = if flattened { name } else { item.wire };
         if !flattened {
             self.open(name);
         }

@@ -37,7 +37,7 @@ fn read(operation: &'static Operation, request: &Request, input: &mut dyn Struct
             }
             Location::Query => {
                 let query = query.get_or_insert_with(|| parameters(&request.query));
-                from_query(query, operation, index, member, input)?;
+                from_query(query, index, member, input)?;
             }
             Location::Header => from_header(&request.headers, index, member, input)?,
             Location::Headers => prefixed(&request.headers, index, member, input)?,
@@ -86,16 +86,13 @@ fn set(
 
 fn from_query(
     query: &Pairs<'_>,
-    operation: &'static Operation,
     index: usize,
     member: &'static Member,
     input: &mut dyn Structure,
 ) -> Result<(), Malformed> {
     if matches!(member.shape.kind, Kind::Map(..)) {
-        let others = operation.input_shape.members();
-        let bound = |key: &str| others.iter().any(|other| other.location == Location::Query && other.wire == key);
         let mut entries: Vec<(String, Vec<Cow<'_, str>>)> = Vec::new();
-        for (key, value) in query.iter().filter(|(key, _)| !bound(key)) {
+        for (key, value) in query {
             match entries.iter_mut().find(|(known, _)| known == key) {
                 Some((_, values)) => values.push(value.clone()),
                 None => entries.push((key.clone().into_owned(), vec![value.clone()])),
@@ -142,7 +139,7 @@ fn split(text: &str, dates: bool) -> Vec<Cow<'_, str>> {
         let (item, after) = match rest.strip_prefix('"') {
             Some(quoted) => unquote(quoted),
             None => {
-                let commas = if dates && !rest.contains('T') { 1 } else { 0 };
+                let commas = usize::from(dates && rest.starts_with(|first: char| first.is_ascii_alphabetic()));
                 let end = rest.match_indices(',').nth(commas).map_or(rest.len(), |(at, _)| at);
                 (Cow::Borrowed(rest[..end].trim_end()), &rest[end..])
             }

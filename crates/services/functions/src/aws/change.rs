@@ -48,7 +48,8 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let zip = inline(input.zip_file, "UpdateFunctionCode")?;
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
         if input.dry_run == Some(true) {
-            found.code = self.code.check(zip).await?;
+            // Kept only until the answer: no row names it.
+            found.code = self.code.keep(zip).await?.code().clone();
             found.settings.architecture = architecture.unwrap_or(found.settings.architecture);
             return Ok(configuration(&address, None, &found, Detail::Whole).into());
         }

@@ -96,16 +96,11 @@ impl Handle<ops::GetFunction> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
         let location = self.code_location(&context, &function.code);
-        let reserved = function.reserved.map(|reserved| aws::Concurrency {
-            reserved_concurrent_executions: Some(reserved.into()),
-        });
+        let reserved = function
+            .reserved
+            .map(|reserved| aws::Concurrency { reserved_concurrent_executions: Some(reserved.into()) });
         let answer = aws::GetFunctionResponse {
-            configuration: Some(configuration(
-                &named.address,
-                named.qualifier.as_deref(),
-                &function,
-                Detail::Whole,
-            )),
+            configuration: Some(configuration(&named.address, named.qualifier.as_deref(), &function, Detail::Whole)),
             code: Some(aws::FunctionCodeLocation {
                 repository_type: Some("S3".into()),
                 location: Some(location),

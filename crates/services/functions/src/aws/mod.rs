@@ -11,6 +11,8 @@ mod policy;
 mod tags;
 mod url;
 
+pub(crate) use describe::log_group;
+
 use std::sync::Arc;
 
 use base::Fault;
@@ -99,8 +101,7 @@ fn existing(functions: &Functions, named: &Named) -> Result<Function, Fault> {
 /// A whole function, named without version or alias.
 fn whole(functions: &Functions, context: &Context, text: &str) -> Result<(Address, Function), Fault> {
     let address = name::resolve_whole(context.account, &context.region, text)?;
-    let function =
-        functions.state.get(&address)?.ok_or_else(|| crate::faults::no_function(&address.arn()))?;
+    let function = functions.state.get(&address)?.ok_or_else(|| crate::faults::no_function(&address.arn()))?;
     Ok((address, function))
 }
 

@@ -18,7 +18,9 @@ fn tagged(context: &Context, arn: &str) -> Result<Address, Fault> {
     }
     let tagged = name::resolve(context.account, &context.region, arn, None)?;
     match tagged.qualifier {
-        Some(_) => Err(faults::invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")),
+        Some(_) => Err(faults::invalid(
+            "Tags on function aliases and versions are not supported. Please specify a function ARN.",
+        )),
         None => Ok(tagged.address),
     }
 }

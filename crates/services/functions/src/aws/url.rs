@@ -25,10 +25,9 @@ fn address(context: &Context, text: Option<String>, qualifier: Option<&str>) -> 
     let named = name::resolve(context.account, &context.region, &text, qualifier)?;
     match named.qualifier {
         None => Ok(named.address),
-        Some(qualifier) => Err(faults::not_found(format!(
-            "Cannot find alias arn: {}",
-            named.address.qualified(Some(&qualifier))
-        ))),
+        Some(qualifier) => {
+            Err(faults::not_found(format!("Cannot find alias arn: {}", named.address.qualified(Some(&qualifier)))))
+        }
     }
 }
 

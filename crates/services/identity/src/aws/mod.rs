@@ -5,8 +5,8 @@ mod page;
 mod policies;
 mod role_policies;
 mod roles;
+mod session_tokens;
 mod show;
-mod sts;
 mod users;
 
 use std::sync::Arc;

@@ -109,8 +109,10 @@ impl Handle<ops::UpdateRole> for Identity {
         let name = input.role_name.unwrap_or_default();
         let (description, max_session) = (input.description, input.max_session_duration);
         self.change_role(context.account, &name, move |role| {
-            // What the request leaves out goes back to its default, as on AWS.
-            role.description = description.clone().or_else(|| role.description.take());
+            if description.is_some() {
+                role.description.clone_from(&description);
+            }
+            // As on AWS a duration left out goes back to the default.
             role.max_session_s = max_session.unwrap_or(SESSION_S);
             Ok(())
         })

@@ -1,0 +1,150 @@
+//! The engine's journal, looked through before the engine reads it.
+//!
+//! Left to itself the engine refuses to start when a power loss kept the end of an unsynced group and lost its middle,
+//! and silently cuts the journal off where synced bytes were damaged later. The first must not stop the platform, the
+//! second must not go unnoticed. The format is that of fjall 3.1, which is why its version is pinned.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::Error;
+
+/// Cuts an unfinished group off the end of the newest journal, which was never acknowledged.
+///
+/// A group is written only after the one before it was synced, so at most the last one can be unfinished: bytes that do
+/// not read, with a whole group behind them, are damage.
+///
+/// # Errors
+/// [`Error::Corrupt`] if acknowledged groups are damaged; the journal is left as it is. [`Error::Io`].
+pub(crate) fn mend(folder: &Path) -> Result<(), Error> {
+    let journals = journals(folder)?;
+    for (position, path) in journals.iter().enumerate() {
+        let bytes = fs::read(path).map_err(|cause| Error::io("read", path, &cause))?;
+        // Journals are made longer than what is in them; no group ends in zeros.
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let bytes = &bytes[..written];
+        let whole = whole_groups(bytes);
+        if whole == written {
+            continue;
+        }
+        let newest = position + 1 == journals.len();
+        if !newest || a_group_follows(&bytes[whole..]) {
+            return Err(Error::Corrupt(format!("the journal {} at byte {whole}", path.display())));
+        }
+        let lost_bytes = written - whole;
+        tracing::warn!(path = %path.display(), lost_bytes, "cut an unfinished, never acknowledged write off the journal");
+        let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
+            file.set_len(whole as u64)?;
+            file.sync_all()
+        });
+        cut.map_err(|cause| Error::io("cut", path, &cause))?;
+    }
+    Ok(())
+}
+
+/// Empties the journal after everything in it stands in tables and the engine is closed, so that the next start has
+/// nothing to read. It is emptied and not removed: the engine numbers writes on from its tables only if it finds one.
+pub(crate) fn empty(folder: &Path) -> Result<(), Error> {
+    // More than one means that the engine still wants the older ones; the next start will use them up.
+    if let [journal] = &journals(folder)?[..] {
+        let emptied = OpenOptions::new().write(true).open(journal).and_then(|file| {
+            file.set_len(0)?;
+            file.sync_all()
+        });
+        emptied.map_err(|cause| Error::io("empty", journal, &cause))?;
+    }
+    Ok(())
+}
+
+/// The journals, oldest first; none if there is no store yet.
+fn journals(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |cause: io::Error| Error::io("read", folder, &cause);
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok());
+        found.extend(number.map(|number| (number, path)));
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Bytes of the whole groups that `journal` begins with.
+fn whole_groups(journal: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(bytes) = group(&journal[end..]) {
+        end += bytes;
+    }
+    end
+}
+
+/// True if a whole group begins anywhere behind the first byte.
+fn a_group_follows(rest: &[u8]) -> bool {
+    (1..rest.len()).any(|at| rest[at] == START && group(&rest[at..]).is_some())
+}
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+/// What a group's last bytes are.
+const TRAILER: &[u8] = b"FJL\x03";
+
+/// The length of the group that `bytes` begin with, none if it is not whole: a start with the number of entries, the
+/// entries, and an end with their checksum.
+fn group(bytes: &[u8]) -> Option<usize> {
+    let mut at = Cursor { bytes, at: 0 };
+    (at.number(1)? == u64::from(START)).then_some(())?;
+    let entries = at.number(4)?;
+    let _sequence = at.number(8)?;
+    let first = at.at;
+    for _ in 0..entries {
+        at.entry()?;
+    }
+    let last = at.at;
+    (at.number(1)? == u64::from(END)).then_some(())?;
+    let checksum = at.number(8)?;
+    (at.skip(TRAILER.len())? == TRAILER && xxh3_64(&bytes[first..last]) == checksum).then_some(at.at)
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn skip(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let skipped = self.bytes.get(self.at..self.at.checked_add(bytes)?)?;
+        self.at += bytes;
+        Some(skipped)
+    }
+
+    /// A number of `bytes` bytes, little-endian.
+    fn number(&mut self, bytes: usize) -> Option<u64> {
+        Some(self.skip(bytes)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    fn entry(&mut self) -> Option<()> {
+        match u8::try_from(self.number(1)?).ok()? {
+            ITEM => {
+                let (_kind, _compression, _keyspace) = (self.number(1)?, self.number(1)?, self.number(8)?);
+                let key_bytes = self.number(2)?;
+                let _unpacked_bytes = self.number(4)?;
+                let value_bytes = self.number(4)?;
+                self.skip(usize::try_from(key_bytes + value_bytes).ok()?)?;
+            }
+            CLEAR => {
+                self.number(8)?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Code by content: kept once however many functions use it, removed when the last use has gone.
+//!
+//! A zip is kept as a blob and as an unpacked tree, both durable before the function's row names them. The reverse order
+//! holds for removal: first no row and no live target may use the code, and nobody may be about to name it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base::{Fault, limits};
+use bytes::Bytes;
+use store::{Blobs, Digest, Limits, Tree, Trees, ZipError};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
+
+use crate::faults;
+use crate::state::State;
+use crate::types::Code;
+
+/// What keeps and removes code.
+pub(crate) struct Codes {
+    blobs: Blobs,
+    trees: Trees,
+    state: State,
+    // Held for reading by whoever is about to name code in a row or in a target, for writing while code is removed.
+    naming: Arc<RwLock<()>>,
+    uses: Arc<Uses>,
+}
+
+/// The live targets of each code, and where news goes when the last one ends.
+struct Uses {
+    count: Mutex<HashMap<Digest, usize>>,
+    unused: mpsc::UnboundedSender<Digest>,
+}
+
+impl Uses {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Code that is kept and may now be named in a row. Once dropped, code that no row names goes again.
+pub(crate) struct Kept {
+    code: Code,
+    digest: Digest,
+    unused: mpsc::UnboundedSender<Digest>,
+    _naming: OwnedRwLockReadGuard<()>,
+}
+
+impl Kept {
+    pub(crate) fn code(&self) -> &Code {
+        &self.code
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The sweeper has gone only when the platform stops: the next start sweeps.
+        let _ = self.unused.send(self.digest);
+    }
+}
+
+/// A target's claim on its code: while it lives, the tree stays.
+pub(crate) struct Lease {
+    digest: Digest,
+    uses: Arc<Uses>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut count = self.uses.lock();
+        let left = count.get_mut(&self.digest).map_or(0, |uses| {
+            *uses -= 1;
+            *uses
+        });
+        if left == 0 {
+            count.remove(&self.digest);
+            let _ = self.uses.unused.send(self.digest);
+        }
+    }
+}
+
+impl Codes {
+    /// With the end of the channel on which code that may be unused is named.
+    pub(crate) fn new(blobs: Blobs, trees: Trees, state: State) -> (Self, mpsc::UnboundedReceiver<Digest>) {
+        let (unused, news) = mpsc::unbounded_channel();
+        let uses = Arc::new(Uses { count: Mutex::default(), unused });
+        (Self { blobs, trees, state, naming: Arc::default(), uses }, news)
+    }
+
+    /// Keeps a zip: checked, unpacked and durable when this answers.
+    ///
+    /// # Errors
+    /// AWS's words for what cannot be unpacked; the store's faults.
+    pub(crate) async fn keep(&self, zip: Bytes) -> Result<Kept, Fault> {
+        if zip.is_empty() {
+            return Err(faults::invalid("Uploaded file must be a non-empty zip"));
+        }
+        let naming = Arc::clone(&self.naming).read_owned().await;
+        let size_bytes = zip.len() as u64;
+        let tree = self.trees.unpack_zip(zip.clone(), Limits::default()).await.map_err(refused)?;
+        let digest = self.blobs.put(zip).await?;
+        debug_assert_eq!(digest, tree.digest);
+        let kept = Kept {
+            code: Code { sha256: digest.to_string(), size_bytes },
+            digest,
+            unused: self.uses.unused.clone(),
+            _naming: naming,
+        };
+        if tree.files == 0 {
+            return Err(faults::invalid("Uploaded file must be a non-empty zip"));
+        }
+        Ok(kept)
+    }
+
+    /// Nobody names or removes code while this is held.
+    pub(crate) async fn hold(&self) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.naming).read_owned().await
+    }
+
+    /// The unpacked tree of some code, with a claim on it, and the paths of what is inside. Call it under [`Codes::hold`].
+    ///
+    /// # Errors
+    /// The store's faults; `InternalFailure` when the code is gone, which a row that names it forbids.
+    pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Vec<Content>), Fault> {
+        let gone = || Fault::internal("a function's code is missing in the data folder");
+        let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
+        let tree = match self.trees.get(&digest).await? {
+            Some(tree) => tree,
+            None => self.trees.unpack_blob(&self.blobs, &digest, Limits::default()).await?.ok_or_else(gone)?,
+        };
+        let (file, _) = self.blobs.file(&digest).await?.ok_or_else(gone)?;
+        let contents = tokio::task::spawn_blocking(move || contents(file));
+        let contents = contents.await.map_err(|_| gone())?.ok_or_else(gone)?;
+        *self.uses.lock().entry(digest).or_default() += 1;
+        Ok((tree, Lease { digest, uses: Arc::clone(&self.uses) }, contents))
+    }
+
+    /// The zip of some code.
+    ///
+    /// # Errors
+    /// The store's faults.
+    pub(crate) async fn zip(&self, digest: &Digest) -> Result<Option<Bytes>, Fault> {
+        Ok(self.blobs.read(digest).await?)
+    }
+
+    /// Says that a row which named this code has gone.
+    pub(crate) fn maybe_unused(&self, sha256: &str) {
+        if let Ok(digest) = sha256.parse() {
+            let _ = self.uses.unused.send(digest);
+        }
+    }
+
+    /// Removes some code unless a row or a live target uses it.
+    pub(crate) async fn sweep(&self, digest: Digest) -> Result<(), Fault> {
+        let _nobody_names = self.naming.write().await;
+        if self.uses.lock().contains_key(&digest) || self.state.uses_code(&digest.to_string())? {
+            return Ok(());
+        }
+        // The tree goes last: while it is listed, the next start finds what an interrupted removal left.
+        self.blobs.remove(&digest).await?;
+        self.trees.remove(&digest).await?;
+        Ok(())
+    }
+
+    /// All code that is unpacked here.
+    pub(crate) async fn all(&self) -> Result<Vec<Digest>, Fault> {
+        Ok(self.trees.list().await?)
+    }
+}
+
+/// One file of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) path: String,
+    pub(crate) executable: bool,
+}
+
+/// The table of contents of a zip that was unpacked before.
+fn contents(zip: File) -> Option<Vec<Content>> {
+    let mut archive = zip::ZipArchive::new(BufReader::new(zip)).ok()?;
+    let entries = archive.len();
+    let read = |index| {
+        let entry = archive.by_index_raw(index).ok()?;
+        let path = String::from_utf8_lossy(entry.name_raw());
+        let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
+        let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0) && !entry.is_dir();
+        Some(Content { path, executable })
+    };
+    (0..entries).map(read).collect()
+}
+
+/// Why a zip was refused, in AWS's words. Which entry it was stays in the log.
+fn refused(error: store::Error) -> Fault {
+    match error {
+        store::Error::Zip(ZipError::TooLarge { .. }) => {
+            faults::invalid(format!("Unzipped size must be smaller than {} bytes", limits::UNZIPPED_BYTES))
+        }
+        store::Error::Zip(why) => {
+            tracing::info!(%why, "a deployment package was refused");
+            faults::invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")
+        }
+        other => other.into(),
+    }
+}

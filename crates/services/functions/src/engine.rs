@@ -1,0 +1,238 @@
+//! The long-lived part: [`Options`] → [`Functions`] and its [`Service`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base::{Bell, Clocks, Fault, Invoked, Phases, RequestId, Rng, StartKind, TraceHeader};
+use bytes::Bytes;
+use door::{Context, Keys};
+use invoker::{Done, FailureKind, Finished, Invocation};
+use runtime::{Interpreter, InvalidEntrypoint};
+use serde::Serialize;
+use store::{Blobs, Digest, Kv, Trees};
+use tokio::sync::mpsc;
+
+use crate::code::Codes;
+use crate::events::Events;
+use crate::name::{Address, LATEST, Named};
+use crate::state::State;
+use crate::target::{Plan, Targets};
+use crate::ticket::Tickets;
+use crate::types::Code;
+use crate::{events, faults};
+
+/// What the platform gives this room when it starts.
+pub struct Options {
+    /// The rows.
+    pub kv: Arc<dyn Kv>,
+    /// Zips as they came.
+    pub blobs: Blobs,
+    /// Zips unpacked.
+    pub trees: Trees,
+    /// Runs invocations.
+    pub invoker: invoker::Handle,
+    /// The interpreters of this host.
+    pub interpreters: Vec<Interpreter>,
+    /// The host's folder to which [`runtime::bootstraps`] were written.
+    pub bootstraps: PathBuf,
+    /// All time: changes, retries and ages follow the product clock.
+    pub clocks: Arc<dyn Clocks>,
+    /// Revisions, URL ids, tickets.
+    pub rng: Arc<dyn Rng>,
+    /// Rung when an asynchronous event was accepted.
+    pub bell: Arc<dyn Bell>,
+    /// Gives functions their roles' credentials.
+    pub keys: Arc<dyn Keys>,
+    /// Whether the platform listens on loopback only.
+    pub loopback: bool,
+    /// Whether an older interpreter may stand in ([`runtime::ALLOW_OLDER_OPTION`]).
+    pub allow_older_runtimes: bool,
+    /// Host and port under which clients reach the platform, for URLs in answers to calls that came without a host:
+    /// `localhost:4566`.
+    pub authority: String,
+    /// Concurrent executions of an account in a region, as the invoker has it.
+    pub account_concurrency: u32,
+}
+
+/// The room: carries out the operations. Held by the door, by the gateway as a [`door::Site`], and by [`Service`].
+pub struct Functions {
+    pub(crate) options: Options,
+    pub(crate) state: State,
+    pub(crate) code: Codes,
+    pub(crate) targets: Targets,
+    pub(crate) events: Events,
+    pub(crate) tickets: Tickets,
+    pub(crate) invoker: invoker::Handle,
+}
+
+/// One event for a function, whichever way it came.
+pub(crate) struct Request {
+    pub(crate) id: RequestId,
+    pub(crate) payload: Bytes,
+    pub(crate) trace: Option<String>,
+    pub(crate) client_context: Option<String>,
+    pub(crate) want_tail: bool,
+}
+
+/// The live environments of one function version, for the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Live {
+    /// The function's name.
+    pub function: String,
+    /// Its ARN without qualifier.
+    pub arn: String,
+    /// `$LATEST` or a number.
+    pub version: String,
+    /// In launch or INIT.
+    pub starting: usize,
+    /// With an event.
+    pub busy: usize,
+    /// Waiting for one.
+    pub idle: usize,
+}
+
+impl Functions {
+    /// Opens the room over its rows: tells the invoker of reservations and finds the events that wait.
+    ///
+    /// # Errors
+    /// The store's faults.
+    pub fn open(options: Options) -> Result<(Arc<Self>, Service), Fault> {
+        let state = State::new(Arc::clone(&options.kv), options.account_concurrency);
+        let (code, unused) = Codes::new(options.blobs.clone(), options.trees.clone(), state.clone());
+        let events = Events::new(state.events()?);
+        let functions = Arc::new(Self {
+            code,
+            targets: Targets::default(),
+            events,
+            tickets: Tickets::new(&*options.rng),
+            invoker: options.invoker.clone(),
+            state,
+            options,
+        });
+        for (address, function) in functions.state.every()? {
+            if function.reserved.is_some() {
+                functions.reserve(&address, function.reserved);
+            }
+        }
+        let service = Service { functions: Arc::clone(&functions), unused };
+        Ok((functions, service))
+    }
+
+    /// The live environments now.
+    #[must_use]
+    pub fn live(&self) -> Vec<Live> {
+        let live = self.invoker.live().into_iter().map(|live| Live {
+            function: live.key.function.rsplit(':').next().unwrap_or_default().to_owned(),
+            arn: live.key.function.to_string(),
+            version: live.key.version.to_string(),
+            starting: live.starting,
+            busy: live.busy,
+            idle: live.idle,
+        });
+        live.collect()
+    }
+
+    /// Tells the invoker, which keeps the count, of a reservation.
+    pub(crate) fn reserve(&self, address: &Address, reserved: Option<u32>) {
+        self.invoker.reserve(address.account, &address.region, &address.arn().into(), reserved);
+    }
+
+    /// Where a client can download some code for a while.
+    pub(crate) fn code_location(&self, context: &Context, code: &Code) -> String {
+        let host = context.host.as_deref().unwrap_or(&self.options.authority);
+        let ticket = self.tickets.issue(&code.sha256, self.options.clocks.signing());
+        format!("http://{host}/_lambent/code/{ticket}")
+    }
+
+    /// Runs one event to its end.
+    ///
+    /// # Errors
+    /// Why it never began, in AWS's words.
+    pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
+        let ready = self.ready(named).await?;
+        let target = match &ready.plan {
+            Plan::Run(target) => target,
+            Plan::NoBootstrap(none) => return Ok(self.no_bootstrap(named, &request, *none)),
+        };
+        let invoked_arn = match &named.qualifier {
+            None => Arc::clone(&target.key.function),
+            Some(qualifier) => named.address.qualified(Some(qualifier)).into(),
+        };
+        let invocation = Invocation {
+            request_id: request.id,
+            payload: request.payload,
+            trace: Some(request.trace.unwrap_or_else(|| self.new_trace())),
+            client_context: request.client_context,
+            invoked_arn,
+            want_tail: request.want_tail,
+        };
+        let done = self.invoker.invoke(Arc::clone(target), invocation).await;
+        done.map_err(|refusal| faults::refused(&refusal))
+    }
+
+    fn new_trace(&self) -> String {
+        let now_s = self.options.clocks.product().0 / 1000;
+        TraceHeader::root(&*self.options.rng, now_s.unsigned_abs()).0
+    }
+
+    /// What Lambda answers for a custom runtime without a program. Nothing runs.
+    fn no_bootstrap(&self, named: &Named, request: &Request, none: InvalidEntrypoint) -> Done {
+        let error_type = InvalidEntrypoint::ERROR_TYPE.to_owned();
+        let payload = serde_json::json!({
+            "errorType": error_type,
+            "errorMessage": format!("RequestId: {} Error: {none}", request.id),
+        });
+        let row = Invoked {
+            account: named.address.account,
+            region: named.address.region.clone(),
+            function_arn: named.address.qualified(Some(LATEST)).into(),
+            request: request.id,
+            environment: None,
+            at: self.options.clocks.product(),
+            start: StartKind::Cold,
+            phases: Phases::default(),
+            cpu_user_us: 0,
+            cpu_system_us: 0,
+            peak_memory_bytes: 0,
+            memory_mb: 0,
+            billed_ms: 0,
+            failed: true,
+        };
+        let payload = Bytes::from(payload.to_string());
+        let result = Finished::FunctionError { kind: FailureKind::Init, error_type, payload };
+        Done { result, tail: None, row, notes: Vec::new() }
+    }
+}
+
+/// The part that runs beside the calls: delivers asynchronous events and removes code that nothing uses.
+pub struct Service {
+    functions: Arc<Functions>,
+    unused: mpsc::UnboundedReceiver<Digest>,
+}
+
+impl Service {
+    /// Runs until it is dropped. An event under way when it is dropped stays in the queue, and is delivered again after
+    /// the next start.
+    pub async fn run(mut self) {
+        let functions = &self.functions;
+        if let Err(fault) = sweep_leftovers(functions).await {
+            tracing::warn!(%fault, "code that nothing uses could not be removed");
+        }
+        let sweeping = async {
+            while let Some(digest) = self.unused.recv().await {
+                if let Err(fault) = functions.code.sweep(digest).await {
+                    tracing::warn!(%fault, %digest, "code that nothing uses could not be removed");
+                }
+            }
+        };
+        tokio::join!(sweeping, events::deliver_all(functions));
+    }
+}
+
+/// Removes what an interrupted create, update or removal left.
+async fn sweep_leftovers(functions: &Functions) -> Result<(), Fault> {
+    for digest in functions.code.all().await? {
+        functions.code.sweep(digest).await?;
+    }
+    Ok(())
+}

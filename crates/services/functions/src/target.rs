@@ -1,0 +1,217 @@
+//! From a function's row to something the invoker can run: interpreter, environment variables, file system, credentials.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base::{Fault, Principal};
+use invoker::{Image, Mount, Target, TargetKey};
+use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
+
+use crate::aws::log_group;
+use crate::code::Content;
+use crate::name::{Address, LATEST, Named};
+use crate::types::{Function, Settings, Url};
+use crate::{Functions, faults};
+
+/// A function's current revision, ready to run.
+pub(crate) struct Ready {
+    pub(crate) plan: Plan,
+    /// Its URL, as it stands with this revision.
+    pub(crate) url: Option<Url>,
+}
+
+/// What an invocation does.
+pub(crate) enum Plan {
+    Run(Arc<Target>),
+    /// A custom runtime without a program: every invocation fails.
+    NoBootstrap(InvalidEntrypoint),
+}
+
+/// The functions that were invoked, ready: the warm path reads nothing from the store.
+#[derive(Default)]
+pub(crate) struct Targets {
+    ready: RwLock<HashMap<Address, Arc<Ready>>>,
+    // Counts changes: what was read before a change must not be remembered after it.
+    changes: AtomicU64,
+}
+
+impl Targets {
+    fn get(&self, address: &Address) -> Option<Arc<Ready>> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+
+    /// The function changed or went.
+    pub(crate) fn forget(&self, address: &Address) {
+        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        ready.remove(address);
+    }
+
+    fn remember(&self, address: &Address, made: &Arc<Ready>, seen: u64) {
+        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        if self.changes.load(Ordering::SeqCst) == seen {
+            ready.insert(address.clone(), Arc::clone(made));
+        }
+    }
+}
+
+/// Whether AWS knows a runtime.
+///
+/// # Errors
+/// AWS's words when it does not.
+pub(crate) fn known_runtime(id: &str) -> Result<Runtime, Fault> {
+    Runtime::parse(id).ok_or_else(|| {
+        let all: Vec<&str> = Runtime::all().map(Runtime::id).collect();
+        faults::invalid(format!(
+            "Value {id} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}] or be a valid ARN",
+            all.join(", ")
+        ))
+    })
+}
+
+/// A function that cannot run on this host, with what would mend it.
+fn cannot_run(message: String) -> Fault {
+    model::lambda::invalid_runtime_exception(message).with("Type", "Service")
+}
+
+/// The host's machine as AWS calls it.
+pub(crate) fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+impl Functions {
+    /// What a caller named, ready to run.
+    ///
+    /// # Errors
+    /// That there is no such function or version; that it cannot run on this host, and what would mend that.
+    pub(crate) async fn ready(&self, named: &Named) -> Result<Arc<Ready>, Fault> {
+        if named.qualifier.as_deref().is_some_and(|qualifier| qualifier != LATEST) {
+            return Err(faults::no_function(&named.address.qualified(named.qualifier.as_deref())));
+        }
+        if let Some(ready) = self.targets.get(&named.address) {
+            return Ok(ready);
+        }
+        let seen = self.targets.changes.load(Ordering::SeqCst);
+        // Held before the row is read: the code that the row names stays until the target has its claim.
+        let held = self.code.hold().await;
+        let missing = || faults::no_function(&named.address.qualified(named.qualifier.as_deref()));
+        let function = self.state.get(&named.address)?.ok_or_else(missing)?;
+        let made = Arc::new(self.make(&named.address, function).await?);
+        drop(held);
+        self.targets.remember(&named.address, &made, seen);
+        Ok(made)
+    }
+
+    async fn make(&self, address: &Address, function: Function) -> Result<Ready, Fault> {
+        let settings = &function.settings;
+        let host = host_architecture();
+        if settings.architecture != host {
+            return Err(cannot_run(format!(
+                "{} is for {}, and this host is {host}. Create the function with Architectures [\"{host}\"]",
+                address.name, settings.architecture
+            )));
+        }
+        let runtime = known_runtime(&settings.runtime)?;
+        let policy = Policy { loopback: self.options.loopback, allow_older: self.options.allow_older_runtimes };
+        let choice = runtime::choose(runtime, &self.options.interpreters, policy);
+        let choice = choice.map_err(|missing| cannot_run(missing.message))?;
+        let (tree, lease, contents) = self.code.open(&function.code).await?;
+        let paths = || contents.iter().map(|content| content.path.as_str());
+        if let Some(interpreter) = &choice.interpreter
+            && let Some(foreign) = runtime::foreign_module(paths(), interpreter, std::env::consts::ARCH)
+        {
+            return Err(cannot_run(foreign.to_string()));
+        }
+        let theirs = Bootstraps { task: has_bootstrap(&contents), opt: false };
+        let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
+            Ok(launch) => launch,
+            Err(none) => return Ok(Ready { plan: Plan::NoBootstrap(none), url: function.url }),
+        };
+        let role = role_name(&settings.role).to_owned();
+        let (keys, account, session) = (Arc::clone(&self.options.keys), address.account, address.name.clone());
+        let role_of_keys = role.clone();
+        let credentials = move || {
+            // The claim on the code lives as long as the target that holds this closure.
+            let _claimed = &lease;
+            let (id, secret, token) = keys.for_function(account, &role_of_keys, &session);
+            vec![
+                ("AWS_ACCESS_KEY_ID".to_owned(), id),
+                ("AWS_SECRET_ACCESS_KEY".to_owned(), secret),
+                ("AWS_SESSION_TOKEN".to_owned(), token),
+            ]
+        };
+        let group = log_group(address, settings);
+        let env = variables(address, settings, &group, &choice);
+        let mounts = launch.mounts.into_iter().map(|(source, target): (PathBuf, PathBuf)| Mount { source, target });
+        let target = Target {
+            key: TargetKey {
+                function: address.arn().into(),
+                version: LATEST.into(),
+                revision: function.revision.as_str().into(),
+            },
+            account,
+            region: address.region.clone(),
+            function_arn: address.qualified(Some(LATEST)).into(),
+            function_name: address.name.as_str().into(),
+            memory_mb: settings.memory_mb,
+            timeout_ms: u64::from(settings.timeout_s) * 1000,
+            tmp_mb: settings.tmp_mb,
+            env,
+            credentials: Some(Arc::new(credentials)),
+            argv: launch.argv,
+            image: Image { task: tree.path, layers: Vec::new(), runtime: mounts.collect() },
+            log_group: group.into(),
+            principal: Principal::Session { account, role, session: address.name.clone() },
+            notes: choice.stand_in.into_iter().collect(),
+        };
+        Ok(Ready { plan: Plan::Run(Arc::new(target)), url: function.url })
+    }
+}
+
+fn variables(address: &Address, settings: &Settings, group: &str, choice: &runtime::Choice) -> Vec<(String, String)> {
+    runtime::environment(&FunctionEnv {
+        name: &address.name,
+        version: LATEST,
+        memory_mb: settings.memory_mb,
+        region: address.region.as_str(),
+        log_group: group,
+        handler: &settings.handler,
+        runtime: choice.runtime,
+        interpreter: choice.interpreter.as_ref(),
+        log_format: None,
+        log_level: None,
+        variables: settings.environment.as_ref(),
+    })
+}
+
+fn has_bootstrap(contents: &[Content]) -> bool {
+    contents.iter().any(|content| content.path == "bootstrap" && content.executable)
+}
+
+/// The role's name: the last part of its ARN, behind any path.
+fn role_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_named_by_the_end_of_its_arn() {
+        assert_eq!(role_name("arn:aws:iam::000000000000:role/service-role/mine"), "mine");
+        assert_eq!(role_name("arn:aws:iam::000000000000:role/mine"), "mine");
+    }
+
+    #[test]
+    fn an_unknown_runtime_is_refused_in_words() {
+        let message = known_runtime("cobol85").unwrap_err().message;
+        let begins = "Value cobol85 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [";
+        assert!(message.starts_with(begins) && message.ends_with("] or be a valid ARN"), "{message}");
+    }
+}

@@ -1,0 +1,277 @@
+//! Function URLs, code downloads and the page's view of live environments: plain HTTP beside the AWS APIs.
+//!
+//! A function URL answers on `ID.lambda-url.REGION.ANYTHING` and, for hosts where such names do not resolve, under
+//! `/_lambent/url/ID/`. Its answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and
+//! of the invocation `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;handler=…`,
+//! microseconds), `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`,
+//! `lambent-billed-ms`, and `lambent-note` when another interpreter stands in.
+
+mod cors;
+mod event;
+mod response;
+
+use base::{BoxFuture, Fault, Principal, Region, RequestId, StartKind, TraceHeader};
+use bytes::Bytes;
+use door::{Body, Site, SiteRequest, SiteResponse};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use invoker::{Done, Finished};
+
+use crate::name::{Address, Named};
+use crate::types::{Cors, Url, UrlAuth};
+use crate::{Functions, Request};
+
+/// The second label of a function URL's host.
+const LABEL: &str = "lambda-url";
+/// The form without a host of its own.
+const URL_PATH: &str = "/_lambent/url/";
+/// Downloads of code.
+const CODE_PATH: &str = "/_lambent/code/";
+/// The live environments, as JSON.
+const LIVE_PATH: &str = "/_lambent/live";
+
+/// What is asked of this site.
+enum Asked<'a> {
+    Url { id: &'a str, path: &'a str },
+    Code { ticket: &'a str },
+    Live,
+}
+
+fn asked<'a>(host: &'a str, path: &'a str) -> Option<Asked<'a>> {
+    let mut labels = host.splitn(3, '.');
+    if let (Some(id), Some(LABEL)) = (labels.next(), labels.next()) {
+        return Some(Asked::Url { id, path });
+    }
+    if let Some(rest) = path.strip_prefix(URL_PATH) {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (id, path) = rest.split_at(end);
+        return Some(Asked::Url { id, path: if path.is_empty() { "/" } else { path } });
+    }
+    match path.strip_prefix(CODE_PATH) {
+        Some(ticket) => Some(Asked::Code { ticket }),
+        None => (path == LIVE_PATH).then_some(Asked::Live),
+    }
+}
+
+impl Site for Functions {
+    fn claims(&self, host: &str, path: &str) -> bool {
+        asked(host, path).is_some()
+    }
+
+    fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
+        Box::pin(async move {
+            let (host, path) = (request.host.clone(), request.path.clone());
+            match asked(&host, &path) {
+                Some(Asked::Url { id, path }) => self.serve_url(id, path, request).await,
+                Some(Asked::Code { ticket }) => self.serve_code(ticket).await,
+                Some(Asked::Live) => self.serve_live(),
+                None => message(404, "Not Found"),
+            }
+        })
+    }
+}
+
+impl Functions {
+    /// The URL of an id, for clients that reached us under `host`.
+    pub(crate) fn function_url(&self, host: Option<&str>, region: &Region, id: &str) -> String {
+        let authority = host.unwrap_or(&self.options.authority);
+        format!("http://{id}.{LABEL}.{region}.{}/", named_authority(authority))
+    }
+
+    async fn serve_url(&self, id: &str, path: &str, request: SiteRequest) -> SiteResponse {
+        let request_id = request.request_id;
+        let origin = request.headers.get(http::header::ORIGIN).cloned();
+        let mut response = match self.behind(id) {
+            Err(fault) => failed(&fault),
+            Ok(None) => message(404, "Not Found"),
+            Ok(Some((address, url))) => match &url.cors {
+                Some(cors) if cors::is_preflight(&request) => cors::preflight(cors, &request),
+                _ => {
+                    let mut response = self.call(&address, &url, path, &request).await;
+                    share(&mut response.headers, url.cors.as_ref(), origin.as_ref());
+                    response
+                }
+            },
+        };
+        put(&mut response.headers, "x-amzn-requestid", request_id.as_str());
+        response
+    }
+
+    fn behind(&self, id: &str) -> Result<Option<(Address, Url)>, Fault> {
+        let id = id.to_ascii_lowercase();
+        let Some(address) = self.state.behind_url(&id)? else { return Ok(None) };
+        let url = self.state.get(&address)?.and_then(|function| function.url);
+        Ok(url.filter(|url| url.id == id).map(|url| (address, url)))
+    }
+
+    async fn call(&self, address: &Address, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
+        if url.auth == UrlAuth::Iam && !may_call(&request.principal, address) {
+            return message(403, "Forbidden");
+        }
+        let now = self.options.clocks.product();
+        let trace = match request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()) {
+            Some(trace) => trace.to_owned(),
+            None => TraceHeader::root(&*self.options.rng, now.0.unsigned_abs() / 1000).0,
+        };
+        let payload = event::payload(&event::Call { address, url, path, request, now, trace: &trace });
+        if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
+            return message(413, "Request Entity Too Large");
+        }
+        let event = Request {
+            // A retry of the same HTTP request is another invocation.
+            id: RequestId::new(&*self.options.rng),
+            payload,
+            trace: Some(trace.clone()),
+            client_context: None,
+            want_tail: false,
+        };
+        let named = Named { address: address.clone(), qualifier: None };
+        let mut response = match self.run(&named, event).await {
+            Ok(done) => interpreted(&done),
+            Err(fault) => failed(&fault),
+        };
+        put(&mut response.headers, "x-amzn-trace-id", &trace);
+        response
+    }
+
+    async fn serve_code(&self, ticket: &str) -> SiteResponse {
+        let Some(digest) = self.tickets.redeem(ticket, self.options.clocks.signing()) else {
+            return message(403, "Request has expired");
+        };
+        match self.code.zip(&digest).await {
+            Ok(Some(zip)) => {
+                let mut headers = HeaderMap::new();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+                SiteResponse { status: 200, headers, body: Body::Bytes(zip) }
+            }
+            Ok(None) => message(404, "Not Found"),
+            Err(fault) => failed(&fault),
+        }
+    }
+
+    fn serve_live(&self) -> SiteResponse {
+        let live = self.live();
+        let count: usize = live.iter().map(|live| live.starting + live.busy + live.idle).sum();
+        json(200, &serde_json::json!({ "environments": count, "functions": live }))
+    }
+}
+
+/// Names under an address do not resolve, names under `localhost` do in most clients.
+fn named_authority(authority: &str) -> String {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    // A host that is itself a function's URL: what follows the region.
+    let parts: Vec<&str> = host.splitn(4, '.').collect();
+    let host = match parts.as_slice() {
+        [_, LABEL, _, base] => base,
+        _ if is_address => "localhost",
+        _ => host,
+    };
+    match port {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Principals of the function's own account may call; policies of IAM are the door's business.
+fn may_call(principal: &Principal, address: &Address) -> bool {
+    *principal != Principal::Anonymous && principal.account() == address.account
+}
+
+/// The answer to an invocation that ended, with its figures.
+fn interpreted(done: &Done) -> SiteResponse {
+    let mut response = match &done.result {
+        Finished::Response(payload) => response::interpret(payload),
+        Finished::FunctionError { .. } => response::bad_gateway(),
+    };
+    let (row, headers) = (&done.row, &mut response.headers);
+    let phases = row.phases;
+    let start = if row.start == StartKind::Cold { "cold" } else { "warm" };
+    put(headers, "lambent-start", start);
+    put(
+        headers,
+        "lambent-phases",
+        &format!(
+            "queue={};sandbox={};init={};handler={}",
+            phases.queue_us, phases.sandbox_us, phases.init_us, phases.handler_us
+        ),
+    );
+    put(headers, "lambent-cpu-us", &format!("user={};system={}", row.cpu_user_us, row.cpu_system_us));
+    put(headers, "lambent-peak-memory", &row.peak_memory_bytes.to_string());
+    put(headers, "lambent-memory-mb", &row.memory_mb.to_string());
+    put(headers, "lambent-billed-ms", &row.billed_ms.to_string());
+    for note in &done.notes {
+        put(headers, "lambent-note", note);
+    }
+    response
+}
+
+/// An invocation that never began.
+fn failed(fault: &Fault) -> SiteResponse {
+    match fault.status {
+        429 => {
+            let mut response = message(429, &fault.message);
+            put(&mut response.headers, "retry-after", "1");
+            response
+        }
+        404 => message(404, "Not Found"),
+        // What would mend it is for the platform's owner, who reads it here.
+        _ => message(if fault.status >= 500 { 502 } else { fault.status }, &fault.message),
+    }
+}
+
+fn share(headers: &mut HeaderMap, cors: Option<&Cors>, origin: Option<&HeaderValue>) {
+    if let (Some(cors), Some(origin)) = (cors, origin) {
+        cors::answer(cors, origin, headers);
+    }
+}
+
+fn message(status: u16, text: &str) -> SiteResponse {
+    json(status, &serde_json::json!({ "Message": text }))
+}
+
+fn json(status: u16, value: &serde_json::Value) -> SiteResponse {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    SiteResponse { status, headers, body: Body::Bytes(Bytes::from(value.to_string())) }
+}
+
+/// Sets a header of ours; what cannot stand in a header is left out.
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_known_by_host_or_path() {
+        let url = |host, path| match asked(host, path) {
+            Some(Asked::Url { id, path }) => Some((id.to_owned(), path.to_owned())),
+            _ => None,
+        };
+        let found = |id: &str, path: &str| Some((id.to_owned(), path.to_owned()));
+        assert_eq!(url("abc.lambda-url.us-east-1.localhost", "/a/b"), found("abc", "/a/b"));
+        assert_eq!(url("abc.lambda-url.us-east-1.localhost", "/_lambent/live"), found("abc", "/_lambent/live"));
+        assert_eq!(url("localhost", "/_lambent/url/abc/a/b"), found("abc", "/a/b"));
+        assert_eq!(url("localhost", "/_lambent/url/abc"), found("abc", "/"));
+        assert_eq!(url("localhost", "/2015-03-31/functions"), None);
+        assert!(matches!(asked("localhost", "/_lambent/code/t"), Some(Asked::Code { ticket: "t" })));
+        assert!(matches!(asked("localhost", "/_lambent/live"), Some(Asked::Live)));
+        assert!(asked("lambda-url.localhost", "/").is_none());
+    }
+
+    #[test]
+    fn urls_stand_under_a_name_not_under_an_address() {
+        assert_eq!(named_authority("127.0.0.1:4566"), "localhost:4566");
+        assert_eq!(named_authority("[::1]:4566"), "localhost:4566");
+        assert_eq!(named_authority("localhost"), "localhost");
+        assert_eq!(named_authority("lambda.example.org"), "lambda.example.org");
+        assert_eq!(named_authority("abc.lambda-url.us-east-1.localhost:4566"), "localhost:4566");
+    }
+}

@@ -1,0 +1,101 @@
+//! The room itself, and the service that writes and sweeps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{Clocks, Fault, Rng};
+use store::Kv;
+use tokio::sync::Notify;
+
+use crate::ingest::{self, Queue};
+use crate::retention;
+use crate::types::Group;
+
+/// What the room needs.
+pub struct Options {
+    /// Where everything is kept.
+    pub kv: Arc<dyn Kv>,
+    /// Creation dates and retention follow product time.
+    pub clocks: Arc<dyn Clocks>,
+    /// Ids.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// The room: logs and usage. It is the platform's [`base::LogSink`] and [`base::Meter`].
+pub struct Observe {
+    pub(crate) kv: Arc<dyn Kv>,
+    pub(crate) clocks: Arc<dyn Clocks>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) queue: Queue,
+    // Rung when a retention policy is set: the sweeper computes anew what is due.
+    pub(crate) retention: Notify,
+    stop: Arc<Stop>,
+}
+
+/// One bell for each loop.
+#[derive(Default)]
+struct Stop {
+    writer: Notify,
+    sweeper: Notify,
+    ended: Notify,
+}
+
+/// The background work of [`Observe`]: until it runs, nothing is stored and reads wait.
+pub struct Service {
+    observe: Arc<Observe>,
+}
+
+impl Observe {
+    /// Opens the room.
+    pub fn open(options: Options) -> (Arc<Self>, Service) {
+        let Options { kv, clocks, rng } = options;
+        let stop = Arc::new(Stop::default());
+        let observe = Arc::new(Self { kv, clocks, rng, queue: Queue::default(), retention: Notify::new(), stop });
+        (Arc::clone(&observe), Service { observe })
+    }
+
+    /// Stores what waits and ends the service.
+    pub async fn drain(&self) {
+        self.stop.writer.notify_one();
+        self.stop.sweeper.notify_one();
+        self.stop.ended.notified().await;
+    }
+
+    /// A group that was not there before.
+    pub(crate) fn fresh_group(&self) -> Group {
+        Group {
+            generation: self.random(),
+            created_ms: self.clocks.product().0,
+            retention_days: None,
+            tags: BTreeMap::new(),
+            protected: false,
+        }
+    }
+
+    /// A number never used before, but for a chance nobody need reckon with.
+    pub(crate) fn random(&self) -> u64 {
+        let mut raw = [0; 8];
+        self.rng.fill(&mut raw);
+        u64::from_be_bytes(raw)
+    }
+
+    /// Runs a read off the threads that serve requests: it may take as long as the disk does.
+    pub(crate) async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    {
+        self.queue.flush().await;
+        let room = Arc::clone(self);
+        tokio::task::spawn_blocking(move || read(&room)).await.map_err(Fault::internal)?
+    }
+}
+
+impl Service {
+    /// Writes and sweeps until [`Observe::drain`].
+    pub async fn run(self) {
+        let stop = Arc::clone(&self.observe.stop);
+        tokio::join!(ingest::run(&self.observe, &stop.writer), retention::run(&self.observe, &stop.sweeper));
+        stop.ended.notify_one();
+    }
+}

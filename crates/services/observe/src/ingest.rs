@@ -1,0 +1,365 @@
+//! How lines and usage get in: a bounded queue in memory, and one writer that stores what has gathered.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::{Account, Fault, Invoked, LogLine, LogSink, Meter, Region};
+use bytes::Bytes;
+use store::{Batch, Key, Kv, Space, transact_with};
+use tokio::sync::{Notify, watch};
+
+use crate::engine::Observe;
+use crate::faults;
+use crate::rules::chunk::{self, Chunk};
+use crate::rules::token::Place;
+use crate::state::{self, GroupName};
+use crate::types::{Group, Stream, Used};
+use crate::usage;
+
+/// Bytes of lines that may wait for the writer; more are dropped, and the stream says so.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of lines that make the writer begin at once.
+const URGENT_BYTES: usize = 1024 * 1024;
+/// Bytes of lines stored in one transaction: well below what the store takes.
+const WRITE_BYTES: usize = 4 * 1024 * 1024;
+/// How long the writer lets lines gather. Well below the second within which they must be durable.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(200);
+/// What a line costs in the queue besides its text.
+const LINE_BYTES: usize = 128;
+/// Streams whose dropped lines are counted one by one.
+const DROPPED_STREAMS: usize = 1000;
+/// How often a write is tried again when its group is deleted meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// What waits for the writer.
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    // Something waits.
+    some: Notify,
+    // It must be stored now: much waits, or somebody wants to read.
+    urgent: Notify,
+    // The number of the last batch that was stored or given up.
+    stored: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+    dropped: HashMap<(GroupName, Arc<str>), u64>,
+    used: HashMap<usage::Whose, Used>,
+    // Counts what was handed in: the mark that a reader waits for.
+    accepted: u64,
+    // The writer is gone: nothing would ever be stored.
+    closed: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            some: Notify::new(),
+            urgent: Notify::new(),
+            stored: watch::Sender::new(0),
+        }
+    }
+}
+
+/// What the writer takes at once.
+struct Taken {
+    lines: Vec<LogLine>,
+    dropped: HashMap<(GroupName, Arc<str>), u64>,
+    used: HashMap<usage::Whose, Used>,
+    // The mark up to which this is everything.
+    mark: u64,
+}
+
+impl Queue {
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        let urgent = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.accepted += 1;
+            change(&mut waiting);
+            waiting.bytes >= URGENT_BYTES
+        };
+        self.some.notify_one();
+        if urgent {
+            self.urgent.notify_one();
+        }
+    }
+
+    fn push(&self, lines: Vec<LogLine>) {
+        let size: usize = lines.iter().map(|line| line.text.len() + LINE_BYTES).sum();
+        self.change(|waiting| {
+            if waiting.bytes + size > QUEUE_BYTES || waiting.closed {
+                for line in &lines {
+                    let whose = (group_name(line), Arc::clone(&line.stream));
+                    if waiting.dropped.len() < DROPPED_STREAMS || waiting.dropped.contains_key(&whose) {
+                        *waiting.dropped.entry(whose).or_default() += 1;
+                    }
+                }
+                return;
+            }
+            waiting.bytes += size;
+            waiting.lines.extend(lines);
+        });
+    }
+
+    /// Takes what waits, up to what one transaction holds; none if nothing does.
+    fn take(&self) -> Option<Taken> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.accepted == *self.stored.borrow() {
+            return None;
+        }
+        let mut size = 0;
+        let fits = waiting.lines.iter().take_while(|line| {
+            let first = size == 0;
+            size += line.text.len() + LINE_BYTES;
+            first || size <= WRITE_BYTES
+        });
+        let count = fits.count();
+        let lines: Vec<LogLine> = waiting.lines.drain(..count).collect();
+        waiting.bytes -= lines.iter().map(|line| line.text.len() + LINE_BYTES).sum::<usize>();
+        let mark = if waiting.lines.is_empty() { waiting.accepted } else { *self.stored.borrow() };
+        Some(Taken { lines, dropped: std::mem::take(&mut waiting.dropped), used: std::mem::take(&mut waiting.used), mark })
+    }
+
+    /// Waits until everything that was handed in before is stored, or given up with a word in the log.
+    pub(crate) async fn flush(&self) {
+        let mark = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.closed {
+                return;
+            }
+            waiting.accepted
+        };
+        let mut stored = self.stored.subscribe();
+        if *stored.borrow_and_update() >= mark {
+            return;
+        }
+        self.urgent.notify_one();
+        // The sender lives as long as the queue, and the writer leaves the last mark when it ends.
+        let _ = stored.wait_for(|stored| *stored >= mark).await;
+    }
+
+    /// Says that nothing will be stored any more, and lets readers go.
+    fn close(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.closed = true;
+        self.stored.send_replace(u64::MAX);
+    }
+}
+
+impl LogSink for Observe {
+    fn write(&self, lines: Vec<LogLine>) {
+        if !lines.is_empty() {
+            self.queue.push(lines);
+        }
+    }
+}
+
+impl Meter for Observe {
+    fn invoked(&self, row: &Invoked) {
+        let whose = usage::Whose::of(row.account, row.region.as_str(), &row.function_arn, row.at);
+        let used = usage::of_invocation(row);
+        self.queue.change(|waiting| waiting.used.entry(whose).or_default().add(&used));
+    }
+
+    fn throttled(&self, account: Account, function_arn: &str) {
+        let region = function_arn.split(':').nth(3).unwrap_or_default();
+        let whose = usage::Whose::of(account, region, function_arn, self.clocks.product());
+        self.queue.change(|waiting| waiting.used.entry(whose).or_default().throttles += 1);
+    }
+}
+
+/// Stores what gathers until `stop` is rung, and then what is left.
+pub(crate) async fn run(observe: &Observe, stop: &Notify) {
+    let queue = &observe.queue;
+    // However this ends, also when it is dropped in the middle, nobody may wait for it any more.
+    struct Closing<'a>(&'a Queue);
+    impl Drop for Closing<'_> {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+    let _closing = Closing(queue);
+    let mut stopping = false;
+    while !stopping {
+        tokio::select! {
+            () = queue.some.notified() => {}
+            () = stop.notified() => stopping = true,
+        }
+        if !stopping {
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                () = queue.urgent.notified() => {}
+                () = stop.notified() => stopping = true,
+            }
+        }
+        while let Some(taken) = queue.take() {
+            let mark = taken.mark;
+            observe.store(taken).await;
+            queue.stored.send_replace(mark);
+        }
+    }
+}
+
+impl Observe {
+    async fn store(&self, taken: Taken) {
+        let Taken { lines, dropped, used, mark: _ } = taken;
+        let now_ms = self.clocks.product().0;
+        let mut streams: BTreeMap<(GroupName, Arc<str>), Vec<(i64, Bytes)>> = BTreeMap::new();
+        for line in lines {
+            let whose = (group_name(&line), Arc::clone(&line.stream));
+            streams.entry(whose).or_default().push((line.at.0, Bytes::from(line.text)));
+        }
+        for (whose, count) in dropped {
+            let words = format!("[lambent] {count} log lines were dropped here: more came than could be stored");
+            streams.entry(whose).or_default().push((now_ms, words.into()));
+        }
+        let incoming = streams.into_iter().map(|((group, stream), events)| Incoming {
+            group,
+            stream: stream.as_ref().to_owned(),
+            events,
+            create: true,
+        });
+        if let Err(fault) = self.put(incoming.collect()).await {
+            tracing::error!(%fault, "log lines were lost: the store did not take them");
+        }
+        if let Err(fault) = usage::add(&*self.kv, used).await {
+            tracing::error!(%fault, "usage was lost: the store did not take it");
+        }
+    }
+
+    /// Stores events. Groups and streams that are missing are made where the batch says so, else they are a fault.
+    pub(crate) async fn put(&self, incoming: Vec<Incoming>) -> Result<(), Fault> {
+        if incoming.is_empty() {
+            return Ok(());
+        }
+        let incoming = Arc::new(incoming);
+        for _ in 0..ATTEMPTS {
+            let mut groups = BTreeMap::new();
+            for one in incoming.iter() {
+                if !groups.contains_key(&one.group) {
+                    groups.insert(one.group.clone(), self.group_for(&one.group, one.create).await?.generation);
+                }
+            }
+            if self.put_into(Arc::clone(&incoming), groups).await? {
+                return Ok(());
+            }
+        }
+        Err(Fault::internal("a log group was deleted again and again while lines came in"))
+    }
+
+    /// The group, made now if it may be.
+    async fn group_for(&self, name: &GroupName, create: bool) -> Result<Group, Fault> {
+        if let Some(group) = state::group(&*self.kv, name)? {
+            return Ok(group);
+        }
+        if !create {
+            return Err(faults::no_group());
+        }
+        let fresh = self.fresh_group();
+        let row = name.row();
+        let group = transact_with(&*self.kv, vec![Key::new(Space::Control, row.clone())], move |rows| {
+            let mut batch = Batch::new();
+            let group = match rows.json::<Group>(Space::Control, &row)? {
+                Some(group) => group,
+                None => {
+                    batch.put_json(Space::Control, row.clone(), &fresh)?;
+                    fresh.clone()
+                }
+            };
+            Ok((batch, group))
+        })
+        .await?;
+        Ok(group)
+    }
+
+    /// One transaction; false if a group is no longer the one that was looked up.
+    async fn put_into(&self, incoming: Arc<Vec<Incoming>>, groups: BTreeMap<GroupName, u64>) -> Result<bool, Fault> {
+        let now_ms = self.clocks.product().0;
+        let ids: Vec<u64> = incoming.iter().map(|_| self.random()).collect();
+        let mut keys = Vec::new();
+        for (name, generation) in &groups {
+            keys.push(Key::new(Space::Control, name.row()));
+            keys.push(Key::new(Space::Log, state::stored(*generation)));
+        }
+        for one in incoming.iter() {
+            keys.push(Key::new(Space::Log, state::stream(groups[&one.group], &one.stream)));
+        }
+        let kv: &dyn Kv = &*self.kv;
+        let kept = transact_with(kv, keys, move |rows| {
+            let mut batch = Batch::new();
+            for (name, generation) in &groups {
+                let group: Option<Group> = rows.json(Space::Control, &name.row())?;
+                if group.is_none_or(|group| group.generation != *generation) {
+                    return Ok((Batch::new(), false));
+                }
+            }
+            let mut grown: BTreeMap<u64, u64> = BTreeMap::new();
+            for (one, id) in incoming.iter().zip(&ids) {
+                let generation = groups[&one.group];
+                let row = state::stream(generation, &one.stream);
+                let stream = rows.json::<Stream>(Space::Log, &row)?;
+                if stream.is_none() && !one.create {
+                    return Err(faults::no_stream());
+                }
+                let mut stream = stream.unwrap_or_else(|| Stream::new(*id, now_ms));
+                for chunk in stream.take_in(&one.events, now_ms) {
+                    let place = Place { at_ms: chunk.first_ms, seq: chunk.first_seq };
+                    batch.put(Space::Log, state::chunk(generation, stream.id, place), chunk.value);
+                }
+                *grown.entry(generation).or_default() += one.stored_bytes();
+                batch.put_json(Space::Log, row, &stream)?;
+            }
+            for (generation, bytes) in grown {
+                let row = state::stored(generation);
+                let before = state::number(rows.get(Space::Log, &row).as_deref());
+                batch.put(Space::Log, row, (before + bytes).to_be_bytes().to_vec());
+            }
+            Ok((batch, true))
+        })
+        .await?;
+        Ok(kept)
+    }
+}
+
+/// Events on their way into one stream.
+pub(crate) struct Incoming {
+    pub(crate) group: GroupName,
+    pub(crate) stream: String,
+    /// Time and message.
+    pub(crate) events: Vec<(i64, Bytes)>,
+    /// Whether a missing group or stream is made.
+    pub(crate) create: bool,
+}
+
+impl Incoming {
+    fn stored_bytes(&self) -> u64 {
+        self.events.iter().map(|(_, message)| (message.len() + chunk::EVENT_OVERHEAD) as u64).sum()
+    }
+}
+
+impl Stream {
+    /// An empty stream.
+    pub(crate) fn new(id: u64, created_ms: i64) -> Self {
+        Self { id, created_ms, first_ms: None, last_ms: None, ingested_ms: None, next_seq: 0 }
+    }
+
+    /// Numbers and packs events.
+    fn take_in(&mut self, events: &[(i64, Bytes)], now_ms: i64) -> Vec<Chunk> {
+        for (at_ms, _) in events {
+            self.first_ms = Some(self.first_ms.map_or(*at_ms, |first| first.min(*at_ms)));
+            self.last_ms = Some(self.last_ms.map_or(*at_ms, |last| last.max(*at_ms)));
+        }
+        self.ingested_ms = Some(now_ms);
+        let chunks = chunk::pack(events.to_vec(), self.next_seq, now_ms);
+        self.next_seq += events.len() as u64;
+        chunks
+    }
+}
+
+fn group_name(line: &LogLine) -> GroupName {
+    GroupName { account: line.account, region: Region::clone(&line.region), name: line.group.as_ref().to_owned() }
+}
