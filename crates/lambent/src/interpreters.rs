@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const ADDITIONS: &str = "runtimes.json";
 
 /// `python3.11` for Python 3.11.x, `nodejs20.x` for Node 20; none for versions Lambda never had.
-pub(crate) fn identifier(family: Family, version: (u16, u16, u16)) -> Option<String> {
+pub(crate) fn identifier(family: Family, version: (u32, u32, u32)) -> Option<String> {
     let id = match family {
         Family::Python => format!("python{}.{}", version.0, version.1),
         Family::Node => format!("nodejs{}.x", version.0),
@@ -128,7 +128,7 @@ pub(crate) fn remove(id: &str, data: Option<PathBuf>) -> anyhow::Result<()> {
 /// `lambent runtime ls`.
 pub(crate) fn print(data: Option<PathBuf>) -> anyhow::Result<()> {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["RUNTIME", "VERSION", "INTERPRETER", "FROM"]);
     let added = additions(data.as_deref())?;
     let rows = added

@@ -50,7 +50,13 @@ fn post(target: &'static str, body: &Value) -> wire::Request {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
     headers.insert("x-amz-target", HeaderValue::from_static(target));
-    wire::Request { method: Method::POST, path: "/".into(), query: String::new(), headers, body: body.to_string().into() }
+    wire::Request {
+        method: Method::POST,
+        path: "/".into(),
+        query: String::new(),
+        headers,
+        body: body.to_string().into(),
+    }
 }
 
 /// The functions, each with the path of its URL on this host if it has one.

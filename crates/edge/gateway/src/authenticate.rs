@@ -19,7 +19,8 @@ pub(crate) struct Caller {
 impl Gateway {
     pub(crate) fn authenticate(&self, arrival: &Arrival<'_>) -> Result<Caller, Fault> {
         let claim = sigv4::parse(&arrival.request)?;
-        let region = claim.as_ref().and_then(|claim| claim.scope.region.parse().ok()).unwrap_or_else(Region::default_region);
+        let region =
+            claim.as_ref().and_then(|claim| claim.scope.region.parse().ok()).unwrap_or_else(Region::default_region);
         let principal = match (&arrival.connection.entrance.principal, claim) {
             (Some(principal), _) => principal.clone(),
             (None, Some(claim)) => self.signed(arrival, &claim)?,
@@ -34,9 +35,7 @@ impl Gateway {
             return Ok(principal.clone());
         }
         match sigv4::parse(&arrival.request) {
-            Ok(Some(claim)) if self.options.keys.find(&claim.key_id).is_some() => {
-                self.signed(arrival, &claim)
-            }
+            Ok(Some(claim)) if self.options.keys.find(&claim.key_id).is_some() => self.signed(arrival, &claim),
             // An application behind a public site may use `Authorization` and these query names as it likes.
             _ => Ok(Principal::Anonymous),
         }
@@ -59,7 +58,12 @@ impl Gateway {
     }
 
     /// A caller who proves nothing: the account's root where that is believed, else `refusal`.
-    fn unproven(&self, arrival: &Arrival<'_>, account: Account, refusal: impl FnOnce() -> Fault) -> Result<Principal, Fault> {
+    fn unproven(
+        &self,
+        arrival: &Arrival<'_>,
+        account: Account,
+        refusal: impl FnOnce() -> Fault,
+    ) -> Result<Principal, Fault> {
         if !loopback(arrival.connection.entrance.via) || self.options.keys.account_has_keys(account) {
             return Err(refusal());
         }

@@ -111,11 +111,7 @@ impl Gateway {
         if from_page { respond::readable_by_pages(printed) } else { printed }
     }
 
-    async fn call(
-        &self,
-        arrival: &mut Arrival<'_>,
-        guess: &Guess,
-    ) -> Result<(&'static wire::Operation, Reply), Fault> {
+    async fn call(&self, arrival: &mut Arrival<'_>, guess: &Guess) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
         let operation = guess.operation.clone()?;
         let call = Call {

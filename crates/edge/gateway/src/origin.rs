@@ -60,10 +60,14 @@ mod tests {
     #[test]
     fn only_names_that_cannot_be_pointed_here_are_ours() {
         let known = ["build.lan".to_owned()];
-        for host in ["localhost", "127.0.0.1", "::1", "10.1.2.3", "x.localhost", "build.lan", "s3.localhost.localstack.cloud"] {
+        for host in
+            ["localhost", "127.0.0.1", "::1", "10.1.2.3", "x.localhost", "build.lan", "s3.localhost.localstack.cloud"]
+        {
             assert!(is_ours(host, &known), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "notlocalhost", "amazonaws.com.evil", "", "127.0.0.1.nip.io"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "notlocalhost", "amazonaws.com.evil", "", "127.0.0.1.nip.io"]
+        {
             assert!(!is_ours(host, &known), "{host}");
         }
     }

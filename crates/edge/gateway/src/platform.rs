@@ -112,7 +112,10 @@ impl Gateway {
                 Some(Control::Resume) => clocks.resume(),
                 Some(Control::Advance { ms }) => clocks.advance(ms),
                 None => {
-                    return respond::plain(400, "expected one of {\"pause\": true}, {\"resume\": true}, {\"advanceMs\": n}");
+                    return respond::plain(
+                        400,
+                        "expected one of {\"pause\": true}, {\"resume\": true}, {\"advanceMs\": n}",
+                    );
                 }
             },
             _ => return respond::plain(405, "this path answers GET and POST"),
@@ -151,7 +154,9 @@ mod tests {
     fn a_clock_control_is_one_known_member() {
         assert_eq!(Control::read(br#"{"pause": true}"#), Some(Control::Pause));
         assert_eq!(Control::read(br#"{"advanceMs": 60000}"#), Some(Control::Advance { ms: 60_000 }));
-        for wrong in [r#"{"pause": false}"#, r#"{"advanceMs": -1}"#, r#"{"pause": true, "resume": true}"#, "[]", "", "{}"] {
+        for wrong in
+            [r#"{"pause": false}"#, r#"{"advanceMs": -1}"#, r#"{"pause": true, "resume": true}"#, "[]", "", "{}"]
+        {
             assert_eq!(Control::read(wrong.as_bytes()), None, "{wrong}");
         }
     }

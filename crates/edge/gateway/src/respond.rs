@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use crate::Gateway;
 use crate::arrival::{Arrival, Connection};
 use crate::body::Unread;
-use crate::way::Way;
+use crate::way::{self, Way};
 
 /// An answer on its way to the socket.
 pub(crate) type Response = http::Response<Outgoing>;
@@ -33,8 +33,12 @@ impl http_body::Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Pieces(stream) => stream.as_mut().poll_next(context).map(|next| next.map(|piece| piece.map(Frame::data))),
+            Self::Whole(bytes) => {
+                Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Pieces(stream) => {
+                stream.as_mut().poll_next(context).map(|next| next.map(|piece| piece.map(Frame::data)))
+            }
         }
     }
 
@@ -89,7 +93,12 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
 }
 
 /// A body that was not read; the connection ends, since what is left of it stands in the way of the next request.
-pub(crate) fn unread(why: &Unread, way: &Way<'_>, arrival: &Arrival<'_>, services: &[&'static wire::Service]) -> Response {
+pub(crate) fn unread(
+    why: &Unread,
+    way: &Way<'_>,
+    arrival: &Arrival<'_>,
+    services: &[&'static wire::Service],
+) -> Response {
     let (code, status) = match why {
         Unread::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
         Unread::TooSlow => ("RequestTimeoutException", 408),
@@ -120,7 +129,8 @@ pub(crate) fn preflight(arrival: &Arrival<'_>) -> Response {
     let mut response = build(204, HeaderMap::new(), Outgoing::Whole(None));
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"));
+    headers
+        .insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     if let Some(asked) = arrival.request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
@@ -129,8 +139,13 @@ pub(crate) fn preflight(arrival: &Arrival<'_>) -> Response {
 }
 
 /// Headers that are about the connection, not the answer: the gateway's.
-const OURS: [HeaderName; 5] =
-    [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
+const OURS: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
 
 impl Gateway {
     /// A site anybody may call, as who a valid signature says they are.
@@ -140,12 +155,13 @@ impl Gateway {
             Err(fault) => return plain(fault.status, &fault.message),
         };
         let connection = arrival.connection;
-        let shares_origin = arrival.request.path.starts_with("/_lambent/");
+        let shares_origin = !way::is_function_url(&arrival.host);
         let answer = site.serve(arrival.into_site_request(principal)).await;
         let mut response = from_site(answer, connection);
         if shares_origin {
             // Tenants' pages stand at the same origin as ours here; as documents they get an origin of their own.
-            let policy = HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
+            let policy =
+                HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
             response.headers_mut().append(header::CONTENT_SECURITY_POLICY, policy);
         }
         response
@@ -168,7 +184,8 @@ fn from_site(answer: SiteResponse, connection: &Connection) -> Response {
     for name in OURS {
         headers.remove(name);
     }
-    let is_events = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let is_events =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let body = match body {
         Body::Empty => Outgoing::Whole(None),
         Body::Bytes(bytes) => Outgoing::Whole(Some(bytes)),

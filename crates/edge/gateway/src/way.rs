@@ -51,13 +51,12 @@ impl<'a> Way<'a> {
             let site = if inside { None } else { site() };
             return site.map_or(Self::Nowhere("there is no such page"), Self::Page);
         }
-        if arrival.request.method == Method::OPTIONS && arrival.request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if arrival.request.method == Method::OPTIONS
+            && arrival.request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return Self::Preflight;
         }
-        match site() {
-            Some(site) if !is_marked(arrival) => Self::Public(site),
-            _ => Self::Api,
-        }
+        Self::Api
     }
 
     /// How long a body is welcome here, bytes.
@@ -71,7 +70,7 @@ impl<'a> Way<'a> {
 }
 
 /// `<id>.lambda-url.<region>.<anything>`: the host of a function URL.
-fn is_function_url(host: &str) -> bool {
+pub(crate) fn is_function_url(host: &str) -> bool {
     host.split('.').nth(1) == Some("lambda-url")
 }
 
@@ -79,12 +78,17 @@ fn is_function_url(host: &str) -> bool {
 fn is_visit(arrival: &Arrival<'_>) -> bool {
     matches!(arrival.request.method, Method::GET | Method::HEAD)
         && arrival.request.path == "/"
-        && arrival.request.headers.get_all(ACCEPT).iter().any(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"))
+        && arrival
+            .request
+            .headers
+            .get_all(ACCEPT)
+            .iter()
+            .any(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"))
         && !is_marked(arrival)
 }
 
 /// Whether the request carries a mark that only AWS clients set: a signature or a target.
-pub(crate) fn is_marked(arrival: &Arrival<'_>) -> bool {
+fn is_marked(arrival: &Arrival<'_>) -> bool {
     let signed = arrival.request.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
     signed
         || arrival.request.headers.contains_key("x-amz-target")

@@ -81,6 +81,24 @@ pub(crate) struct Started {
     pub(crate) end: InitEnd,
 }
 
+/// Why there is no environment.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    Refused(Refusal),
+    /// The program cannot be executed: missing, not executable, or for another machine.
+    Program(String),
+}
+
+impl NotStarted {
+    /// For where the program has started once already.
+    pub(crate) fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Program(message) => Refusal::Walls { message, fix: None },
+        }
+    }
+}
+
 /// How an event ended.
 #[derive(Debug)]
 pub(crate) enum Delivered {
@@ -101,15 +119,16 @@ impl Environment {
         place: Place,
         log: Arc<Log>,
         limit: Duration,
-    ) -> Result<Started, Refusal> {
+    ) -> Result<Started, NotStarted> {
         let options = &engine.options;
         let (id, Place { start, room }) = (engine.next_id(), place);
         let begun = options.clocks.monotonic();
-        let built = options.walls.launch(spec(engine, target, id, &log)).await.map_err(refusal)?;
+        let built = options.walls.launch(spec(engine, target, id, &log)).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
         let born = options.clocks.product();
-        let mut environment = Self::assemble(engine, pool, target, room, log, id, built, born)
-            .map_err(|error| Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })?;
+        let mut environment = Self::assemble(engine, pool, target, room, log, id, built, born).map_err(|error| {
+            NotStarted::Refused(Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })
+        })?;
         let end = environment.init(start, limit).await;
         let ready = options.clocks.monotonic();
         if matches!(end, InitEnd::Ready) && options.cpu_limit {
@@ -324,14 +343,20 @@ fn cpu_millis(memory_mb: u32) -> u32 {
     memory_mb * 1000 / MB_OF_ONE_CPU
 }
 
-fn refusal(error: sandbox::Error) -> Refusal {
+/// How the walls begin to say that the function's own program cannot be executed, as opposed to a mistake of ours.
+const CANNOT_START: &str = "cannot start ";
+
+fn not_started(error: sandbox::Error) -> NotStarted {
     let message = error.to_string();
-    match error {
+    NotStarted::Refused(match error {
+        sandbox::Error::Spec(why) if why.starts_with(CANNOT_START) => {
+            return NotStarted::Program(format!("fork/exec {}", &why[CANNOT_START.len()..]));
+        }
         sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
         sandbox::Error::Exhausted { .. } => Refusal::Busy("the kernel has no room for another sandbox"),
         sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted"),
         sandbox::Error::Spec(_) | sandbox::Error::Tenants => Refusal::Walls { message, fix: None },
-    }
+    })
 }
 
 /// A process killed while the kernel killed for want of memory ended for want of memory.

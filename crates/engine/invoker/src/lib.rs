@@ -4,7 +4,8 @@
 //! lines. Why: one room decides what runs where and when, so that limits are exact and every phase is measured. Never:
 //! knows no AWS error code and no HTTP, touches no disk, never looks into a payload.
 //!
-//! The way of one invocation reads in `run.rs`: `admit` → `place` (warm, or launch and INIT) → `deliver` → `settle`.
+//! The way of one invocation reads in `run.rs`: `admit` → `place` (warm, or launch and INIT, in `place.rs`) → `deliver` →
+//! `settle`.
 
 #![deny(missing_docs)]
 
@@ -17,6 +18,7 @@ mod log;
 mod options;
 mod outcome;
 mod permits;
+mod place;
 mod pool;
 mod report;
 mod run;

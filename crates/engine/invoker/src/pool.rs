@@ -164,11 +164,6 @@ impl Lease {
         self.environment.as_mut().expect("a lease holds its environment until it is returned")
     }
 
-    /// Which environment it is.
-    pub(crate) fn id(&self) -> Option<EnvironmentId> {
-        self.environment.as_ref().map(|environment| environment.id)
-    }
-
     /// Gives the environment back for the next invocation. Says whether the caller must have the keep-alive wheel look at
     /// this pool.
     pub(crate) fn give_back(mut self, now: Timestamp) -> bool {

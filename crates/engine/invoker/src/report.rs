@@ -106,13 +106,29 @@ pub(crate) fn exit_error(id: &RequestId, cause: ExitCause) -> Bytes {
     error_object(exit_type(cause), &format!("RequestId: {id} Error: {}", exit_words(cause)))
 }
 
+/// What Lambda calls a program that cannot be started.
+pub(crate) const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
+
+pub(crate) fn entrypoint_error(id: &RequestId, why: &str) -> Bytes {
+    error_object(INVALID_ENTRYPOINT, &format!("RequestId: {id} Error: {why}"))
+}
+
 pub(crate) fn exit_type(cause: ExitCause) -> &'static str {
     if cause == ExitCause::OutOfMemory { "Runtime.OutOfMemory" } else { "Runtime.ExitError" }
 }
 
-// Neither argument holds a character that JSON escapes: they are made above from ids, numbers and fixed words.
 fn error_object(kind: &str, message: &str) -> Bytes {
-    Bytes::from(format!(r#"{{"errorType":"{kind}","errorMessage":"{message}"}}"#))
+    let mut object = format!(r#"{{"errorType":"{kind}","errorMessage":""#);
+    for c in message.chars() {
+        match c {
+            '"' | '\\' => object.extend(['\\', c]),
+            // JSON's own way for control characters.
+            '\0'..='\u{1f}' => object.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => object.push(c),
+        }
+    }
+    object.push_str("\"}");
+    object.into()
 }
 
 fn exit_words(cause: ExitCause) -> String {
@@ -232,6 +248,12 @@ mod tests {
             text(timeout_error(&id, 3_000)),
             format!(
                 r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {id} Error: Task timed out after 3.00 seconds"}}"#
+            )
+        );
+        assert_eq!(
+            text(entrypoint_error(&id, "fork/exec /é\"\\\n")),
+            format!(
+                r#"{{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: {id} Error: fork/exec /é\"\\\u000a"}}"#
             )
         );
         for (cause, kind, words) in [

@@ -3,40 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base::{Invoked, Phases, StartKind, Timestamp};
+use base::{EnvironmentId, Invoked, Phases, StartKind, Timestamp};
 use runtime::{Event, Outcome};
 use sandbox::{ExitCause, Usage};
 
 use crate::engine::Engine;
-use crate::environment::{Delivered, Environment, InitEnd, Started, micros};
-use crate::host::Place;
+use crate::environment::{Delivered, InitEnd, micros};
 use crate::log::Log;
 use crate::permits::Permit;
-use crate::pool::{Lease, Pool, Starting};
+use crate::place::{Placed, Unplaced, Unstartable};
+use crate::pool::Pool;
 use crate::report::{self, Report, Status};
 use crate::{Done, FailureKind, Finished, Invocation, Refusal, Target};
 
 /// One invocation on its way.
-struct Run<'a> {
-    engine: &'a Engine,
-    target: &'a Target,
-    invocation: Invocation,
-    pool: Arc<Pool>,
-    // When it was admitted, on two clocks.
-    admitted: Instant,
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) target: &'a Target,
+    pub(crate) invocation: Invocation,
+    pub(crate) pool: Arc<Pool>,
+    /// When it was admitted, transport clock.
+    pub(crate) admitted: Instant,
+    // The same, product clock.
     at: Timestamp,
-}
-
-/// An environment for the invocation, and what it took to get it.
-struct Placed {
-    lease: Lease,
-    start: StartKind,
-    sandbox_us: u64,
-    init_us: u64,
-    queue_us: u64,
-    // What an INIT within the invocation has already used of the function's timeout.
-    spent_us: u64,
-    end: InitEnd,
 }
 
 /// How the invocation ended, before it is written down.
@@ -57,7 +46,11 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let pool = engine.pool(target);
     let permit = admit(engine, target, &pool)?;
     let run = Run { engine, target, invocation, pool, admitted, at };
-    let mut placed = run.place().await?;
+    let mut placed = match run.place().await {
+        Ok(placed) => placed,
+        Err(Unplaced::Refused(refusal)) => return Err(refusal),
+        Err(Unplaced::Unstartable(program)) => return Ok(run.unstartable(program, permit)),
+    };
     let ending = match std::mem::replace(&mut placed.end, InitEnd::Ready) {
         InitEnd::Ready => run.deliver(&mut placed).await,
         end => run.init_failed(&mut placed, end).await,
@@ -72,92 +65,7 @@ fn admit(engine: &Engine, target: &Target, pool: &Pool) -> Result<Permit, Refusa
     })
 }
 
-/// What the line for an environment ended with.
-enum Found {
-    Free(Lease),
-    Room(Place),
-}
-
 impl Run<'_> {
-    /// An idle environment, or a new one after its INIT.
-    async fn place(&self) -> Result<Placed, Refusal> {
-        while let Some(mut lease) = self.pool.take_idle() {
-            if !lease.environment().has_ended() {
-                lease.environment().log.begin(self.invocation.want_tail);
-                return Ok(self.warm(lease));
-            }
-        }
-        match self.queue().await? {
-            Found::Free(mut lease) => {
-                lease.environment().log.begin(self.invocation.want_tail);
-                Ok(self.warm(lease))
-            }
-            Found::Room(place) => self.cold(place).await,
-        }
-    }
-
-    fn warm(&self, lease: Lease) -> Placed {
-        let queue_us = micros(self.admitted, self.engine.options.clocks.monotonic());
-        let start = StartKind::Warm;
-        Placed { lease, start, sandbox_us: 0, init_us: 0, queue_us, spent_us: 0, end: InitEnd::Ready }
-    }
-
-    /// Waits for whichever comes first: an environment that becomes free, or room to start one.
-    async fn queue(&self) -> Result<Found, Refusal> {
-        let engine = self.engine;
-        let _in_line = engine.host.queue().ok_or(Refusal::Busy("too many invocations wait for an environment"))?;
-        let mut free = self.pool.wait();
-        let room = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest());
-        let patience = tokio::time::sleep(Duration::from_millis(engine.options.queue_ms));
-        let found = tokio::select! {
-            biased;
-            Ok(lease) = &mut free => return Ok(Found::Free(lease)),
-            place = room => Ok(Found::Room(place)),
-            () = patience => Err(Refusal::Busy("no environment became free in time")),
-        };
-        // One may have been handed over in the same moment: it must not be lost.
-        free.close();
-        match free.try_recv() {
-            Ok(lease) => Ok(Found::Free(lease)),
-            Err(_) => found,
-        }
-    }
-
-    async fn cold(&self, place: Place) -> Result<Placed, Refusal> {
-        let options = &self.engine.options;
-        let queue_us = micros(self.admitted, options.clocks.monotonic());
-        let log = Log::new(self.target, Arc::clone(&options.logs), Arc::clone(&options.clocks), &*options.rng);
-        log.begin(self.invocation.want_tail);
-        for note in &self.target.notes {
-            log.say(note.clone());
-        }
-        let starting = self.pool.start();
-        let limit = Duration::from_millis(options.init_timeout_ms);
-        let started = Environment::start(self.engine, &self.pool, self.target, place, Arc::clone(&log), limit).await?;
-        let (sandbox_us, init_us) = (started.sandbox_us, started.init_us);
-        let id = started.environment.id;
-        tracing::debug!(environment = %id, function = %self.target.function_arn, sandbox_us, init_us, "started");
-        let placed = match started.end {
-            InitEnd::Timeout => self.init_again(starting, started, log).await?,
-            _ => leased(starting, started, 0),
-        };
-        Ok(Placed { queue_us, sandbox_us, init_us, ..placed })
-    }
-
-    /// INIT took more than ten seconds: it begins anew, now within the function's own timeout.
-    /// Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle", Init phase.
-    async fn init_again(&self, starting: Starting, first: Started, log: Arc<Log>) -> Result<Placed, Refusal> {
-        first.environment.kill().await;
-        first.environment.drain_output();
-        log.say(report::init_report(first.init_us, "init", &Status::Timeout));
-        drop(first);
-        let engine = self.engine;
-        let place = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest()).await;
-        let limit = Duration::from_millis(self.target.timeout_ms);
-        let second = Environment::start(engine, &self.pool, self.target, place, log, limit).await?;
-        let spent_us = second.sandbox_us + second.init_us;
-        Ok(leased(starting, second, spent_us))
-    }
     /// Hands over the event and waits for the answer, at most as long as the function's timeout.
     async fn deliver(&self, placed: &mut Placed) -> Ending {
         let clocks = &*self.engine.options.clocks;
@@ -258,8 +166,10 @@ impl Run<'_> {
         let environment = placed.lease.environment();
         let usage = environment.end_reading(&*options.clocks);
         environment.drain_output();
-        let row = self.row(&placed, &ending, usage);
-        let environment = placed.lease.environment();
+        let Placed { start, sandbox_us, init_us, queue_us, .. } = placed;
+        let phases = Phases { queue_us, sandbox_us, init_us, handler_us: ending.handler_us };
+        let failed = matches!(ending.result, Finished::FunctionError { .. });
+        let row = self.row(Some(environment.id), start, phases, usage, failed);
         environment.log.say(report::end(&self.invocation.request_id));
         let line = report::report(&Report {
             row: &row,
@@ -284,23 +194,52 @@ impl Run<'_> {
         Done { result: ending.result, tail, row, notes: self.target.notes.clone() }
     }
 
-    fn row(&self, placed: &Placed, ending: &Ending, usage: Usage) -> Invoked {
-        let Placed { start, sandbox_us, init_us, queue_us, .. } = *placed;
+    /// The function's program cannot be started: its invocations fail as on Lambda, and there is no environment.
+    fn unstartable(&self, program: Unstartable, permit: Permit) -> Done {
+        let Unstartable { log, why, queue_us, sandbox_us } = program;
+        let id = &self.invocation.request_id;
+        let status = Status::Error(report::INVALID_ENTRYPOINT.into());
+        log.say(report::init_report(sandbox_us, "init", &status));
+        log.say(report::start(id, &self.target.key.version));
+        log.say(format!("RequestId: {id} Error: {why}"));
+        log.say(report::INVALID_ENTRYPOINT.into());
+        log.say(report::end(id));
+        let phases = Phases { queue_us, sandbox_us, ..Phases::default() };
+        let row = self.row(None, StartKind::Cold, phases, Usage::default(), true);
+        let (status, weak) = (Some(&status), self.engine.weak);
+        let line = Report { row: &row, duration_us: sandbox_us, init_shown: false, status, weak };
+        let tail = log.finish(report::report(&line));
+        drop(permit);
+        self.engine.options.meter.invoked(&row);
+        let payload = report::entrypoint_error(id, &why);
+        let (kind, error_type) = (FailureKind::Init, report::INVALID_ENTRYPOINT.to_owned());
+        let result = Finished::FunctionError { kind, error_type, payload };
+        Done { result, tail, row, notes: self.target.notes.clone() }
+    }
+
+    fn row(
+        &self,
+        environment: Option<EnvironmentId>,
+        start: StartKind,
+        phases: Phases,
+        usage: Usage,
+        failed: bool,
+    ) -> Invoked {
         Invoked {
             account: self.target.account,
             region: self.target.region.clone(),
             function_arn: Arc::clone(&self.target.function_arn),
             request: self.invocation.request_id,
-            environment: placed.lease.id(),
+            environment,
             at: self.at,
             start,
-            phases: Phases { queue_us, sandbox_us, init_us, handler_us: ending.handler_us },
+            phases,
             cpu_user_us: usage.cpu_user_us,
             cpu_system_us: usage.cpu_system_us,
             peak_memory_bytes: usage.peak_memory_bytes,
             memory_mb: self.target.memory_mb,
-            billed_ms: (init_us + ending.handler_us).div_ceil(1000),
-            failed: matches!(ending.result, Finished::FunctionError { .. }),
+            billed_ms: (phases.init_us + phases.handler_us).div_ceil(1000),
+            failed,
         }
     }
 }
@@ -309,10 +248,4 @@ impl Ending {
     fn answered(result: Finished, handler_us: u64) -> Self {
         Self { result, status: None, handler_us, duration_us: handler_us, reusable: true }
     }
-}
-
-fn leased(starting: Starting, started: Started, spent_us: u64) -> Placed {
-    let Started { environment, sandbox_us, init_us, end } = started;
-    let lease = starting.lease(environment);
-    Placed { lease, start: StartKind::Cold, sandbox_us, init_us, queue_us: 0, spent_us, end }
 }

@@ -154,6 +154,15 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// Lets this process open as many descriptors as it may: the usual soft limit of 1,024 is there for programs that use
+/// select(2), and each sandbox takes about ten.
+pub(crate) fn use_all_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // A refusal leaves the limit as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
 /// What a terminal or a service manager sends to all processes of a server to stop it.
 const STOPS: [libc::c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 

@@ -83,13 +83,20 @@ impl Folder {
         }
         let made_for_tests = path.join(TEST_MARK).exists();
         let folder = Self { path, made_for_tests, ephemeral: None, _lock: lock };
+        for part in [folder.kv(), folder.blobs(), folder.trees(), folder.tmp(), folder.run()] {
+            match fs::create_dir(&part) {
+                Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io("make", &part, &cause));
+                }
+                _ => {}
+            }
+        }
         for scratch in [folder.tmp(), folder.run()] {
             clear(&scratch).map_err(|cause| Error::io("empty", &scratch, &cause))?;
         }
-        for part in [folder.kv(), folder.blobs(), folder.trees(), folder.tmp(), folder.run()] {
-            fs::create_dir_all(&part).map_err(|cause| Error::io("make", &part, &cause))?;
+        if found.is_none() {
+            sync_folder(&folder.path)?;
         }
-        sync_folder(&folder.path)?;
         Ok(folder)
     }
 
@@ -227,12 +234,17 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     synced.map_err(|cause| Error::io("sync", path, &cause))
 }
 
-/// Removes what is in a folder, if there is one.
+/// Removes what is in a folder, and leaves the folder.
 fn clear(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
     }
+    Ok(())
 }
 
 /// Removes ephemeral folders whose process is gone. Whatever cannot be removed is somebody else's, or is left to the

@@ -1,8 +1,8 @@
 //! The engine's journal, looked through before the engine reads it.
 //!
-//! Left to itself the engine refuses to start when a power loss kept the end of an unsynced group and lost its middle,
-//! and silently cuts the journal off where synced bytes were damaged later. The first must not stop the platform, the
-//! second must not go unnoticed. The format is that of fjall 3.1, which is why its version is pinned.
+//! Left to itself the engine refuses to start when it was killed while making its files, or when a power loss kept the
+//! end of an unsynced group and lost its middle, and silently cuts the journal off where synced bytes were damaged later. The first two must not stop the platform, the
+//! last must not go unnoticed. The format is that of fjall 3.1, which is why its version is pinned.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) fn mend(folder: &Path) -> Result<(), Error> {
     for (position, path) in journals.iter().enumerate() {
         let bytes = fs::read(path).map_err(|cause| Error::io("read", path, &cause))?;
         // Journals are made longer than what is in them; no group ends in zeros.
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let written = without_zeros(&bytes).len();
         let bytes = &bytes[..written];
         let whole = whole_groups(bytes);
         if whole == written {
@@ -59,6 +59,29 @@ pub(crate) fn empty(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes what is left of a store whose making was interrupted, which the engine can neither open nor make again.
+///
+/// The engine writes its version last, before anything else can be written: without it there is nothing to lose, and if
+/// there is something after all, the folder is left as it is.
+///
+/// # Errors
+/// [`Error::Corrupt`] if the version is missing and rows are there. [`Error::Io`].
+pub(crate) fn clear_unfinished(folder: &Path) -> Result<(), Error> {
+    let made = folder.join("version").metadata().is_ok_and(|version| version.len() > 0);
+    if made || !folder.exists() {
+        return Ok(());
+    }
+    let mut rows = fs::read_dir(folder.join("keyspaces")).is_ok_and(|mut tables| tables.next().is_some());
+    for journal in journals(folder)? {
+        let bytes = fs::read(&journal).map_err(|cause| Error::io("read", &journal, &cause))?;
+        rows |= !without_zeros(&bytes).is_empty();
+    }
+    if rows {
+        return Err(Error::Corrupt(format!("the version of the rows in {}", folder.display())));
+    }
+    fs::remove_dir_all(folder).map_err(|cause| Error::io("remove", folder, &cause))
+}
+
 /// The journals, oldest first; none if there is no store yet.
 fn journals(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |cause: io::Error| Error::io("read", folder, &cause);
@@ -74,6 +97,15 @@ fn journals(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The bytes without the zeros at their end. Page by page: a comparison of pages is fast in every build.
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let pages = bytes.rchunks(ZEROS.len()).take_while(|page| **page == ZEROS[..page.len()]).count();
+    let bytes = &bytes[..bytes.len().saturating_sub(pages * ZEROS.len())];
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
 }
 
 /// Bytes of the whole groups that `journal` begins with.

@@ -48,6 +48,7 @@ struct Tables {
 
 impl Lsm {
     fn open(path: &Path) -> Result<Self, Error> {
+        journal::clear_unfinished(path)?;
         journal::mend(path)?;
         let failed = |error: fjall::Error| describe("open the rows in", path, &error);
         let db = Database::builder(path)

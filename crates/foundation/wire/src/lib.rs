@@ -22,7 +22,7 @@ mod value;
 pub use codec::{decode, encode, encode_fault, text_member};
 pub use operation::{ErrorShape, Op, Operation, Protocol, Request, Response, Service};
 pub use schema::{Kind, Location, Member, Shape, TimestampFormat};
-pub use validate::validate;
+pub use validate::{pattern_compiles, validate};
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
 
 #[doc(hidden)]

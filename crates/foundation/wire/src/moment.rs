@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_three_formats_name_the_same_moment() {
-        let moment = Timestamp(1_795_238_400_000 + 19_200_000);
-        assert_eq!(print(moment, TimestampFormat::Iso8601), "2026-11-21T10:40:00Z".replace("10:40", "10:40"));
+        let moment = Timestamp(1_795_257_600_000);
+        assert_eq!(print(moment, TimestampFormat::Iso8601), "2026-11-21T10:40:00Z");
         assert_eq!(print(moment, TimestampFormat::Rfc822), "Sat, 21 Nov 2026 10:40:00 GMT");
         assert_eq!(print(Timestamp(1500), TimestampFormat::Unix), "1.5");
         assert_eq!(parse("1985-04-12T23:20:50.52Z", TimestampFormat::Iso8601), Some(Timestamp(482_196_050_520)));

@@ -103,7 +103,7 @@ pub(crate) async fn list(client: &Client) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NAME", "RUNTIME", "MEMORY", "TIMEOUT", "CODE", "MODIFIED"]);
     for function in &functions {
         table.add_row([

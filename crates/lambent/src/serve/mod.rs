@@ -32,8 +32,9 @@ pub(crate) struct Running {
     pub(crate) registered: Vec<&'static wire::Operation>,
     loops: Loops,
     store: Arc<dyn store::Kv>,
-    // Holds log lines that are not yet rows.
+    // Ends after everything that may still write a log line.
     observe: Arc<Observe>,
+    observing: tokio::task::JoinHandle<()>,
     // Holds the lock and removes an ephemeral folder, so it goes last.
     folder: store::Folder,
 }
@@ -114,7 +115,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     })
     .await?;
     let (observe, observing) =
-        Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) })?;
+        Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) });
 
     let walls = walls(&arguments, &folder)?;
     let survey = walls.survey();
@@ -131,7 +132,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         kv: Arc::clone(&kv),
         blobs: store::Blobs::at(&folder),
         trees: store::Trees::at(&folder),
-        invoker: invocations,
+        invoker: invocations.clone(),
         interpreters: crate::interpreters::all(Some(folder.path()))?,
         bootstraps: write_bootstraps(&folder)?,
         clocks: Arc::clone(&clocks),
@@ -151,12 +152,22 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let router = builder.build(identity.clone());
     let registered = router.registered().to_vec();
 
+    let shown = Arc::clone(&functions);
+    let console = Console::new(console::Options {
+        dispatch: router.clone(),
+        services: model::SERVICES,
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        live: Arc::new(move || shown.live().into_iter().map(on_the_page).collect()),
+        changes: invocations.changes(),
+        keep_alive_ms: arguments.keep_alive.saturating_mul(1000),
+    });
     let (holds, of) = survey.count();
     let weak = survey.weak;
     let gateway = Gateway::new(gateway::Options {
         dispatch: router,
         services: model::SERVICES,
-        sites: vec![functions.clone(), Arc::new(Console::new(functions.clone()))],
+        sites: vec![functions.clone(), Arc::new(console)],
         keys: identity.clone(),
         clocks: Arc::clone(&clocks),
         rng,
@@ -168,7 +179,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     });
     net.set(gateway::Inside(Arc::clone(&gateway)));
 
-    loops.start(|stop| async move { either(observing.run(), stop).await });
+    let observing = tokio::spawn(observing.run());
     loops.start(|stop| async move { either(delivering.run(), stop).await });
     loops.start(|stop| async move {
         either(invoker.run(), stop).await;
@@ -178,7 +189,12 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
 
     let endpoint = format!("http://{address}");
     greet(&endpoint, &folder, &survey, &identity);
-    Ok(Running { endpoint, survey, registered, loops, store: kv, observe, folder })
+    Ok(Running { endpoint, survey, registered, loops, store: kv, observe, observing, folder })
+}
+
+fn on_the_page(live: functions::Live) -> console::Live {
+    let functions::Live { function, starting, busy, idle, .. } = live;
+    console::Live { function, starting, busy, idle }
 }
 
 /// Says where it answers, and once in a folder's life its root key.
@@ -281,7 +297,8 @@ impl Running {
             tracing::warn!("stopped without waiting longer for what was still running");
             self.loops.tasks.shutdown().await;
         }
-        self.observe.flush().await;
+        self.observe.drain().await;
+        self.observing.await.context("the log writer broke")?;
         self.store.close().await?;
         drop(self.folder);
         Ok(())

@@ -149,8 +149,8 @@ impl Functions {
     /// # Errors
     /// Why it never began, in AWS's words.
     pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
-        let ready = self.ready(named).await?;
-        let target = match &ready.plan {
+        let plan = self.ready(named).await?;
+        let target = match &*plan {
             Plan::Run(target) => target,
             Plan::NoBootstrap(none) => return Ok(self.no_bootstrap(named, &request, *none)),
         };

@@ -15,14 +15,7 @@ use crate::name::{Address, LATEST, Named};
 use crate::types::{Function, Settings, Url};
 use crate::{Functions, faults};
 
-/// A function's current revision, ready to run.
-pub(crate) struct Ready {
-    pub(crate) plan: Plan,
-    /// Its URL, as it stands with this revision.
-    pub(crate) url: Option<Url>,
-}
-
-/// What an invocation does.
+/// What an invocation of a function's current revision does.
 pub(crate) enum Plan {
     Run(Arc<Target>),
     /// A custom runtime without a program: every invocation fails.
@@ -32,13 +25,15 @@ pub(crate) enum Plan {
 /// The functions that were invoked, ready: the warm path reads nothing from the store.
 #[derive(Default)]
 pub(crate) struct Targets {
-    ready: RwLock<HashMap<Address, Arc<Ready>>>,
+    ready: RwLock<HashMap<Address, Arc<Plan>>>,
+    // The URLs that were called, by id.
+    urls: RwLock<HashMap<String, (Address, Url)>>,
     // Counts changes: what was read before a change must not be remembered after it.
     changes: AtomicU64,
 }
 
 impl Targets {
-    fn get(&self, address: &Address) -> Option<Arc<Ready>> {
+    fn get(&self, address: &Address) -> Option<Arc<Plan>> {
         self.ready.read().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 
@@ -47,12 +42,31 @@ impl Targets {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         self.changes.fetch_add(1, Ordering::SeqCst);
         ready.remove(address);
+        let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
+        urls.retain(|_, (other, _)| other != address);
     }
 
-    fn remember(&self, address: &Address, made: &Arc<Ready>, seen: u64) {
+    /// How many changes there were: to be asked before a row is read that shall be remembered.
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn remember(&self, address: &Address, made: &Arc<Plan>, seen: u64) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
-        if self.changes.load(Ordering::SeqCst) == seen {
+        if self.changes() == seen {
             ready.insert(address.clone(), Arc::clone(made));
+        }
+    }
+
+    fn url(&self, id: &str) -> Option<(Address, Url)> {
+        self.urls.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn remember_url(&self, found: &(Address, Url), seen: u64) {
+        let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
+        // `forget` counts before it looks here.
+        if self.changes() == seen {
+            urls.insert(found.1.id.clone(), found.clone());
         }
     }
 }
@@ -89,14 +103,14 @@ impl Functions {
     ///
     /// # Errors
     /// That there is no such function or version; that it cannot run on this host, and what would mend that.
-    pub(crate) async fn ready(&self, named: &Named) -> Result<Arc<Ready>, Fault> {
+    pub(crate) async fn ready(&self, named: &Named) -> Result<Arc<Plan>, Fault> {
         if named.qualifier.as_deref().is_some_and(|qualifier| qualifier != LATEST) {
             return Err(faults::no_function(&named.address.qualified(named.qualifier.as_deref())));
         }
         if let Some(ready) = self.targets.get(&named.address) {
             return Ok(ready);
         }
-        let seen = self.targets.changes.load(Ordering::SeqCst);
+        let seen = self.targets.changes();
         // Held before the row is read: the code that the row names stays until the target has its claim.
         let held = self.code.hold().await;
         let missing = || faults::no_function(&named.address.qualified(named.qualifier.as_deref()));
@@ -107,7 +121,26 @@ impl Functions {
         Ok(made)
     }
 
-    async fn make(&self, address: &Address, function: Function) -> Result<Ready, Fault> {
+    /// The function behind a URL's id; none when there is no such URL.
+    ///
+    /// # Errors
+    /// The store's faults.
+    pub(crate) fn behind(&self, id: &str) -> Result<Option<(Address, Url)>, Fault> {
+        let id = id.to_ascii_lowercase();
+        if let Some(found) = self.targets.url(&id) {
+            return Ok(Some(found));
+        }
+        let seen = self.targets.changes();
+        let Some(address) = self.state.behind_url(&id)? else { return Ok(None) };
+        let url = self.state.get(&address)?.and_then(|function| function.url);
+        let found = url.filter(|url| url.id == id).map(|url| (address, url));
+        if let Some(found) = &found {
+            self.targets.remember_url(found, seen);
+        }
+        Ok(found)
+    }
+
+    async fn make(&self, address: &Address, function: Function) -> Result<Plan, Fault> {
         let settings = &function.settings;
         let host = host_architecture();
         if settings.architecture != host {
@@ -130,7 +163,7 @@ impl Functions {
         let theirs = Bootstraps { task: has_bootstrap(&contents), opt: false };
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
-            Err(none) => return Ok(Ready { plan: Plan::NoBootstrap(none), url: function.url }),
+            Err(none) => return Ok(Plan::NoBootstrap(none)),
         };
         let role = role_name(&settings.role).to_owned();
         let (keys, account, session) = (Arc::clone(&self.options.keys), address.account, address.name.clone());
@@ -169,7 +202,7 @@ impl Functions {
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),
         };
-        Ok(Ready { plan: Plan::Run(Arc::new(target)), url: function.url })
+        Ok(Plan::Run(Arc::new(target)))
     }
 }
 

@@ -123,7 +123,8 @@ pub(crate) struct Merge<'a> {
     way: Way,
     heap: BinaryHeap<Turn>,
     open: BTreeMap<usize, (Scan<'a>, Event)>,
-    closed_bytes: usize,
+    /// Bytes of chunks read so far.
+    pub(crate) read_bytes: usize,
 }
 
 /// When a stream's next event comes, or could come at the earliest.
@@ -153,7 +154,7 @@ impl<'a> Merge<'a> {
             way,
             heap: BinaryHeap::new(),
             open: BTreeMap::new(),
-            closed_bytes: 0,
+            read_bytes: 0,
         };
         for source in 0..merge.sources.len() {
             let Stream { id, first_ms, last_ms, .. } = merge.sources[source].stream;
@@ -206,19 +207,14 @@ impl<'a> Merge<'a> {
     }
 
     fn advance(&mut self, source: usize, mut scan: Scan<'a>) -> Result<(), Error> {
-        let Some(event) = scan.next()? else {
-            self.closed_bytes += scan.read_bytes;
-            return Ok(());
-        };
+        let before = scan.read_bytes;
+        let event = scan.next()?;
+        self.read_bytes += scan.read_bytes - before;
+        let Some(event) = event else { return Ok(()) };
         let rank = self.rank(place(&event, self.sources[source].stream.id));
         self.heap.push(Turn { rank, unopened: false, source });
         self.open.insert(source, (scan, event));
         Ok(())
-    }
-
-    /// Bytes of chunks read so far.
-    pub(crate) fn read_bytes(&self) -> usize {
-        self.closed_bytes + self.open.values().map(|(scan, _)| scan.read_bytes).sum::<usize>()
     }
 }
 

@@ -125,8 +125,8 @@ async fn sweep_stream(kv: &dyn Kv, step: Step<'_>) -> Result<(Option<i64>, bool)
         }
         let before = state::number(rows.get(Space::Log, &stored).as_deref());
         batch.put(Space::Log, stored.clone(), before.saturating_sub(bytes).to_be_bytes().to_vec());
-        // What came in since the look began is later than what is taken away: nothing expired is taken in.
-        stream.first_ms = first_ms.or(stream.last_ms.filter(|last| *last >= before_ms));
+        // What came in since the look began is no earlier than `before_ms`: nothing expired is taken in.
+        stream.first_ms = first_ms.or_else(|| stream.last_ms.filter(|last| *last >= before_ms).map(|_| before_ms));
         if stream.first_ms.is_none() {
             stream.last_ms = None;
         }

@@ -173,3 +173,26 @@ async fn walls_that_cannot_be_built_say_what_mends_them() {
     assert!(world.ears.rows.lock().unwrap().is_empty());
     world.call(&f, "x").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_program_that_cannot_be_executed_is_the_functions_failure() {
+    let world = World::new();
+    let why = "cannot start /var/task/bootstrap: Permission denied (os error 13)";
+    world.walls.fail_next(sandbox::Error::Spec(why.into()));
+    let done = world.call(&target("f"), "x").await.unwrap();
+    let id = done.row.request;
+    assert_eq!(error(&done), (FailureKind::Init, "Runtime.InvalidEntrypoint"));
+    let words = "fork/exec /var/task/bootstrap: Permission denied (os error 13)";
+    assert_eq!(
+        body(&done),
+        format!(r#"{{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"RequestId: {id} Error: {words}"}}"#)
+    );
+    let tail = tail(&done);
+    assert!(
+        tail.starts_with("INIT_REPORT ")
+            && tail.contains(&format!("RequestId: {id} Error: {words}\nRuntime.InvalidEntrypoint\nEND "))
+    );
+    assert_eq!((done.row.environment, done.row.failed), (None, true));
+    world.live(0).await;
+    world.call(&target("f"), "x").await.unwrap();
+}

@@ -160,15 +160,14 @@ impl Group {
         fs::OpenOptions::new().write(true).open(file).ok().map(OwnedFd::from)
     }
 
-    /// The meters, in the order [`read_meters`] wants them: version 1 has CPU, user ticks, system ticks, peak memory, kills;
+    /// The meters, in the order [`read_meters`] wants them: version 1 has CPU, sampled CPU, peak memory, kills;
     /// version 2 CPU, peak memory, events. Empty when this host does not meter all.
     pub(crate) fn open_meters(&self) -> Vec<OwnedFd> {
         let (Some(memory), Some(cpuacct)) = (&self.memory, &self.cpuacct) else { return Vec::new() };
         let files = match self.version {
             Version::One => vec![
                 cpuacct.join("cpuacct.usage"),
-                cpuacct.join("cpuacct.usage_user"),
-                cpuacct.join("cpuacct.usage_sys"),
+                cpuacct.join("cpuacct.stat"),
                 memory.join("memory.max_usage_in_bytes"),
                 memory.join("memory.oom_control"),
             ],
@@ -223,9 +222,11 @@ pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
         String::from_utf8_lossy(&buffer[..len]).into_owned()
     };
     match meters.len() {
-        5 => {
-            let (cpu_user_us, cpu_system_us) = split(number(&text(0)) / 1000, number(&text(1)), number(&text(2)));
-            let (peak_memory_bytes, oom_kills) = (number(&text(3)), field(&text(4), "oom_kill"));
+        4 => {
+            let sampled = text(1);
+            let (user, system) = (field(&sampled, "user"), field(&sampled, "system"));
+            let (cpu_user_us, cpu_system_us) = split(number(&text(0)) / 1000, user, system);
+            let (peak_memory_bytes, oom_kills) = (number(&text(2)), field(&text(3), "oom_kill"));
             Usage { cpu_user_us, cpu_system_us, peak_memory_bytes, oom_kills }
         }
         3 => {

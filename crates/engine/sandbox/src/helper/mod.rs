@@ -76,6 +76,7 @@ fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
     let _ = sys::close_range(3, u32::MAX);
     sys::reset_signals();
     sys::ignore_stops();
+    sys::use_all_descriptors();
     // A session of its own: the terminal's signals are for the server, which then lets us go in good order.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"lambent-helper");

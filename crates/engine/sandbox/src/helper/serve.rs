@@ -68,7 +68,11 @@ pub(super) fn refuse(server: &OwnedFd, why: &str) -> i32 {
 /// Serves until the server is gone.
 pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
     let result = match probe::probe(&host, first_number()) {
-        Err(failed) => return refuse(&server, &failed),
+        Err(failed) => {
+            let status = refuse(&server, &failed);
+            host.layout.remove();
+            return status;
+        }
         Ok(walls) => {
             let hello = News::Hello { walls, usable: true, ranges: host.setup.ranges };
             channel::send(&server, &hello.encode(), &[]).and_then(|()| Helper::new(&server, host, config)?.run())
@@ -102,31 +106,38 @@ impl<'a> Helper<'a> {
     fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
         loop {
-            events.clear();
-            let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(REAP_MS) };
-            let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
-                Err(rustix::io::Errno::INTR) => continue,
-                other => other?,
-            };
-            if events.is_empty() {
-                if self.refill_due() { self.refill() } else { self.reap_groups() }
-            }
-            for event in &events {
-                let token = event.data.u64();
-                let (number, about) = (token >> 2, token & 3);
-                match about {
-                    SERVER => {
-                        if !self.hear_server()? {
-                            return self.end();
-                        }
-                    }
-                    SOCKET => self.hear_set(number)?,
-                    DEATH => self.bury(number)?,
-                    _ => self.memory_ran_out(number),
-                }
+            match self.turn(&mut events) {
+                Ok(true) => {}
+                Ok(false) => return self.end(),
+                Err(error) => return self.end().and(Err(error)),
             }
         }
+    }
+
+    /// Waits for events and handles them. Answers false when the server is gone.
+    fn turn(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
+        events.clear();
+        let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(REAP_MS) };
+        let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), wait.as_ref()) {
+            Err(rustix::io::Errno::INTR) => return Ok(true),
+            other => other?,
+        };
+        if events.is_empty() {
+            if self.refill_due() { self.refill() } else { self.reap_groups() }
+        }
+        for event in events.iter() {
+            let token = event.data.u64();
+            let (number, about) = (token >> 2, token & 3);
+            match about {
+                SERVER if !self.hear_server()? => return Ok(false),
+                SERVER => {}
+                SOCKET => self.hear_set(number)?,
+                DEATH => self.bury(number)?,
+                _ => self.memory_ran_out(number),
+            }
+        }
+        Ok(true)
     }
 
     /// Whether it is time to make a set ahead of need: only when no launch is under way.
@@ -159,10 +170,14 @@ impl<'a> Helper<'a> {
         let watch = |fd: &OwnedFd, about: u64| {
             epoll::add(&self.epoll, fd, epoll::EventData::new_u64(number << 2 | about), epoll::EventFlags::IN)
         };
-        watch(&set.socket, SOCKET)?;
-        watch(&set.pidfd, DEATH)?;
-        if let Some(event) = &set.memory_event {
-            watch(event, MEMORY)?;
+        let watched = watch(&set.socket, SOCKET)
+            .and_then(|()| watch(&set.pidfd, DEATH))
+            .and_then(|()| set.memory_event.iter().try_for_each(|event| watch(event, MEMORY)));
+        if let Err(error) = watched {
+            set.kill();
+            let _ = sys::reap(set.pid);
+            self.leftover.extend(set.group.map(|(_, group)| group));
+            return Err(error.into());
         }
         self.sets.insert(number, set);
         Ok(number)
@@ -340,7 +355,15 @@ impl<'a> Helper<'a> {
         };
         let quota = if quota.is_some() { version } else { 0 };
         let news = News::Launched { seq, meters: set.meters.len() as u32, quota, pid: set.pid as u32 };
-        channel::send(self.server, &news.encode(), &fds)
+        match channel::send(self.server, &news.encode(), &fds) {
+            // Too many descriptors are on their way to a server that does not fetch them.
+            Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {
+                set.kill();
+                set.failed = true;
+                self.fail_launch(seq, &error.to_string(), Some(libc::EMFILE))
+            }
+            other => other,
+        }
     }
 
     fn memory_ran_out(&mut self, number: u64) {

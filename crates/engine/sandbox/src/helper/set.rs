@@ -126,13 +126,22 @@ impl Set {
             Side::Parent { pid, pidfd } => (pid, pidfd),
         };
         drop(theirs);
-        // From here on a failure closes the socket, whose end makes the child exit.
-        let (uid, gid) = write_maps(host.setup.ranges, pid, number)?;
-        let tree = host.base.copy()?;
-        let joins = group.map(|(_, group)| group.join_files()).transpose()?.unwrap_or_default();
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&tree).chain(&joins).map(AsFd::as_fd).collect();
-        channel::send(&mine, &Order::Mapped.encode(), &fds)?;
-        Ok((pid, pidfd, mine, uid, gid))
+        let give = || -> io::Result<(u32, u32)> {
+            let ids = write_maps(host.setup.ranges, pid, number)?;
+            let tree = host.base.copy()?;
+            let joins = group.map(|(_, group)| group.join_files()).transpose()?.unwrap_or_default();
+            let fds: Vec<BorrowedFd<'_>> = std::iter::once(&tree).chain(&joins).map(AsFd::as_fd).collect();
+            channel::send(&mine, &Order::Mapped.encode(), &fds)?;
+            Ok(ids)
+        };
+        match give() {
+            Ok((uid, gid)) => Ok((pid, pidfd, mine, uid, gid)),
+            Err(error) => {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+                let _ = sys::reap(pid);
+                Err(error)
+            }
+        }
     }
 
     /// Gives the set its function.
@@ -149,6 +158,9 @@ impl Set {
         }
         let (output, input) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| kernel(e.into()))?;
+        // A pipe belongs to who made it; the program may open its own by name, as in `> /dev/stderr`.
+        let (uid, gid) = (rustix::fs::Uid::from_raw(self.uid), rustix::fs::Gid::from_raw(self.gid));
+        rustix::fs::fchown(&input, Some(uid), Some(gid)).map_err(|e| kernel(e.into()))?;
         rustix::io::ioctl_fionbio(&output, true).map_err(|e| kernel(e.into()))?;
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(&input).chain(&image.mounts).map(AsFd::as_fd).collect();
         let program =

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{WaitOptions, WaitStatus};
 
 use crate::channel;
@@ -54,12 +55,15 @@ pub(super) fn start_and_reap(socket: &OwnedFd, program: Program, output: OwnedFd
 fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &OwnedFd) -> io::Error {
     let ready = || -> io::Result<()> {
         rustix::process::setsid()?;
+        // Opened in here: what was opened outside, Landlock lets nobody open again.
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        sys::dup_to(null.as_fd(), 0)?;
         sys::dup_to(output.as_fd(), 1)?;
         sys::dup_to(output.as_fd(), 2)?;
         sys::close_on_exec_from(3)?;
         rustix::process::chdir(cwd)?;
         sys::heed_stops();
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        rustix::process::umask(Mode::from_raw_mode(0o022));
         Ok(())
     };
     match ready() {

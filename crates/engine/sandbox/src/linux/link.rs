@@ -18,6 +18,9 @@ use crate::walls::{Environment, Error, Exit, ExitCause, Usage, Wall};
 /// Helpers that die before they are ready, one after the other, until no more are started.
 const MOST_FAILURES: u32 = 5;
 
+/// How long a helper may take to find out what holds on this host; it takes milliseconds.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Set in a helper's environment: a program that gets here with it forgot to call `main_if_helper`, and would start
 /// itself for ever.
 const GUARD: &str = "LAMBENT_SANDBOX_HELPER";
@@ -114,12 +117,14 @@ impl Link {
             .stdin(Stdio::from(theirs))
             .spawn()
             .map_err(|error| exhausted("processes", &error))?;
+        set_patience(&mine, Some(PATIENCE));
         let hello = channel::receive(&mine, buffer, true).ok().and_then(|got| News::decode(&buffer[..got.len]).ok());
         let Some(News::Hello { walls, usable, ranges }) = hello else {
             let _ = child.kill();
             let status = child.wait().map(|status| status.to_string()).unwrap_or_default();
-            return Err(exhausted("helpers", &std::io::Error::other(format!("it ended at its start ({status})"))));
+            return Err(exhausted("helpers", &std::io::Error::other(format!("it said nothing and ended ({status})"))));
         };
+        set_patience(&mine, None);
         let socket = Arc::new(mine);
         let mut table = self.table();
         table.helper = Some(child);
@@ -320,6 +325,12 @@ impl Live {
         let usage = self.meters.last(usage);
         self.exit.send_replace(Some(Exit { cause, usage }));
     }
+}
+
+/// Makes receiving fail after a while, or never.
+fn set_patience(socket: &OwnedFd, patience: Option<std::time::Duration>) {
+    // Cannot fail for a socket and a duration above zero; without it we would only wait longer.
+    let _ = rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, patience);
 }
 
 fn exhausted(what: &'static str, error: &std::io::Error) -> Error {

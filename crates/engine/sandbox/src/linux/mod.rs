@@ -13,6 +13,7 @@ use base::BoxFuture;
 
 use crate::channel;
 use crate::message::{Launch, Message, Program, Request};
+use crate::sys;
 use crate::walls::{Environment, Error, Mode, Spec, Survey, Walls};
 use crate::weak;
 use link::Link;
@@ -49,12 +50,13 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Starts the helper and waits until it has found out what holds on this host. A host on which nothing can be built is
+    /// Raises this process's soft limit of open files to the hard one, starts the helper, and waits until it has found out what holds on this host. A host on which nothing can be built is
     /// no error here: [`Walls::survey`] says so, and launches answer [`Error::Unavailable`].
     ///
     /// # Errors
     /// [`Error::Exhausted`] when no process can be started.
     pub fn start(options: Options) -> Result<Arc<Self>, Error> {
+        sys::use_all_descriptors();
         let mode = options.mode;
         let (link, reader) = Link::start(options)?;
         Ok(Arc::new(Self { link, mode, reader: Some(reader) }))

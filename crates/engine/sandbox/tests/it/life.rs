@@ -18,6 +18,14 @@ async fn a_program_runs_and_its_output_and_status_come_back() {
 }
 
 #[tokio::test]
+async fn the_standard_streams_can_be_opened_by_name() {
+    let script =
+        "echo one > /dev/stdout; echo two > /dev/stderr; echo three > /proc/self/fd/1; cat /dev/stdin; echo $?";
+    let (text, _) = run(&walls(), shell(script)).await;
+    assert_eq!(text, "one\ntwo\nthree\n0\n");
+}
+
+#[tokio::test]
 async fn a_signal_is_told_from_an_exit() {
     let (_, exit) = run(&walls(), shell("kill -SEGV $$")).await;
     assert_eq!(exit.cause, ExitCause::Signaled(11));

@@ -4,11 +4,11 @@ mod error;
 mod plan;
 mod unzip;
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,10 @@ pub struct Tree {
 
 /// The unpacked trees of a data folder: `trees/DIGEST/root`, and beside `root` what was counted while unpacking.
 ///
-/// A tree appears whole and synced, or not at all. Clones share the folder.
+/// A tree appears whole or not at all. It is a copy of its zip, which is why unpacking does not sync: thousands of files
+/// would take seconds. Until [`Trees::settle`] has synced a tree, it counts only as long as the kernel runs under which
+/// it was made; after a power loss or a restart of the machine it is as if it were not there, and the zip is unpacked
+/// again. Clones share the folder.
 #[derive(Debug, Clone)]
 pub struct Trees {
     places: Arc<Places>,
@@ -60,6 +63,8 @@ pub struct Trees {
 struct Places {
     trees: PathBuf,
     tmp: PathBuf,
+    /// Held to take a tree away, so that it cannot be a fresh one that just took a stale one's place.
+    removing: Mutex<()>,
 }
 
 /// What stands beside a tree.
@@ -67,6 +72,8 @@ struct Places {
 struct Count {
     size_bytes: u64,
     files: u64,
+    /// The kernel's boot id, as long as the tree is not synced.
+    boot: Option<String>,
 }
 
 const COUNT_FILE: &str = "count.json";
@@ -76,7 +83,7 @@ impl Trees {
     /// The trees of a data folder, which must stay open for as long as they are used.
     #[must_use]
     pub fn at(folder: &Folder) -> Self {
-        Self { places: Arc::new(Places { trees: folder.trees(), tmp: folder.tmp() }) }
+        Self { places: Arc::new(Places { trees: folder.trees(), tmp: folder.tmp(), removing: Mutex::default() }) }
     }
 
     /// Unpacks a zip, unless its tree is there already.
@@ -102,10 +109,10 @@ impl Trees {
         blocking(move || places.unpack(digest, io::BufReader::new(file), &limits).map(Some)).await
     }
 
-    /// The tree of a zip, none if it is not unpacked.
+    /// The tree of a zip, none if it is not unpacked, or no longer: then [`Trees::unpack_blob`] makes it again.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Corrupt`].
+    /// [`Error::Io`].
     pub async fn get(&self, digest: &Digest) -> Result<Option<Tree>, Error> {
         let (places, digest) = (Arc::clone(&self.places), *digest);
         blocking(move || places.find(digest)).await
@@ -121,7 +128,17 @@ impl Trees {
         blocking(move || places.remove(digest)).await
     }
 
-    /// The digests of all trees, sorted.
+    /// Syncs the trees that are not synced yet, so that they outlive a restart of the machine. For a clean stop, or an
+    /// idle time: what was unpacked a minute ago the kernel has mostly written out by itself.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn settle(&self) -> Result<(), Error> {
+        let places = Arc::clone(&self.places);
+        blocking(move || places.settle()).await
+    }
+
+    /// The digests of all trees, sorted, those included that a restart of the machine has made unusable.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -137,16 +154,34 @@ impl Places {
     }
 
     fn find(&self, digest: Digest) -> Result<Option<Tree>, Error> {
-        let home = self.home(digest);
-        let file = home.join(COUNT_FILE);
-        let text = match fs::read(&file) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(Error::io("read", &file, &cause)),
-        };
-        let Count { size_bytes, files } =
-            serde_json::from_slice(&text).map_err(|_| Error::Corrupt(file.display().to_string()))?;
-        Ok(Some(Tree { path: home.join(ROOT), digest, size_bytes, files }))
+        if let Some(found) = self.look(digest)? {
+            return Ok(Some(found));
+        }
+        let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have taken the stale tree away and unpacked a fresh one before we had the lock.
+        let found = self.look(digest)?;
+        if found.is_none() {
+            self.take_away(digest)?;
+        }
+        Ok(found)
+    }
+
+    /// The tree, if it can be relied upon.
+    fn look(&self, digest: Digest) -> Result<Option<Tree>, Error> {
+        let Some(count) = self.count(digest)? else { return Ok(None) };
+        let sound = count.boot.is_none() || count.boot == boot_id();
+        let Count { size_bytes, files, .. } = count;
+        Ok(sound.then(|| Tree { path: self.home(digest).join(ROOT), digest, size_bytes, files }))
+    }
+
+    /// What stands beside a tree; none if there is no tree, or a power loss has left the file empty.
+    fn count(&self, digest: Digest) -> Result<Option<Count>, Error> {
+        let file = self.home(digest).join(COUNT_FILE);
+        match fs::read(&file) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io("read", &file, &cause)),
+        }
     }
 
     fn unpack(&self, digest: Digest, zip: impl Read + Seek, limits: &Limits) -> Result<Tree, Error> {
@@ -163,10 +198,13 @@ impl Places {
             opened.map_err(|cause| Error::io("set the mode of", open, &cause))?;
         }
         let unpacked = unzip(zip, &root, limits)?;
-        let count = Count { size_bytes: unpacked.size_bytes, files: unpacked.files };
-        let text = serde_json::to_vec(&count).expect("two numbers have a JSON form");
-        write_new(&scratch.path().join(COUNT_FILE), &text)?;
-        sync_folder(scratch.path())?;
+        let boot = boot_id();
+        if boot.is_none() {
+            // Without a name for this run of the kernel nothing could tell later whether the tree is whole.
+            sync_tree(&root)?;
+        }
+        let count = Count { size_bytes: unpacked.size_bytes, files: unpacked.files, boot };
+        self.write_count(scratch.path(), &count)?;
         let home = self.home(digest);
         match fs::rename(scratch.path(), &home) {
             Ok(()) => {
@@ -177,20 +215,49 @@ impl Places {
             Err(_) if home.join(COUNT_FILE).exists() => {}
             Err(cause) => return Err(Error::io("write", &home, &cause)),
         }
-        sync_folder(&self.trees)?;
         Ok(Tree { path: home.join(ROOT), digest, size_bytes: count.size_bytes, files: count.files })
     }
 
+    fn write_count(&self, home: &Path, count: &Count) -> Result<(), Error> {
+        let text = serde_json::to_vec(count).expect("numbers and a text have a JSON form");
+        let (new, file) = (home.join("count.new"), home.join(COUNT_FILE));
+        write_new(&new, &text)?;
+        fs::rename(&new, &file).map_err(|cause| Error::io("write", &file, &cause))
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        for digest in self.list()? {
+            let home = self.home(digest);
+            let Some(mut count) = self.count(digest)? else { continue };
+            if count.boot.is_none() || count.boot != boot_id() {
+                continue;
+            }
+            let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+            if !home.exists() {
+                continue;
+            }
+            sync_tree(&home)?;
+            count.boot = None;
+            self.write_count(&home, &count)?;
+            sync_folder(&home)?;
+        }
+        sync_folder(&self.trees)
+    }
+
     fn remove(&self, digest: Digest) -> Result<bool, Error> {
+        let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_away(digest)
+    }
+
+    /// First out of sight, whole, then piece by piece.
+    fn take_away(&self, digest: Digest) -> Result<bool, Error> {
         let home = self.home(digest);
+        if !home.exists() {
+            return Ok(false);
+        }
         let gone = tempfile::Builder::new().prefix("gone-").tempdir_in(&self.tmp);
         let gone = gone.map_err(|cause| Error::io("make a folder in", &self.tmp, &cause))?;
-        // First out of sight, whole, then piece by piece.
-        match fs::rename(&home, gone.path().join("tree")) {
-            Ok(()) => {}
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(cause) => return Err(Error::io("remove", &home, &cause)),
-        }
+        fs::rename(&home, gone.path().join("tree")).map_err(|cause| Error::io("remove", &home, &cause))?;
         sync_folder(&self.trees)?;
         gone.close().map_err(|cause| Error::io("remove", &home, &cause))?;
         Ok(true)
@@ -216,4 +283,24 @@ impl Tree {
         }
         Ok(self)
     }
+}
+
+/// What names this run of the kernel; none where the kernel does not say.
+fn boot_id() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
+/// Makes a folder and everything in it durable: what is inside first.
+fn sync_tree(path: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(path).map_err(|cause| Error::io("read", path, &cause))? {
+        let entry = entry.map_err(|cause| Error::io("read", path, &cause))?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(|cause| Error::io("read", path, &cause))?);
+        if kind.is_dir() {
+            sync_tree(&path)?;
+        } else if kind.is_file() {
+            let synced = File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(|cause| Error::io("sync", &path, &cause))?;
+        }
+    }
+    sync_folder(path)
 }

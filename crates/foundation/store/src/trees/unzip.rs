@@ -14,7 +14,6 @@ use super::error::shown;
 use super::plan::{Claim, Kind, LINK_BYTES, Plan, check_link};
 use super::{Limits, ZipError};
 use crate::Error;
-use crate::folder::sync_folder;
 
 /// What came of unpacking.
 pub(super) struct Unpacked {
@@ -22,7 +21,7 @@ pub(super) struct Unpacked {
     pub(super) files: u64,
 }
 
-/// Unpacks `zip` into the empty folder `root`, and syncs everything.
+/// Unpacks `zip` into the empty folder `root`.
 pub(super) fn unzip<R: Read + Seek>(mut zip: R, root: &Path, limits: &Limits) -> Result<Unpacked, Error> {
     let entries = claimed_entries(&mut zip).map_err(|cause| not_a_zip(&cause))?;
     if entries > limits.entries as u64 {
@@ -50,11 +49,6 @@ pub(super) fn unzip<R: Read + Seek>(mut zip: R, root: &Path, limits: &Limits) ->
             _ => unpacker.folder(path)?,
         }
     }
-    // Names are durable once their folders are synced; the deepest first, so that the root vouches for all.
-    for (path, _) in plan.nodes.iter().rev().filter(|(_, (kind, _))| *kind == Kind::Folder) {
-        sync_folder(&root.join(path))?;
-    }
-    sync_folder(root)?;
     Ok(Unpacked { size_bytes: limits.unzipped_bytes - unpacker.left_bytes, files })
 }
 
@@ -204,7 +198,7 @@ fn finish(file: &File, executable: bool, modified: Option<SystemTime>) -> io::Re
     if let Some(modified) = modified {
         file.set_modified(modified)?;
     }
-    file.sync_all()
+    Ok(())
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {

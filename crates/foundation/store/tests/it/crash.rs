@@ -29,7 +29,7 @@ fn nothing_acknowledged_is_lost_over_hundreds_of_kills() {
         if round % 8 == 7 {
             // A new folder now and then, so that its making is killed too.
             folder = parent.path().join(round.to_string());
-            known = Known::default();
+            known.acknowledged = [0; WRITERS];
         }
         let mut child = spawn(&folder);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -176,9 +176,12 @@ fn package(writer: usize, number: u64) -> Bytes {
 
 async fn write_on(kv: Arc<dyn Kv>, blobs: Blobs, trees: Trees, writer: usize) {
     loop {
-        let next: u64 =
-            store::get_json(kv.as_ref(), Space::Control, format!("count/{writer}").as_bytes()).unwrap().unwrap_or(0)
-                + 1;
+        let count = store::get_json::<u64>(kv.as_ref(), Space::Control, format!("count/{writer}").as_bytes());
+        let next = match count {
+            Ok(count) => count.unwrap_or(0) + 1,
+            Err(store::Error::Closed) => return,
+            Err(error) => return say(&format!("bad read: {error}")),
+        };
         // The bytes first, then the row that names them: a row never names what is not there.
         let blob = if next % 8 == 0 { Some(blobs.put(payload(writer, next)).await.unwrap()) } else { None };
         let tree = if next % 32 == 0 {

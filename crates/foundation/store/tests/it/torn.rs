@@ -68,6 +68,11 @@ fn number(kv: &Arc<dyn Kv>, what: &str) -> u8 {
     number
 }
 
+fn overwrite(file: &mut fs::File, at: u64, bytes: &[u8]) {
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
 #[tokio::test]
 async fn the_end_of_the_journal_may_be_lost_but_not_torn() {
     let folder = tempfile::tempdir().unwrap();
@@ -106,11 +111,6 @@ async fn the_end_of_the_journal_may_be_lost_but_not_torn() {
     }
 }
 
-fn overwrite(file: &mut fs::File, at: u64, bytes: &[u8]) {
-    file.seek(SeekFrom::Start(at)).unwrap();
-    file.write_all(bytes).unwrap();
-}
-
 #[tokio::test]
 async fn damage_to_what_was_acknowledged_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,11 +123,15 @@ async fn damage_to_what_was_acknowledged_is_refused_and_named() {
     let image = folder.path().join("image");
     copy(&live, &image);
     drop(kv);
-    let path = journal(&image);
-    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
-    overwrite(&mut file, first + 1000, b"bit rot");
-    let before = fs::read(&path).unwrap();
-    let refused = store::open(&image).err().expect("opened over damaged rows");
-    assert!(matches!(&refused, store::Error::Corrupt(what) if what.contains("0.jnl")), "{refused}");
-    assert_eq!(fs::read(&path).unwrap(), before, "left for those who may still mend it");
+    // A damaged value, and a damaged mark at which the engine itself would take the journal for ended.
+    for (at, bytes) in [(first + 1000, &b"bit rot"[..]), (first + 13, b"\xff")] {
+        let damaged = folder.path().join(format!("damaged-{at}"));
+        copy(&image, &damaged);
+        let path = journal(&damaged);
+        overwrite(&mut OpenOptions::new().write(true).open(&path).unwrap(), at, bytes);
+        let before = fs::read(&path).unwrap();
+        let refused = store::open(&damaged).err().expect("opened over damaged rows");
+        assert!(matches!(&refused, store::Error::Corrupt(what) if what.contains("0.jnl")), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), before, "left for those who may still mend it");
+    }
 }

@@ -108,6 +108,37 @@ async fn a_tree_is_made_once_and_found_again() {
     assert_eq!(trees.unpack_blob(&blobs, &Digest::of(b"none"), Limits::default()).await.unwrap(), None);
 }
 
+/// A restart of the machine: the kernel under which the tree was made is another.
+fn forget_the_boot(folder: &Folder, digest: Digest) {
+    let file = folder.trees().join(digest.to_string()).join("count.json");
+    let count = fs::read_to_string(&file).unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    fs::write(file, count.replace(boot.trim(), "another")).unwrap();
+}
+
+#[tokio::test]
+async fn a_tree_that_was_not_synced_is_made_again_after_a_restart_of_the_machine() {
+    let folder = Folder::ephemeral().unwrap();
+    let (blobs, trees) = (Blobs::at(&folder), Trees::at(&folder));
+    let digest = blobs.put(one_file("a.py", b"x").into()).await.unwrap();
+    let tree = trees.unpack_blob(&blobs, &digest, Limits::default()).await.unwrap().unwrap();
+    fs::write(tree.path.join("a.py"), "").unwrap();
+    forget_the_boot(&folder, digest);
+    assert_eq!(trees.list().await.unwrap(), [digest]);
+    assert_eq!(trees.get(&digest).await.unwrap(), None);
+    assert_eq!(trees.list().await.unwrap(), []);
+    trees.unpack_blob(&blobs, &digest, Limits::default()).await.unwrap();
+    assert_eq!(fs::read(tree.path.join("a.py")).unwrap(), b"x");
+    // What power loss makes of a small file that was never synced.
+    fs::write(folder.trees().join(digest.to_string()).join("count.json"), "").unwrap();
+    assert_eq!(trees.get(&digest).await.unwrap(), None);
+
+    trees.unpack_blob(&blobs, &digest, Limits::default()).await.unwrap();
+    trees.settle().await.unwrap();
+    forget_the_boot(&folder, digest);
+    assert_eq!(trees.get(&digest).await.unwrap(), Some(tree));
+}
+
 #[tokio::test]
 async fn times_are_kept() {
     let at = zip::DateTime::from_date_and_time(2020, 5, 17, 12, 30, 58).unwrap();

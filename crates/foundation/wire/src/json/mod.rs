@@ -1,12 +1,13 @@
 //! awsJson 1.0 and 1.1: the whole input and output is one JSON object. Source: Smithy, "AWS JSON 1.0/1.1 protocol".
 
+mod lex;
 mod read;
 mod write;
 
 use base::{Blame, Fault};
 use bytes::Bytes;
 
-pub(crate) use read::Reader;
+pub(crate) use lex::Reader;
 pub(crate) use write::Writer;
 
 use crate::codec::{answer, header};

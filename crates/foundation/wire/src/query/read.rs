@@ -59,7 +59,7 @@ struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    fn at(node: &'a Node) -> Self {
+    fn plain(node: &'a Node) -> Self {
         Self { node, flattened: false, format: None }
     }
 
@@ -120,7 +120,7 @@ impl Source for At<'_> {
         item: &mut dyn FnMut(&mut dyn Source) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let Kind::List(element) = shape.kind else { return Ok(()) };
-        self.items(element.wire).into_iter().try_for_each(|(_, node)| item(&mut At::at(node)))
+        self.items(element.wire).into_iter().try_for_each(|(_, node)| item(&mut At::plain(node)))
     }
 
     fn map(
@@ -133,7 +133,7 @@ impl Source for At<'_> {
             let name = node.children.get(key.wire).and_then(|key| key.value.clone());
             let name = name.ok_or_else(|| Malformed(format!("The map's entry {number} has no {}", key.wire)))?;
             if let Some(node) = node.children.get(value.wire) {
-                entry(name, &mut At::at(node))?;
+                entry(name, &mut At::plain(node))?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::value::{Emit, Sink, Structure};
 use crate::{Kind, Operation, Protocol, Shape};
 
+pub use pattern::pattern_compiles;
 use show::show;
 
 /// Violations reported at most: a huge list of wrong items must not make a huge answer.

@@ -16,8 +16,16 @@ pub(super) fn matches(pattern: &'static str, text: &str) -> bool {
     compiled(pattern).is_none_or(|regex| regex.is_match(text).unwrap_or(false))
 }
 
+/// Whether a pattern can be checked at all. One that cannot constrains nothing, so a test asks for every one of the model.
+pub fn pattern_compiles(pattern: &'static str) -> bool {
+    compiled(pattern).is_some()
+}
+
+/// Patterns already compiled; none is one that does not compile.
+type Known = RwLock<HashMap<&'static str, Option<Arc<Regex>>>>;
+
 fn compiled(pattern: &'static str) -> Option<Arc<Regex>> {
-    static KNOWN: OnceLock<RwLock<HashMap<&'static str, Option<Arc<Regex>>>>> = OnceLock::new();
+    static KNOWN: OnceLock<Known> = OnceLock::new();
     let known = KNOWN.get_or_init(RwLock::default);
     if let Some(found) = known.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
         return found.clone();

@@ -96,13 +96,6 @@ impl Functions {
         response
     }
 
-    fn behind(&self, id: &str) -> Result<Option<(Address, Url)>, Fault> {
-        let id = id.to_ascii_lowercase();
-        let Some(address) = self.state.behind_url(&id)? else { return Ok(None) };
-        let url = self.state.get(&address)?.and_then(|function| function.url);
-        Ok(url.filter(|url| url.id == id).map(|url| (address, url)))
-    }
-
     async fn call(&self, address: &Address, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
         if url.auth == UrlAuth::Iam && !may_call(&request.principal, address) {
             return message(403, "Forbidden");

@@ -1,0 +1,12 @@
+//! The gateway over real loopback sockets, with a fake platform behind it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where its ground gives way")]
+
+mod auth;
+mod limits;
+mod origins;
+mod pages;
+mod protocols;
+mod raw;
+mod sandboxes;
+mod world;

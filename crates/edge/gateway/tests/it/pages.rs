@@ -1,0 +1,105 @@
+//! Health, test controls, function URLs and pages for people.
+
+use base::Clocks;
+
+use crate::world::{KEY, LIST, Made, SECRET, Signed, World};
+
+#[tokio::test]
+async fn health_tells_walls_and_services() {
+    let world = World::made(Made { loopback: false, ..Made::default() }).await;
+    let health = world.ask("GET", "/_lambent/health", &[], b"").await.json();
+    assert_eq!(health["status"], "running");
+    assert_eq!(health["walls"], serde_json::json!({"holds": 9, "of": 10, "weak": false}));
+    assert_eq!(health["services"]["lambda"], "running");
+    let local = world.ask("GET", "/_localstack/health", &[], b"").await;
+    assert!(local.body.contains("\"lambda\": \"available\""), "{local:?}");
+    assert_eq!(local.json()["edition"], "community");
+    assert_eq!(world.ask("GET", "/_localstack/init/ready", &[], b"").await.json()["completed"], true);
+    assert_eq!(world.ask("GET", "/_localstack/init", &[], b"").await.json()["completed"]["READY"], true);
+    let head = world.ask("HEAD", "/_lambent/health", &[], b"").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(world.ask("POST", "/_lambent/health", &[], b"").await.status, 405);
+}
+
+#[tokio::test]
+async fn test_controls_move_the_product_clock_when_the_platform_has_them() {
+    let world = World::new().await;
+    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await.status, 404);
+    let world = World::made(Made { test_controls: true, ..Made::default() }).await;
+    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await.status, 200);
+    let before = world.clocks.product();
+    let got = world.ask("POST", "/_lambent/test/clock", &[], b"{\"advanceMs\":3600000}").await;
+    assert_eq!(got.json()["nowMs"], before.0 + 3_600_000);
+    assert_eq!(world.clocks.product(), before.plus_ms(3_600_000));
+    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"advanceMs\":-1}").await.status, 400);
+    let foreign = [("origin", "http://evil.example")];
+    assert_eq!(world.ask("POST", "/_lambent/test/clock", &foreign, b"{\"resume\":true}").await.status, 403);
+    assert_eq!(world.clocks.product(), before.plus_ms(3_600_000));
+}
+
+#[tokio::test]
+async fn a_function_url_owns_its_host_whole_and_anybody_may_call_it() {
+    let world = World::made(Made { loopback: false, ..Made::default() }).await;
+    for path in ["/", "/_lambent/health", "/2015-03-31/functions"] {
+        let host = ("host", "abc.lambda-url.us-east-1.localhost:4566");
+        let got = world.ask("POST", path, &[host, ("origin", "http://app.example")], b"xyz").await;
+        assert_eq!(got.body, format!("abc.lambda-url.us-east-1.localhost POST {path} Anonymous 3"));
+        assert_eq!(got.header("content-security-policy"), "");
+    }
+    assert!(world.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_function_url_by_path_cannot_act_as_our_own_page() {
+    let world = World::new().await;
+    let got = world.ask("GET", "/_lambent/url/abc/", &[], b"").await;
+    assert_eq!(got.status, 200);
+    assert!(got.header("content-security-policy").starts_with("sandbox "), "{got:?}");
+    assert!(!got.header("content-security-policy").contains("allow-same-origin"));
+    assert_eq!(got.header("connection"), "close", "the site's own connection header is dropped");
+}
+
+#[tokio::test]
+async fn a_signed_visitor_of_a_function_url_is_who_the_key_says() {
+    let world = World::new().await;
+    let visit = Signed { path: "/_lambent/url/abc/", ..LIST };
+    assert!(world.signed(KEY, SECRET, None, visit).await.body.contains("Root"));
+    assert_eq!(world.signed(KEY, "wrong", None, visit).await.status, 403);
+    let bearer = world.ask("GET", "/_lambent/url/abc/", &[("authorization", "Bearer of-the-application")], b"").await;
+    assert!(bearer.body.contains("Anonymous"), "{bearer:?}");
+}
+
+#[tokio::test]
+async fn the_front_page_is_for_browsers_on_loopback() {
+    let world = World::new().await;
+    let got = world.ask("GET", "/", &[("accept", "text/html,*/*;q=0.8")], b"").await;
+    assert!(got.body.starts_with("127.0.0.1 GET / Root"), "{got:?}");
+    let outside = World::made(Made { loopback: false, ..Made::default() }).await;
+    assert_eq!(outside.ask("GET", "/", &[("accept", "text/html")], b"").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_stop_ends_event_streams_and_lets_the_listener_go() {
+    let mut world = World::new().await;
+    let reading = {
+        let mut stream = world.connect().await;
+        let port = world.port;
+        tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let head = format!("GET /_lambent/events HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut got = [0u8; 1024];
+            while !String::from_utf8_lossy(&got).contains("data: 1") {
+                assert_ne!(stream.read(&mut got).await.unwrap(), 0, "the first event comes");
+            }
+            stream
+        })
+    };
+    let _still_open = reading.await.unwrap();
+    world.stop.take().unwrap().send(()).unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(5), world.serving)
+        .await
+        .expect("events do not hold up a stop")
+        .unwrap();
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", world.port)).await.is_err());
+}

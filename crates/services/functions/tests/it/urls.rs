@@ -1,0 +1,189 @@
+//! Function URLs as browsers and curl see them.
+
+use base::{Account, Principal, RequestId, SystemRng};
+use bytes::Bytes;
+use door::{Body, Site, SiteRequest};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use model::lambda::{self as aws, ops};
+use serde_json::Value;
+
+use crate::world::World;
+
+fn request(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> SiteRequest {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()));
+    SiteRequest {
+        method: Method::from_bytes(method.as_bytes()).unwrap(),
+        path: path.into(),
+        query: query.into(),
+        host: host.into(),
+        authority: format!("{host}:4566"),
+        headers: pairs.collect(),
+        body: Bytes::copy_from_slice(body),
+        peer: [127, 0, 0, 1].into(),
+        principal: Principal::Anonymous,
+        request_id: RequestId::new(&SystemRng),
+    }
+}
+
+async fn serve(world: &World, request: SiteRequest) -> (u16, HeaderMap, Vec<u8>) {
+    assert!(world.functions.claims(&request.host, &request.path));
+    let response = world.functions.serve(request).await;
+    let Body::Bytes(body) = response.body else { panic!("the body is bytes") };
+    (response.status, response.headers, body.to_vec())
+}
+
+pub(crate) async fn http(
+    world: &World,
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, HeaderMap, Vec<u8>) {
+    serve(world, request(method, host, path, headers, body)).await
+}
+
+/// Creates a function with a URL; answers the URL's host without port.
+async fn with_url(world: &World, auth: &str, cors: Option<aws::Cors>) -> String {
+    world.create("hello").await;
+    let input = aws::CreateFunctionUrlConfigRequest {
+        function_name: Some("hello".into()),
+        auth_type: Some(auth.into()),
+        cors,
+        ..aws::CreateFunctionUrlConfigRequest::default()
+    };
+    let made = world.call::<ops::CreateFunctionUrlConfig>(input).await.unwrap();
+    let url = made.function_url.unwrap();
+    let host = url.strip_prefix("http://").unwrap().strip_suffix(":4566/").unwrap().to_owned();
+    assert!(host.ends_with(".lambda-url.us-east-1.localhost"), "{host}");
+    host
+}
+
+#[tokio::test]
+async fn a_url_gives_the_function_an_event_and_the_client_its_answer() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    let (status, headers, body) = http(&world, "GET", &host, "/a/b?x=1&x=2", &[("accept", "*/*")], b"").await;
+    assert_eq!(status, 200);
+    // The paper function answers with its event.
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&event["rawPath"], &event["queryStringParameters"]["x"]), (&"/a/b".into(), &"1,2".into()));
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["x-amzn-requestid"], event["requestContext"]["requestId"].as_str().unwrap());
+    assert_eq!(headers["lambent-start"], "cold");
+    for name in ["lambent-phases", "lambent-cpu-us", "lambent-peak-memory", "lambent-billed-ms", "lambent-memory-mb"] {
+        assert!(headers.contains_key(name), "{name}");
+    }
+    let id = host.split('.').next().unwrap();
+    let (status, headers, body) = http(&world, "GET", "127.0.0.1", &format!("/_lambent/url/{id}/a/b"), &[], b"").await;
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &event["rawPath"]), (200, &"/a/b".into()));
+    assert_eq!(headers["lambent-start"], "warm");
+}
+
+#[tokio::test]
+async fn failures_unknown_ids_and_throttles_have_their_answers() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    let (status, _, body) = http(&world, "GET", &host, "/fail", &[], b"").await;
+    assert_eq!((status, body.as_slice()), (502, b"Internal Server Error".as_slice()));
+    let (status, ..) = http(&world, "GET", "nobody.lambda-url.us-east-1.localhost", "/", &[], b"").await;
+    assert_eq!(status, 404);
+    let reserve = aws::PutFunctionConcurrencyRequest {
+        function_name: Some("hello".into()),
+        reserved_concurrent_executions: Some(0),
+    };
+    world.call::<ops::PutFunctionConcurrency>(reserve).await.unwrap();
+    let (status, headers, _) = http(&world, "GET", &host, "/", &[], b"").await;
+    assert_eq!(status, 429);
+    assert!(headers.contains_key("x-amzn-requestid"));
+}
+
+#[tokio::test]
+async fn a_url_with_iam_wants_a_signature() {
+    let world = World::new();
+    let host = with_url(&world, "AWS_IAM", None).await;
+    let (status, _, body) = http(&world, "GET", &host, "/", &[], b"").await;
+    assert_eq!((status, body.as_slice()), (403, b"{\"Message\":\"Forbidden\"}".as_slice()));
+    let mut signed = request("GET", &host, "/", &[], b"");
+    signed.principal = Principal::User { account: Account::DEFAULT, name: "ann".into() };
+    let (status, _, body) = serve(&world, signed).await;
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &event["requestContext"]["accountId"]), (200, &"000000000000".into()));
+    let mut stranger = request("GET", &host, "/", &[], b"");
+    stranger.principal = Principal::Root { account: "111111111111".parse().unwrap(), verified: true };
+    assert_eq!(serve(&world, stranger).await.0, 403);
+}
+
+#[tokio::test]
+async fn cors_is_answered_from_the_configuration() {
+    let world = World::new();
+    let cors = aws::Cors {
+        allow_origins: Some(vec!["https://example.org".into()]),
+        allow_methods: Some(vec!["GET".into(), "POST".into()]),
+        allow_headers: Some(vec!["x-token".into()]),
+        max_age: Some(300),
+        ..aws::Cors::default()
+    };
+    let host = with_url(&world, "NONE", Some(cors)).await;
+    let ask = [("origin", "https://example.org"), ("access-control-request-method", "POST")];
+    let (status, headers, _) = http(&world, "OPTIONS", &host, "/", &ask, b"").await;
+    assert_eq!(status, 200);
+    assert_eq!(headers["access-control-allow-origin"], "https://example.org");
+    assert_eq!(headers["access-control-allow-methods"], "GET,POST");
+    assert_eq!(headers["access-control-allow-headers"], "x-token");
+    assert_eq!(headers["access-control-max-age"], "300");
+    assert!(world.walls.launched().is_empty());
+    let stranger = [("origin", "https://example.com"), ("access-control-request-method", "POST")];
+    let (_, headers, _) = http(&world, "OPTIONS", &host, "/", &stranger, b"").await;
+    assert!(!headers.contains_key("access-control-allow-origin"));
+    let (_, headers, _) = http(&world, "GET", &host, "/", &ask[..1], b"").await;
+    assert_eq!(headers["access-control-allow-origin"], "https://example.org");
+}
+
+#[tokio::test]
+async fn the_configuration_of_a_url_can_be_changed_and_removed() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    let name = || Some("hello".to_owned());
+    let again = aws::CreateFunctionUrlConfigRequest {
+        function_name: name(),
+        auth_type: Some("NONE".into()),
+        ..aws::CreateFunctionUrlConfigRequest::default()
+    };
+    let conflict = world.call::<ops::CreateFunctionUrlConfig>(again).await.unwrap_err();
+    assert_eq!((conflict.code.as_ref(), conflict.status), ("ResourceConflictException", 409));
+    assert_eq!(http(&world, "GET", &host, "/", &[], b"").await.0, 200);
+    let update = aws::UpdateFunctionUrlConfigRequest {
+        function_name: name(),
+        auth_type: Some("AWS_IAM".into()),
+        ..aws::UpdateFunctionUrlConfigRequest::default()
+    };
+    let updated = world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap();
+    assert_eq!((updated.auth_type.as_deref(), updated.invoke_mode.as_deref()), (Some("AWS_IAM"), Some("BUFFERED")));
+    assert_eq!(http(&world, "GET", &host, "/", &[], b"").await.0, 403);
+    let list = aws::ListFunctionUrlConfigsRequest { function_name: name(), ..Default::default() };
+    let listed = world.call::<ops::ListFunctionUrlConfigs>(list).await.unwrap().function_url_configs.unwrap();
+    assert_eq!(listed.len(), 1);
+    let delete = aws::DeleteFunctionUrlConfigRequest { function_name: name(), qualifier: None };
+    world.call::<ops::DeleteFunctionUrlConfig>(delete).await.unwrap();
+    assert_eq!(http(&world, "GET", &host, "/", &[], b"").await.0, 404);
+    let get = aws::GetFunctionUrlConfigRequest { function_name: name(), qualifier: None };
+    let missing = world.call::<ops::GetFunctionUrlConfig>(get).await.unwrap_err();
+    assert_eq!((missing.status, missing.message.as_str()), (404, "The resource you requested does not exist."));
+}
+
+#[tokio::test]
+async fn live_environments_are_counted() {
+    let world = World::new();
+    world.create("hello").await;
+    world.invoke("hello", "{}").await.unwrap();
+    let (status, _, body) = http(&world, "GET", "127.0.0.1", "/_lambent/live", &[], b"").await;
+    let live: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &live["environments"]), (200, &1.into()));
+    assert_eq!(live["functions"][0]["function"], "hello");
+    assert_eq!(live["functions"][0]["idle"], 1);
+}

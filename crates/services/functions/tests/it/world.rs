@@ -1,0 +1,246 @@
+//! A platform of two rooms: functions over the real invoker with paper walls, and a clock in hand.
+
+use std::io::{Cursor, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base::{
+    Account, Invoked, LocalBell, LogLine, LogSink, Meter, Principal, Region, RequestId, SystemRng, VirtualClocks,
+};
+use bytes::Bytes;
+use door::{Body, Context, Credential, Handle, Keys, Via};
+use functions::{Functions, Options, Service};
+use invoker::Invoker;
+use invoker::testing::{FakeWalls, Reply};
+use model::lambda::{self as aws, ops};
+use runtime::{Family, Interpreter};
+use store::{Blobs, Folder, Kv, Trees};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use wire::Op;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/test";
+
+struct Deaf;
+
+impl LogSink for Deaf {
+    fn write(&self, _: Vec<LogLine>) {}
+}
+
+impl Meter for Deaf {
+    fn invoked(&self, _: &Invoked) {}
+    fn throttled(&self, _: Account, _: &str) {}
+}
+
+struct TestKeys;
+
+impl Keys for TestKeys {
+    fn find(&self, _: &str) -> Option<Credential> {
+        None
+    }
+    fn account_has_keys(&self, _: Account) -> bool {
+        false
+    }
+    fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String) {
+        (format!("ASIA-{account}"), format!("secret of {role}"), format!("token of {session}"))
+    }
+}
+
+/// What outlives a restart.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    pub(crate) kv: Arc<dyn Kv>,
+    pub(crate) folder: Arc<Folder>,
+}
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        Self { kv: store::memory(), folder: Arc::new(Folder::ephemeral().unwrap()) }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) clocks: Arc<VirtualClocks>,
+    pub(crate) walls: Arc<FakeWalls>,
+    pub(crate) disk: Disk,
+    /// Payloads of events that begin.
+    pub(crate) begun: mpsc::UnboundedReceiver<String>,
+    /// Lets handlers that were told to `hold` go on.
+    pub(crate) gate: Arc<Semaphore>,
+    /// How many events still fail that were told to `fail`.
+    pub(crate) failures: Arc<AtomicU32>,
+    service: Mutex<Option<Service>>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::on(Disk::new())
+    }
+
+    pub(crate) fn on(disk: Disk) -> Self {
+        Self::with(disk, |_| {})
+    }
+
+    pub(crate) fn with(disk: Disk, change: impl FnOnce(&mut Options)) -> Self {
+        let (tell, begun) = mpsc::unbounded_channel();
+        let (gate, failures) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(u32::MAX)));
+        let (held, failing) = (Arc::clone(&gate), Arc::clone(&failures));
+        let walls = FakeWalls::serving(move |inside, request| {
+            let (tell, held, failing) = (tell.clone(), Arc::clone(&held), Arc::clone(&failing));
+            Box::pin(async move {
+                let text = String::from_utf8_lossy(&request.payload).into_owned();
+                let _ = tell.send(text.clone());
+                if text.contains("hold") {
+                    held.acquire().await.unwrap().forget();
+                }
+                if text.contains("fail")
+                    && failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+                {
+                    return Reply::Error("ValueError".into(), Bytes::from_static(b"{\"errorType\":\"ValueError\"}"));
+                }
+                if text.contains("env") {
+                    let value = inside.env("VALUE").unwrap_or_default();
+                    return Reply::Response(serde_json::json!(value).to_string().into());
+                }
+                Reply::Response(request.payload)
+            })
+        });
+        let clocks = Arc::new(VirtualClocks::default());
+        clocks.pause();
+        let deaf = Arc::new(Deaf);
+        let (handle, service) = Invoker::start(invoker::Options::new(
+            walls.clone(),
+            clocks.clone(),
+            Arc::new(SystemRng),
+            deaf.clone(),
+            deaf,
+        ));
+        let keeping = tokio::spawn(async move { service.run().await });
+        let mut options = Options {
+            kv: Arc::clone(&disk.kv),
+            blobs: Blobs::at(&disk.folder),
+            trees: Trees::at(&disk.folder),
+            invoker: handle,
+            interpreters: vec![Interpreter {
+                family: Family::Python,
+                version: (3, 12, 4),
+                exe: "/usr/bin/python3.12".into(),
+                mounts: Vec::new(),
+            }],
+            bootstraps: "/bootstraps".into(),
+            clocks: clocks.clone(),
+            rng: Arc::new(SystemRng),
+            bell: Arc::new(LocalBell::new()),
+            keys: Arc::new(TestKeys),
+            loopback: true,
+            allow_older_runtimes: false,
+            authority: "localhost:4566".into(),
+            account_concurrency: 1000,
+        };
+        change(&mut options);
+        let (functions, service) = Functions::open(options).unwrap();
+        let service = Mutex::new(Some(service));
+        Self { functions, clocks, walls, disk, begun, gate, failures, service, running: vec![keeping] }
+    }
+
+    /// Lets events be delivered and unused code go.
+    pub(crate) fn serve(mut self) -> Self {
+        let service = self.service.lock().unwrap().take().unwrap();
+        self.running.push(tokio::spawn(service.run()));
+        self
+    }
+
+    /// The process dies: nothing is finished, only the disk stays.
+    pub(crate) async fn die(mut self) -> Disk {
+        for running in self.running.drain(..) {
+            running.abort();
+            let _ = running.await;
+        }
+        self.disk.clone()
+    }
+
+    pub(crate) async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, base::Fault>
+    where
+        Functions: Handle<O>,
+    {
+        let handled = Handle::<O>::handle(Arc::clone(&self.functions), context(), input, Body::Empty);
+        Ok(handled.await?.output)
+    }
+
+    pub(crate) async fn create(&self, name: &str) -> aws::FunctionConfiguration {
+        self.call::<ops::CreateFunction>(create(name)).await.unwrap()
+    }
+
+    pub(crate) async fn invoke(&self, name: &str, payload: &str) -> Result<aws::InvocationResponse, base::Fault> {
+        self.call::<ops::Invoke>(invoke(name, payload)).await
+    }
+
+    pub(crate) async fn event(&self, name: &str, payload: &str) -> aws::InvocationResponse {
+        let input = aws::InvocationRequest { invocation_type: Some("Event".into()), ..invoke(name, payload) };
+        self.call::<ops::Invoke>(input).await.unwrap()
+    }
+
+    /// Waits until this many events wait or are under way.
+    pub(crate) fn waiting(&self) -> usize {
+        self.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 1000, false).unwrap().len()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for running in &self.running {
+            running.abort();
+        }
+    }
+}
+
+pub(crate) fn context() -> Context {
+    Context {
+        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        via: Via::Client { loopback: true },
+        account: Account::DEFAULT,
+        region: Region::default_region(),
+        request_id: RequestId::new(&SystemRng),
+        deadline: None,
+        depth: 0,
+        trace: None,
+        host: Some("127.0.0.1:4566".into()),
+    }
+}
+
+pub(crate) fn create(name: &str) -> aws::CreateFunctionRequest {
+    aws::CreateFunctionRequest {
+        function_name: Some(name.into()),
+        runtime: Some("python3.12".into()),
+        role: Some(ROLE.into()),
+        handler: Some("app.handler".into()),
+        code: Some(aws::FunctionCode { zip_file: Some(package(name)), ..aws::FunctionCode::default() }),
+        ..aws::CreateFunctionRequest::default()
+    }
+}
+
+pub(crate) fn invoke(name: &str, payload: &str) -> aws::InvocationRequest {
+    aws::InvocationRequest {
+        function_name: Some(name.into()),
+        payload: Some(Bytes::copy_from_slice(payload.as_bytes())),
+        ..aws::InvocationRequest::default()
+    }
+}
+
+/// A zip whose content depends on `word`.
+pub(crate) fn package(word: &str) -> Bytes {
+    zip_of(&[("app.py", word.as_bytes(), 0o644)])
+}
+
+pub(crate) fn zip_of(files: &[(&str, &[u8], u32)]) -> Bytes {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content, mode) in files {
+        writer.start_file(*name, SimpleFileOptions::default().unix_permissions(*mode)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner().into()
+}

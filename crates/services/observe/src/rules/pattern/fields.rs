@@ -1,0 +1,113 @@
+//! `[a, b = 4*, ...]`: lines of fields with spaces between.
+
+use super::expression::{Expression, Operand, Test, fits};
+use super::lexer::Lexer;
+
+/// What each field must be, from the left and from the right of an ellipsis.
+#[derive(Debug)]
+pub(super) struct Fields {
+    left: Vec<Field>,
+    // None: there is no ellipsis, and the number of fields must be right.
+    right: Option<Vec<Field>>,
+}
+
+/// A field's condition; none takes any value. Its name is for people only.
+type Field = Option<Expression<()>>;
+
+/// Reads what stands between the brackets.
+pub(super) fn parse(text: &str) -> Result<Fields, String> {
+    let mut lexer = Lexer::new(text);
+    let mut fields = Fields { left: Vec::new(), right: None };
+    loop {
+        if lexer.take("...") {
+            if fields.right.is_some() {
+                return Err("only one '...' may stand in a pattern".into());
+            }
+            fields.right = Some(Vec::new());
+        } else {
+            let field = field(&mut lexer)?;
+            fields.right.as_mut().unwrap_or(&mut fields.left).push(field);
+        }
+        if lexer.at_end() {
+            return Ok(fields);
+        }
+        if !lexer.take(",") {
+            return Err(format!("',' is missing before '{}'", lexer.raw()));
+        }
+    }
+}
+
+fn field(lexer: &mut Lexer<'_>) -> Result<Field, String> {
+    let rest = lexer.rest();
+    if rest.is_empty() || rest.starts_with(',') {
+        return Ok(None);
+    }
+    // A name without a condition.
+    let end = rest.find(|letter: char| !is_name(letter)).unwrap_or(rest.len());
+    let after = rest[end..].trim_start();
+    if end > 0 && (after.is_empty() || after.starts_with(',')) {
+        name(lexer)?;
+        return Ok(None);
+    }
+    Expression::parse(lexer, &name, 0).map(Some)
+}
+
+fn is_name(letter: char) -> bool {
+    letter.is_alphanumeric() || "_-.$@#*".contains(letter)
+}
+
+fn name(lexer: &mut Lexer<'_>) -> Result<(), String> {
+    lexer.rest();
+    lexer.take_while(is_name);
+    Ok(())
+}
+
+impl Fields {
+    pub(super) fn matches(&self, message: &str) -> bool {
+        let values = split(message);
+        let right = self.right.as_deref().unwrap_or_default();
+        let wanted = self.left.len() + right.len();
+        if values.len() < wanted || self.right.is_none() && values.len() > wanted {
+            return false;
+        }
+        let tail = values.len() - right.len();
+        let pairs = self.left.iter().zip(&values).chain(right.iter().zip(&values[tail..]));
+        pairs.into_iter().all(|(field, value)| field.as_ref().is_none_or(|one| one.holds(&|(), test| holds(test, value))))
+    }
+}
+
+fn holds(test: &Test, value: &str) -> bool {
+    match test {
+        Test::Compare(comparison, Operand::Number(right, written)) => match value.parse::<f64>() {
+            Ok(left) => comparison.numbers(left, *right),
+            Err(_) => comparison.fits(value == written),
+        },
+        Test::Compare(comparison, Operand::Text(pattern)) => comparison.fits(fits(pattern, value)),
+        Test::Compare(comparison, Operand::Regex(regex)) => comparison.fits(regex.is_match(value)),
+        Test::Exists(wanted) => *wanted,
+        Test::IsNull => value == "null",
+        Test::IsBoolean(wanted) => value.parse() == Ok(*wanted),
+    }
+}
+
+/// The fields of a line: words, or what stands in brackets or double quotes, without these.
+fn split(message: &str) -> Vec<&str> {
+    let mut values = Vec::new();
+    let mut rest = message.trim();
+    while !rest.is_empty() {
+        let closing = match rest.as_bytes()[0] {
+            b'[' => Some(']'),
+            b'"' => Some('"'),
+            _ => None,
+        };
+        let enclosed = closing.and_then(|closing| rest[1..].find(closing)).map(|end| (1, end + 1, end + 2));
+        let plain = || {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            (0, end, end)
+        };
+        let (from, to, next) = enclosed.unwrap_or_else(plain);
+        values.push(&rest[from..to]);
+        rest = rest[next..].trim_start();
+    }
+    values
+}

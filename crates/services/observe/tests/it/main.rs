@@ -1,0 +1,11 @@
+//! The room through its operations, over the store in memory and a clock that stands still.
+
+mod events;
+mod filter;
+mod groups;
+mod put;
+mod retention;
+mod sink;
+mod streams;
+mod usage;
+mod world;

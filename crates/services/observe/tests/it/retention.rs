@@ -1,0 +1,63 @@
+//! Retention by product time.
+
+use model::logs::{self, ops};
+use store::{Range, Space};
+
+use crate::world::{GROUP, World, assert_fault};
+
+const DAY: i64 = 86_400_000;
+
+async fn keep(world: &World, days: i64) {
+    let input =
+        logs::PutRetentionPolicyRequest { log_group_name: Some(GROUP.into()), retention_in_days: Some(days) };
+    world.call::<ops::PutRetentionPolicy>(input).await.unwrap();
+}
+
+#[tokio::test]
+async fn expired_events_are_never_read_and_then_removed() {
+    let world = World::new();
+    let start = world.now();
+    world.write("s", &[(start, "old"), (start + 1000, "old too")]);
+    world.write("t", &[(start, "other")]);
+    keep(&world, 1).await;
+    assert_eq!(world.filter(Default::default()).await.len(), 3);
+    world.clocks.advance(DAY as u64 / 2);
+    world.write("s", &[(world.now(), "young")]);
+    assert_eq!(world.filter(Default::default()).await.len(), 4);
+    world.clocks.advance(DAY as u64 / 2 + 2000);
+    assert_eq!(world.filter(Default::default()).await, ["young"]);
+    // The sweeper wakes by the product clock: its work shows in the store.
+    let rows = || world.kv.range(Space::Log, Range::all(), 1000, false).unwrap();
+    world.clocks.advance(3_600_000);
+    let chunks = || rows().iter().filter(|(row, _)| row.get(8) == Some(&b'e')).count();
+    while chunks() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.filter(Default::default()).await, ["young"]);
+    let groups = world.call::<ops::DescribeLogGroups>(Default::default()).await.unwrap().log_groups.unwrap();
+    assert_eq!((groups[0].retention_in_days, groups[0].stored_bytes), (Some(1), Some(5 + 26)));
+}
+
+#[tokio::test]
+async fn retention_is_one_of_the_services_values_and_can_be_taken_back() {
+    let world = World::new();
+    world.create_group(GROUP).await;
+    let input = |days| logs::PutRetentionPolicyRequest {
+        log_group_name: Some(GROUP.into()),
+        retention_in_days: Some(days),
+    };
+    let fault = world.call::<ops::PutRetentionPolicy>(input(2)).await.unwrap_err();
+    assert_eq!(fault.code, "InvalidParameterException");
+    assert!(fault.message.starts_with("1 validation error detected: Value '2' at 'retentionInDays' failed"));
+    keep(&world, 7).await;
+    let back = logs::DeleteRetentionPolicyRequest { log_group_name: Some(GROUP.into()) };
+    world.call::<ops::DeleteRetentionPolicy>(back).await.unwrap();
+    let groups = world.call::<ops::DescribeLogGroups>(Default::default()).await.unwrap().log_groups.unwrap();
+    assert_eq!(groups[0].retention_in_days, None);
+    let nobody = logs::DeleteRetentionPolicyRequest { log_group_name: Some("none".into()) };
+    assert_fault(
+        world.call::<ops::DeleteRetentionPolicy>(nobody).await,
+        "ResourceNotFoundException",
+        "The specified log group does not exist.",
+    );
+}

@@ -1,0 +1,125 @@
+//! A room with its service running, and a caller.
+
+use std::sync::Arc;
+
+use base::{Account, Clocks, Fault, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks};
+use door::{Body, Context, Handle, Via};
+use model::logs::{self, ops};
+use observe::{Observe, Options};
+use store::Kv;
+use wire::Op;
+
+pub struct World {
+    pub observe: Arc<Observe>,
+    pub clocks: Arc<VirtualClocks>,
+    pub kv: Arc<dyn Kv>,
+}
+
+pub const GROUP: &str = "/aws/lambda/hello";
+
+impl World {
+    /// Must be called within a runtime: the service runs in it.
+    pub fn new() -> Self {
+        Self::over(store::memory())
+    }
+
+    pub fn over(kv: Arc<dyn Kv>) -> Self {
+        let (world, service) = Self::idle(kv);
+        tokio::spawn(service.run());
+        world
+    }
+
+    /// A room whose service does not run yet.
+    pub fn idle(kv: Arc<dyn Kv>) -> (Self, observe::Service) {
+        let clocks = Arc::new(VirtualClocks::default());
+        clocks.pause();
+        let options = Options { kv: Arc::clone(&kv), clocks: clocks.clone(), rng: Arc::new(SystemRng) };
+        let (observe, service) = Observe::open(options);
+        (Self { observe, clocks, kv }, service)
+    }
+
+    pub fn context(&self) -> Context {
+        Context {
+            principal: Principal::Root { account: Account::DEFAULT, verified: true },
+            via: Via::Client { loopback: true },
+            account: Account::DEFAULT,
+            region: Region::default_region(),
+            request_id: RequestId::new(&SystemRng),
+            deadline: None,
+            depth: 0,
+            trace: None,
+            host: None,
+        }
+    }
+
+    pub async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, Fault>
+    where
+        Observe: Handle<O>,
+    {
+        let answer = Handle::<O>::handle(Arc::clone(&self.observe), self.context(), input, Body::Empty).await?;
+        Ok(answer.output)
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clocks.product().0
+    }
+
+    /// Lines of one stream of [`GROUP`], as the invoker hands them over.
+    pub fn write(&self, stream: &str, lines: &[(i64, &str)]) {
+        let lines = lines.iter().map(|(at, text)| LogLine {
+            account: Account::DEFAULT,
+            region: Region::default_region(),
+            group: GROUP.into(),
+            stream: stream.into(),
+            at: Timestamp(*at),
+            text: (*text).to_owned(),
+        });
+        self.observe.write(lines.collect());
+    }
+
+    pub async fn create_group(&self, name: &str) {
+        let input = logs::CreateLogGroupRequest { log_group_name: Some(name.into()), ..Default::default() };
+        self.call::<ops::CreateLogGroup>(input).await.unwrap();
+    }
+
+    pub async fn create_stream(&self, group: &str, name: &str) {
+        let input = logs::CreateLogStreamRequest {
+            log_group_name: Some(group.into()),
+            log_stream_name: Some(name.into()),
+        };
+        self.call::<ops::CreateLogStream>(input).await.unwrap();
+    }
+
+    pub async fn put(&self, stream: &str, events: &[(i64, &str)]) -> Result<logs::PutLogEventsResponse, Fault> {
+        let events = events
+            .iter()
+            .map(|(at, text)| logs::InputLogEvent { timestamp: Some(*at), message: Some((*text).into()) });
+        let input = logs::PutLogEventsRequest {
+            log_group_name: Some(GROUP.into()),
+            log_stream_name: Some(stream.into()),
+            log_events: Some(events.collect()),
+            ..Default::default()
+        };
+        self.call::<ops::PutLogEvents>(input).await
+    }
+
+    /// The texts of [`GROUP`], all pages.
+    pub async fn filter(&self, input: logs::FilterLogEventsRequest) -> Vec<String> {
+        let mut input = logs::FilterLogEventsRequest { log_group_name: Some(GROUP.into()), ..input };
+        let mut texts = Vec::new();
+        loop {
+            let page = self.call::<ops::FilterLogEvents>(input.clone()).await.unwrap();
+            texts.extend(page.events.unwrap().into_iter().map(|event| event.message.unwrap()));
+            input.next_token = page.next_token;
+            if input.next_token.is_none() {
+                return texts;
+            }
+        }
+    }
+}
+
+pub fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: &str, message: &str) {
+    let fault = result.unwrap_err();
+    assert_eq!((fault.code.as_ref(), fault.message.as_str()), (code, message));
+    assert_eq!(fault.status, 400);
+}
