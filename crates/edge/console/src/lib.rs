@@ -60,7 +60,7 @@ impl Console {
         }
         match request.path.as_str() {
             "/" | "/_lambent/console" | "/_lambent/console/" => page::answer(&*self.options.rng),
-            "/_lambent/live" => live::answer(&self.options, &request),
+            "/_lambent/console/live" => live::answer(&self.options, &request),
             "/_lambent/console/functions" => self.shown(ask::functions(&self.options, &request).await),
             "/_lambent/console/logs" => self.shown(ask::logs(&self.options, &request).await),
             _ => json_answer(404, &json!({"message": "there is no such page"})),
@@ -77,7 +77,7 @@ impl Console {
 
 impl Site for Console {
     fn claims(&self, _host: &str, path: &str) -> bool {
-        path == "/" || path == "/_lambent/live" || path == "/_lambent/console" || path.starts_with("/_lambent/console/")
+        path == "/" || path == "/_lambent/console" || path.starts_with("/_lambent/console/")
     }
 
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use crate::blocking::blocking;
 use crate::digest::Hasher;
 use crate::folder::sync_folder;
-use crate::{Digest, Error, Folder};
+use crate::{Digest, Error, Folder, disk};
 
 /// Largest blob that [`Blobs::read`] takes into memory, bytes: the largest package a function may have.
 const READ_BYTES: u64 = base::limits::UNZIPPED_BYTES;
+
+/// Bytes after which a stream of unknown length asks again whether the disk has room.
+const CHECK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes named by their digest, one file each. What was put is on the disk before the answer, and never changes.
 ///
@@ -43,7 +46,7 @@ impl Blobs {
         blocking(move || {
             let digest = Digest::of(&bytes);
             if !folder.keep(&digest)? {
-                let mut file = folder.begin()?;
+                let mut file = folder.begin(bytes.len() as u64)?;
                 file.write_all(&bytes).map_err(|cause| folder.failed("write", &cause))?;
                 folder.finish(file, &digest)?;
             }
@@ -63,7 +66,7 @@ impl Blobs {
     ) -> Result<(Digest, u64), Error> {
         let folder = Arc::clone(&self.folder);
         blocking(move || {
-            let mut file = folder.begin()?;
+            let mut file = folder.begin(0)?;
             let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
             let mut buffer = vec![0; 128 * 1024];
             loop {
@@ -74,6 +77,9 @@ impl Blobs {
                 size_bytes += read as u64;
                 if size_bytes > limit_bytes {
                     return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
+                }
+                if size_bytes / CHECK_BYTES > (size_bytes - read as u64) / CHECK_BYTES {
+                    disk::check_room(&folder.tmp, CHECK_BYTES)?;
                 }
                 hasher.update(&buffer[..read]);
                 file.write_all(&buffer[..read]).map_err(|cause| folder.failed("write", &cause))?;
@@ -173,7 +179,8 @@ impl Places {
         Error::io(&format!("{what} a new file in"), &self.tmp, cause)
     }
 
-    fn begin(&self) -> Result<tempfile::NamedTempFile, Error> {
+    fn begin(&self, size_bytes: u64) -> Result<tempfile::NamedTempFile, Error> {
+        disk::check_room(&self.tmp, size_bytes)?;
         tempfile::NamedTempFile::new_in(&self.tmp).map_err(|cause| self.failed("make", &cause))
     }
 

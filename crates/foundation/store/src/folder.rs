@@ -220,7 +220,7 @@ fn write_format(path: &Path, version: u32) -> Result<(), Error> {
 }
 
 /// Writes a small file, synced.
-pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<(), Error> {
+fn write_new(path: &Path, content: &[u8]) -> Result<(), Error> {
     let written = File::create(path).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()

@@ -11,6 +11,7 @@ mod batch;
 mod blobs;
 mod blocking;
 mod digest;
+mod disk;
 mod engine;
 mod error;
 mod folder;

@@ -8,7 +8,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::engine::Engine;
 use crate::sequencer::Sequenced;
-use crate::{Error, Kv, Range, Row, Snapshot, Space, Write, journal};
+use crate::{Error, Kv, Range, Row, Snapshot, Space, Write, disk, journal};
 
 /// Block cache, bytes: part of the idle memory, so small.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -36,7 +36,6 @@ pub fn open(folder: &Path) -> Result<Arc<dyn Kv>, Error> {
 /// One keyspace instead of seven: a new folder opens in 6 ms instead of 24 (each is a tree with its own files to sync),
 /// one memtable bounds the memory, and no rarely written space can hold back the journal.
 pub(crate) struct Lsm {
-    path: PathBuf,
     /// None once closed. Views hold a share; the last one to go closes the files.
     open: RwLock<Option<Arc<Tables>>>,
 }
@@ -44,6 +43,7 @@ pub(crate) struct Lsm {
 struct Tables {
     rows: Keyspace,
     db: Database,
+    path: PathBuf,
 }
 
 impl Lsm {
@@ -63,7 +63,7 @@ impl Lsm {
         let rows = db
             .keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
             .map_err(failed)?;
-        Ok(Self { path: path.into(), open: RwLock::new(Some(Arc::new(Tables { rows, db }))) })
+        Ok(Self { open: RwLock::new(Some(Arc::new(Tables { rows, db, path: path.into() }))) })
     }
 
     fn tables(&self) -> Result<Arc<Tables>, Error> {
@@ -74,7 +74,7 @@ impl Lsm {
         let tables = self.tables()?;
         // The published state: the engine moves it forward after the sync of a whole group. Its reads outside a
         // snapshot would show the first half of a group that is being applied.
-        Ok(View { at: tables.db.snapshot(), tables, path: self.path.clone() })
+        Ok(View { at: tables.db.snapshot(), tables })
     }
 }
 
@@ -102,18 +102,19 @@ impl Engine for Lsm {
                 None => batch.remove(&tables.rows, key),
             }
         }
-        batch.commit().map_err(|error| describe("write the rows in", &self.path, &error))
+        batch.commit().map_err(|error| describe("write the rows in", &tables.path, &error))
     }
 
     fn free_bytes(&self) -> Result<u64, Error> {
-        fs4::available_space(&self.path).map_err(|cause| Error::io("ask for the free space of", &self.path, &cause))
+        disk::free_bytes(&self.tables()?.path)
     }
 
     fn close(&self) -> Result<(), Error> {
         let Some(mut tables) = self.open.write().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(());
         };
-        let failed = |error: fjall::Error| describe("write out the rows in", &self.path, &error);
+        let path = tables.path.clone();
+        let failed = |error: fjall::Error| describe("write out the rows in", &path, &error);
         tables.rows.rotate_memtable().map_err(failed)?;
         let mut written_out = false;
         for _ in 0..CLOSE_WAIT_MS {
@@ -122,7 +123,7 @@ impl Engine for Lsm {
                 Ok(last) if written_out => {
                     // Ends the worker, which also removes the journals that the tables have made superfluous.
                     drop(last);
-                    return journal::empty(&self.path);
+                    return journal::empty(&path);
                 }
                 Ok(last) => tables = Arc::new(last),
                 Err(shared) => tables = shared,
@@ -141,13 +142,12 @@ struct View {
     // Declared first, dropped first: the snapshot must go before its database.
     at: fjall::Snapshot,
     tables: Arc<Tables>,
-    path: PathBuf,
 }
 
 impl Snapshot for View {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let found = self.at.get(&self.tables.rows, tagged(space, key));
-        let found = found.map_err(|error| describe("read the rows in", &self.path, &error))?;
+        let found = found.map_err(|error| describe("read the rows in", &self.tables.path, &error))?;
         // Copied: the engine's slice would keep its whole block in memory for as long as the caller holds it.
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
     }
@@ -160,7 +160,8 @@ impl Snapshot for View {
         let mut rows = Vec::new();
         while rows.len() < limit {
             let Some(guard) = (if reverse { found.next_back() } else { found.next() }) else { break };
-            let (key, value) = guard.into_inner().map_err(|error| describe("read the rows in", &self.path, &error))?;
+            let (key, value) =
+                guard.into_inner().map_err(|error| describe("read the rows in", &self.tables.path, &error))?;
             rows.push((Bytes::copy_from_slice(&key[1..]), Bytes::copy_from_slice(&value)));
         }
         Ok(rows)

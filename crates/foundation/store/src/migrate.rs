@@ -69,3 +69,64 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     }
     sync_folder(to)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Folder, Use};
+
+    use super::*;
+
+    fn append(kv: &Path, what: &str) -> Result<(), Error> {
+        let file = kv.join("rows");
+        let old = fs::read_to_string(&file).unwrap();
+        fs::write(&file, old + what).unwrap();
+        Ok(())
+    }
+
+    const STEPS: &[Migration] =
+        &[Migration { from: 1, run: |kv| append(kv, " two") }, Migration { from: 2, run: |kv| append(kv, " three") }];
+    const FAILING: &[Migration] = &[
+        Migration { from: 1, run: |kv| append(kv, " two") },
+        Migration { from: 2, run: |kv| append(kv, " half").and(Err(Error::Closed)) },
+    ];
+
+    fn written_by_format_1() -> tempfile::TempDir {
+        let data = tempfile::tempdir().unwrap();
+        drop(Folder::open_as(data.path(), Use::Keep, 1, &[]).unwrap());
+        fs::write(data.path().join("kv/rows"), "one").unwrap();
+        fs::create_dir(data.path().join("kv/tables")).unwrap();
+        fs::write(data.path().join("kv/tables/1"), "table").unwrap();
+        data
+    }
+
+    fn read(data: &tempfile::TempDir, path: &str) -> String {
+        fs::read_to_string(data.path().join(path)).unwrap()
+    }
+
+    #[test]
+    fn an_older_folder_is_migrated_step_by_step_and_its_copies_kept() {
+        let data = written_by_format_1();
+        drop(Folder::open_as(data.path(), Use::Keep, 3, STEPS).unwrap());
+        assert_eq!(read(&data, "kv/rows"), "one two three");
+        assert_eq!(read(&data, "kv.format-1/rows"), "one");
+        assert_eq!(read(&data, "kv.format-1/tables/1"), "table");
+        assert_eq!(read(&data, "kv.format-2/rows"), "one two");
+        assert_eq!(read(&data, "format"), "3\n");
+    }
+
+    #[test]
+    fn a_migration_that_failed_begins_again_from_the_copy() {
+        let data = written_by_format_1();
+        assert!(Folder::open_as(data.path(), Use::Keep, 3, FAILING).is_err());
+        assert_eq!((read(&data, "format").as_str(), read(&data, "kv/rows").as_str()), ("2\n", "one two half"));
+        drop(Folder::open_as(data.path(), Use::Keep, 3, STEPS).unwrap());
+        assert_eq!(read(&data, "kv/rows"), "one two three");
+    }
+
+    #[test]
+    fn a_format_without_a_way_on_is_refused() {
+        let data = written_by_format_1();
+        assert!(matches!(Folder::open_as(data.path(), Use::Keep, 2, &[]), Err(Error::Corrupt(_))));
+        assert_eq!(read(&data, "kv/rows"), "one");
+    }
+}

@@ -6,6 +6,7 @@ use base::BoxFuture;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::disk::RESERVE_BYTES;
 use crate::engine::Engine;
 use crate::staged::Staged;
 use crate::sweep::Sweeps;
@@ -17,9 +18,6 @@ const QUEUE: usize = 1024;
 const GROUP_TRANSACTIONS: usize = 512;
 /// Bytes after which a group is closed.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes that must stay free on the disk, so that the engine can always write out and merge what it has accepted.
-const RESERVE_BYTES: u64 = 32 * 1024 * 1024;
-
 /// Whether the store takes calls.
 #[derive(Debug, Clone)]
 enum State {

@@ -71,3 +71,63 @@ impl Snapshot for Staged {
         Ok(if reverse { live.rev().take(limit).collect() } else { live.take(limit).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Batch, Rows};
+
+    /// So few that published and staged rows meet all the time.
+    fn key() -> impl Strategy<Value = Bytes> {
+        prop::sample::select(vec![&b""[..], b"a", b"a\0", b"a\xff", b"b"]).prop_map(Bytes::from_static)
+    }
+
+    fn space() -> impl Strategy<Value = Space> {
+        prop_oneof![Just(Space::Control), Just(Space::Queue)]
+    }
+
+    fn writes() -> impl Strategy<Value = Vec<(Space, Bytes, Option<u8>)>> {
+        prop::collection::vec((space(), key(), prop::option::of(any::<u8>())), 0..12)
+    }
+
+    /// A store in memory after these writes.
+    fn after(steps: &[&[(Space, Bytes, Option<u8>)]]) -> Box<dyn Snapshot> {
+        let kv = crate::memory();
+        let steps: Vec<_> = steps.concat();
+        let write = move |_: &Rows| {
+            let mut batch = Batch::new();
+            for (space, key, value) in &steps {
+                match value {
+                    Some(value) => batch.put(*space, key.clone(), vec![*value]),
+                    None => batch.delete(*space, key.clone()),
+                };
+            }
+            Ok(batch)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(kv.transact(vec![], Box::new(write))).unwrap();
+        kv.snapshot().unwrap()
+    }
+
+    proptest! {
+        /// What a later transaction of a group sees is what it would see had the earlier ones been published.
+        #[test]
+        fn staged_reads_as_if_published(
+            published in writes(), staged in writes(), space in space(), start in key(), end in key(),
+            limit in 0..4_usize, reverse: bool,
+        ) {
+            let mut group = Staged::over(after(&[&published]));
+            for (space, key, value) in &staged {
+                group.write(*space, key.clone(), value.map(|value| vec![value].into()));
+            }
+            let expected = after(&[&published, &staged]);
+            prop_assert_eq!(group.get(space, &start), expected.get(space, &start));
+            for range in [Range::between(start.clone(), end), Range::prefix(start), Range::all()] {
+                let found = group.range(space, range.clone(), limit, reverse);
+                prop_assert_eq!(found, expected.range(space, range, limit, reverse));
+            }
+        }
+    }
+}

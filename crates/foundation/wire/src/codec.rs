@@ -63,7 +63,7 @@ fn modelled(service: &'static Service, code: &str) -> Option<&'static ErrorShape
     errors.copied().find(|error| error.code == code || error.name == code)
 }
 
-/// The text of a member by AWS's name, if it is set and text.
+/// The text of a member by AWS's name, if it is set and is text or a whole number: what resource ARNs are made of.
 pub fn text_member(value: &dyn Structure, name: &str) -> Option<String> {
     let (index, member) = value.shape().members().iter().enumerate().find(|(_, member)| member.name == name)?;
     let mut found = Found(None);
@@ -71,12 +71,15 @@ pub fn text_member(value: &dyn Structure, name: &str) -> Option<String> {
     found.0
 }
 
-/// Takes one text.
+/// Takes one text or number.
 struct Found(Option<String>);
 
 impl Sink for Found {
     fn text(&mut self, _: &'static Shape, value: &str) {
         self.0 = Some(value.to_owned());
+    }
+    fn integer(&mut self, _: &'static Shape, value: i64) {
+        self.0 = Some(value.to_string());
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) enum Kind {
 const PYTHON: &[&str] = &["app.py", "lambda_function.py", "handler.py", "main.py", "index.py"];
 const NODE: &[&str] =
     &["index.mjs", "index.js", "index.cjs", "app.mjs", "app.js", "handler.mjs", "handler.js", "main.js"];
+const PYTHON_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
 const FUNCTIONS: &[&str] = &["handler", "lambda_handler", "main"];
 
 /// Looks at the folder. What is told wins; `lambent.json` (`runtime`, `handler`, `memory`, `timeout`) comes next.
@@ -61,8 +62,8 @@ pub(crate) fn detect(directory: &Path, runtime: Option<&str>, handler: Option<&s
     let runtime = match (runtime, kind) {
         (Some(runtime), _) => runtime,
         (None, Kind::Bootstrap | Kind::Rust) => "provided.al2023".to_owned(),
-        (None, Kind::Python) => newest(sandbox::Family::Python, "python3 (3.8 or newer)")?,
-        (None, Kind::Node) => newest(sandbox::Family::Node, "node (18 or newer)")?,
+        (None, Kind::Python) => usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")?,
+        (None, Kind::Node) => usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")?,
     };
     Ok(Found { runtime, handler, kind, memory: number("memory"), timeout: number("timeout") })
 }
@@ -140,16 +141,18 @@ fn node_exports(text: &str, function: &str) -> bool {
     forms.iter().any(|form| text.contains(form.as_str()))
 }
 
-/// The runtime identifier of the newest interpreter that stands first on this host.
-fn newest(family: sandbox::Family, wanted: &str) -> anyhow::Result<String> {
+/// The runtime identifier of the interpreter a person gets by its plain name, else of the first that was found.
+fn usual(family: sandbox::Family, program: &str, print_version: &[&str], wanted: &str) -> anyhow::Result<String> {
+    let plain = std::process::Command::new(program).args(print_version).output().ok().filter(|done| done.status.success());
+    let plain = plain.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned());
     let found = sandbox::find_interpreters();
-    let version = found
-        .iter()
-        .filter(|one| one.family == family)
-        .map(|one| one.version)
-        .find(|version| crate::interpreters::identifier(family, *version).is_some())
-        .with_context(|| format!("this host has no {wanted}; `make deps` installs it, or say --runtime"))?;
-    crate::interpreters::identifier(family, version).context("the filter above kept only versions with an identifier")
+    let versions = || found.iter().filter(|one| one.family == family).map(|one| one.version);
+    let named = |(major, minor, patch): &(u32, u32, u32)| plain == Some(format!("{major}.{minor}.{patch}"));
+    versions()
+        .filter(named)
+        .chain(versions())
+        .find_map(|version| crate::interpreters::identifier(family, version))
+        .with_context(|| format!("this host has no {wanted}; `make deps` installs it, or say --runtime"))
 }
 
 #[cfg(test)]

@@ -55,7 +55,12 @@ pub(crate) static ALL: &[Managed] = &[
         "AWSLambdaDynamoDBExecutionRole",
         &[
             (
-                &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"],
+                &[
+                    "dynamodb:DescribeStream",
+                    "dynamodb:GetRecords",
+                    "dynamodb:GetShardIterator",
+                    "dynamodb:ListStreams",
+                ],
                 ANY,
             ),
             (LOGS, ANY),
@@ -136,12 +141,22 @@ pub(crate) static ALL: &[Managed] = &[
             ),
             (&["iam:PassRole"], ANY),
             (
-                &["logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartLiveTail", "logs:StopLiveTail"],
+                &[
+                    "logs:DescribeLogStreams",
+                    "logs:GetLogEvents",
+                    "logs:FilterLogEvents",
+                    "logs:StartLiveTail",
+                    "logs:StopLiveTail",
+                ],
                 &["arn:aws:logs:*:*:log-group:/aws/lambda/*"],
             ),
         ],
     ),
-    policy("/", "AWSLambda_ReadOnlyAccess", &[(&["lambda:Get*", "lambda:List*", "logs:Describe*", "logs:Get*", "logs:FilterLogEvents"], ANY)]),
+    policy(
+        "/",
+        "AWSLambda_ReadOnlyAccess",
+        &[(&["lambda:Get*", "lambda:List*", "logs:Describe*", "logs:Get*", "logs:FilterLogEvents"], ANY)],
+    ),
     policy(
         "/",
         "AWSXRayDaemonWriteAccess",
@@ -161,19 +176,13 @@ pub(crate) static ALL: &[Managed] = &[
     policy(
         "/",
         "AmazonS3ReadOnlyAccess",
-        &[(
-            &["s3:Get*", "s3:List*", "s3:Describe*", "s3-object-lambda:Get*", "s3-object-lambda:List*"],
-            ANY,
-        )],
+        &[(&["s3:Get*", "s3:List*", "s3:Describe*", "s3-object-lambda:Get*", "s3-object-lambda:List*"], ANY)],
     ),
     policy("/", "AmazonSQSFullAccess", &[(&["sqs:*"], ANY)]),
     policy(
         "/",
         "AmazonSQSReadOnlyAccess",
-        &[(
-            &["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListDeadLetterSourceQueues", "sqs:ListQueues"],
-            ANY,
-        )],
+        &[(&["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListDeadLetterSourceQueues", "sqs:ListQueues"], ANY)],
     ),
     policy("/", "AmazonSNSFullAccess", &[(&["sns:*"], ANY)]),
     policy("/", "AmazonKinesisFullAccess", &[(&["kinesis:*"], ANY)]),
@@ -214,7 +223,9 @@ impl Managed {
         let statements: Vec<_> = self
             .statements
             .iter()
-            .map(|(actions, resources)| serde_json::json!({"Effect": "Allow", "Action": actions, "Resource": resources}))
+            .map(
+                |(actions, resources)| serde_json::json!({"Effect": "Allow", "Action": actions, "Resource": resources}),
+            )
             .collect();
         serde_json::json!({"Version": "2012-10-17", "Statement": statements}).to_string()
     }

@@ -83,7 +83,9 @@ impl Policies for Identity {
     fn decide(&self, principal: &Principal, action: &str, resource: &str) -> Decision {
         let denied = |why: &str| {
             let arn = principal.arn();
-            Decision::Denied(format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"))
+            Decision::Denied(format!(
+                "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
+            ))
         };
         match principal {
             Principal::Anonymous => denied("because no identity is known"),
@@ -105,9 +107,7 @@ impl Policies for Identity {
                 match evaluate(policies, action, resource) {
                     Verdict::Allowed(by) => Decision::Allowed(by),
                     Verdict::Denied(by) => denied(&format!("with an explicit deny in an identity-based policy: {by}")),
-                    Verdict::Silent => {
-                        denied(&format!("because no identity-based policy allows the {action} action"))
-                    }
+                    Verdict::Silent => denied(&format!("because no identity-based policy allows the {action} action")),
                 }
             }
         }

@@ -65,7 +65,11 @@ pub(crate) fn session_row(id: &str) -> Vec<u8> {
 const PAGE: usize = 500;
 
 /// Every row under a prefix, read in pages; `each` gets the rest of the key and the value.
-pub(crate) fn each<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], mut each: impl FnMut(String, T)) -> Result<(), Error> {
+pub(crate) fn each<T: DeserializeOwned>(
+    kv: &dyn Kv,
+    prefix: &[u8],
+    mut each: impl FnMut(String, T),
+) -> Result<(), Error> {
     let mut range = Range::prefix(prefix.to_vec());
     loop {
         let rows = kv.range(SPACE, range.clone(), PAGE, false)?;

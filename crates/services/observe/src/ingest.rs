@@ -31,6 +31,9 @@ const DROPPED_STREAMS: usize = 1000;
 /// How often a write is tried again when its group is deleted meanwhile.
 const ATTEMPTS: usize = 5;
 
+/// A stream's full name.
+type StreamName = (GroupName, Arc<str>);
+
 /// What waits for the writer.
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
@@ -46,7 +49,7 @@ pub(crate) struct Queue {
 struct Waiting {
     lines: VecDeque<LogLine>,
     bytes: usize,
-    dropped: HashMap<(GroupName, Arc<str>), u64>,
+    dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
     // Counts what was handed in: the mark that a reader waits for.
     accepted: u64,
@@ -56,19 +59,14 @@ struct Waiting {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self {
-            waiting: Mutex::default(),
-            some: Notify::new(),
-            urgent: Notify::new(),
-            stored: watch::Sender::new(0),
-        }
+        Self { waiting: Mutex::default(), some: Notify::new(), urgent: Notify::new(), stored: watch::Sender::new(0) }
     }
 }
 
 /// What the writer takes at once.
 struct Taken {
     lines: Vec<LogLine>,
-    dropped: HashMap<(GroupName, Arc<str>), u64>,
+    dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
     // The mark up to which this is everything.
     mark: u64,
@@ -121,7 +119,12 @@ impl Queue {
         let lines: Vec<LogLine> = waiting.lines.drain(..count).collect();
         waiting.bytes -= lines.iter().map(|line| line.text.len() + LINE_BYTES).sum::<usize>();
         let mark = if waiting.lines.is_empty() { waiting.accepted } else { *self.stored.borrow() };
-        Some(Taken { lines, dropped: std::mem::take(&mut waiting.dropped), used: std::mem::take(&mut waiting.used), mark })
+        Some(Taken {
+            lines,
+            dropped: std::mem::take(&mut waiting.dropped),
+            used: std::mem::take(&mut waiting.used),
+            mark,
+        })
     }
 
     /// Waits until everything that was handed in before is stored, or given up with a word in the log.
@@ -208,7 +211,7 @@ impl Observe {
     async fn store(&self, taken: Taken) {
         let Taken { lines, dropped, used, mark: _ } = taken;
         let now_ms = self.clocks.product().0;
-        let mut streams: BTreeMap<(GroupName, Arc<str>), Vec<(i64, Bytes)>> = BTreeMap::new();
+        let mut streams: BTreeMap<StreamName, Vec<(i64, Bytes)>> = BTreeMap::new();
         for line in lines {
             let whose = (group_name(&line), Arc::clone(&line.stream));
             streams.entry(whose).or_default().push((line.at.0, Bytes::from(line.text)));

@@ -41,7 +41,15 @@ impl<'a> Scan<'a> {
         // A chunk that begins up to a span earlier may hold events of the window.
         let start = bound(Place::before(window.from.at_ms.saturating_sub(SPAN_MS)));
         let range = Range { start: Bound::Included(start.into()), end: Bound::Excluded(bound(window.to).into()) };
-        Self { view, range: Some(range), window, way, fetched: VecDeque::new(), waiting: BTreeMap::new(), read_bytes: 0 }
+        Self {
+            view,
+            range: Some(range),
+            window,
+            way,
+            fetched: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            read_bytes: 0,
+        }
     }
 
     /// The next event in reading order.

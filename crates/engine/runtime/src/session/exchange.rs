@@ -149,6 +149,12 @@ impl Exchange {
         state.waiting.len() < before
     }
 
+    /// How many clients wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     /// A client begins an answer to the event `id`; until [`Exchange::answer`] or [`Exchange::abandon`] nobody else may.
     pub(super) fn begin_answer(&self, id: RequestId, error: bool) -> Result<(), Unwanted> {
         let to = if error { "InvocationErrorResponse" } else { "InvocationResponse" };

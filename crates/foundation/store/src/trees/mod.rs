@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::error::ZipError;
 use self::unzip::unzip;
 use crate::blocking::blocking;
-use crate::folder::{sync_folder, write_new};
+use crate::folder::sync_folder;
 use crate::{Blobs, Digest, Error, Folder};
 
 /// How much a zip may unpack to.
@@ -221,8 +221,8 @@ impl Places {
     fn write_count(&self, home: &Path, count: &Count) -> Result<(), Error> {
         let text = serde_json::to_vec(count).expect("numbers and a text have a JSON form");
         let (new, file) = (home.join("count.new"), home.join(COUNT_FILE));
-        write_new(&new, &text)?;
-        fs::rename(&new, &file).map_err(|cause| Error::io("write", &file, &cause))
+        let written = fs::write(&new, &text).and_then(|()| fs::rename(&new, &file));
+        written.map_err(|cause| Error::io("write", &file, &cause))
     }
 
     fn settle(&self) -> Result<(), Error> {
@@ -239,6 +239,9 @@ impl Places {
             sync_tree(&home)?;
             count.boot = None;
             self.write_count(&home, &count)?;
+            let file = home.join(COUNT_FILE);
+            let synced = File::open(&file).and_then(|count| count.sync_all());
+            synced.map_err(|cause| Error::io("sync", &file, &cause))?;
             sync_folder(&home)?;
         }
         sync_folder(&self.trees)

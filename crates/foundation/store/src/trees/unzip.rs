@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ExtraField, ZipArchive};
 use super::error::shown;
 use super::plan::{Claim, Kind, LINK_BYTES, Plan, check_link};
 use super::{Limits, ZipError};
-use crate::Error;
+use crate::{Error, disk};
 
 /// What came of unpacking.
 pub(super) struct Unpacked {
@@ -36,6 +36,7 @@ pub(super) fn unzip<R: Read + Seek>(mut zip: R, root: &Path, limits: &Limits) ->
     }
     let claims = claims(&archive)?;
     let plan = Plan::new(&claims, limits)?;
+    disk::check_room(root, plan.size_bytes)?;
     let mut unpacker = Unpacker { root, left_bytes: limits.unzipped_bytes, limits, buffer: vec![0; 64 * 1024] };
     let mut files = 0;
     for (path, (kind, index)) in &plan.nodes {

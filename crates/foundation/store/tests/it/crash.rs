@@ -26,7 +26,7 @@ fn nothing_acknowledged_is_lost_over_hundreds_of_kills() {
     let mut known = Known::default();
     let mut folder = parent.path().join("0");
     for round in 0..ROUNDS * soak {
-        if round % 8 == 7 {
+        if round % 16 == 15 {
             // A new folder now and then, so that its making is killed too.
             folder = parent.path().join(round.to_string());
             known.acknowledged = [0; WRITERS];
@@ -160,9 +160,10 @@ fn child() {
     });
 }
 
-/// Content that follows from its number, of very different sizes.
+/// Content that follows from its number, of very different sizes: the large ones fill the engine's memory table, so that
+/// it writes out and merges tables while it is killed.
 fn payload(writer: usize, number: u64) -> Bytes {
-    let size = (number * 7919 + writer as u64 * 104_729) % 9_000;
+    let size = (number * 7919 + writer as u64 * 104_729) % 9_000 * if number % 16 == 5 { 20 } else { 1 };
     vec![(number % 251) as u8; size as usize].into()
 }
 

@@ -10,6 +10,9 @@ use store::{Batch, Kv, Range, Rows, Space};
 
 const ROWS: usize = 12;
 
+/// Does something to a journal between two places.
+type Damage = fn(&mut fs::File, u64, u64);
+
 /// One group of `ROWS` rows, all with the same number.
 async fn write_group(kv: &dyn Kv, number: u8) {
     let write = move |_: &Rows| {
@@ -86,7 +89,7 @@ async fn the_end_of_the_journal_may_be_lost_but_not_torn() {
     copy(&live, &image);
     drop(kv);
 
-    let damages: [(&str, fn(&mut fs::File, u64, u64)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("cut off", |file, at, _| file.set_len(at).unwrap()),
         ("never written from here", |file, at, end| overwrite(file, at, &vec![0; (end - at) as usize])),
         ("one page never written", |file, at, end| overwrite(file, at, &vec![0; (end - at).min(512) as usize])),

@@ -85,6 +85,7 @@ fn payloads_pass_as_they_are() {
 fn text_members_are_found_by_name() {
     let input = sample::full();
     assert_eq!(wire::text_member(&input, "FunctionName").as_deref(), Some("thumbnail"));
-    assert_eq!(wire::text_member(&input, "Timeout"), None);
+    assert_eq!(wire::text_member(&input, "Timeout").as_deref(), Some("30"));
+    assert_eq!(wire::text_member(&input, "Publish"), None);
     assert_eq!(wire::text_member(&input, "KMSKeyArn"), None);
 }

@@ -65,6 +65,7 @@ static BLOB: Shape = Shape::new("Blob", Kind::Blob);
 static FREE: Shape = Shape::new("Document", Kind::Document);
 static KEY: Shape = Shape::new("EnvironmentVariableName", Kind::Text).pattern("[a-zA-Z]([a-zA-Z0-9_])+").sensitive();
 static SECRET: Shape = Shape::new("EnvironmentVariableValue", Kind::Text).sensitive();
+static PASSWORD: Shape = Shape::new("Password", Kind::Text).min(8).sensitive();
 static VARIABLES: Shape =
     Shape::new("EnvironmentVariables", Kind::Map(&Member::new("key", &KEY), &Member::new("value", &SECRET)))
         .sensitive();
@@ -104,13 +105,14 @@ static CREATE_FUNCTION_REQUEST: Shape = Shape::new(
         Member::new("At", &MOMENT),
         Member::new("On", &MOMENT).format(TimestampFormat::Iso8601),
         Member::new("Free", &FREE),
+        Member::new("Password", &PASSWORD),
     ]),
 );
 wire::structure! { CreateFunctionRequest = CREATE_FUNCTION_REQUEST {
     0 function_name: String, 1 runtime: String, 2 role: String, 3 handler: String, 4 code: FunctionCode,
     5 description: String, 6 timeout: i64, 7 memory_size: i64, 8 publish: bool, 9 environment: Environment,
     10 layers: Vec<String>, 11 tags: Vec<Tag>, 12 weights: BTreeMap<String, f64>, 13 kms_key_arn: String,
-    14 at: Timestamp, 15 on: Timestamp, 16 free: Document,
+    14 at: Timestamp, 15 on: Timestamp, 16 free: Document, 17 password: String,
 } }
 
 static GET_FUNCTION_REQUEST: Shape = Shape::new(
@@ -207,5 +209,6 @@ pub fn full() -> CreateFunctionRequest {
         at: Some(Timestamp(1_795_257_600_500)),
         on: Some(Timestamp(1_795_257_600_000)),
         free: Some(serde_json::json!({"a": [1, null, "x"]})),
+        password: None,
     }
 }

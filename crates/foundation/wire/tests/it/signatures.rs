@@ -124,6 +124,17 @@ fn what_our_client_signs_holds_until_a_byte_changes() {
 }
 
 #[test]
+fn s3_lets_the_client_name_the_hash_but_not_a_wrong_one() {
+    let mut request = signed("s3");
+    request.body = Bytes::from_static(b"other");
+    assert_eq!(verify(&request, SECRET, noon()).unwrap_err().code, "XAmzContentSHA256Mismatch");
+    request.headers.insert("x-amz-content-sha256", HeaderValue::from_static("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"));
+    assert_eq!(verify(&request, SECRET, noon()).unwrap_err().code, "NotImplemented");
+    request.headers.insert("x-amz-content-sha256", HeaderValue::from_static("UNSIGNED-PAYLOAD"));
+    assert_eq!(verify(&request, SECRET, noon()).unwrap_err().code, "SignatureDoesNotMatch", "the word is signed too");
+}
+
+#[test]
 fn a_date_outside_fifteen_minutes_is_refused_in_aws_words() {
     let request = signed("lambda");
     verify(&request, SECRET, noon().plus_ms(900_000)).unwrap();

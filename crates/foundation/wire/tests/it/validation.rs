@@ -75,6 +75,11 @@ fn lists_and_maps_list_all_constraints_of_what_they_hold() {
 #[test]
 fn secrets_are_not_shown() {
     says(
+        |input| input.password = Some("s3cret".into()),
+        "1 validation error detected: Value at 'password' failed to satisfy constraint: Member must have length greater than \
+         or equal to 8",
+    );
+    says(
         |input| {
             input.environment =
                 Some(sample::Environment { variables: Some([("1".to_owned(), "s3cret".to_owned())].into()) })

@@ -29,7 +29,8 @@ pub(super) fn page<T>(
 ) -> Result<Page<T>, Fault> {
     let after = marker.map(read).transpose()?;
     let wanted = usize::try_from(max_items.unwrap_or(DEFAULT_ITEMS)).unwrap_or(1);
-    let mut items: Vec<T> = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after)).collect();
+    let mut items: Vec<T> =
+        all.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after)).collect();
     let more = items.len() > wanted;
     items.truncate(wanted);
     let marker = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(key(last)));
@@ -38,7 +39,9 @@ pub(super) fn page<T>(
 
 fn read(marker: &str) -> Result<String, Fault> {
     let bytes = URL_SAFE_NO_PAD.decode(marker).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| faults::invalid(format!("Invalid Marker: {marker}")))
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| faults::invalid(format!("Invalid Marker: {marker}")))
 }
 
 #[cfg(test)]

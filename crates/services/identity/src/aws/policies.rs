@@ -141,7 +141,11 @@ impl Handle<ops::ListPolicies> for Identity {
         if scope != "AWS" {
             state::each(&*self.kv, &state::prefix(account, Kind::Policy), |_, policy: Policy| {
                 let boundaries = used.boundary(&policy.arn(account));
-                policies.push(iam::Policy { description: None, tags: None, ..show::policy(&policy, account, boundaries) });
+                policies.push(iam::Policy {
+                    description: None,
+                    tags: None,
+                    ..show::policy(&policy, account, boundaries)
+                });
             })?;
         }
         if scope != "Local" {

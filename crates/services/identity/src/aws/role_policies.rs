@@ -177,7 +177,8 @@ impl Identity {
                 let missing = || if attach { faults::not_attachable(&arn) } else { faults::no_policy(&arn) };
                 let mut policy = policy.filter(|policy| policy.arn(account) == arn).ok_or_else(missing)?;
                 if attach != held {
-                    policy.attachments = if attach { policy.attachments + 1 } else { policy.attachments.saturating_sub(1) };
+                    policy.attachments =
+                        if attach { policy.attachments + 1 } else { policy.attachments.saturating_sub(1) };
                     batch.put_json(SPACE, row.clone(), &policy)?;
                 }
             }

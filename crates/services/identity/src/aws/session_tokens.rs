@@ -115,10 +115,8 @@ impl Handle<ops::AssumeRole> for Identity {
         let speaker = Speaker::Role { role: role.name.clone(), session: name.clone() };
         let credentials = self.grant(account, speaker, seconds).await?;
         let who = Principal::Session { account, role: role.name, session: name.clone() };
-        let assumed = sts::AssumedRoleUser {
-            assumed_role_id: Some(format!("{}:{name}", role.id)),
-            arn: Some(who.arn()),
-        };
+        let assumed =
+            sts::AssumedRoleUser { assumed_role_id: Some(format!("{}:{name}", role.id)), arn: Some(who.arn()) };
         let output = sts::AssumeRoleResponse {
             credentials: Some(credentials),
             assumed_role_user: Some(assumed),
@@ -177,7 +175,8 @@ impl Identity {
             Principal::Root { account, .. } => Ok(account.to_string()),
             Principal::User { account, name } => Ok(self.user(*account, name)?.id),
             Principal::Session { account, role, session } => {
-                let id = self.role(*account, role).map_or_else(|_| self.deriver.role_id(*account, role), |role| role.id);
+                let id =
+                    self.role(*account, role).map_or_else(|_| self.deriver.role_id(*account, role), |role| role.id);
                 Ok(format!("{id}:{session}"))
             }
             Principal::Service { name, .. } => Ok((*name).into()),

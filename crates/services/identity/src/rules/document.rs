@@ -77,7 +77,16 @@ pub struct Condition {
 
 const SYNTAX: &str = "Syntax errors in policy.";
 const ELEMENTS: [&str; 10] = [
-    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition", "Comment",
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+    "Comment",
 ];
 
 /// Reads a document.
@@ -165,7 +174,8 @@ fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<S
 }
 
 fn check_actions(actions: &[String]) -> Result<(), Fault> {
-    let prefixed = |action: &String| action == "*" || action.split_once(':').is_some_and(|(vendor, _)| !vendor.is_empty());
+    let prefixed =
+        |action: &String| action == "*" || action.split_once(':').is_some_and(|(vendor, _)| !vendor.is_empty());
     if actions.iter().all(prefixed) {
         return Ok(());
     }
@@ -173,7 +183,9 @@ fn check_actions(actions: &[String]) -> Result<(), Fault> {
 }
 
 fn check_resources(resources: &[String]) -> Result<(), Fault> {
-    let fits = |text: &str| text == "*" || text.starts_with("arn:") && text.matches(':').count() >= 5 || text.starts_with("arn:*");
+    let fits = |text: &str| {
+        text == "*" || text.starts_with("arn:") && text.matches(':').count() >= 5 || text.starts_with("arn:*")
+    };
     match resources.iter().find(|text| !fits(text)) {
         None => Ok(()),
         Some(text) => Err(malformed(format!("Resource {text} must be in ARN format or \"*\"."))),
@@ -184,10 +196,9 @@ fn check_resources(resources: &[String]) -> Result<(), Fault> {
 fn texts(value: &Value) -> Result<Vec<String>, Fault> {
     match value {
         Value::String(text) => Ok(vec![text.clone()]),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| malformed(SYNTAX)))
-            .collect(),
+        Value::Array(items) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(|| malformed(SYNTAX))).collect()
+        }
         _ => Err(malformed(SYNTAX)),
     }
 }

@@ -138,10 +138,8 @@ mod tests {
     #[test]
     fn a_deny_wins() {
         let user = Principal::User { account: Account::DEFAULT, name: "ann".into() };
-        let both = format!(
-            r#"{},{{"Effect":"Deny","Principal":{{"AWS":"000000000000"}},"Action":"*"}}"#,
-            allow(r#""*""#)
-        );
+        let both =
+            format!(r#"{},{{"Effect":"Deny","Principal":{{"AWS":"000000000000"}},"Action":"*"}}"#, allow(r#""*""#));
         assert!(!asks(&both, &user, None));
     }
 }

@@ -63,15 +63,21 @@ fn limit(asked: Option<i64>) -> usize {
 }
 
 impl Observe {
-    fn get_events(&self, name: &GroupName, input: &logs::GetLogEventsRequest) -> Result<logs::GetLogEventsResponse, Fault> {
+    fn get_events(
+        &self,
+        name: &GroupName,
+        input: &logs::GetLogEventsRequest,
+    ) -> Result<logs::GetLogEventsResponse, Fault> {
         let group = self.group(name)?;
         let view = self.kv.snapshot()?;
-        let stream = state::find_stream(&*view, group.generation, input.log_stream_name.as_deref().unwrap_or_default())?;
+        let stream =
+            state::find_stream(&*view, group.generation, input.log_stream_name.as_deref().unwrap_or_default())?;
         let stream = stream.ok_or_else(faults::no_stream)?;
         let start_ms = input.start_time.unwrap_or(0).max(group.expired_before(self.clocks.product().0));
         let mut window =
             Window { from: Place::before(start_ms), to: Place::before(input.end_time.unwrap_or(i64::MAX)) };
-        let given = input.next_token.as_deref().map(|text| token::read(text).ok_or_else(faults::bad_token)).transpose()?;
+        let given =
+            input.next_token.as_deref().map(|text| token::read(text).ok_or_else(faults::bad_token)).transpose()?;
         let way = match given {
             Some((Way::Forward, place)) => {
                 window.from = window.from.max(place);

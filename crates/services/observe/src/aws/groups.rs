@@ -132,7 +132,9 @@ impl Handle<ops::DescribeLogGroups> for Observe {
         _: Body,
     ) -> Result<Answer<logs::DescribeLogGroupsResponse>, Fault> {
         if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
-            return Err(faults::invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
+            return Err(faults::invalid(
+                "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+            ));
         }
         // No account is linked to another: of the accounts asked for only the caller's own can answer.
         let others = input.account_identifiers.as_ref().filter(|_| input.include_linked_accounts == Some(true));

@@ -93,7 +93,11 @@ impl Handle<ops::DescribeLogStreams> for Observe {
             return Err(faults::invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
         }
         let answer = self
-            .read(move |room| if by_time { room.streams_by_time(&name, &input) } else { room.streams_by_name(&name, &input) })
+            .read(
+                move |room| {
+                    if by_time { room.streams_by_time(&name, &input) } else { room.streams_by_name(&name, &input) }
+                },
+            )
             .await?;
         Ok(answer.into())
     }
@@ -108,7 +112,8 @@ impl Observe {
         let generation = self.group(name)?.generation;
         let limit = usize::try_from(input.limit.unwrap_or(PAGE)).unwrap_or(1);
         let descending = input.descending.unwrap_or(false);
-        let mut range = Range::prefix(state::stream(generation, input.log_stream_name_prefix.as_deref().unwrap_or_default()));
+        let mut range =
+            Range::prefix(state::stream(generation, input.log_stream_name_prefix.as_deref().unwrap_or_default()));
         if let Some(text) = &input.next_token {
             let place = state::stream(generation, &token::read_name(text).ok_or_else(faults::bad_token)?);
             range = if descending { range.before(place) } else { range.after(place) };

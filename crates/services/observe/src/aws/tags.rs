@@ -25,7 +25,9 @@ impl Handle<ops::TagResource> for Observe {
         self.change_group(&by_arn(&context, &arn)?, move |group| {
             group.tags.extend(tags.clone());
             if group.tags.len() > TAGS {
-                let fault = logs::too_many_tags_exception("The request could not be completed because the maximum number of tags has been exceeded.");
+                let fault = logs::too_many_tags_exception(
+                    "The request could not be completed because the maximum number of tags has been exceeded.",
+                );
                 return Err(fault.with("resourceName", arn.clone()));
             }
             Ok(())

@@ -45,7 +45,9 @@ pub fn judge(batch: &[(i64, usize)], now_ms: i64, expired_before: i64) -> Result
         if let ([(first, _), ..], [.., (last, _)]) = (&batch[begin..end], &batch[begin..end])
             && last - first > DAY_MS
         {
-            return Err("The batch of log events in a single PutLogEvents request cannot span more than 24 hours.".into());
+            return Err(
+                "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.".into()
+            );
         }
         return Ok(Verdict {
             begin,
@@ -60,9 +62,8 @@ pub fn judge(batch: &[(i64, usize)], now_ms: i64, expired_before: i64) -> Result
 
 /// What retention may be, days.
 /// Source: CloudWatch Logs API reference, PutRetentionPolicy.
-pub const RETENTION_DAYS: [i64; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+pub const RETENTION_DAYS: [i64; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 #[cfg(test)]
 mod tests {
@@ -73,10 +74,10 @@ mod tests {
 
     #[test]
     fn old_and_future_events_are_left_out_and_named() {
-        let batch = [(NOW - 15 * DAY_MS, 1), (NOW - 4 * DAY_MS, 1), (NOW, 1), (NOW + NEWEST_MS, 1), (NOW + NEWEST_MS + 1, 1)];
+        let batch =
+            [(NOW - 15 * DAY_MS, 1), (NOW - 4 * DAY_MS, 1), (NOW, 1), (NOW + NEWEST_MS, 1), (NOW + NEWEST_MS + 1, 1)];
         let verdict = judge(&batch, NOW, NOW - 3 * DAY_MS).unwrap();
-        let expected =
-            Verdict { begin: 2, end: 4, expired_end: Some(2), too_old_end: Some(1), too_new_start: Some(4) };
+        let expected = Verdict { begin: 2, end: 4, expired_end: Some(2), too_old_end: Some(1), too_new_start: Some(4) };
         assert_eq!(verdict, expected);
     }
 

@@ -20,7 +20,12 @@ async fn streams_are_interleaved_by_time() {
     assert_eq!(world.filter(one()).await, ["1", "2", "3", "4"]);
     let back = logs::FilterLogEventsRequest { start_from_head: Some(false), start_time: Some(now), ..one() };
     assert_eq!(world.filter(back).await, ["4", "3", "2", "1"]);
-    let old = logs::FilterLogEventsRequest { log_group_name: Some(GROUP.into()), start_from_head: Some(false), start_time: Some(0), ..filter() };
+    let old = logs::FilterLogEventsRequest {
+        log_group_name: Some(GROUP.into()),
+        start_from_head: Some(false),
+        start_time: Some(0),
+        ..filter()
+    };
     assert_eq!(world.call::<ops::FilterLogEvents>(old).await.unwrap_err().code, "InvalidParameterException");
 }
 
@@ -31,7 +36,8 @@ async fn streams_times_and_patterns_narrow_the_search() {
     world.write("web-1", &[(now, "ERROR one"), (now + 1, "fine")]);
     world.write("web-2", &[(now + 2, "ERROR two")]);
     world.write("job-1", &[(now + 3, r#"{"level":"ERROR","n":3}"#)]);
-    let named = logs::FilterLogEventsRequest { log_stream_names: Some(vec!["web-2".into(), "web-2".into()]), ..filter() };
+    let named =
+        logs::FilterLogEventsRequest { log_stream_names: Some(vec!["web-2".into(), "web-2".into()]), ..filter() };
     assert_eq!(world.filter(named).await, ["ERROR two"]);
     let prefix = logs::FilterLogEventsRequest { log_stream_name_prefix: Some("web".into()), ..filter() };
     assert_eq!(world.filter(prefix).await.len(), 3);

@@ -1,5 +1,7 @@
 //! The room through its operations, over the store in memory and a clock that stands still.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
 mod events;
 mod filter;
 mod groups;

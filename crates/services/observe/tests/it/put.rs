@@ -29,7 +29,8 @@ async fn good_events_are_kept_and_the_others_named() {
     world.create_group(GROUP).await;
     world.create_stream(GROUP, "s").await;
     let now = world.now();
-    let answer = world.put("s", &[(now - 15 * 24 * HOUR, "old"), (now, "good"), (now + 3 * HOUR, "new")]).await.unwrap();
+    let answer =
+        world.put("s", &[(now - 15 * 24 * HOUR, "old"), (now, "good"), (now + 3 * HOUR, "new")]).await.unwrap();
     let rejected = answer.rejected_log_events_info.unwrap();
     assert_eq!(rejected.too_old_log_event_end_index, Some(1));
     assert_eq!(rejected.too_new_log_event_start_index, Some(2));

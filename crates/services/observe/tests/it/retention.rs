@@ -8,8 +8,7 @@ use crate::world::{GROUP, World, assert_fault};
 const DAY: i64 = 86_400_000;
 
 async fn keep(world: &World, days: i64) {
-    let input =
-        logs::PutRetentionPolicyRequest { log_group_name: Some(GROUP.into()), retention_in_days: Some(days) };
+    let input = logs::PutRetentionPolicyRequest { log_group_name: Some(GROUP.into()), retention_in_days: Some(days) };
     world.call::<ops::PutRetentionPolicy>(input).await.unwrap();
 }
 
@@ -42,10 +41,8 @@ async fn expired_events_are_never_read_and_then_removed() {
 async fn retention_is_one_of_the_services_values_and_can_be_taken_back() {
     let world = World::new();
     world.create_group(GROUP).await;
-    let input = |days| logs::PutRetentionPolicyRequest {
-        log_group_name: Some(GROUP.into()),
-        retention_in_days: Some(days),
-    };
+    let input =
+        |days| logs::PutRetentionPolicyRequest { log_group_name: Some(GROUP.into()), retention_in_days: Some(days) };
     let fault = world.call::<ops::PutRetentionPolicy>(input(2)).await.unwrap_err();
     assert_eq!(fault.code, "InvalidParameterException");
     assert!(fault.message.starts_with("1 validation error detected: Value '2' at 'retentionInDays' failed"));

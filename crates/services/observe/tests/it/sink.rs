@@ -37,7 +37,8 @@ async fn a_full_queue_drops_whole_batches_and_the_stream_says_so() {
     }
     tokio::spawn(service.run());
     let texts = world.filter(Default::default()).await;
-    let words = texts.iter().find(|text| text.starts_with("[lambent]")).expect("the stream says that lines are missing");
+    let words =
+        texts.iter().find(|text| text.starts_with("[lambent]")).expect("the stream says that lines are missing");
     let kept = texts.len() - 1;
     assert!(kept < 40 && kept > 20, "{kept}");
     assert_eq!(*words, format!("[lambent] {} log lines were dropped here: more came than could be stored", 40 - kept));

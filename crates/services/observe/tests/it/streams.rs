@@ -23,8 +23,10 @@ async fn pages(world: &World, mut input: logs::DescribeLogStreamsRequest) -> Vec
 #[tokio::test]
 async fn streams_are_made_and_deleted_with_the_services_words() {
     let world = World::new();
-    let create = || logs::CreateLogStreamRequest { log_group_name: Some(GROUP.into()), log_stream_name: Some("s".into()) };
-    let delete = || logs::DeleteLogStreamRequest { log_group_name: Some(GROUP.into()), log_stream_name: Some("s".into()) };
+    let create =
+        || logs::CreateLogStreamRequest { log_group_name: Some(GROUP.into()), log_stream_name: Some("s".into()) };
+    let delete =
+        || logs::DeleteLogStreamRequest { log_group_name: Some(GROUP.into()), log_stream_name: Some("s".into()) };
     let no_group = "The specified log group does not exist.";
     assert_fault(world.call::<ops::CreateLogStream>(create()).await, "ResourceNotFoundException", no_group);
     assert_fault(world.call::<ops::DescribeLogStreams>(describe()).await, "ResourceNotFoundException", no_group);

@@ -2,35 +2,37 @@
 
 use std::sync::Arc;
 
-use base::{Account, Clocks, Fault, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks};
+use base::{
+    Account, Clocks, Fault, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks,
+};
 use door::{Body, Context, Handle, Via};
 use model::logs::{self, ops};
 use observe::{Observe, Options};
 use store::Kv;
 use wire::Op;
 
-pub struct World {
-    pub observe: Arc<Observe>,
-    pub clocks: Arc<VirtualClocks>,
-    pub kv: Arc<dyn Kv>,
+pub(crate) struct World {
+    pub(crate) observe: Arc<Observe>,
+    pub(crate) clocks: Arc<VirtualClocks>,
+    pub(crate) kv: Arc<dyn Kv>,
 }
 
-pub const GROUP: &str = "/aws/lambda/hello";
+pub(crate) const GROUP: &str = "/aws/lambda/hello";
 
 impl World {
     /// Must be called within a runtime: the service runs in it.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::over(store::memory())
     }
 
-    pub fn over(kv: Arc<dyn Kv>) -> Self {
+    pub(crate) fn over(kv: Arc<dyn Kv>) -> Self {
         let (world, service) = Self::idle(kv);
         tokio::spawn(service.run());
         world
     }
 
     /// A room whose service does not run yet.
-    pub fn idle(kv: Arc<dyn Kv>) -> (Self, observe::Service) {
+    pub(crate) fn idle(kv: Arc<dyn Kv>) -> (Self, observe::Service) {
         let clocks = Arc::new(VirtualClocks::default());
         clocks.pause();
         let options = Options { kv: Arc::clone(&kv), clocks: clocks.clone(), rng: Arc::new(SystemRng) };
@@ -38,7 +40,7 @@ impl World {
         (Self { observe, clocks, kv }, service)
     }
 
-    pub fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         Context {
             principal: Principal::Root { account: Account::DEFAULT, verified: true },
             via: Via::Client { loopback: true },
@@ -52,7 +54,7 @@ impl World {
         }
     }
 
-    pub async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, Fault>
+    pub(crate) async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, Fault>
     where
         Observe: Handle<O>,
     {
@@ -60,12 +62,12 @@ impl World {
         Ok(answer.output)
     }
 
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clocks.product().0
     }
 
     /// Lines of one stream of [`GROUP`], as the invoker hands them over.
-    pub fn write(&self, stream: &str, lines: &[(i64, &str)]) {
+    pub(crate) fn write(&self, stream: &str, lines: &[(i64, &str)]) {
         let lines = lines.iter().map(|(at, text)| LogLine {
             account: Account::DEFAULT,
             region: Region::default_region(),
@@ -77,23 +79,20 @@ impl World {
         self.observe.write(lines.collect());
     }
 
-    pub async fn create_group(&self, name: &str) {
+    pub(crate) async fn create_group(&self, name: &str) {
         let input = logs::CreateLogGroupRequest { log_group_name: Some(name.into()), ..Default::default() };
         self.call::<ops::CreateLogGroup>(input).await.unwrap();
     }
 
-    pub async fn create_stream(&self, group: &str, name: &str) {
-        let input = logs::CreateLogStreamRequest {
-            log_group_name: Some(group.into()),
-            log_stream_name: Some(name.into()),
-        };
+    pub(crate) async fn create_stream(&self, group: &str, name: &str) {
+        let input =
+            logs::CreateLogStreamRequest { log_group_name: Some(group.into()), log_stream_name: Some(name.into()) };
         self.call::<ops::CreateLogStream>(input).await.unwrap();
     }
 
-    pub async fn put(&self, stream: &str, events: &[(i64, &str)]) -> Result<logs::PutLogEventsResponse, Fault> {
-        let events = events
-            .iter()
-            .map(|(at, text)| logs::InputLogEvent { timestamp: Some(*at), message: Some((*text).into()) });
+    pub(crate) async fn put(&self, stream: &str, events: &[(i64, &str)]) -> Result<logs::PutLogEventsResponse, Fault> {
+        let events =
+            events.iter().map(|(at, text)| logs::InputLogEvent { timestamp: Some(*at), message: Some((*text).into()) });
         let input = logs::PutLogEventsRequest {
             log_group_name: Some(GROUP.into()),
             log_stream_name: Some(stream.into()),
@@ -104,7 +103,7 @@ impl World {
     }
 
     /// The texts of [`GROUP`], all pages.
-    pub async fn filter(&self, input: logs::FilterLogEventsRequest) -> Vec<String> {
+    pub(crate) async fn filter(&self, input: logs::FilterLogEventsRequest) -> Vec<String> {
         let mut input = logs::FilterLogEventsRequest { log_group_name: Some(GROUP.into()), ..input };
         let mut texts = Vec::new();
         loop {
@@ -118,7 +117,7 @@ impl World {
     }
 }
 
-pub fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: &str, message: &str) {
+pub(crate) fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: &str, message: &str) {
     let fault = result.unwrap_err();
     assert_eq!((fault.code.as_ref(), fault.message.as_str()), (code, message));
     assert_eq!(fault.status, 400);

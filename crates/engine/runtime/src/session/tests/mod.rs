@@ -3,6 +3,7 @@ mod strays;
 mod ways;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{RequestId, Rng, SystemRng, Timestamp};
 use bytes::Bytes;
@@ -10,8 +11,12 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::{Event, Gone, Limits, Outcome, Session};
+
+/// Nothing here takes this long: who waits longer waits for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A session that serves, and where.
 struct Served {
@@ -39,7 +44,7 @@ impl Served {
 
     fn invoke(&self, event: Event) -> JoinHandle<Result<Outcome, Gone>> {
         let session = Arc::clone(&self.session);
-        tokio::spawn(async move { session.invoke(event).await })
+        tokio::spawn(async move { timeout(PATIENCE, session.invoke(event)).await.expect("it ends") })
     }
 }
 
@@ -62,6 +67,19 @@ impl Client {
         self.socket.write_all(text.as_ref()).await.unwrap();
     }
 
+    async fn read(&mut self) -> std::io::Result<usize> {
+        timeout(PATIENCE, self.socket.read_buf(&mut self.arrived)).await.expect("the server does something")
+    }
+
+    /// Whether nothing has been sent that was not read.
+    async fn hears_nothing(&mut self) -> bool {
+        // The server runs on this thread: now and then it has nothing left to do.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        self.arrived.is_empty() && self.socket.try_read(&mut [0; 1]).is_err()
+    }
+
     /// The next answer: status, head, body.
     async fn answer(&mut self) -> (u16, String, String) {
         loop {
@@ -74,7 +92,7 @@ impl Client {
                     return (head[9..12].parse().unwrap(), head, String::from_utf8(body).unwrap());
                 }
             }
-            assert_ne!(self.socket.read_buf(&mut self.arrived).await.unwrap(), 0, "the connection was closed");
+            assert_ne!(self.read().await.unwrap(), 0, "the connection was closed");
         }
     }
 
@@ -109,7 +127,7 @@ impl Client {
 
     /// The server closes the connection, whatever it writes before.
     async fn is_closed(&mut self) {
-        while self.socket.read_buf(&mut self.arrived).await.is_ok_and(|read| read > 0) {}
+        while self.read().await.is_ok_and(|read| read > 0) {}
     }
 }
 

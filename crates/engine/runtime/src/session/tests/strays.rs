@@ -1,7 +1,5 @@
 //! What a runtime client does that strays, breaks off, or means harm.
 
-use std::time::Duration;
-
 use super::*;
 
 /// A client that has been given an event.
@@ -68,6 +66,25 @@ async fn a_client_that_went_while_waiting_costs_no_event() {
     let (mut client, id, invocation) = running(&served).await;
     client.respond(id, "1").await;
     assert_eq!(invocation.await.unwrap(), response("1"));
+}
+
+#[tokio::test]
+async fn a_client_that_went_leaves_the_queue() {
+    let served = Served::new().await;
+    let (mut gone, mut client) = (served.client().await, served.client().await);
+    for client in [&mut gone, &mut client] {
+        client.send(NEXT).await;
+        assert!(client.hears_nothing().await);
+    }
+    drop(gone);
+    let noticed = async {
+        while served.session.exchange.waiting() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, noticed).await.expect("the server notices");
+    served.invoke(event("for the second"));
+    assert_eq!(client.event().await.1, "for the second");
 }
 
 #[tokio::test]
@@ -196,13 +213,13 @@ async fn what_is_no_request_ends_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_never_ends_is_not_waited_for() {
-    let served = Served::new().await;
+    let served = Served::with(Limits { head_time: PATIENCE / 2, ..Limits::default() }).await;
     let mut client = served.client().await;
     client.send("GET / HTTP/1.1\r\nA:").await;
     // The paused clock runs ahead as soon as nothing else happens.
     let before = tokio::time::Instant::now();
     client.is_closed().await;
-    assert!(before.elapsed() >= Duration::from_secs(29));
+    assert!(before.elapsed() >= PATIENCE / 3);
 }
 
 #[tokio::test]

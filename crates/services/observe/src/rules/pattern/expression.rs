@@ -106,7 +106,11 @@ fn test(lexer: &mut Lexer<'_>) -> Result<Test, String> {
         };
     }
     if lexer.take_word("NOT") {
-        return if lexer.take_word("EXISTS") { Ok(Test::Exists(false)) } else { Err("NOT must be followed by EXISTS".into()) };
+        return if lexer.take_word("EXISTS") {
+            Ok(Test::Exists(false))
+        } else {
+            Err("NOT must be followed by EXISTS".into())
+        };
     }
     if lexer.take_word("EXISTS") {
         return Ok(Test::Exists(true));

@@ -72,7 +72,9 @@ impl Fields {
         }
         let tail = values.len() - right.len();
         let pairs = self.left.iter().zip(&values).chain(right.iter().zip(&values[tail..]));
-        pairs.into_iter().all(|(field, value)| field.as_ref().is_none_or(|one| one.holds(&|(), test| holds(test, value))))
+        pairs
+            .into_iter()
+            .all(|(field, value)| field.as_ref().is_none_or(|one| one.holds(&|(), test| holds(test, value))))
     }
 }
 

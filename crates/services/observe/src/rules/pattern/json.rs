@@ -112,7 +112,9 @@ fn compare(value: &Value, comparison: Comparison, operand: &Operand) -> bool {
         }
         (Operand::Number(_, written), Value::String(text)) => comparison.fits(text == written),
         (Operand::Text(pattern), Value::String(text)) => comparison.fits(fits(pattern, text)),
-        (Operand::Text(pattern), Value::Number(_) | Value::Bool(_)) => comparison.fits(fits(pattern, &value.to_string())),
+        (Operand::Text(pattern), Value::Number(_) | Value::Bool(_)) => {
+            comparison.fits(fits(pattern, &value.to_string()))
+        }
         (Operand::Regex(regex), Value::String(text)) => comparison.fits(regex.is_match(text)),
         (Operand::Regex(regex), Value::Number(_)) => comparison.fits(regex.is_match(&value.to_string())),
         // Null, lists and structures equal no text and no number.

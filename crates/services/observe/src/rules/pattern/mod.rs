@@ -165,8 +165,22 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_in_words() {
         for bad in [
-            "{ $.x = }", "{ $.x", "{ x = 1 }", "{ $.x = 1 &&", "{ $.x = 1 && }", "[a, ..., b, ...]", "[a = ]", "\"open",
-            "a:b", "%(x)%", "%open", "{ $.x = \"a\" nonsense }", "{ ($.x = 1 }", "{}", "-", "?",
+            "{ $.x = }",
+            "{ $.x",
+            "{ x = 1 }",
+            "{ $.x = 1 &&",
+            "{ $.x = 1 && }",
+            "[a, ..., b, ...]",
+            "[a = ]",
+            "\"open",
+            "a:b",
+            "%(x)%",
+            "%open",
+            "{ $.x = \"a\" nonsense }",
+            "{ ($.x = 1 }",
+            "{}",
+            "-",
+            "?",
         ] {
             assert!(Pattern::parse(bad).is_err(), "{bad}");
         }

@@ -1,0 +1,13 @@
+//! The room through its operations and ports, over the store in memory.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+mod keys;
+mod managed;
+mod paging;
+mod policies;
+mod rights;
+mod roles;
+mod sts;
+mod users;
+mod world;
