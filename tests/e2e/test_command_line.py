@@ -61,5 +61,6 @@ def test_the_example_makes_a_thumbnail(platform):
     with urllib.request.urlopen(request) as answer:
         body = answer.read()
         assert answer.headers["content-type"] == "image/jpeg" and body[:2] == b"\xff\xd8" and len(body) < len(photo)
-    with urllib.request.urlopen(f"{platform.endpoint}/", ) as answer:
+    page = urllib.request.Request(f"{platform.endpoint}/", headers={"accept": "text/html"})
+    with urllib.request.urlopen(page) as answer:
         assert answer.headers["content-type"].startswith("text/html")

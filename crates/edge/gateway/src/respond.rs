@@ -92,6 +92,17 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
     json(status, &serde_json::json!({ "message": message }))
 }
 
+/// A refusal that a person reads in a browser.
+fn for_people(fault: &Fault) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let words = format!(
+        "This page is for the person at this machine: open it there, at http://localhost or http://127.0.0.1. ({})\n",
+        fault.message
+    );
+    build(fault.status, headers, Outgoing::Whole(Some(words.into())))
+}
+
 /// A body that was not read; the connection ends, since what is left of it stands in the way of the next request.
 pub(crate) fn unread(
     why: &Unread,
@@ -171,6 +182,7 @@ impl Gateway {
     pub(crate) async fn page(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
         let caller = match self.authenticate(&arrival) {
             Ok(caller) => caller,
+            Err(fault) if way::wants_html(&arrival) => return for_people(&fault),
             Err(fault) => return plain(fault.status, &fault.message),
         };
         let connection = arrival.connection;

@@ -78,13 +78,14 @@ pub(crate) fn is_function_url(host: &str) -> bool {
 fn is_visit(arrival: &Arrival<'_>) -> bool {
     matches!(arrival.request.method, Method::GET | Method::HEAD)
         && arrival.request.path == "/"
-        && arrival
-            .request
-            .headers
-            .get_all(ACCEPT)
-            .iter()
-            .any(|accept| accept.as_bytes().windows(9).any(|w| w == b"text/html"))
+        && wants_html(arrival)
         && !is_marked(arrival)
+}
+
+/// Whether a browser asks for a page to show.
+pub(crate) fn wants_html(arrival: &Arrival<'_>) -> bool {
+    let accepts = arrival.request.headers.get_all(ACCEPT);
+    accepts.iter().any(|accept| accept.as_bytes().windows(9).any(|window| window == b"text/html"))
 }
 
 /// Whether the request carries a mark that only AWS clients set: a signature or a target.

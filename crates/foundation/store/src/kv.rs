@@ -35,7 +35,8 @@ pub trait Kv: Send + Sync {
     /// [`Error::Poisoned`], [`Error::Io`], [`Error::Corrupt`], [`Error::Closed`].
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error>;
 
-    /// At most `limit` rows of the range, in key order, or from its end backwards if `reverse`.
+    /// At most `limit` rows of the range, in key order, or from its end backwards if `reverse`. They are all held in
+    /// memory: page with [`Range::after`] through what may be long.
     ///
     /// # Errors
     /// As [`Kv::get`].
@@ -49,7 +50,8 @@ pub trait Kv: Send + Sync {
 
     /// Runs `f` over the declared rows and makes its batch durable, all of it or nothing, before answering.
     ///
-    /// Dropping the future does not undo the transaction: it may still be carried out.
+    /// Nothing happens before the future is polled. Dropping it afterwards does not undo the transaction: it may still
+    /// be carried out.
     ///
     /// # Errors
     /// [`Error::Fault`] is what `f` decided; the others say why nothing was written, except [`Error::Poisoned`], after

@@ -7,6 +7,7 @@
 mod aws;
 mod engine;
 mod faults;
+mod grades;
 mod managed;
 mod policies;
 pub mod rules;
@@ -16,3 +17,4 @@ pub mod types;
 
 pub use aws::register;
 pub use engine::{Error, Identity, Options};
+pub use grades::{GRADES, Grade, Graded};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Clocks, Fault, Rng};
 use store::Kv;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::ingest::{self, Queue};
 use crate::retention;
@@ -32,12 +32,12 @@ pub struct Observe {
     stop: Arc<Stop>,
 }
 
-/// One bell for each loop.
+/// A bell for each loop, and whether they have ended.
 #[derive(Default)]
 struct Stop {
     writer: Notify,
     sweeper: Notify,
-    ended: Notify,
+    ended: watch::Sender<bool>,
 }
 
 /// The background work of [`Observe`]: until it runs, nothing is stored and reads wait.
@@ -54,11 +54,12 @@ impl Observe {
         (Arc::clone(&observe), Service { observe })
     }
 
-    /// Stores what waits and ends the service.
+    /// Stores what waits and ends the service. Returns when it has ended, at once if it ended before.
     pub async fn drain(&self) {
         self.stop.writer.notify_one();
         self.stop.sweeper.notify_one();
-        self.stop.ended.notified().await;
+        // The sender lives as long as the room does.
+        let _ = self.stop.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     /// A group that was not there before.
@@ -94,8 +95,15 @@ impl Observe {
 impl Service {
     /// Writes and sweeps until [`Observe::drain`].
     pub async fn run(self) {
-        let stop = Arc::clone(&self.observe.stop);
+        let stop = &self.observe.stop;
         tokio::join!(ingest::run(&self.observe, &stop.writer), retention::run(&self.observe, &stop.sweeper));
-        stop.ended.notify_one();
+    }
+}
+
+impl Drop for Service {
+    // Also when it never ran, or was dropped while it ran: nobody may wait for it any more.
+    fn drop(&mut self) {
+        self.observe.queue.close();
+        self.observe.stop.ended.send_replace(true);
     }
 }

@@ -146,7 +146,7 @@ impl Queue {
     }
 
     /// Says that nothing will be stored any more, and lets readers go.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.closed = true;
         self.stored.send_replace(u64::MAX);
@@ -178,14 +178,6 @@ impl Meter for Observe {
 /// Stores what gathers until `stop` is rung, and then what is left.
 pub(crate) async fn run(observe: &Observe, stop: &Notify) {
     let queue = &observe.queue;
-    // However this ends, also when it is dropped in the middle, nobody may wait for it any more.
-    struct Closing<'a>(&'a Queue);
-    impl Drop for Closing<'_> {
-        fn drop(&mut self) {
-            self.0.close();
-        }
-    }
-    let _closing = Closing(queue);
     let mut stopping = false;
     while !stopping {
         tokio::select! {

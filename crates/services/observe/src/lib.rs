@@ -7,6 +7,7 @@
 mod aws;
 mod engine;
 mod faults;
+mod grades;
 mod ingest;
 mod reader;
 mod retention;
@@ -17,3 +18,4 @@ mod usage;
 
 pub use aws::register;
 pub use engine::{Observe, Options, Service};
+pub use grades::{GRADES, Grade, Graded};

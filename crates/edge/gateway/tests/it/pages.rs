@@ -1,6 +1,11 @@
 //! Health, test controls, function URLs and pages for people.
 
+use std::time::Duration;
+
 use base::Clocks;
+use gateway::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{KEY, LIST, Made, SECRET, Signed, World};
 
@@ -75,31 +80,40 @@ async fn the_front_page_is_for_browsers_on_loopback() {
     let got = world.ask("GET", "/", &[("accept", "text/html,*/*;q=0.8")], b"").await;
     assert!(got.body.starts_with("127.0.0.1 GET / Root"), "{got:?}");
     let outside = World::made(Made { loopback: false, ..Made::default() }).await;
-    assert_eq!(outside.ask("GET", "/", &[("accept", "text/html")], b"").await.status, 403);
+    let got = outside.ask("GET", "/", &[("accept", "text/html")], b"").await;
+    assert_eq!((got.status, got.header("content-type")), (403, "text/plain; charset=utf-8"));
+}
+
+/// A connection on which the endless stream has begun.
+async fn reading_events(world: &World) -> TcpStream {
+    let mut stream = world.connect().await;
+    let head = format!("GET /_lambent/events HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", world.port);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains("data: 1") {
+        let mut piece = [0u8; 1024];
+        let read = stream.read(&mut piece).await.unwrap();
+        assert_ne!(read, 0, "the first event comes");
+        got.extend_from_slice(&piece[..read]);
+    }
+    stream
 }
 
 #[tokio::test]
 async fn a_stop_ends_event_streams_and_lets_the_listener_go() {
     let mut world = World::new().await;
-    let reading = {
-        let mut stream = world.connect().await;
-        let port = world.port;
-        tokio::spawn(async move {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let head = format!("GET /_lambent/events HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n");
-            stream.write_all(head.as_bytes()).await.unwrap();
-            let mut got = [0u8; 1024];
-            while !String::from_utf8_lossy(&got).contains("data: 1") {
-                assert_ne!(stream.read(&mut got).await.unwrap(), 0, "the first event comes");
-            }
-            stream
-        })
-    };
-    let _still_open = reading.await.unwrap();
+    let _still_open = reading_events(&world).await;
     world.stop.take().unwrap().send(()).unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(5), world.serving)
-        .await
-        .expect("events do not hold up a stop")
-        .unwrap();
-    assert!(tokio::net::TcpStream::connect(("127.0.0.1", world.port)).await.is_err());
+    let stopped = tokio::time::timeout(Duration::from_secs(5), &mut world.serving).await;
+    stopped.expect("events do not hold up a stop").unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", world.port)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_event_stream_goes_with_its_reader() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let world = World::made(Made { limits, ..Made::default() }).await;
+    drop(reading_events(&world).await);
+    let next = world.ask("GET", "/_lambent/health", &[], b"");
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), next).await.expect("the one place is free").status, 200);
 }

@@ -102,6 +102,10 @@ impl Exchange {
         if matches!(state.phase, Phase::InitError | Phase::Closed) {
             return Err(Gone);
         }
+        // An asynchronous event that is tried again keeps its id: then an answer to it is the first of this attempt.
+        if state.answered == Some(event.request_id) {
+            state.answered = None;
+        }
         let wire = state.waiting.pop_front();
         let stage = if wire.is_some() { Stage::Running } else { Stage::Offered };
         state.events.push(Held { event: Arc::clone(event), answer: Some(answer), stage });

@@ -36,7 +36,10 @@ pub enum ZipError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Two entries have the same name.
+    /// Two entries have the very same name; which one, the archive's directory no longer tells.
+    #[error("two entries of the zip have the same name")]
+    SameName,
+    /// Two entries would become the same file.
     #[error("the zip holds the entry {entry} more than once")]
     Duplicate {
         /// The entry.

@@ -32,7 +32,7 @@ pub(super) fn unzip<R: Read + Seek>(mut zip: R, root: &Path, limits: &Limits) ->
         return Err(ZipError::Overlap.into());
     }
     if archive.has_duplicate_names() {
-        return Err(ZipError::Duplicate { entry: "(the first of several)".into() }.into());
+        return Err(ZipError::SameName.into());
     }
     let claims = claims(&archive)?;
     let plan = Plan::new(&claims, limits)?;

@@ -31,7 +31,7 @@ pub struct Statement {
     pub allow: bool,
     /// Who it is about; none in identity policies.
     pub principals: Option<Patterns<Who>>,
-    /// Actions, with `*` and `?`.
+    /// Actions in lower case, with `*` and `?`: IAM's names of actions have no case.
     pub actions: Patterns<String>,
     /// Resources, with `*` and `?`; empty in trust policies.
     pub resources: Patterns<String>,
@@ -146,7 +146,8 @@ fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<S
     let actions = pair(item, "Action", "NotAction")?;
     let resources = pair(item, "Resource", "NotResource")?;
     let principals = principals(item)?;
-    let actions = actions.ok_or_else(|| malformed("Policy statement must contain actions."))?;
+    let mut actions = actions.ok_or_else(|| malformed("Policy statement must contain actions."))?;
+    actions.any.iter_mut().for_each(|action| action.make_ascii_lowercase());
     let resources = match purpose {
         Purpose::Identity => {
             if principals.is_some() {
@@ -164,7 +165,7 @@ fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<S
             if principals.is_none() {
                 return Err(malformed("Missing required field Principal"));
             }
-            if !actions.any.iter().all(|action| action.to_ascii_lowercase().starts_with("sts:") || action == "*") {
+            if !actions.any.iter().all(|action| action.starts_with("sts:") || action == "*") {
                 return Err(malformed("AssumeRole policy may only specify STS AssumeRole actions."));
             }
             Patterns { negated: true, any: Vec::new() }

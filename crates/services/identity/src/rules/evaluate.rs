@@ -44,7 +44,7 @@ pub fn evaluate<'a>(
 
 fn applies(statement: &Statement, action: &str, resource: &str) -> bool {
     let action = action.to_ascii_lowercase();
-    statement.actions.matches(|pattern| wildcard(&pattern.to_ascii_lowercase(), &action))
+    statement.actions.matches(|pattern| wildcard(pattern, &action))
         && statement.resources.matches(|pattern| wildcard(pattern, resource))
 }
 

@@ -22,7 +22,7 @@ pub fn lets_in(document: &Document, action: &str, asker: &Asker<'_>) -> bool {
     let action = action.to_ascii_lowercase();
     for statement in &document.statements {
         let named = statement.principals.as_ref().is_some_and(|who| who.matches(|one| names(one, asker)));
-        let acts = statement.actions.matches(|pattern| wildcard(&pattern.to_ascii_lowercase(), &action));
+        let acts = statement.actions.matches(|pattern| wildcard(pattern, &action));
         if !named || !acts || !statement.conditions.iter().all(|condition| holds(condition, asker)) {
             continue;
         }

@@ -4,6 +4,7 @@
 
 mod events;
 mod filter;
+mod grades;
 mod groups;
 mod put;
 mod retention;

@@ -59,6 +59,7 @@ async fn after_the_service_ended_reads_still_answer() {
     let world = World::new();
     world.write("s", &[(world.now(), "kept")]);
     world.observe.drain().await;
+    world.observe.drain().await;
     world.write("s", &[(world.now(), "too late")]);
     assert_eq!(world.filter(Default::default()).await, ["kept"]);
 }
@@ -71,4 +72,30 @@ async fn lines_for_a_deleted_group_make_a_new_one_without_the_old_lines() {
     world.call::<ops::DeleteLogGroup>(input).await.unwrap();
     world.write("s", &[(world.now(), "new")]);
     assert_eq!(world.filter(Default::default()).await, ["new"]);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_service_that_is_gone() {
+    let (world, service) = World::idle(store::memory());
+    world.create_group(GROUP).await;
+    world.write("s", &[(world.now(), "lost")]);
+    drop(service);
+    assert!(world.filter(Default::default()).await.is_empty());
+    world.observe.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_leaves_nothing_in_the_store() {
+    let world = World::new();
+    let rows = || world.kv.range(store::Space::Log, store::Range::all(), 100, false).unwrap().len();
+    world.write("s", &[(world.now(), "x")]);
+    world.write("t", &[(world.now(), "y")]);
+    assert_eq!(world.filter(Default::default()).await.len(), 2);
+    assert_eq!(rows(), 2 * 2 + 1, "a row for each stream and its events, and one for the bytes");
+    let stream = logs::DeleteLogStreamRequest { log_group_name: Some(GROUP.into()), log_stream_name: Some("t".into()) };
+    world.call::<ops::DeleteLogStream>(stream).await.unwrap();
+    assert_eq!(rows(), 3);
+    let group = logs::DeleteLogGroupRequest { log_group_name: Some(GROUP.into()) };
+    world.call::<ops::DeleteLogGroup>(group).await.unwrap();
+    assert_eq!(rows(), 0);
 }
