@@ -19,7 +19,10 @@ pub(crate) fn snake(name: &str) -> String {
         }
         out.push(letter.to_ascii_lowercase());
     }
-    if matches!(out.as_str(), "type" | "match" | "ref" | "move" | "use" | "in" | "for" | "as" | "self" | "where" | "enum" | "default") {
+    if matches!(
+        out.as_str(),
+        "type" | "match" | "ref" | "move" | "use" | "in" | "for" | "as" | "self" | "where" | "enum" | "default"
+    ) {
         out.push('_');
     }
     out

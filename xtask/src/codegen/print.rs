@@ -275,9 +275,10 @@ fn operations(out: &mut String, service: &Service) -> anyhow::Result<()> {
             .collect();
         let http = &operation["http"];
         let signing = service.metadata["signingName"].as_str().or(service.metadata["endpointPrefix"].as_str());
-        let action = allowed.action.clone().unwrap_or_else(|| {
-            format!("{}:{}", signing.unwrap_or(&service.module), allowed.name)
-        });
+        let action = allowed
+            .action
+            .clone()
+            .unwrap_or_else(|| format!("{}:{}", signing.unwrap_or(&service.module), allowed.name));
         let _ = writeln!(
             out,
             "wire::operation! {{ {} = {} in SERVICE, {:?} {:?} {}, {} => {}, {:?}, [{}], {action:?} on {:?} }}",

@@ -43,7 +43,8 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         }
         let room = name.strip_prefix("lambent-").unwrap_or(name);
         let Some((_, allowed)) = EDGES.iter().find(|(known, _)| *known == room) else {
-            findings.push(format!("{name}: a new room: give it a row in xtask/src/tidy/edges.rs and in ARCHITECTURE.md"));
+            findings
+                .push(format!("{name}: a new room: give it a row in xtask/src/tidy/edges.rs and in ARCHITECTURE.md"));
             continue;
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {

@@ -74,7 +74,8 @@ impl Functions {
 impl<'ast> Visit<'ast> for Functions {
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         let test = module.attrs.iter().any(|attribute| {
-            attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
         });
         if !test {
             syn::visit::visit_item_mod(self, module);

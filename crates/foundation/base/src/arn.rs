@@ -40,7 +40,8 @@ impl FromStr for Arn {
     fn from_str(text: &str) -> Result<Self, ArnError> {
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next().ok_or_else(|| ArnError(text.into()));
-        let (arn, partition, service, region, account, resource) = (next()?, next()?, next()?, next()?, next()?, next()?);
+        let (arn, partition, service, region, account, resource) =
+            (next()?, next()?, next()?, next()?, next()?, next()?);
         if arn != "arn" || partition.is_empty() || service.is_empty() || resource.is_empty() {
             return Err(ArnError(text.into()));
         }

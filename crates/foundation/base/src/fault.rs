@@ -73,7 +73,11 @@ impl Fault {
 
     /// `NotImplemented`, 501: the operation or a parameter exists on AWS, and Lambent refuses it by name.
     pub fn not_implemented(what: impl std::fmt::Display) -> Self {
-        Self::new("NotImplemented", 501, format!("Lambent does not implement {what}; docs/fidelity.md lists what it does"))
+        Self::new(
+            "NotImplemented",
+            501,
+            format!("Lambent does not implement {what}; docs/fidelity.md lists what it does"),
+        )
     }
 
     /// `InternalFailure`, 500: an invariant of ours broke, or the store failed. The message must hold no secret.

@@ -58,7 +58,9 @@ impl RouterBuilder {
             let room = Arc::clone(&room);
             Box::pin(async move {
                 let any: Box<dyn Any> = input;
-                let input = any.downcast::<O::Input>().map_err(|_| Fault::internal("a call carried another operation's input"))?;
+                let input = any
+                    .downcast::<O::Input>()
+                    .map_err(|_| Fault::internal("a call carried another operation's input"))?;
                 let Answer { output, body } = room.handle(context, *input, body).await?;
                 Ok(Reply { output: Box::new(output), body })
             })
@@ -95,12 +97,15 @@ impl Router {
     }
 
     async fn pass(&self, call: Call) -> Result<Reply, Fault> {
-        let handler = self
-            .handlers
-            .get(&Row::of(call.operation))
-            .ok_or_else(|| Fault::not_implemented(format_args!("{}:{}", call.operation.service.name, call.operation.name)))?;
+        let handler = self.handlers.get(&Row::of(call.operation)).ok_or_else(|| {
+            Fault::not_implemented(format_args!("{}:{}", call.operation.service.name, call.operation.name))
+        })?;
         if call.depth > base::limits::CALL_DEPTH {
-            return Err(Fault::new("LoopDetected", 508, format!("a chain of {} calls ends here: it looks endless", call.depth)));
+            return Err(Fault::new(
+                "LoopDetected",
+                508,
+                format!("a chain of {} calls ends here: it looks endless", call.depth),
+            ));
         }
         let mut call = call;
         let host = match &call.input {

@@ -62,8 +62,12 @@ pub(crate) fn detect(directory: &Path, runtime: Option<&str>, handler: Option<&s
     let runtime = match (runtime, kind) {
         (Some(runtime), _) => runtime,
         (None, Kind::Bootstrap | Kind::Rust) => "provided.al2023".to_owned(),
-        (None, Kind::Python) => usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")?,
-        (None, Kind::Node) => usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")?,
+        (None, Kind::Python) => {
+            usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")?
+        }
+        (None, Kind::Node) => {
+            usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")?
+        }
     };
     Ok(Found { runtime, handler, kind, memory: number("memory"), timeout: number("timeout") })
 }
@@ -143,7 +147,8 @@ fn node_exports(text: &str, function: &str) -> bool {
 
 /// The runtime identifier of the interpreter a person gets by its plain name, else of the first that was found.
 fn usual(family: sandbox::Family, program: &str, print_version: &[&str], wanted: &str) -> anyhow::Result<String> {
-    let plain = std::process::Command::new(program).args(print_version).output().ok().filter(|done| done.status.success());
+    let plain =
+        std::process::Command::new(program).args(print_version).output().ok().filter(|done| done.status.success());
     let plain = plain.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned());
     let found = sandbox::find_interpreters();
     let versions = || found.iter().filter(|one| one.family == family).map(|one| one.version);

@@ -32,6 +32,7 @@ pub(crate) struct Running {
     pub(crate) registered: Vec<&'static wire::Operation>,
     loops: Loops,
     store: Arc<dyn store::Kv>,
+    trees: store::Trees,
     // Ends after everything that may still write a log line.
     observe: Arc<Observe>,
     observing: tokio::task::JoinHandle<()>,
@@ -128,10 +129,11 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
     let (invocations, invoker) = Invoker::start(options);
 
+    let trees = store::Trees::at(&folder);
     let (functions, delivering) = Functions::open(functions::Options {
         kv: Arc::clone(&kv),
         blobs: store::Blobs::at(&folder),
-        trees: store::Trees::at(&folder),
+        trees: trees.clone(),
         invoker: invocations.clone(),
         interpreters: crate::interpreters::all(Some(folder.path()))?,
         bootstraps: write_bootstraps(&folder)?,
@@ -189,7 +191,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
 
     let endpoint = format!("http://{address}");
     greet(&endpoint, &folder, &survey, &identity);
-    Ok(Running { endpoint, survey, registered, loops, store: kv, observe, observing, folder })
+    Ok(Running { endpoint, survey, registered, loops, store: kv, trees, observe, observing, folder })
 }
 
 fn on_the_page(live: functions::Live) -> console::Live {
@@ -280,7 +282,11 @@ impl Running {
         tokio::select! {
             _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
-            error = failed => bail!("the store failed and takes no more writes, so the platform ends: {error}"),
+            error = failed => {
+                eprintln!("lambent: the store failed and takes no more writes, so the platform ends: {error}");
+                // At once: a store that is dropped would sync again, which must not be tried after a failed sync.
+                std::process::exit(1);
+            }
             Some(ended) = self.loops.tasks.join_next() => {
                 ended.context("a part of the platform broke")?;
                 bail!("a part of the platform ended by itself");
@@ -300,6 +306,7 @@ impl Running {
         self.observe.drain().await;
         self.observing.await.context("the log writer broke")?;
         self.store.close().await?;
+        self.trees.settle().await?;
         drop(self.folder);
         Ok(())
     }

@@ -24,6 +24,17 @@ pub struct Launch {
     pub mounts: Vec<(PathBuf, PathBuf)>,
 }
 
+impl Launch {
+    /// The same, started through a script that gets it as its arguments: what `AWS_LAMBDA_EXEC_WRAPPER` of a function asks
+    /// for. Custom runtimes have no wrapper on Lambda: for them the variable is the function's own business.
+    /// Source: AWS Lambda developer guide, "Modifying the runtime environment", wrapper scripts.
+    #[must_use]
+    pub fn wrapped(mut self, script: &str) -> Self {
+        self.argv.insert(0, script.into());
+        self
+    }
+}
+
 /// A custom runtime without a program: every invocation fails with `Runtime.InvalidEntrypoint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]")]

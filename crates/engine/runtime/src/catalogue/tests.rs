@@ -100,6 +100,7 @@ fn a_runtime_is_started_with_our_bootstrap_or_its_own() {
     assert_eq!(started.argv, ["/p3.13/bin/x", "-S", "-s", "/var/lang/lambent/python/bootstrap.py"]);
     assert_eq!(started.mounts.len(), 2);
     assert_eq!(started.mounts[1], ("/data/bootstraps".into(), "/var/lang/lambent".into()));
+    assert_eq!(started.wrapped("/opt/wrapper").argv[..2], ["/opt/wrapper", "/p3.13/bin/x"]);
     let node = choose(runtime("nodejs20.x"), &host(), PUBLIC).expect("it is there");
     let started = launch(&node, 1000, ours, Bootstraps::default()).expect("it needs none");
     assert_eq!(started.argv[1..3], ["--max-semi-space-size=50", "--max-old-space-size=900"]);

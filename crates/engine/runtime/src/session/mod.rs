@@ -20,6 +20,9 @@ use tokio::task::JoinSet;
 use self::connection::{Connection, Wire};
 use self::exchange::{Exchange, Placed};
 
+/// How long nobody is accepted after the host refused a descriptor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// One event to be handled, with the headers the Runtime API gives it.
 /// Source: AWS Lambda developer guide, "Using the Lambda runtime API".
 #[derive(Debug, Clone)]
@@ -161,7 +164,7 @@ impl Session {
                     // Out of descriptors, or the peer has gone already: let others end before trying again.
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a runtime client");
-                        tokio::task::yield_now().await;
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }

@@ -129,12 +129,15 @@ async fn an_answer_broken_off_may_be_sent_again() {
     assert_eq!(second.refusal().await, (403, "InvalidStateTransition".into()));
     drop(client);
     // As soon as the server has noticed.
-    loop {
-        second.post(&format!("invocation/{id}/response"), "whole").await;
-        if second.answer().await.0 == 202 {
-            break;
+    let taken = async {
+        loop {
+            second.post(&format!("invocation/{id}/response"), "whole").await;
+            if second.answer().await.0 == 202 {
+                break;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the server notices");
     assert_eq!(invocation.await.unwrap(), response("whole"));
 }
 
