@@ -17,6 +17,8 @@ const FUNCTIONS: usize = 50;
 /// Log lines the page shows at most, and how old the oldest may be, ms.
 const LINES: usize = 200;
 const RECENT_MS: i64 = 15 * 60 * 1000;
+/// Pages of the log that are read to reach the latest lines.
+const PAGES: usize = 10;
 
 /// Makes one call and answers its output as JSON.
 async fn call(options: &Options, request: &SiteRequest, asked: wire::Request) -> Result<Value, Fault> {
@@ -103,17 +105,26 @@ pub(crate) async fn logs(options: &Options, request: &SiteRequest) -> Result<Val
         return Err(Fault::validation("name the function: ?function=NAME"));
     }
     let since = options.clocks.product().plus_ms(-RECENT_MS).0;
-    let asked = json!({"logGroupName": format!("/aws/lambda/{name}"), "startTime": since.max(0)});
-    let found = match call(options, request, post("Logs_20140328.FilterLogEvents", &asked)).await {
-        Ok(found) => found,
-        // A function that never ran has no log group yet.
-        Err(fault) if fault.code == "ResourceNotFoundException" => Value::Null,
-        Err(fault) => return Err(fault),
-    };
-    let all = found["events"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let recent = &all[all.len().saturating_sub(LINES)..];
+    let mut asked = json!({"logGroupName": format!("/aws/lambda/{name}"), "startTime": since.max(0)});
+    let mut events = Vec::new();
+    for _ in 0..PAGES {
+        let mut found = match call(options, request, post("Logs_20140328.FilterLogEvents", &asked)).await {
+            Ok(found) => found,
+            // A function that never ran has no log group yet.
+            Err(fault) if fault.code == "ResourceNotFoundException" => break,
+            Err(fault) => return Err(fault),
+        };
+        if let Value::Array(page) = found["events"].take() {
+            events.extend(page);
+        }
+        events.drain(..events.len().saturating_sub(LINES));
+        match found["nextToken"].take() {
+            Value::Null => break,
+            next => asked["nextToken"] = next,
+        }
+    }
     let lines: Vec<Value> =
-        recent.iter().map(|event| json!({"atMs": event["timestamp"], "text": event["message"]})).collect();
+        events.iter().map(|event| json!({"atMs": event["timestamp"], "text": event["message"]})).collect();
     Ok(json!({"function": name, "lines": lines}))
 }
 

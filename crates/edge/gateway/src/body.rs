@@ -64,7 +64,7 @@ async fn collect(
     let mut whole = BytesMut::with_capacity(announced.clamp(first.len(), LARGE_BODY_BYTES.max(first.len())));
     let mut next = Some(first);
     while let Some(piece_read) = next {
-        if false {
+        if whole.len() + piece_read.len() > limit {
             return Err(Unread::TooLarge { limit });
         }
         whole.extend_from_slice(&piece_read);

@@ -15,6 +15,7 @@ mod platform;
 mod respond;
 mod sandbox;
 mod server;
+mod sites;
 mod way;
 
 use std::sync::Arc;

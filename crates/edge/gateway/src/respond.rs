@@ -5,16 +5,15 @@ use std::task::{Context, Poll};
 
 use base::Fault;
 use bytes::Bytes;
-use door::{Body, Site, SiteResponse};
-use futures_util::{Stream, StreamExt};
+use door::Body;
+use futures_util::Stream;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{HeaderName, StatusCode};
 use http_body::{Frame, SizeHint};
 
-use crate::Gateway;
-use crate::arrival::{Arrival, Connection};
+use crate::arrival::Arrival;
 use crate::body::Unread;
-use crate::way::{self, Way};
+use crate::way::Way;
 
 /// An answer on its way to the socket.
 pub(crate) type Response = http::Response<Outgoing>;
@@ -54,7 +53,7 @@ impl http_body::Body for Outgoing {
     }
 }
 
-fn build(status: u16, headers: HeaderMap, body: Outgoing) -> Response {
+pub(crate) fn build(status: u16, headers: HeaderMap, body: Outgoing) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = headers;
@@ -90,17 +89,6 @@ pub(crate) fn json(status: u16, value: &serde_json::Value) -> Response {
 /// A sentence outside every AWS protocol.
 pub(crate) fn plain(status: u16, message: &str) -> Response {
     json(status, &serde_json::json!({ "message": message }))
-}
-
-/// A refusal that a person reads in a browser.
-fn for_people(fault: &Fault) -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let words = format!(
-        "This page is for the person at this machine: open it there, at http://localhost or http://127.0.0.1. ({})\n",
-        fault.message
-    );
-    build(fault.status, headers, Outgoing::Whole(Some(words.into())))
 }
 
 /// A body that was not read; the connection ends, since what is left of it stands in the way of the next request.
@@ -147,63 +135,4 @@ pub(crate) fn preflight(arrival: &Arrival<'_>) -> Response {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
     }
     response
-}
-
-/// Headers that are about the connection, not the answer: the gateway's.
-const OURS: [HeaderName; 5] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
-
-impl Gateway {
-    /// A site anybody may call, as who a valid signature says they are.
-    pub(crate) async fn public(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
-        let principal = match self.visitor(&arrival) {
-            Ok(principal) => principal,
-            Err(fault) => return plain(fault.status, &fault.message),
-        };
-        let connection = arrival.connection;
-        let shares_origin = !way::is_function_url(&arrival.host);
-        let answer = site.serve(arrival.into_site_request(principal)).await;
-        let mut response = from_site(answer, connection);
-        if shares_origin {
-            // Tenants' pages stand at the same origin as ours here; as documents they get an origin of their own.
-            let policy =
-                HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
-            response.headers_mut().append(header::CONTENT_SECURITY_POLICY, policy);
-        }
-        response
-    }
-
-    /// A site for the person at this machine: it is shown to whom the APIs would believe.
-    pub(crate) async fn page(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
-        let caller = match self.authenticate(&arrival) {
-            Ok(caller) => caller,
-            Err(fault) if way::wants_html(&arrival) => return for_people(&fault),
-            Err(fault) => return plain(fault.status, &fault.message),
-        };
-        let connection = arrival.connection;
-        let answer = site.serve(arrival.into_site_request(caller.principal)).await;
-        from_site(answer, connection)
-    }
-}
-
-fn from_site(answer: SiteResponse, connection: &Connection) -> Response {
-    let SiteResponse { status, mut headers, body } = answer;
-    for name in OURS {
-        headers.remove(name);
-    }
-    let is_events =
-        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let body = match body {
-        Body::Empty => Outgoing::Whole(None),
-        Body::Bytes(bytes) => Outgoing::Whole(Some(bytes)),
-        // Events never end by themselves and their readers come back: they must not hold up a stop.
-        Body::Stream(stream) if is_events => Outgoing::Pieces(Box::pin(stream.take_until(connection.stopped()))),
-        Body::Stream(stream) => Outgoing::Pieces(stream),
-    };
-    build(status, headers, body)
 }

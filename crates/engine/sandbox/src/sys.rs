@@ -10,6 +10,15 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// Lets a broken pipe end this process, as every command line tool does: Rust ignores the signal and panics instead.
+/// For commands only; a server must outlive its clients.
+pub fn end_on_broken_pipe() {
+    // SAFETY: called before any thread exists; the default disposition runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
 /// Which side of a clone this is.
 pub(crate) enum Side {
     /// The new process.

@@ -45,7 +45,7 @@ pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result
     if let Some(tail) = answer.headers.get("x-amz-log-result") {
         let tail =
             base64::engine::general_purpose::STANDARD.decode(tail.as_bytes()).context("the log tail is not base64")?;
-        std::io::stderr().write_all(&tail)?;
+        eprint!("{}", super::inspect::lines(&String::from_utf8_lossy(&tail)));
     }
     let mut out = std::io::stdout();
     out.write_all(&answer.body)?;

@@ -181,14 +181,17 @@ pub(crate) struct ServeArguments {
 
 /// Runs one command to its end.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    let executor = match &arguments.command {
-        Command::Serve(_) | Command::Demo { .. } => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
-        }
-        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    let serves = matches!(&arguments.command, Command::Serve(_) | Command::Demo { .. });
+    if !serves {
+        sandbox::end_on_broken_pipe();
     }
-    .context("starting the executor")?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let mut builder = if serves {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let executor = builder.worker_threads(threads).enable_all().build().context("starting the executor")?;
     executor.block_on(dispatch(arguments))
 }
 

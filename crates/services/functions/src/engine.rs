@@ -99,7 +99,7 @@ impl Functions {
     pub fn open(options: Options) -> Result<(Arc<Self>, Service), Fault> {
         let state = State::new(Arc::clone(&options.kv), options.account_concurrency);
         let (code, unused) = Codes::new(options.blobs.clone(), options.trees.clone(), state.clone());
-        let events = Events::new(state.events()?);
+        let events = Events::new(Vec::new());
         let functions = Arc::new(Self {
             code,
             targets: Targets::default(),
@@ -211,8 +211,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Runs until it is dropped. An event under way when it is dropped stays in the queue, and is delivered again after
-    /// the next start.
+    /// Runs until it is dropped. An event under way then goes on by itself; one that the end of the process cuts off stays
+    /// in the queue, and is delivered again after the next start.
     pub async fn run(mut self) {
         let functions = &self.functions;
         if let Err(fault) = sweep_leftovers(functions).await {

@@ -12,7 +12,6 @@ use base::{Fault, RequestId, Timestamp};
 use bytes::Bytes;
 use invoker::Finished;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::name::{Address, Named};
 use crate::rules::{self, MAX_EVENT_AGE_MS, RETRY_DELAYS_MS};
@@ -92,20 +91,19 @@ impl Functions {
     }
 }
 
-/// Delivers events as they fall due, until it is dropped; then what is under way is left to the next start.
+/// Delivers events as they fall due, until it is dropped. What is then under way goes on by itself.
 pub(crate) async fn deliver_all(functions: &Arc<Functions>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
-    let mut under_way = JoinSet::new();
     let clocks = &functions.options.clocks;
     loop {
         // First enrol, then look, then wait: a ring in between is not lost.
         let rung = functions.options.bell.wait(BELL);
         let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
-        while under_way.try_join_next().is_some() {}
         match functions.events.next(clocks.product()) {
             Next::Due(key) => {
                 let functions = Arc::clone(functions);
-                under_way.spawn(async move {
+                // By itself: a clean stop lets it end and be settled, and does not deliver it again.
+                tokio::spawn(async move {
                     deliver(&functions, key).await;
                     drop(permit);
                 });

@@ -7,7 +7,7 @@ use gateway::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{KEY, LIST, Made, SECRET, Signed, World};
+use crate::world::{KEY, LIST, Made, SECRET, Signed, World, ring};
 
 #[tokio::test]
 async fn health_tells_walls_and_services() {
@@ -82,6 +82,12 @@ async fn the_front_page_is_for_browsers_on_loopback() {
     let outside = World::made(Made { loopback: false, ..Made::default() }).await;
     let got = outside.ask("GET", "/", &[("accept", "text/html")], b"").await;
     assert_eq!((got.status, got.header("content-type")), (403, "text/plain; charset=utf-8"));
+    assert!(got.body.contains("at the machine itself"), "{got:?}");
+    let mut claimed = ring();
+    claimed.taken.push(base::Account::DEFAULT);
+    let claimed = World::made(Made { ring: claimed, ..Made::default() }).await;
+    let got = claimed.ask("GET", "/", &[("accept", "text/html")], b"").await;
+    assert!(got.status == 403 && got.body.contains("this account has access keys"), "{got:?}");
 }
 
 /// A connection on which the endless stream has begun.

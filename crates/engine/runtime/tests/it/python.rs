@@ -34,6 +34,7 @@ def about(event, context):
     client = context.client_context
     found["client"] = client and [client.custom, client.env, client.client.app_title]
     found["cwd"], found["path"], found["argv"] = os.getcwd(), sys.path[:3], sys.argv
+    found["packages"] = [folder for folder in sys.path if folder.endswith("-packages")]
     context.log("logged\n")
     return found
 "#;
@@ -63,6 +64,8 @@ async fn a_handler_gets_its_event_and_context() {
         assert_eq!(found["trace"], "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0");
         assert_eq!(found["path"][0], code.task().to_str().unwrap());
         assert_eq!(found["path"][2], "/opt/python");
+        // The host's packages are not the function's.
+        assert_eq!(found["packages"], json!([found["path"][1]]));
 
         let mut second = event("{}");
         second.trace = None;

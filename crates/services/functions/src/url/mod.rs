@@ -1,7 +1,8 @@
-//! Function URLs, code downloads and the page's view of live environments: plain HTTP beside the AWS APIs.
+//! Function URLs and code downloads: plain HTTP beside the AWS APIs.
 //!
 //! A function URL answers on `ID.lambda-url.REGION.ANYTHING` and, for hosts where such names do not resolve, under
-//! `/_lambent/url/ID/`. Its answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and
+//! `/_lambent/url/ID/`. There it shares its origin with the platform's own pages and APIs, so that a browser is told to
+//! show it in an origin of its own (`content-security-policy: sandbox`). Its answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and
 //! of the invocation `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;handler=…`,
 //! microseconds), `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`,
 //! `lambent-billed-ms`, and `lambent-note` when another interpreter stands in.
@@ -13,7 +14,7 @@ mod response;
 use base::{BoxFuture, Fault, Principal, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
 use door::{Body, Site, SiteRequest, SiteResponse};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
 use crate::name::{Address, Named};
@@ -26,30 +27,26 @@ const LABEL: &str = "lambda-url";
 const URL_PATH: &str = "/_lambent/url/";
 /// Downloads of code.
 const CODE_PATH: &str = "/_lambent/code/";
-/// The live environments, as JSON.
-const LIVE_PATH: &str = "/_lambent/live";
+/// Keeps a function's page from acting as the platform's own page where both share an origin.
+const APART: &str = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads";
 
 /// What is asked of this site.
 enum Asked<'a> {
-    Url { id: &'a str, path: &'a str },
+    Url { id: &'a str, path: &'a str, apart: bool },
     Code { ticket: &'a str },
-    Live,
 }
 
 fn asked<'a>(host: &'a str, path: &'a str) -> Option<Asked<'a>> {
     let mut labels = host.splitn(3, '.');
     if let (Some(id), Some(LABEL)) = (labels.next(), labels.next()) {
-        return Some(Asked::Url { id, path });
+        return Some(Asked::Url { id, path, apart: true });
     }
     if let Some(rest) = path.strip_prefix(URL_PATH) {
         let end = rest.find('/').unwrap_or(rest.len());
         let (id, path) = rest.split_at(end);
-        return Some(Asked::Url { id, path: if path.is_empty() { "/" } else { path } });
+        return Some(Asked::Url { id, path: if path.is_empty() { "/" } else { path }, apart: false });
     }
-    match path.strip_prefix(CODE_PATH) {
-        Some(ticket) => Some(Asked::Code { ticket }),
-        None => (path == LIVE_PATH).then_some(Asked::Live),
-    }
+    path.strip_prefix(CODE_PATH).map(|ticket| Asked::Code { ticket })
 }
 
 impl Site for Functions {
@@ -61,9 +58,15 @@ impl Site for Functions {
         Box::pin(async move {
             let (host, path) = (request.host.clone(), request.path.clone());
             match asked(&host, &path) {
-                Some(Asked::Url { id, path }) => self.serve_url(id, path, request).await,
+                Some(Asked::Url { id, path, apart }) => {
+                    let mut response = self.serve_url(id, path, request).await;
+                    if !apart {
+                        // Beside a policy of the function's own: the stricter counts.
+                        response.headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(APART));
+                    }
+                    response
+                }
                 Some(Asked::Code { ticket }) => self.serve_code(ticket).await,
-                Some(Asked::Live) => self.serve_live(),
                 None => message(404, "Not Found"),
             }
         })
@@ -139,12 +142,6 @@ impl Functions {
             Ok(None) => message(404, "Not Found"),
             Err(fault) => failed(&fault),
         }
-    }
-
-    fn serve_live(&self) -> SiteResponse {
-        let live = self.live();
-        let count: usize = live.iter().map(|live| live.starting + live.busy + live.idle).sum();
-        json(200, &serde_json::json!({ "environments": count, "functions": live }))
     }
 }
 
@@ -245,7 +242,7 @@ mod tests {
     #[test]
     fn urls_are_known_by_host_or_path() {
         let url = |host, path| match asked(host, path) {
-            Some(Asked::Url { id, path }) => Some((id.to_owned(), path.to_owned())),
+            Some(Asked::Url { id, path, .. }) => Some((id.to_owned(), path.to_owned())),
             _ => None,
         };
         let found = |id: &str, path: &str| Some((id.to_owned(), path.to_owned()));
@@ -255,7 +252,7 @@ mod tests {
         assert_eq!(url("localhost", "/_lambent/url/abc"), found("abc", "/"));
         assert_eq!(url("localhost", "/2015-03-31/functions"), None);
         assert!(matches!(asked("localhost", "/_lambent/code/t"), Some(Asked::Code { ticket: "t" })));
-        assert!(matches!(asked("localhost", "/_lambent/live"), Some(Asked::Live)));
+        assert!(asked("localhost", "/_lambent/live").is_none());
         assert!(asked("lambda-url.localhost", "/").is_none());
     }
 

@@ -1,27 +1,37 @@
 //! Asynchronous invocations.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use model::lambda::{self as aws, ops};
 
 use crate::world::World;
 
+/// A test that waits in vain fails rather than hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Waits until nothing waits any more.
 async fn settled(world: &World) {
-    while world.waiting() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let empty = async {
+        while world.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, empty).await.expect("the queue empties");
 }
 
 /// Waits until the event that is under way has been put back for later.
 async fn put_back(world: &World, before: &[u8]) -> Vec<u8> {
-    loop {
-        let rows = world.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 2, false).unwrap();
-        match rows.as_slice() {
-            [(key, _)] if key != before => return key.to_vec(),
-            _ => tokio::task::yield_now().await,
+    let moved = async {
+        loop {
+            let rows = world.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 2, false).unwrap();
+            match rows.as_slice() {
+                [(key, _)] if key != before => return key.to_vec(),
+                _ => tokio::task::yield_now().await,
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, moved).await.expect("the event is put back")
 }
 
 fn first_key(world: &World) -> Vec<u8> {
@@ -106,7 +116,7 @@ async fn a_throttled_event_waits_and_is_let_go_after_six_hours() {
     world.call::<ops::PutFunctionConcurrency>(reserve(0)).await.unwrap();
     world.event("hello", "1").await;
     let key = first_key(&world);
-    let key = put_back(&world, &key).await;
+    put_back(&world, &key).await;
     world.call::<ops::PutFunctionConcurrency>(reserve(1)).await.unwrap();
     world.clocks.advance(1_000);
     assert_eq!(world.begun.recv().await.unwrap(), "1");
@@ -114,8 +124,9 @@ async fn a_throttled_event_waits_and_is_let_go_after_six_hours() {
 
     world.call::<ops::PutFunctionConcurrency>(reserve(0)).await.unwrap();
     world.event("hello", "2").await;
+    let key = first_key(&world);
     put_back(&world, &key).await;
-    world.clocks.advance(6 * 3_600_000);
+    world.clocks.advance(6 * 3_600_000 + 1);
     settled(&world).await;
     assert!(world.begun.try_recv().is_err());
 }

@@ -1,5 +1,7 @@
 //! The room through its operations and its site, over rows in memory, a real data folder and paper walls.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in the shared world too")]
+
 mod code;
 mod control;
 mod events;
