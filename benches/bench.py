@@ -26,7 +26,7 @@ import zipfile
 HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
 ROLE = "arn:aws:iam::000000000000:role/bench"
 EVENT = b'{"name":"lambent"}'
-UNSIGNED = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=aa\r\n"
+UNSIGNED = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=aa\r\nX-Amz-Date: 20260101T000000Z\r\n"
 
 
 class Connection:
@@ -150,7 +150,7 @@ class Lambent:
         """Cold invokes: each after a change of configuration, so that no process holds this version."""
         out = []
         for n in range(count):
-            self.json("PUT", f"/2015-03-31/functions/{name}/configuration", {"Environment": {"Variables": {"N": str(n)}}})
+            self.json("PUT", f"/2015-03-31/functions/{name}/configuration", {"Environment": {"Variables": {"TURN": str(n)}}})
             if spaced:
                 time.sleep(0.25)
             out.append(self.invoke(name)[0])

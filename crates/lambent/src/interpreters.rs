@@ -1,8 +1,12 @@
 //! Which interpreter serves which runtime identifier: found on the host, or added by hand.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use base::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use sandbox::{Family, Found};
 use serde_json::{Value, json};
 
@@ -26,6 +30,28 @@ pub(crate) fn all(data: Option<&Path>) -> anyhow::Result<Vec<runtime::Interprete
     }
     out.extend(sandbox::find_interpreters());
     Ok(out.into_iter().map(as_runtime).collect())
+}
+
+/// Looks for them beside everything else: it takes longer than a start may.
+pub(crate) fn search(data: &Path) -> anyhow::Result<Shared<BoxFuture<'static, Arc<[runtime::Interpreter]>>>> {
+    let added = additions(Some(data))?;
+    let search = tokio::task::spawn_blocking(move || {
+        let added = added.iter().filter_map(|(id, prefix)| match at(prefix) {
+            Ok(found) => Some(found),
+            Err(error) => {
+                eprintln!("lambent: the added runtime {id} is not served: {error}");
+                None
+            }
+        });
+        added.chain(sandbox::find_interpreters()).map(as_runtime).collect()
+    });
+    let found: BoxFuture<'static, Arc<[runtime::Interpreter]>> = Box::pin(async move {
+        search.await.unwrap_or_else(|error| {
+            eprintln!("lambent: the search for interpreters broke: {error}");
+            Arc::from([])
+        })
+    });
+    Ok(found.shared())
 }
 
 fn as_runtime(found: Found) -> runtime::Interpreter {

@@ -69,7 +69,11 @@ async fn print_group(
             if at >= from && seen.insert(text(event, "eventId")) {
                 *newest = at.max(*newest);
                 let (_, _, _, hour, minute, second, ms) = Timestamp(at).civil();
-                writeln!(out, "{hour:02}:{minute:02}:{second:02}.{ms:03} {}", lines(text(event, "message").trim_end()))?;
+                writeln!(
+                    out,
+                    "{hour:02}:{minute:02}:{second:02}.{ms:03} {}",
+                    lines(text(event, "message").trim_end())
+                )?;
             }
         }
         match page["nextToken"].as_str() {

@@ -99,6 +99,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let address = listener.local_addr()?;
     let loopback = address.ip().is_loopback();
     let mut loops = Loops::default();
+    let interpreters = crate::interpreters::search(folder.path())?;
 
     let virtual_clocks = arguments.test_controls.then(|| Arc::new(VirtualClocks::default()));
     let clocks: Arc<dyn Clocks> = match &virtual_clocks {
@@ -135,7 +136,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         blobs: store::Blobs::at(&folder),
         trees: trees.clone(),
         invoker: invocations.clone(),
-        interpreters: crate::interpreters::all(Some(folder.path()))?,
+        interpreters,
         bootstraps: write_bootstraps(&folder)?,
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),

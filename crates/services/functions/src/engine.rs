@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base::{Bell, Clocks, Fault, Invoked, Phases, RequestId, Rng, StartKind, TraceHeader};
+use base::{Bell, BoxFuture, Clocks, Fault, Invoked, Phases, RequestId, Rng, StartKind, TraceHeader};
 use bytes::Bytes;
 use door::{Context, Keys};
+use futures_util::future::Shared;
 use invoker::{Done, FailureKind, Finished, Invocation};
 use runtime::{Interpreter, InvalidEntrypoint};
 use serde::Serialize;
@@ -31,8 +32,8 @@ pub struct Options {
     pub trees: Trees,
     /// Runs invocations.
     pub invoker: invoker::Handle,
-    /// The interpreters of this host.
-    pub interpreters: Vec<Interpreter>,
+    /// The interpreters of this host. Looking for them takes longer than a start may, so the first invocations await it.
+    pub interpreters: Shared<BoxFuture<'static, Arc<[Interpreter]>>>,
     /// The host's folder to which [`runtime::bootstraps`] were written.
     pub bootstraps: PathBuf,
     /// All time: changes, retries and ages follow the product clock.
@@ -99,7 +100,7 @@ impl Functions {
     pub fn open(options: Options) -> Result<(Arc<Self>, Service), Fault> {
         let state = State::new(Arc::clone(&options.kv), options.account_concurrency);
         let (code, unused) = Codes::new(options.blobs.clone(), options.trees.clone(), state.clone());
-        let events = Events::new(Vec::new());
+        let events = Events::new(state.events()?);
         let functions = Arc::new(Self {
             code,
             targets: Targets::default(),

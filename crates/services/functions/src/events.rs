@@ -5,7 +5,7 @@
 //! Source: AWS Lambda developer guide, "How Lambda handles errors and retries with asynchronous invocation".
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{Fault, RequestId, Timestamp};
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::name::{Address, Named};
 use crate::rules::{self, MAX_EVENT_AGE_MS, RETRY_DELAYS_MS};
-use crate::state::EventKey;
+use crate::state::{EventKey, place};
 use crate::types::Waiting;
 use crate::{Functions, Request, faults};
 
@@ -26,33 +26,26 @@ const AT_ONCE: usize = 256;
 /// Events that may wait. The next one is throttled.
 const MOST_WAITING: usize = 200_000;
 
+/// Of those, events of one function: a slow one must not hold up the others.
+const OF_ONE_FUNCTION: usize = 64;
+
 /// Which events wait, earliest due first. An event under way is not among them.
 pub(crate) struct Events {
-    waiting: Mutex<BinaryHeap<Reverse<EventKey>>>,
+    inner: Mutex<Inner>,
 }
 
-impl Events {
-    pub(crate) fn new(keys: Vec<EventKey>) -> Self {
-        Self { waiting: Mutex::new(keys.into_iter().map(Reverse).collect()) }
-    }
+#[derive(Default)]
+struct Inner {
+    waiting: BinaryHeap<Reverse<EventKey>>,
+    busy: HashMap<Arc<str>, Busy>,
+}
 
-    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Reverse<EventKey>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, key: EventKey) {
-        self.lock().push(Reverse(key));
-    }
-
-    /// The earliest event if it is due, or else when it will be.
-    fn next(&self, now: Timestamp) -> Next {
-        let mut waiting = self.lock();
-        match waiting.peek() {
-            None => Next::Nothing,
-            Some(Reverse(key)) if key.due > now => Next::Later(key.due),
-            Some(_) => waiting.pop().map_or(Next::Nothing, |Reverse(key)| Next::Due(key)),
-        }
-    }
+/// A function with events under way.
+#[derive(Default)]
+struct Busy {
+    under_way: usize,
+    // Due events for which it has no room now, in the order they fell due.
+    parked: VecDeque<EventKey>,
 }
 
 enum Next {
@@ -61,17 +54,70 @@ enum Next {
     Nothing,
 }
 
+impl Events {
+    pub(crate) fn new(keys: Vec<EventKey>) -> Self {
+        let waiting = keys.into_iter().map(Reverse).collect();
+        Self { inner: Mutex::new(Inner { waiting, busy: HashMap::new() }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> usize {
+        let inner = self.lock();
+        inner.waiting.len() + inner.busy.values().map(|busy| busy.parked.len()).sum::<usize>()
+    }
+
+    fn push(&self, key: EventKey) {
+        self.lock().waiting.push(Reverse(key));
+    }
+
+    /// The earliest due event whose function has room, or else when the next one is due. Whoever takes one must call
+    /// [`Events::ended`].
+    fn next(&self, now: Timestamp) -> Next {
+        let mut inner = self.lock();
+        loop {
+            match inner.waiting.peek() {
+                None => return Next::Nothing,
+                Some(Reverse(key)) if key.due > now => return Next::Later(key.due),
+                Some(_) => {}
+            }
+            let Some(Reverse(key)) = inner.waiting.pop() else { return Next::Nothing };
+            let busy = inner.busy.entry(Arc::clone(&key.function)).or_default();
+            if busy.under_way < OF_ONE_FUNCTION {
+                busy.under_way += 1;
+                return Next::Due(key);
+            }
+            busy.parked.push_back(key);
+        }
+    }
+
+    /// An event of this function has ended: the next of its own may go.
+    fn ended(&self, function: &Arc<str>) {
+        let mut inner = self.lock();
+        let Some(busy) = inner.busy.get_mut(function) else { return };
+        busy.under_way -= 1;
+        let next = busy.parked.pop_front();
+        if busy.under_way == 0 && busy.parked.is_empty() {
+            inner.busy.remove(function);
+        }
+        inner.waiting.extend(next.map(Reverse));
+    }
+}
+
 impl Functions {
     /// Takes an event for later: durable when this answers.
     ///
     /// # Errors
     /// Too many wait already; the store's faults.
     pub(crate) async fn accept_event(&self, named: &Named, request: Request) -> Result<(), Fault> {
-        if self.events.lock().len() >= MOST_WAITING {
+        if self.events.count() >= MOST_WAITING {
             return Err(faults::throttled(invoker::ThrottleReason::ConcurrentInvocationLimitExceeded));
         }
         let now = self.options.clocks.product();
-        let key = EventKey { due: now, request: request.id.to_string() };
+        let function = place(&named.address).into();
+        let key = EventKey { due: now, request: request.id.to_string(), function };
         let waiting = Waiting {
             account: named.address.account.to_string(),
             region: named.address.region.to_string(),
@@ -104,8 +150,11 @@ pub(crate) async fn deliver_all(functions: &Arc<Functions>) {
                 let functions = Arc::clone(functions);
                 // By itself: a clean stop lets it end and be settled, and does not deliver it again.
                 tokio::spawn(async move {
+                    let function = Arc::clone(&key.function);
                     deliver(&functions, key).await;
                     drop(permit);
+                    functions.events.ended(&function);
+                    functions.options.bell.ring(BELL);
                 });
             }
             Next::Later(due) => {
@@ -173,7 +222,7 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
             due
         }
     };
-    let again = EventKey { due, request: waiting.request.clone() };
+    let again = EventKey { due, ..key.clone() };
     functions.state.settle(key, Some((&again, &waiting, &payload))).await?;
     functions.events.push(again);
     functions.options.bell.ring(BELL);
@@ -199,4 +248,47 @@ async fn let_go(functions: &Functions, key: &EventKey, waiting: &Waiting, why: &
         "an asynchronous event is dropped"
     );
     functions.state.settle(key, None).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(due: i64, request: usize, function: &str) -> EventKey {
+        EventKey { due: Timestamp(due), request: request.to_string(), function: function.into() }
+    }
+
+    #[test]
+    fn a_busy_function_leaves_room_for_others() {
+        let events = Events::new((0..1000).map(|n| key(0, n, "slow")).collect());
+        events.push(key(5, 0, "quick"));
+        let mut taken = Vec::new();
+        while let Next::Due(key) = events.next(Timestamp(10)) {
+            taken.push(key.function);
+        }
+        let of = |name: &str| taken.iter().filter(|function| &***function == name).count();
+        assert_eq!((of("slow"), of("quick")), (OF_ONE_FUNCTION, 1));
+        assert_eq!(events.count(), 1000 - OF_ONE_FUNCTION);
+        // One that ends lets one go, and in the end all have gone.
+        let mut gone = taken.len();
+        while let Some(function) = taken.pop() {
+            events.ended(&function);
+            while let Next::Due(key) = events.next(Timestamp(10)) {
+                taken.push(key.function);
+                gone += 1;
+            }
+        }
+        assert_eq!((gone, events.count()), (1001, 0));
+        assert!(events.lock().busy.is_empty());
+    }
+
+    #[test]
+    fn nothing_goes_before_it_is_due() {
+        let events = Events::new(vec![key(20, 0, "f"), key(10, 1, "f")]);
+        assert!(matches!(events.next(Timestamp(9)), Next::Later(Timestamp(10))));
+        assert!(matches!(events.next(Timestamp(10)), Next::Due(key) if key.request == "1"));
+        assert!(matches!(events.next(Timestamp(10)), Next::Later(Timestamp(20))));
+        assert!(matches!(events.next(Timestamp(20)), Next::Due(_)));
+        assert!(matches!(events.next(Timestamp(20)), Next::Nothing));
+    }
 }

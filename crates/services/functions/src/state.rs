@@ -2,8 +2,8 @@
 //!
 //! In `Control`: `function/ACCOUNT/REGION/NAME` is the function; `function-code/SHA256/ACCOUNT/REGION/NAME` says that it
 //! uses that code; `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
-//! reservations of that account, so that their sum is checked within the transaction. In `Queue`: `event/DUE/REQUEST` is an
-//! asynchronous invocation, in the order they fall due.
+//! reservations of that account, so that their sum is checked within the transaction. In `Queue`: `event/DUE/REQUEST/ACCOUNT/REGION/NAME` is
+//! an asynchronous invocation of that function, in the order they fall due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,18 +34,20 @@ type Reserved = BTreeMap<String, u32>;
 pub(crate) struct EventKey {
     pub(crate) due: Timestamp,
     pub(crate) request: String,
+    /// Account, region and name, as in the keys of functions.
+    pub(crate) function: Arc<str>,
 }
 
 impl EventKey {
     fn bytes(&self) -> String {
-        format!("event/{:016x}/{}", self.due.0.max(0), self.request)
+        format!("event/{:016x}/{}/{}", self.due.0.max(0), self.request, self.function)
     }
 
     fn read(key: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(key).ok()?;
-        let (due, request) = text.strip_prefix("event/")?.split_once('/')?;
-        let due = Timestamp(i64::from_str_radix(due, 16).ok()?);
-        Some(Self { due, request: request.to_owned() })
+        let mut parts = text.strip_prefix("event/")?.splitn(3, '/');
+        let due = Timestamp(i64::from_str_radix(parts.next()?, 16).ok()?);
+        Some(Self { due, request: parts.next()?.to_owned(), function: parts.next()?.into() })
     }
 }
 
@@ -219,7 +221,8 @@ fn follow(batch: &mut Batch, address: &Address, before: Option<&Function>, after
     }
 }
 
-fn place(address: &Address) -> String {
+/// A function's part of a key.
+pub(crate) fn place(address: &Address) -> String {
     format!("{}/{}/{}", address.account, address.region, address.name)
 }
 
@@ -258,10 +261,15 @@ mod tests {
 
     #[test]
     fn event_keys_sort_by_due_time_and_read_back() {
-        let key = |due, request: &str| EventKey { due: Timestamp(due), request: request.into() };
+        let key = |due, request: &str| EventKey {
+            due: Timestamp(due),
+            request: request.into(),
+            function: "000000000000/us-east-1/f".into(),
+        };
         assert!(key(9, "b").bytes() < key(10, "a").bytes());
         assert_eq!(EventKey::read(key(1_763_683_200_123, "r").bytes().as_bytes()), Some(key(1_763_683_200_123, "r")));
-        assert_eq!(EventKey::read(b"event/zz/r"), None);
+        assert_eq!(EventKey::read(b"event/zz/r/f"), None);
+        assert_eq!(EventKey::read(b"event/00/r"), None);
     }
 
     #[test]

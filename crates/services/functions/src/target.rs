@@ -151,7 +151,8 @@ impl Functions {
         }
         let runtime = known_runtime(&settings.runtime)?;
         let policy = Policy { loopback: self.options.loopback, allow_older: self.options.allow_older_runtimes };
-        let choice = runtime::choose(runtime, &self.options.interpreters, policy);
+        let interpreters = self.options.interpreters.clone().await;
+        let choice = runtime::choose(runtime, &interpreters, policy);
         let choice = choice.map_err(|missing| cannot_run(missing.message))?;
         let (tree, lease, contents) = self.code.open(&function.code).await?;
         let paths = || contents.iter().map(|content| content.path.as_str());

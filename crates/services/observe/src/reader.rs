@@ -10,7 +10,8 @@ use crate::rules::token::{GroupPlace, Place, Way};
 use crate::state;
 use crate::types::{Event, Stream};
 
-/// Chunks fetched at a time.
+/// Chunks fetched at a time at most. The first fetch takes one, each later one twice as many: of many streams that are
+/// merged most give little.
 const FETCH: usize = 8;
 
 /// Bounds of a read within a stream: `from` included, `to` not.
@@ -28,6 +29,8 @@ pub(crate) struct Scan<'a> {
     window: Window,
     way: Way,
     fetched: VecDeque<Row>,
+    // How many to fetch next.
+    batch: usize,
     // Chunks may overlap in time: an event waits here until no chunk to come can hold one that stands before it.
     waiting: BTreeMap<Place, Event>,
     /// Bytes of chunks read so far.
@@ -47,6 +50,7 @@ impl<'a> Scan<'a> {
             window,
             way,
             fetched: VecDeque::new(),
+            batch: 1,
             waiting: BTreeMap::new(),
             read_bytes: 0,
         }
@@ -89,11 +93,12 @@ impl<'a> Scan<'a> {
         if range.is_empty() {
             return Ok(());
         }
-        let rows = self.view.range(Space::Log, range.clone(), FETCH, self.way == Way::Backward)?;
-        if let (true, Some((last, _))) = (rows.len() == FETCH, rows.last()) {
+        let rows = self.view.range(Space::Log, range.clone(), self.batch, self.way == Way::Backward)?;
+        if let (true, Some((last, _))) = (rows.len() == self.batch, rows.last()) {
             let last = last.clone();
             self.range = Some(if self.way == Way::Forward { range.after(last) } else { range.before(last) });
         }
+        self.batch = (self.batch * 2).min(FETCH);
         self.fetched = rows.into();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use model::lambda::{self as aws, ops};
 use store::{Blobs, Trees};
 
-use crate::world::{World, create, package};
+use crate::world::{PATIENCE, World, create, package};
 
 async fn kept(world: &World) -> usize {
     let trees = Trees::at(&world.disk.folder).list().await.unwrap();
@@ -13,9 +13,12 @@ async fn kept(world: &World) -> usize {
 }
 
 async fn until_kept(world: &World, n: usize) {
-    while kept(world).await != n {
-        tokio::task::yield_now().await;
-    }
+    let reached = async {
+        while kept(world).await != n {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("unused code goes");
 }
 
 fn with_code(name: &str, word: &str) -> aws::CreateFunctionRequest {
@@ -52,7 +55,7 @@ async fn code_stays_while_an_invocation_runs_on_it() {
         let handled = door::Handle::<ops::Invoke>::handle(functions, crate::world::context(), input, door::Body::Empty);
         handled.await.map(|answer| answer.output)
     });
-    world.begun.recv().await.unwrap();
+    world.begins().await;
     let task = world.walls.launched().remove(0).image.task;
     delete(&world, "hello").await;
     // Another function's whole life passes through the sweeper behind the deleted one.
@@ -72,6 +75,21 @@ async fn what_an_interrupted_create_left_goes_at_the_next_start() {
     Trees::at(&world.disk.folder).unpack_zip(package("left"), store::Limits::default()).await.unwrap();
     assert_eq!(kept(&world).await, 2);
     let world = World::on(world.die().await).serve();
+    until_kept(&world, 1).await;
+    assert_eq!(world.invoke("hello", "1").await.unwrap().payload.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn code_that_was_only_checked_goes_again() {
+    let world = World::new().serve();
+    world.create("hello").await;
+    let dry = aws::UpdateFunctionCodeRequest {
+        function_name: Some("hello".into()),
+        zip_file: Some(package("dry")),
+        dry_run: Some(true),
+        ..aws::UpdateFunctionCodeRequest::default()
+    };
+    world.call::<ops::UpdateFunctionCode>(dry).await.unwrap();
     until_kept(&world, 1).await;
     assert_eq!(world.invoke("hello", "1").await.unwrap().payload.unwrap(), "1");
 }

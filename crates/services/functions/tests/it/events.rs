@@ -1,14 +1,10 @@
 //! Asynchronous invocations.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use model::lambda::{self as aws, ops};
 
-use crate::world::World;
-
-/// A test that waits in vain fails rather than hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::world::{PATIENCE, World};
 
 /// Waits until nothing waits any more.
 async fn settled(world: &World) {
@@ -44,7 +40,7 @@ async fn an_event_is_accepted_and_delivered_once() {
     world.create("hello").await;
     let accepted = world.event("hello", "{\"n\":1}").await;
     assert_eq!(accepted, aws::InvocationResponse { status_code: Some(202), ..aws::InvocationResponse::default() });
-    assert_eq!(world.begun.recv().await.unwrap(), "{\"n\":1}");
+    assert_eq!(world.begins().await, "{\"n\":1}");
     settled(&world).await;
     assert!(world.begun.try_recv().is_err());
 }
@@ -56,7 +52,7 @@ async fn an_event_that_was_accepted_survives_the_platform() {
     world.event("hello", "\"not begun\"").await;
     assert_eq!(world.waiting(), 1);
     let mut world = World::on(world.die().await).serve();
-    assert_eq!(world.begun.recv().await.unwrap(), "\"not begun\"");
+    assert_eq!(world.begins().await, "\"not begun\"");
     settled(&world).await;
 }
 
@@ -65,10 +61,10 @@ async fn an_event_under_way_is_delivered_again_after_a_crash() {
     let mut world = World::new().serve();
     world.create("hello").await;
     world.event("hello", "\"hold\"").await;
-    assert_eq!(world.begun.recv().await.unwrap(), "\"hold\"");
+    assert_eq!(world.begins().await, "\"hold\"");
     assert_eq!(world.waiting(), 1);
     let mut world = World::on(world.die().await).serve();
-    assert_eq!(world.begun.recv().await.unwrap(), "\"hold\"");
+    assert_eq!(world.begins().await, "\"hold\"");
     world.gate.add_permits(1);
     settled(&world).await;
 }
@@ -79,14 +75,14 @@ async fn a_failing_function_is_tried_three_times() {
     world.create("hello").await;
     world.event("hello", "\"fail\"").await;
     let mut key = first_key(&world);
-    world.begun.recv().await.unwrap();
+    world.begins().await;
     for wait_ms in [60_000, 120_000] {
         key = put_back(&world, &key).await;
         world.clocks.advance(wait_ms - 1);
         tokio::task::yield_now().await;
         assert!(world.begun.try_recv().is_err());
         world.clocks.advance(1);
-        assert_eq!(world.begun.recv().await.unwrap(), "\"fail\"");
+        assert_eq!(world.begins().await, "\"fail\"");
     }
     settled(&world).await;
 }
@@ -98,10 +94,10 @@ async fn a_retry_that_succeeds_ends_it() {
     world.failures.store(1, Ordering::SeqCst);
     world.event("hello", "\"fail\"").await;
     let key = first_key(&world);
-    world.begun.recv().await.unwrap();
+    world.begins().await;
     put_back(&world, &key).await;
     world.clocks.advance(60_000);
-    world.begun.recv().await.unwrap();
+    world.begins().await;
     settled(&world).await;
 }
 
@@ -119,7 +115,7 @@ async fn a_throttled_event_waits_and_is_let_go_after_six_hours() {
     put_back(&world, &key).await;
     world.call::<ops::PutFunctionConcurrency>(reserve(1)).await.unwrap();
     world.clocks.advance(1_000);
-    assert_eq!(world.begun.recv().await.unwrap(), "1");
+    assert_eq!(world.begins().await, "1");
     settled(&world).await;
 
     world.call::<ops::PutFunctionConcurrency>(reserve(0)).await.unwrap();

@@ -100,7 +100,7 @@ async fn an_update_lets_old_invocations_finish_on_old_code() {
         );
         handled.await.map(|answer| answer.output)
     });
-    assert_eq!(world.begun.recv().await.unwrap(), "\"hold\"");
+    assert_eq!(world.begins().await, "\"hold\"");
     let update = aws::UpdateFunctionCodeRequest {
         function_name: Some("hello".into()),
         zip_file: Some(crate::world::package("new")),

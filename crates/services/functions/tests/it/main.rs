@@ -4,6 +4,7 @@
 
 mod code;
 mod control;
+mod coverage;
 mod events;
 mod invoke;
 mod policies;

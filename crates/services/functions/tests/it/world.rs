@@ -3,13 +3,17 @@
 use std::io::{Cursor, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base::{
-    Account, Invoked, LocalBell, LogLine, LogSink, Meter, Principal, Region, RequestId, SystemRng, VirtualClocks,
+    Account, BoxFuture, Invoked, LocalBell, LogLine, LogSink, Meter, Principal, Region, RequestId, SystemRng,
+    VirtualClocks,
 };
 use bytes::Bytes;
 use door::{Body, Context, Credential, Handle, Keys, Via};
 use functions::{Functions, Options, Service};
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use invoker::Invoker;
 use invoker::testing::{FakeWalls, Reply};
 use model::lambda::{self as aws, ops};
@@ -22,6 +26,9 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/test";
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Deaf;
 
@@ -125,12 +132,7 @@ impl World {
             blobs: Blobs::at(&disk.folder),
             trees: Trees::at(&disk.folder),
             invoker: handle,
-            interpreters: vec![Interpreter {
-                family: Family::Python,
-                version: (3, 12, 4),
-                exe: "/usr/bin/python3.12".into(),
-                mounts: Vec::new(),
-            }],
+            interpreters: found(),
             bootstraps: "/bootstraps".into(),
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
@@ -184,7 +186,13 @@ impl World {
         self.call::<ops::Invoke>(input).await.unwrap()
     }
 
-    /// Waits until this many events wait or are under way.
+    /// Waits until a handler begins; answers with its event. In vain it fails rather than hangs.
+    pub(crate) async fn begins(&mut self) -> String {
+        let begins = tokio::time::timeout(PATIENCE, self.begun.recv());
+        begins.await.expect("a handler begins").unwrap()
+    }
+
+    /// How many events wait or are under way.
     pub(crate) fn waiting(&self) -> usize {
         self.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 1000, false).unwrap().len()
     }
@@ -243,4 +251,16 @@ pub(crate) fn zip_of(files: &[(&str, &[u8], u32)]) -> Bytes {
         writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner().into()
+}
+
+/// One interpreter, found at once.
+fn found() -> Shared<BoxFuture<'static, Arc<[Interpreter]>>> {
+    let python = Interpreter {
+        family: Family::Python,
+        version: (3, 12, 4),
+        exe: "/usr/bin/python3.12".into(),
+        mounts: Vec::new(),
+    };
+    let found: BoxFuture<'static, Arc<[Interpreter]>> = Box::pin(std::future::ready(Arc::from([python])));
+    found.shared()
 }

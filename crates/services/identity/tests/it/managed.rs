@@ -46,7 +46,7 @@ async fn listings_tell_them_from_the_accounts_own() {
         let policies = world.call::<ops::ListPolicies>(input).await.unwrap().policies.unwrap();
         policies.into_iter().map(|policy| policy.arn.unwrap()).collect()
     };
-    assert_eq!(list("Local", false).await, [own.clone()]);
+    assert_eq!(list("Local", false).await, std::slice::from_ref(&own));
     assert!(!list("AWS", false).await.contains(&own));
     assert_eq!(list("All", true).await, [BASIC]);
     assert!(list("All", false).await.len() > 20);
