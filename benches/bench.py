@@ -219,7 +219,8 @@ def main():
     python = "python%d.%d" % sys.version_info[:2]
     node = shutil.which("node")
     yard = yardsticks(chosen.yardsticks) if chosen.yardsticks else {}
-    bare = fresh_interpreter(["python3", "-I", "-S", "-c", "0"])
+    # The real program: version managers put a slow script of the same name before it.
+    bare = fresh_interpreter([os.path.realpath(sys._base_executable), "-I", "-S", "-c", "0"])
     node_floor = fresh_interpreter(["node", "-e", "0"]) if node else None
 
     data = tempfile.mkdtemp(prefix="lambent-bench-")
@@ -242,7 +243,7 @@ def main():
         print(f"create-function {(time.perf_counter() - began) * 1e3:.1f} ms, first invoke {platform.invoke('hello')[0]:.1f} ms")
         spaced = row("cold: Python hello, spaced", platform.cold("hello", 20, True))
         row("cold: Python hello, in a loop", platform.cold("hello", 40, False))
-        print(f"  = {spaced / bare:.2f} x python3 -I -S -c 0 (spaced)")
+        print(f"  = {spaced / bare:.2f} x a fresh bare interpreter (spaced)")
         warm, cpu = platform.warm("hello")
         own = row("warm: own Python bootstrap", warm, note=f"server CPU {cpu:.0f} us each")
         if "hyper echo" in yard:
@@ -256,7 +257,7 @@ def main():
             spaced = row("cold: Node hello, spaced", platform.cold("node", 10, True))
             print(f"  = {spaced / node_floor:.2f} x node -e 0")
             row("warm: own Node bootstrap", platform.warm("node", 1000)[0])
-        official = official_client(platform, chosen.yardsticks)
+        official = official_client(platform)
         if official and "fakeapi" in yard and "hyper echo" in yard:
             print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
         print(f"memory: server and helper PSS {pss_kib([platform.process.pid]) / 1024:.1f} MiB after the run")
@@ -270,9 +271,9 @@ def main():
         shutil.rmtree(data, ignore_errors=True)
 
 
-def official_client(platform, folder):
+def official_client(platform):
     """Warm invokes through AWS's own Python runtime client, unmodified, in a bundle with the function."""
-    site = pathlib.Path(sys.prefix) / "lib/python%d.%d/site-packages" % sys.version_info[:2]
+    site = pathlib.Path(sys.prefix) / ("lib/python%d.%d/site-packages" % sys.version_info[:2])
     if not (site / "awslambdaric").exists():
         print("warm: official Python client                    skipped: awslambdaric is not installed (make venv)")
         return None
@@ -281,8 +282,8 @@ def official_client(platform, folder):
         archive.writestr("app.py", HELLO)
         boot = zipfile.ZipInfo("bootstrap")
         boot.external_attr = 0o755 << 16
-        base = getattr(sys, "_base_executable", sys.executable)
-        archive.writestr(boot, f"#!/bin/sh\nexec {os.path.realpath(base)} -m awslambdaric app.handler\n")
+        # A custom runtime sees the system's programs only; its Python must be of this interpreter's minor version.
+        archive.writestr(boot, "#!/bin/sh\nexec /usr/bin/python3 -m awslambdaric app.handler\n")
         for name in ["awslambdaric", "snapshot_restore_py", "simplejson"]:
             for path in (site / name).rglob("*"):
                 if path.is_file() and "__pycache__" not in path.parts:

@@ -3,6 +3,8 @@
 //! What: generates `crates/foundation/model` from a pinned botocore, and checks what reviewers must not have to:
 //! allowed edges, headers, sizes. Why: a promise nobody checks does not hold. Never: part of the product.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks on stdout and stderr")]
+
 mod codegen;
 mod tidy;
 
