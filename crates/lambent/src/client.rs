@@ -63,13 +63,6 @@ impl Client {
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 
-    /// A plain request to a URL of the platform.
-    pub(crate) async fn plain(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Answer> {
-        let request =
-            http::Request::builder().method(method).uri(path).header("host", &self.authority).body(Full::new(body))?;
-        self.send(request).await
-    }
-
     /// A signed request to `service`.
     pub(crate) async fn signed(
         &self,

@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod fidelity;
 mod inspect;
 mod invoke;
 mod samples;
@@ -78,6 +79,9 @@ enum Command {
         #[arg(long, value_enum, default_value_t = WallsArgument::Strong)]
         walls: WallsArgument,
     },
+    /// Print `docs/fidelity.md`.
+    #[command(hide = true)]
+    Fidelity,
     /// Print the environment that points AWS tools here, for `eval "$(lambent env)"`.
     Env,
     /// Run the AWS CLI against the platform.
@@ -209,6 +213,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Ls => inspect::list(&client()?).await?,
         Command::Rm { name, yes } => inspect::remove(&client()?, &name, yes).await?,
         Command::Doctor { walls } => return doctor::run(walls).await,
+        Command::Fidelity => print!("{}", fidelity::document().await?),
         Command::Env => tools::print_environment(&client()?),
         Command::Aws { arguments } => return tools::aws(&client()?, &arguments),
         Command::Open { name } => tools::open(&client()?, name.as_deref()).await?,

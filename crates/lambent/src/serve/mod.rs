@@ -29,7 +29,6 @@ const DRAIN: Duration = Duration::from_secs(15);
 pub(crate) struct Running {
     pub(crate) endpoint: String,
     pub(crate) survey: sandbox::Survey,
-    pub(crate) registered: Vec<&'static wire::Operation>,
     loops: Loops,
     store: Arc<dyn store::Kv>,
     trees: store::Trees,
@@ -153,7 +152,6 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
     let router = builder.build(identity.clone());
-    let registered = router.registered().to_vec();
 
     let shown = Arc::clone(&functions);
     let console = Console::new(console::Options {
@@ -192,7 +190,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
 
     let endpoint = format!("http://{address}");
     greet(&endpoint, &folder, &survey, &identity);
-    Ok(Running { endpoint, survey, registered, loops, store: kv, trees, observe, observing, folder })
+    Ok(Running { endpoint, survey, loops, store: kv, trees, observe, observing, folder })
 }
 
 fn on_the_page(live: functions::Live) -> console::Live {

@@ -122,7 +122,7 @@ impl Codes {
     ///
     /// # Errors
     /// The store's faults; `InternalFailure` when the code is gone, which a row that names it forbids.
-    pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Vec<Content>), Fault> {
+    pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Vec<String>), Fault> {
         let gone = || Fault::internal("a function's code is missing in the data folder");
         let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
         let tree = match self.trees.get(&digest).await? {
@@ -169,23 +169,14 @@ impl Codes {
     }
 }
 
-/// One file of a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) path: String,
-    pub(crate) executable: bool,
-}
-
-/// The table of contents of a zip that was unpacked before.
-fn contents(zip: File) -> Option<Vec<Content>> {
+/// The paths in a zip that was unpacked before.
+fn contents(zip: File) -> Option<Vec<String>> {
     let mut archive = zip::ZipArchive::new(BufReader::new(zip)).ok()?;
     let entries = archive.len();
     let read = |index| {
         let entry = archive.by_index_raw(index).ok()?;
         let path = String::from_utf8_lossy(entry.name_raw());
-        let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
-        let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0) && !entry.is_dir();
-        Some(Content { path, executable })
+        Some(path.strip_prefix("./").unwrap_or(&path).to_owned())
     };
     (0..entries).map(read).collect()
 }

@@ -126,6 +126,12 @@ fn environment(variables: &BTreeMap<String, String>) -> Result<(), Fault> {
             reserved.join(", ")
         )));
     }
+    // No process can be given one, so that it would break every invocation.
+    if let Some((name, _)) = variables.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(faults::invalid(format!(
+            "Lambda was unable to configure your environment variables because the value of {name} holds a NUL character."
+        )));
+    }
     let measured = serde_json::to_vec(variables).map_or(usize::MAX, |json| json.len());
     if measured > limits::ENVIRONMENT_BYTES {
         return Err(faults::invalid(format!(

@@ -10,7 +10,6 @@ use invoker::{Image, Mount, Target, TargetKey};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
-use crate::code::Content;
 use crate::name::{Address, LATEST, Named};
 use crate::types::{Function, Settings, Url};
 use crate::{Functions, faults};
@@ -121,6 +120,17 @@ impl Functions {
         Ok(made)
     }
 
+    /// Makes a function ready beside the answer that created or changed it, so that its first invocation need not.
+    /// What stands in the way is told to that invocation.
+    pub(crate) fn prepare(self: &Arc<Self>, address: &Address) {
+        let (functions, address) = (Arc::clone(self), address.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = functions.ready(&Named { address, qualifier: None }).await {
+                tracing::debug!(%fault, "a function cannot be made ready yet");
+            }
+        });
+    }
+
     /// The function behind a URL's id; none when there is no such URL.
     ///
     /// # Errors
@@ -155,13 +165,14 @@ impl Functions {
         let choice = runtime::choose(runtime, &interpreters, policy);
         let choice = choice.map_err(|missing| cannot_run(missing.message))?;
         let (tree, lease, contents) = self.code.open(&function.code).await?;
-        let paths = || contents.iter().map(|content| content.path.as_str());
         if let Some(interpreter) = &choice.interpreter
-            && let Some(foreign) = runtime::foreign_module(paths(), interpreter, std::env::consts::ARCH)
+            && let Some(foreign) =
+                runtime::foreign_module(contents.iter().map(String::as_str), interpreter, std::env::consts::ARCH)
         {
             return Err(cannot_run(foreign.to_string()));
         }
-        let theirs = Bootstraps { task: has_bootstrap(&contents), opt: false };
+        // One that cannot be executed is still started: the invoker says and logs what the kernel says to it.
+        let theirs = Bootstraps { task: contents.iter().any(|path| path == "bootstrap"), opt: false };
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
             Err(none) => return Ok(Plan::NoBootstrap(none)),
@@ -221,10 +232,6 @@ fn variables(address: &Address, settings: &Settings, group: &str, choice: &runti
         log_level: None,
         variables: settings.environment.as_ref(),
     })
-}
-
-fn has_bootstrap(contents: &[Content]) -> bool {
-    contents.iter().any(|content| content.path == "bootstrap" && content.executable)
 }
 
 /// The role's name: the last part of its ARN, behind any path.

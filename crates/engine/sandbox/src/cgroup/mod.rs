@@ -188,6 +188,18 @@ impl Group {
         Some(event)
     }
 
+    /// Clears the way for the end of all that is inside: no new processes, and the whole CPU to die with. A thousand
+    /// processes that fork in a small share of a CPU would otherwise take minutes to see the signal.
+    pub(crate) fn let_die(&self) {
+        // Best effort: the kill comes after it in any case.
+        if let Some(pids) = &self.pids {
+            let _ = put(pids, "pids.max", "0");
+        }
+        if let Some(cpu) = &self.cpu {
+            let _ = put(cpu, self.quota_file(), &quota(self.version, None));
+        }
+    }
+
     /// What `/proc/PID/cgroup` must name for every tree.
     pub(crate) fn trees(&self) -> usize {
         self.folders.len()

@@ -183,6 +183,9 @@ impl Set {
 
     /// Kills everything inside: the first process takes its pid namespace along.
     pub(super) fn kill(&self) {
+        if let Some((_, group)) = &self.group {
+            group.let_die();
+        }
         // ESRCH: it is gone already.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
     }

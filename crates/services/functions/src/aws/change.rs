@@ -69,6 +69,7 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         .await?;
         drop(kept);
         self.changed(&address, &was);
+        self.prepare(&address);
         Ok(configuration(&address, None, &function, Detail::Whole).into())
     }
 }
@@ -97,6 +98,7 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
         })
         .await?;
         self.changed(&address, &function.code);
+        self.prepare(&address);
         Ok(configuration(&address, None, &function, Detail::Whole).into())
     }
 }

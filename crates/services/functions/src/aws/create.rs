@@ -56,6 +56,7 @@ impl Handle<ops::CreateFunction> for Functions {
             })
             .await?;
         drop(kept);
+        self.prepare(&address);
         Ok(configuration(&address, None, &created, Detail::Whole).into())
     }
 }

@@ -1,11 +1,11 @@
 //! Function URLs and code downloads: plain HTTP beside the AWS APIs.
 //!
 //! A function URL answers on `ID.lambda-url.REGION.ANYTHING` and, for hosts where such names do not resolve, under
-//! `/_lambent/url/ID/`. There it shares its origin with the platform's own pages and APIs, so that a browser is told to
-//! show it in an origin of its own (`content-security-policy: sandbox`). Its answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and
-//! of the invocation `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;handler=…`,
-//! microseconds), `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`,
-//! `lambent-billed-ms`, and `lambent-note` when another interpreter stands in.
+//! `/_lambent/url/ID/`; there it shares its origin with the platform's own pages, so the gateway sets it apart. Its
+//! answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and of the invocation
+//! `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;handler=…`, microseconds),
+//! `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`, `lambent-billed-ms`, and
+//! `lambent-note` when another interpreter stands in.
 
 mod cors;
 mod event;
@@ -14,7 +14,7 @@ mod response;
 use base::{BoxFuture, Fault, Principal, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
 use door::{Body, Site, SiteRequest, SiteResponse};
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
 use crate::name::{Address, Named};
@@ -27,24 +27,22 @@ const LABEL: &str = "lambda-url";
 const URL_PATH: &str = "/_lambent/url/";
 /// Downloads of code.
 const CODE_PATH: &str = "/_lambent/code/";
-/// Keeps a function's page from acting as the platform's own page where both share an origin.
-const APART: &str = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads";
 
 /// What is asked of this site.
 enum Asked<'a> {
-    Url { id: &'a str, path: &'a str, apart: bool },
+    Url { id: &'a str, path: &'a str },
     Code { ticket: &'a str },
 }
 
 fn asked<'a>(host: &'a str, path: &'a str) -> Option<Asked<'a>> {
     let mut labels = host.splitn(3, '.');
     if let (Some(id), Some(LABEL)) = (labels.next(), labels.next()) {
-        return Some(Asked::Url { id, path, apart: true });
+        return Some(Asked::Url { id, path });
     }
     if let Some(rest) = path.strip_prefix(URL_PATH) {
         let end = rest.find('/').unwrap_or(rest.len());
         let (id, path) = rest.split_at(end);
-        return Some(Asked::Url { id, path: if path.is_empty() { "/" } else { path }, apart: false });
+        return Some(Asked::Url { id, path: if path.is_empty() { "/" } else { path } });
     }
     path.strip_prefix(CODE_PATH).map(|ticket| Asked::Code { ticket })
 }
@@ -58,14 +56,7 @@ impl Site for Functions {
         Box::pin(async move {
             let (host, path) = (request.host.clone(), request.path.clone());
             match asked(&host, &path) {
-                Some(Asked::Url { id, path, apart }) => {
-                    let mut response = self.serve_url(id, path, request).await;
-                    if !apart {
-                        // Beside a policy of the function's own: the stricter counts.
-                        response.headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(APART));
-                    }
-                    response
-                }
+                Some(Asked::Url { id, path }) => self.serve_url(id, path, request).await,
                 Some(Asked::Code { ticket }) => self.serve_code(ticket).await,
                 None => message(404, "Not Found"),
             }

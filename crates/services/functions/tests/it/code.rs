@@ -98,9 +98,12 @@ async fn code_that_was_only_checked_goes_again() {
 async fn a_tree_that_vanished_is_unpacked_again() {
     let world = World::new();
     world.create("hello").await;
-    let trees = Trees::at(&world.disk.folder);
+    world.invoke("hello", "1").await.unwrap();
+    let disk = world.die().await;
+    let trees = Trees::at(&disk.folder);
     let digest = trees.list().await.unwrap().remove(0);
     trees.remove(&digest).await.unwrap();
+    let world = World::on(disk);
     assert_eq!(world.invoke("hello", "1").await.unwrap().payload.unwrap(), "1");
     assert!(world.walls.launched().remove(0).image.task.join("app.py").exists());
 }

@@ -113,19 +113,19 @@ async fn an_update_lets_old_invocations_finish_on_old_code() {
 }
 
 #[tokio::test]
-async fn a_custom_runtime_needs_an_executable_bootstrap() {
+async fn a_custom_runtime_needs_a_bootstrap() {
     let world = World::new();
-    let custom = |name: &str, mode| {
+    let custom = |name: &str, file: &str| {
         let mut input = create(name);
         input.runtime = Some("provided.al2023".into());
-        let zip_file = Some(zip_of(&[("bootstrap", b"#!/bin/sh", mode)]));
+        let zip_file = Some(zip_of(&[(file, b"#!/bin/sh", 0o755)]));
         input.code = Some(aws::FunctionCode { zip_file, ..aws::FunctionCode::default() });
         input
     };
-    world.call::<ops::CreateFunction>(custom("good", 0o755)).await.unwrap();
+    world.call::<ops::CreateFunction>(custom("good", "bootstrap")).await.unwrap();
     assert_eq!(world.invoke("good", "1").await.unwrap().payload.unwrap(), "1");
     assert_eq!(world.walls.launched().remove(0).argv, ["/var/task/bootstrap"]);
-    world.call::<ops::CreateFunction>(custom("bad", 0o644)).await.unwrap();
+    world.call::<ops::CreateFunction>(custom("bad", "main")).await.unwrap();
     let answer = world.invoke("bad", "1").await.unwrap();
     assert_eq!(answer.function_error.as_deref(), Some("Unhandled"));
     let error: serde_json::Value = serde_json::from_slice(&answer.payload.unwrap()).unwrap();
