@@ -199,6 +199,12 @@ def test_the_official_python_client_runs_unmodified(functions):
     assert answer == [{"a": "b"}, raw["ResponseMetadata"]["RequestId"]]
 
 
+def test_a_wrapper_script_starts_the_runtime(functions):
+    files = {"app.py": "import os\ndef handler(event, context): return os.environ['WRAPPED']\n", "bootstrap": "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n"}
+    create(functions, "wrapped", files, Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap"}})
+    assert invoke(functions, "wrapped")[0] == "yes"
+
+
 def test_a_queued_event_is_run(platform, functions):
     create(functions, "later", {"app.py": "def handler(event, context):\n    print('ran', event['n'])\n"})
     raw = functions.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"n": 7}')

@@ -1,6 +1,5 @@
 """What breaks lesser platforms: each test is an attack or an accident that once did harm, or must never."""
 
-import base64
 import http.client
 import json
 import os
@@ -70,6 +69,17 @@ def test_a_variable_no_process_can_have_is_refused(functions):
             call(Environment={"Variables": {"NAME": "a\0b"}}, **more)
         assert caught.value.response["Error"]["Code"] == "InvalidParameterValueException"
     assert invoke(functions, "nul")[0] == 1
+
+
+def test_a_flood_of_output_can_be_searched(platform, functions):
+    code = "import os\ndef handler(event, context):\n    for _ in range(900): os.write(1, (b'y' * 99 + b'\\n') * 1000)\n    return 'done'\n"
+    create(functions, "flood", {"app.py": code}, Timeout=60, MemorySize=1769)
+    assert invoke(functions, "flood")[0] == "done"
+    pages, found = 0, []
+    for page in platform.client("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/flood", filterPattern="REPORT"):
+        pages, found = pages + 1, found + page["events"]
+        assert pages < 50, "a page goes on where the last one ended"
+    assert len(found) == 1
 
 
 RAW = """import os, socket
@@ -148,6 +158,8 @@ def test_kills_while_functions_change_lose_nothing_acknowledged(own_platform):
     alive, dead, described, queued, numbers = set(), set(), {}, set(), iter(range(10_000))
     code = zipped({"app.py": "def handler(event, context):\n    print('ran', event['n'])\n"})
     create(running.client("lambda"), "sink", {"app.py": "def handler(event, context):\n    print('ran', event['n'])\n"}, Timeout=20)
+    # Closed until the last restart: the log line of an event that ran right before a kill may go with it, the event not.
+    running.client("lambda").put_function_concurrency(FunctionName="sink", ReservedConcurrentExecutions=0)
     chance = random.Random(7)
 
     def work(client):
@@ -173,7 +185,7 @@ def test_kills_while_functions_change_lose_nothing_acknowledged(own_platform):
     for _ in range(4):
         worker = threading.Thread(target=work, args=(running.client("lambda"),))
         worker.start()
-        time.sleep(chance.uniform(0.1, 0.6))
+        time.sleep(chance.uniform(0.3, 0.9))
         running.kill()
         worker.join()
         running.start()
@@ -182,7 +194,8 @@ def test_kills_while_functions_change_lose_nothing_acknowledged(own_platform):
     assert alive and queued and alive <= set(found), alive - set(found)
     assert not dead & set(found)
     assert {name: found[name]["Description"] for name in described} == described
-    for name in random.Random(1).sample(sorted(found), 5):
+    for name in random.Random(1).sample(sorted(found), min(5, len(found))):
         assert invoke(client, name, {"n": "late"})[1]["StatusCode"] == 200, "whatever is listed is whole"
-    seen = eventually(lambda: set(ran(running, "sink")), lambda seen: queued <= seen, seconds=20)
+    client.delete_function_concurrency(FunctionName="sink")
+    seen = eventually(lambda: set(ran(running, "sink")), lambda seen: queued <= seen, seconds=25)
     assert queued <= seen, queued - seen

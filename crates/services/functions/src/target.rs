@@ -177,6 +177,12 @@ impl Functions {
             Ok(launch) => launch,
             Err(none) => return Ok(Plan::NoBootstrap(none)),
         };
+        // Custom runtimes have no wrapper on Lambda: there the variable is the function's own business.
+        let wrapper = settings.environment.as_ref().and_then(|variables| variables.get("AWS_LAMBDA_EXEC_WRAPPER"));
+        let launch = match wrapper {
+            Some(script) if choice.interpreter.is_some() => launch.wrapped(script),
+            _ => launch,
+        };
         let role = role_name(&settings.role).to_owned();
         let (keys, account, session) = (Arc::clone(&self.options.keys), address.account, address.name.clone());
         let role_of_keys = role.clone();

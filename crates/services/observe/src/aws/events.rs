@@ -156,8 +156,12 @@ impl Observe {
         let limit = limit(input.limit);
         let mut last: Option<GroupPlace> = None;
         let mut full = false;
+        // What was read to find the place where the last page ended does not count: in a flood that alone may be more
+        // than the bound, and every page would end after one event.
+        let mut skipped = None;
         while let Some(next) = merge.peek()? {
-            full = events.len() >= limit || bytes >= PAGE_BYTES || merge.read_bytes > SCAN_BYTES && last.is_some();
+            let scanned = merge.read_bytes - *skipped.get_or_insert(merge.read_bytes);
+            full = events.len() >= limit || bytes >= PAGE_BYTES || scanned > SCAN_BYTES && last.is_some();
             if full {
                 last = Some(next);
                 break;
