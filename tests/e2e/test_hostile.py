@@ -194,7 +194,7 @@ def test_kills_while_functions_change_lose_nothing_acknowledged(own_platform):
     assert alive and queued and alive <= set(found), alive - set(found)
     assert not dead & set(found)
     assert {name: found[name]["Description"] for name in described} == described
-    for name in random.Random(1).sample(sorted(found), min(5, len(found))):
+    for name in sorted(set(found) - {"sink"})[-5:]:
         assert invoke(client, name, {"n": "late"})[1]["StatusCode"] == 200, "whatever is listed is whole"
     client.delete_function_concurrency(FunctionName="sink")
     seen = eventually(lambda: set(ran(running, "sink")), lambda seen: queued <= seen, seconds=25)
