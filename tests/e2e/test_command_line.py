@@ -1,6 +1,8 @@
 """`lambent` as a person types it."""
 
 import json
+import pathlib
+import sys
 import urllib.request
 
 from platform_under_test import ROOT, python_runtime
@@ -36,6 +38,8 @@ def test_wrong_input_gets_a_sentence(platform, tmp_path):
     assert done.returncode != 0 and "holds no function" in done.stderr
     done = platform.lambent("invoke", "never-made", check=False)
     assert done.returncode != 0 and "Function not found" in done.stderr
+    done = platform.lambent("invoke", "../x", check=False)
+    assert done.returncode != 0 and "functionName" in done.stderr, done.stderr
     done = platform.lambent("--endpoint", "http://127.0.0.1:1", "ls", check=False)
     assert done.returncode != 0 and "no platform answers" in done.stderr
 
@@ -64,3 +68,14 @@ def test_the_example_makes_a_thumbnail(platform):
     page = urllib.request.Request(f"{platform.endpoint}/", headers={"accept": "text/html"})
     with urllib.request.urlopen(page) as answer:
         assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_runtimes_are_added_and_forgotten(platform, tmp_path):
+    home = {"XDG_CONFIG_HOME": str(tmp_path)}
+    prefix = pathlib.Path(sys.base_prefix)
+    platform.lambent("runtime", "add", python_runtime(), "--from", str(prefix), environment=home)
+    assert " added" in platform.lambent("runtime", "ls", environment=home).stdout
+    done = platform.lambent("runtime", "add", "python3.4", "--from", str(prefix), check=False, environment=home)
+    assert done.returncode != 0 and "not python3.4" in done.stderr
+    platform.lambent("runtime", "rm", python_runtime(), environment=home)
+    assert " added" not in platform.lambent("runtime", "ls", environment=home).stdout

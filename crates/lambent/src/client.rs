@@ -110,6 +110,12 @@ impl Client {
     }
 }
 
+/// The path of a function, or of what lies below it. Whatever a person typed stays one segment of it.
+pub(crate) fn function(version: &str, name: &str, below: &str) -> String {
+    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    format!("/{version}/functions/{name}{below}")
+}
+
 /// An AWS error as a value, so that a command can tell "not found" from the rest.
 #[derive(Debug)]
 pub(crate) struct AwsError {

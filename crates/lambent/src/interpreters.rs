@@ -10,9 +10,6 @@ use futures_util::future::Shared;
 use sandbox::{Family, Found};
 use serde_json::{Value, json};
 
-/// The file in the data folder that keeps additions.
-const ADDITIONS: &str = "runtimes.json";
-
 /// `python3.11` for Python 3.11.x, `nodejs20.x` for Node 20; none for versions Lambda never had.
 pub(crate) fn identifier(family: Family, version: (u32, u32, u32)) -> Option<String> {
     let id = match family {
@@ -23,9 +20,9 @@ pub(crate) fn identifier(family: Family, version: (u32, u32, u32)) -> Option<Str
 }
 
 /// Every interpreter: additions first, then what the host has.
-pub(crate) fn all(data: Option<&Path>) -> anyhow::Result<Vec<runtime::Interpreter>> {
+pub(crate) fn all() -> anyhow::Result<Vec<runtime::Interpreter>> {
     let mut out = Vec::new();
-    for (_, prefix) in additions(data)? {
+    for (_, prefix) in additions()? {
         out.push(at(&prefix)?);
     }
     out.extend(sandbox::find_interpreters());
@@ -33,8 +30,8 @@ pub(crate) fn all(data: Option<&Path>) -> anyhow::Result<Vec<runtime::Interprete
 }
 
 /// Looks for them beside everything else: it takes longer than a start may.
-pub(crate) fn search(data: &Path) -> anyhow::Result<Shared<BoxFuture<'static, Arc<[runtime::Interpreter]>>>> {
-    let added = additions(Some(data))?;
+pub(crate) fn search() -> anyhow::Result<Shared<BoxFuture<'static, Arc<[runtime::Interpreter]>>>> {
+    let added = additions()?;
     let search = tokio::task::spawn_blocking(move || {
         let added = added.iter().filter_map(|(id, prefix)| match at(prefix) {
             Ok(found) => Some(found),
@@ -67,24 +64,25 @@ fn as_runtime(found: Found) -> runtime::Interpreter {
 }
 
 /// The interpreter that would run functions of `id`.
-pub(crate) fn for_runtime(id: &str, data: Option<&Path>) -> anyhow::Result<runtime::Interpreter> {
+pub(crate) fn for_runtime(id: &str) -> anyhow::Result<runtime::Interpreter> {
     let wanted = runtime::Runtime::parse(id).with_context(|| format!("{id} is no runtime identifier of Lambda"))?;
     let policy = runtime::Policy { loopback: true, allow_older: false };
-    match runtime::choose(wanted, &all(data)?, policy) {
+    match runtime::choose(wanted, &all()?, policy) {
         Ok(choice) => choice.interpreter.with_context(|| format!("{id} needs no interpreter")),
         Err(missing) => bail!("{missing}"),
     }
 }
 
-fn folder(data: Option<&Path>) -> anyhow::Result<PathBuf> {
-    match data {
-        Some(data) => Ok(data.to_owned()),
-        None => crate::serve::default_data(),
-    }
+/// The file that keeps additions: they belong to the host and its user, not to a data folder.
+fn file() -> anyhow::Result<PathBuf> {
+    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = home("XDG_CONFIG_HOME").or_else(|| home("HOME").map(|home| home.join(".config")));
+    Ok(root.context("neither XDG_CONFIG_HOME nor HOME is set")?.join("lambent/runtimes.json"))
 }
 
-fn additions(data: Option<&Path>) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let path = folder(data)?.join(ADDITIONS);
+fn additions() -> anyhow::Result<Vec<(String, PathBuf)>> {
+    // A service without a home has no additions.
+    let Ok(path) = file() else { return Ok(Vec::new()) };
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -94,14 +92,14 @@ fn additions(data: Option<&Path>) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(rows.iter().filter_map(|(id, prefix)| Some((id.clone(), PathBuf::from(prefix.as_str()?)))).collect())
 }
 
-fn keep(data: Option<&Path>, rows: &[(String, PathBuf)]) -> anyhow::Result<()> {
-    let folder = folder(data)?;
-    std::fs::create_dir_all(&folder)?;
+fn keep(rows: &[(String, PathBuf)]) -> anyhow::Result<()> {
+    let path = file()?;
+    std::fs::create_dir_all(path.parent().context("the file lies in a folder")?)?;
     let rows: serde_json::Map<String, Value> =
         rows.iter().map(|(id, prefix)| (id.clone(), json!(prefix.display().to_string()))).collect();
-    let temporary = folder.join(format!("{ADDITIONS}.part"));
+    let temporary = path.with_extension("part");
     std::fs::write(&temporary, serde_json::to_vec_pretty(&rows)?)?;
-    std::fs::rename(&temporary, folder.join(ADDITIONS))?;
+    std::fs::rename(&temporary, path)?;
     Ok(())
 }
 
@@ -118,7 +116,7 @@ fn at(prefix: &Path) -> anyhow::Result<Found> {
 }
 
 /// `lambent runtime add`.
-pub(crate) fn add(id: &str, prefix: &Path, data: Option<PathBuf>) -> anyhow::Result<()> {
+pub(crate) fn add(id: &str, prefix: &Path) -> anyhow::Result<()> {
     let prefix = prefix.canonicalize().with_context(|| format!("there is no folder {}", prefix.display()))?;
     let found = at(&prefix)?;
     let serves = identifier(found.family, found.version);
@@ -132,31 +130,31 @@ pub(crate) fn add(id: &str, prefix: &Path, data: Option<PathBuf>) -> anyhow::Res
         found.version.2,
         serves.as_deref().unwrap_or("no runtime of Lambda")
     );
-    let mut rows = additions(data.as_deref())?;
+    let mut rows = additions()?;
     rows.retain(|(known, _)| known != id);
     rows.push((id.to_owned(), prefix));
-    keep(data.as_deref(), &rows)?;
+    keep(&rows)?;
     println!("{id} added; a running platform takes it at its next start");
     Ok(())
 }
 
 /// `lambent runtime rm`.
-pub(crate) fn remove(id: &str, data: Option<PathBuf>) -> anyhow::Result<()> {
-    let mut rows = additions(data.as_deref())?;
+pub(crate) fn remove(id: &str) -> anyhow::Result<()> {
+    let mut rows = additions()?;
     let before = rows.len();
     rows.retain(|(known, _)| known != id);
     ensure!(rows.len() < before, "{id} was not added; `lambent runtime ls` shows what is there");
-    keep(data.as_deref(), &rows)?;
+    keep(&rows)?;
     println!("{id} removed");
     Ok(())
 }
 
 /// `lambent runtime ls`.
-pub(crate) fn print(data: Option<PathBuf>) -> anyhow::Result<()> {
+pub(crate) fn print() -> anyhow::Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["RUNTIME", "VERSION", "INTERPRETER", "FROM"]);
-    let added = additions(data.as_deref())?;
+    let added = additions()?;
     let rows = added
         .iter()
         .map(|(_, prefix)| at(prefix).map(|found| (found, "added")))
@@ -169,6 +167,15 @@ pub(crate) fn print(data: Option<PathBuf>) -> anyhow::Result<()> {
     }
     println!("{table}");
     println!("provided.al2, provided.al2023: any executable `bootstrap`");
+    let interpreters = all()?;
+    let policy = runtime::Policy { loopback: true, allow_older: false };
+    for wanted in runtime::Runtime::all().filter(|one| one.is_served() && !one.is_retired()) {
+        match runtime::choose(wanted, &interpreters, policy) {
+            Ok(runtime::Choice { stand_in: Some(note), .. }) => println!("{note}"),
+            Ok(_) => {}
+            Err(missing) => println!("{missing}"),
+        }
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn run(walls: WallsArgument) -> anyhow::Result<ExitCode> {
         }
     }
     println!("runtimes");
-    crate::interpreters::print(None)?;
+    crate::interpreters::print()?;
     println!("tools");
     for (tool, use_) in
         [("pip3", "installs requirements.txt"), ("npm", "installs package.json"), ("aws", "`lambent aws`")]

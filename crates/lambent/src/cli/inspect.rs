@@ -7,7 +7,7 @@ use anyhow::bail;
 use base::{Clocks, SystemClocks, Timestamp};
 use serde_json::{Value, json};
 
-use crate::client::{Client, is_not_found};
+use crate::client::{Client, function, is_not_found};
 
 /// How often `--follow` asks again: a client of FilterLogEvents has nothing to wait on, as with any AWS tool.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -143,7 +143,7 @@ pub(crate) async fn remove(client: &Client, name: &str, yes: bool) -> anyhow::Re
             return Ok(());
         }
     }
-    client.lambda("DELETE", &format!("/2015-03-31/functions/{name}"), None).await?;
+    client.lambda("DELETE", &function("2015-03-31", name, ""), None).await?;
     println!("deleted {name}");
     Ok(())
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::Args;
 
 use super::samples::Sample;
-use crate::client::Client;
+use crate::client::{Client, function};
 
 /// What to send to which function.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 /// Exits with 1 when the function answered an error.
 pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let event = event(&arguments)?;
-    let path = format!("/2015-03-31/functions/{}/invocations", arguments.name);
+    let path = function("2015-03-31", &arguments.name, "/invocations");
     let kind = if arguments.asynchronous { "Event" } else { "RequestResponse" };
     let headers =
         [("x-amz-invocation-type", kind), ("x-amz-log-type", if arguments.asynchronous { "None" } else { "Tail" })];

@@ -104,11 +104,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum RuntimeCommand {
     /// List found and added interpreters, and which runtime identifier each serves.
-    Ls {
-        /// The data folder whose additions count.
-        #[arg(long, env = "LAMBENT_DATA")]
-        data: Option<PathBuf>,
-    },
+    Ls,
     /// Serve a runtime from an installation, for example `python3.12 --from /opt/python3.12`.
     Add {
         /// The runtime identifier.
@@ -116,17 +112,11 @@ enum RuntimeCommand {
         /// The installation's prefix.
         #[arg(long)]
         from: PathBuf,
-        /// The data folder that keeps the addition.
-        #[arg(long, env = "LAMBENT_DATA")]
-        data: Option<PathBuf>,
     },
     /// Forget an added runtime.
     Rm {
         /// The runtime identifier.
         id: String,
-        /// The data folder that keeps the addition.
-        #[arg(long, env = "LAMBENT_DATA")]
-        data: Option<PathBuf>,
     },
 }
 
@@ -217,9 +207,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Env => tools::print_environment(&client()?),
         Command::Aws { arguments } => return tools::aws(&client()?, &arguments),
         Command::Open { name } => tools::open(&client()?, name.as_deref()).await?,
-        Command::Runtime(RuntimeCommand::Ls { data }) => crate::interpreters::print(data)?,
-        Command::Runtime(RuntimeCommand::Add { id, from, data }) => crate::interpreters::add(&id, &from, data)?,
-        Command::Runtime(RuntimeCommand::Rm { id, data }) => crate::interpreters::remove(&id, data)?,
+        Command::Runtime(RuntimeCommand::Ls) => crate::interpreters::print()?,
+        Command::Runtime(RuntimeCommand::Add { id, from }) => crate::interpreters::add(&id, &from)?,
+        Command::Runtime(RuntimeCommand::Rm { id }) => crate::interpreters::remove(&id)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context;
 
-use crate::client::Client;
+use crate::client::{Client, function};
 
 /// What AWS tools read to find the platform.
 fn environment(client: &Client) -> [(&'static str, &str); 6] {
@@ -40,7 +40,7 @@ pub(crate) async fn open(client: &Client, name: Option<&str>) -> anyhow::Result<
     let url = match name {
         None => format!("{}/", client.endpoint),
         Some(name) => {
-            let config = client.lambda("GET", &format!("/2021-10-31/functions/{name}/url"), None).await?;
+            let config = client.lambda("GET", &function("2021-10-31", name, "/url"), None).await?;
             config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?.to_owned()
         }
     };

@@ -128,7 +128,7 @@ fn cache(key: &[u8]) -> anyhow::Result<PathBuf> {
 /// `requirements.txt` for the function's own interpreter, in isolation, once per content.
 fn python(directory: &Path, runtime: &str) -> anyhow::Result<PathBuf> {
     let requirements = fs::read(directory.join("requirements.txt"))?;
-    let interpreter = crate::interpreters::for_runtime(runtime, None)?;
+    let interpreter = crate::interpreters::for_runtime(runtime)?;
     let version = interpreter.version;
     let mut key = format!("{runtime} {version:?} {}\n", std::env::consts::ARCH).into_bytes();
     key.extend_from_slice(&requirements);

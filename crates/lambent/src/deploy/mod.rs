@@ -12,7 +12,7 @@ use base64::Engine as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::client::{Client, is_not_found};
+use crate::client::{Client, function, is_not_found};
 
 /// The role a function gets when none is named; only its form matters until IAM is enforced.
 const DEFAULT_ROLE: &str = "arn:aws:iam::000000000000:role/lambent-default";
@@ -119,7 +119,7 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
     }
     let configuration = configuration(arguments, &found)?;
     let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
-    let created = match client.lambda("GET", &format!("/2015-03-31/functions/{name}/configuration"), None).await {
+    let created = match client.lambda("GET", &function("2015-03-31", &name, "/configuration"), None).await {
         Ok(_) => {
             update(client, &name, &configuration, &zip).await?;
             false
@@ -173,7 +173,7 @@ async fn create(
 }
 
 async fn update(client: &Client, name: &str, configuration: &Value, zip: &str) -> anyhow::Result<()> {
-    let path = format!("/2015-03-31/functions/{name}");
+    let path = function("2015-03-31", name, "");
     client.lambda("PUT", &format!("{path}/configuration"), Some(configuration)).await?;
     settled(client, name).await?;
     client.lambda("PUT", &format!("{path}/code"), Some(&json!({ "ZipFile": zip }))).await?;
@@ -183,7 +183,7 @@ async fn update(client: &Client, name: &str, configuration: &Value, zip: &str) -
 /// Waits as the SDKs' waiters do, until the function is active and its last update done.
 async fn settled(client: &Client, name: &str) -> anyhow::Result<()> {
     for _ in 0..600 {
-        let now = client.lambda("GET", &format!("/2015-03-31/functions/{name}/configuration"), None).await?;
+        let now = client.lambda("GET", &function("2015-03-31", name, "/configuration"), None).await?;
         match (now["State"].as_str(), now["LastUpdateStatus"].as_str()) {
             (Some("Active"), Some("Successful")) => return Ok(()),
             (Some("Failed"), _) => bail!("{name} failed: {}", now["StateReason"]),
@@ -197,7 +197,7 @@ async fn settled(client: &Client, name: &str) -> anyhow::Result<()> {
 
 /// The function's URL, made if it has none, in the form that resolves on this host.
 async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
-    let path = format!("/2021-10-31/functions/{name}/url");
+    let path = function("2021-10-31", name, "/url");
     let config = match client.lambda("GET", &path, None).await {
         Ok(config) => config,
         Err(error) if is_not_found(&error) => {

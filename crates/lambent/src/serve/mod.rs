@@ -98,7 +98,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let address = listener.local_addr()?;
     let loopback = address.ip().is_loopback();
     let mut loops = Loops::default();
-    let interpreters = crate::interpreters::search(folder.path())?;
+    let interpreters = crate::interpreters::search()?;
 
     let virtual_clocks = arguments.test_controls.then(|| Arc::new(VirtualClocks::default()));
     let clocks: Arc<dyn Clocks> = match &virtual_clocks {
