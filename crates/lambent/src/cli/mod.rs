@@ -179,7 +179,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if !serves {
         sandbox::end_on_broken_pipe();
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    // Half the cores: functions need the rest, and every further worker is one more to wake for a hand-over.
+    let threads = (std::thread::available_parallelism().map_or(1, usize::from) / 2).clamp(1, 8);
     let mut builder = if serves {
         tokio::runtime::Builder::new_multi_thread()
     } else {

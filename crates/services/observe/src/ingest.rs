@@ -103,6 +103,11 @@ impl Queue {
         });
     }
 
+    /// The mark of what was handed in so far.
+    fn accepted(&self) -> u64 {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).accepted
+    }
+
     /// Takes what waits, up to what one transaction holds; none if nothing does.
     fn take(&self) -> Option<Taken> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +196,12 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
                 () = stop.notified() => stopping = true,
             }
         }
-        while let Some(taken) = queue.take() {
+        // Only what waits now: under a steady stream the rest gathers again, else each write would find a few new lines
+        // and the disk would sync without a pause. At the end everything goes.
+        let goal = if stopping { u64::MAX } else { queue.accepted() };
+        while *queue.stored.borrow() < goal
+            && let Some(taken) = queue.take()
+        {
             let mark = taken.mark;
             observe.store(taken).await;
             queue.stored.send_replace(mark);
