@@ -5,6 +5,7 @@
 mod events;
 mod filter;
 mod grades;
+mod gather;
 mod groups;
 mod put;
 mod retention;
