@@ -135,7 +135,7 @@ fn python(directory: &Path, runtime: &str) -> anyhow::Result<PathBuf> {
     install_once(&cache(&key)?, |target| {
         let mut pip = Command::new(&interpreter.exe);
         pip.args(["-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "install", "--quiet"])
-            .args(["--no-compile", "--root-user-action", "ignore", "--no-warn-script-location"])
+            .args(["--no-compile", "--root-user-action", "ignore", "--no-warn-script-location", "--no-warn-conflicts"])
             .arg("--target")
             .arg(target)
             .arg("-r")
