@@ -7,12 +7,14 @@
 
 mod body;
 mod call;
+mod grade;
 mod ports;
 mod router;
 mod site;
 
 pub use body::Body;
 pub use call::{Answer, Call, Context, Input, Reply, Via};
+pub use grade::{Grade, Graded};
 pub use ports::{Credential, Decision, Dispatch, Keys, Policies, ResourcePolicies};
 pub use router::{Handle, Router, RouterBuilder};
 pub use site::{Site, SiteRequest, SiteResponse};

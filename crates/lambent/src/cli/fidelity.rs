@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use base::{BoxFuture, LocalBell, SystemClocks, SystemRng};
-use door::RouterBuilder;
+use door::{Grade, Graded, RouterBuilder};
 use functions::Functions;
 use futures_util::FutureExt;
 use identity::Identity;
@@ -17,15 +17,8 @@ use wire::{Operation, Service};
 /// What a reader must know before the tables. Its claims are about behaviour, so no table can give them.
 const PREFACE: &str = include_str!("fidelity.md");
 
-/// What one member does, and what to know about it.
-struct Row {
-    member: &'static str,
-    grade: &'static str,
-    note: &'static str,
-}
-
 /// Grades by service and operation.
-type Grades = HashMap<(&'static str, &'static str), Vec<Row>>;
+type Grades = HashMap<(&'static str, &'static str), Vec<&'static Graded>>;
 
 /// The whole document.
 pub(crate) async fn document() -> anyhow::Result<String> {
@@ -60,11 +53,11 @@ fn section(
     let mut notes = Vec::new();
     for operation in done {
         let rows = grades.get(&(service.name, operation.name)).map_or(&[][..], Vec::as_slice);
-        let of = |grade: &str| {
+        let of = |grade: Grade| {
             let names: Vec<_> = rows.iter().filter(|row| row.grade == grade).map(|row| row.member).collect();
             if names.is_empty() { "–".to_owned() } else { names.join(", ") }
         };
-        let (acts, stored, refused) = (of("acts"), of("stored"), of("refused"));
+        let (acts, stored, refused) = (of(Grade::Acts), of(Grade::Stored), of(Grade::Refused));
         writeln!(out, "| {} | `{}` | {acts} | {stored} | {refused} |", operation.name, operation.action)?;
         let noted = rows.iter().filter(|row| !row.note.is_empty());
         notes.extend(noted.map(|row| format!("- {}.{} ({}): {}", operation.name, row.member, row.grade, row.note)));
@@ -88,29 +81,20 @@ fn section(
     Ok(())
 }
 
-/// One room's table, each row under the service whose operation the room registered.
-macro_rules! collect {
-    ($room:ident, $registered:expr, $into:expr) => {
-        for row in $room::GRADES {
-            let grade = match row.grade {
-                $room::Grade::Acts => "acts",
-                $room::Grade::Stored => "stored",
-                $room::Grade::Refused => "refused",
-            };
-            for operation in $registered.iter().filter(|operation| operation.name == row.operation) {
-                let rows = $into.entry((operation.service.name, operation.name)).or_default();
-                rows.push(Row { member: row.member, grade, note: row.note });
-            }
-        }
-    };
-}
-
 /// Two services may name an operation alike, so each room's table meets only what that room registered.
 fn grades(registered: &Registered) -> Grades {
     let mut grades = Grades::new();
-    collect!(functions, registered.functions, grades);
-    collect!(identity, registered.identity, grades);
-    collect!(observe, registered.observe, grades);
+    for (table, handled) in [
+        (functions::GRADES, &registered.functions),
+        (identity::GRADES, &registered.identity),
+        (observe::GRADES, &registered.observe),
+    ] {
+        for row in table {
+            for operation in handled.iter().filter(|operation| operation.name == row.operation) {
+                grades.entry((operation.service.name, operation.name)).or_default().push(row);
+            }
+        }
+    }
     grades
 }
 

@@ -20,7 +20,7 @@ mod url;
 
 pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
-pub use grades::{GRADES, Grade, Graded};
+pub use grades::GRADES;
 pub use name::Address;
 pub use types::{Code, Cors, Function, Settings, Statement, Url, UrlAuth};
 

@@ -1,34 +1,11 @@
 //! What every input member does, as data: `docs/fidelity.md` is made from it.
 
-/// What an input member does here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grade {
-    /// It changes what happens.
-    Acts,
-    /// It is kept and shown again.
-    Stored,
-    /// It is refused by name.
-    Refused,
-}
-
-/// The grade of one member of one operation's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Graded {
-    /// AWS's name of the operation.
-    pub operation: &'static str,
-    /// AWS's name of the member.
-    pub member: &'static str,
-    /// What it does.
-    pub grade: Grade,
-    /// What a reader should know; may be empty.
-    pub note: &'static str,
-}
+use door::Grade::{self, Acts, Refused, Stored};
+use door::Graded;
 
 const fn row(operation: &'static str, member: &'static str, grade: Grade, note: &'static str) -> Graded {
-    Graded { operation, member, grade, note }
+    Graded::new(operation, member, grade, note)
 }
-
-use Grade::{Acts, Refused, Stored};
 
 /// Every input member of every operation that this room carries out.
 pub const GRADES: &[Graded] = &[

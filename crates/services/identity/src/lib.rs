@@ -17,4 +17,4 @@ pub mod types;
 
 pub use aws::register;
 pub use engine::{Error, Identity, Options};
-pub use grades::{GRADES, Grade, Graded};
+pub use grades::GRADES;

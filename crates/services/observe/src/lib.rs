@@ -18,4 +18,4 @@ mod usage;
 
 pub use aws::register;
 pub use engine::{Observe, Options, Service};
-pub use grades::{GRADES, Grade, Graded};
+pub use grades::GRADES;

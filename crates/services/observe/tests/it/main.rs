@@ -4,8 +4,8 @@
 
 mod events;
 mod filter;
-mod grades;
 mod gather;
+mod grades;
 mod groups;
 mod put;
 mod retention;

@@ -1,0 +1,123 @@
+//! What every call passes, with one small room behind the door.
+
+use std::sync::{Arc, Mutex};
+
+use base::{Account, Fault, Principal, Region, RequestId, SystemRng};
+use door::{Answer, Body, Call, Context, Decision, Dispatch, Handle, Input, Policies, Router, RouterBuilder, Via};
+use model::lambda::{self, ops};
+use wire::{Op, Protocol};
+
+/// Answers GetFunctionConfiguration with the name it was asked for.
+struct Room;
+
+impl Handle<ops::GetFunctionConfiguration> for Room {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: lambda::GetFunctionConfigurationRequest,
+        _: Body,
+    ) -> Result<Answer<lambda::FunctionConfiguration>, Fault> {
+        assert_eq!(context.account, Account::DEFAULT);
+        Ok(lambda::FunctionConfiguration { function_name: input.function_name, ..Default::default() }.into())
+    }
+}
+
+/// Remembers what it was asked, and would deny it all.
+#[derive(Default)]
+struct Asked(Mutex<Vec<(String, String)>>);
+
+impl Policies for Asked {
+    fn decide(&self, _: &Principal, action: &str, resource: &str) -> Decision {
+        self.0.lock().unwrap().push((action.to_owned(), resource.to_owned()));
+        Decision::Denied("nobody may do anything".into())
+    }
+}
+
+fn door() -> (Arc<Router>, Arc<Asked>) {
+    let asked = Arc::new(Asked::default());
+    let router = RouterBuilder::default().on::<ops::GetFunctionConfiguration, _>(&Arc::new(Room)).build(asked.clone());
+    (router, asked)
+}
+
+fn call(operation: &'static wire::Operation, input: Input) -> Call {
+    Call {
+        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        via: Via::Room("test"),
+        operation,
+        input,
+        body: Body::Empty,
+        region: Region::default_region(),
+        request_id: RequestId::new(&SystemRng),
+        deadline: None,
+        depth: 0,
+        trace: None,
+    }
+}
+
+fn named(name: &str) -> Input {
+    Input::Typed(Box::new(lambda::GetFunctionConfigurationRequest {
+        function_name: Some(name.into()),
+        ..Default::default()
+    }))
+}
+
+#[tokio::test]
+async fn a_typed_call_reaches_its_room_and_its_answer_comes_back_typed() {
+    let (router, asked) = door();
+    let reply = router.call(call(ops::GetFunctionConfiguration::ROW, named("hello"))).await.unwrap();
+    let output: lambda::FunctionConfiguration = reply.typed().unwrap();
+    assert_eq!(output.function_name.as_deref(), Some("hello"));
+    let asked = asked.0.lock().unwrap();
+    let resource = "arn:aws:lambda:us-east-1:000000000000:function:hello";
+    assert_eq!(*asked, [("lambda:GetFunctionConfiguration".to_owned(), resource.to_owned())], "always authorised");
+}
+
+#[tokio::test]
+async fn an_arn_in_a_member_stands_for_the_whole_resource() {
+    let (router, asked) = door();
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:there";
+    router.call(call(ops::GetFunctionConfiguration::ROW, named(arn))).await.unwrap();
+    assert_eq!(asked.0.lock().unwrap()[0].1, arn);
+}
+
+#[tokio::test]
+async fn a_clients_bytes_are_decoded_here() {
+    let (router, _) = door();
+    let request = wire::Request {
+        method: http::Method::GET,
+        path: "/2015-03-31/functions/by%2Dbytes/configuration".into(),
+        query: String::new(),
+        headers: http::HeaderMap::new(),
+        body: bytes::Bytes::new(),
+    };
+    let input = Input::Encoded(Protocol::RestJson, request);
+    let reply = router.call(call(ops::GetFunctionConfiguration::ROW, input)).await.unwrap();
+    let output: lambda::FunctionConfiguration = reply.typed().unwrap();
+    assert_eq!(output.function_name.as_deref(), Some("by-bytes"));
+}
+
+#[tokio::test]
+async fn the_models_constraints_hold_for_every_caller() {
+    let (router, asked) = door();
+    let fault = router.call(call(ops::GetFunctionConfiguration::ROW, named("not a name"))).await.unwrap_err();
+    assert_eq!((fault.code.as_ref(), fault.status), ("ValidationException", 400));
+    assert!(fault.message.contains("'functionName'"), "{}", fault.message);
+    assert!(asked.0.lock().unwrap().is_empty(), "nothing was decided on an invalid call");
+}
+
+#[tokio::test]
+async fn what_no_room_handles_is_refused_by_name() {
+    let (router, _) = door();
+    let fault = router.call(call(ops::PublishVersion::ROW, Input::Typed(Box::new(wire::Unit)))).await.unwrap_err();
+    assert_eq!((fault.code.as_ref(), fault.status), ("NotImplemented", 501));
+    assert!(fault.message.contains("lambda:PublishVersion"), "{}", fault.message);
+}
+
+#[tokio::test]
+async fn a_chain_of_calls_ends() {
+    let (router, _) = door();
+    let mut deep = call(ops::GetFunctionConfiguration::ROW, named("hello"));
+    deep.depth = base::limits::CALL_DEPTH + 1;
+    let fault = router.call(deep).await.unwrap_err();
+    assert_eq!(fault.status, 508);
+}
