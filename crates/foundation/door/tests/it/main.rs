@@ -1,5 +1,7 @@
 //! What every call passes, with one small room behind the door.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex};
 
 use base::{Account, Fault, Principal, Region, RequestId, SystemRng};
