@@ -1,6 +1,8 @@
 //! Our bootstrap for Node.js.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use runtime::{InitOutcome, Outcome};
 use serde_json::{Value, json};
@@ -206,6 +208,48 @@ exports.leave = async () => { console.log("bye"); process.exit(3); };
     assert!(status.code() == Some(3) && log.ends_with("\tINFO\tbye\n"), "{status} {log}");
     session.close();
     assert_eq!(invocation.await.unwrap(), Err(runtime::Gone));
+}
+
+/// A platform that is slow to take the error: meanwhile the event loop is empty, which must not count as a second answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_uncaught_error_is_the_only_answer() {
+    let raise = "exports.raise = () => new Promise(() => { setImmediate(() => { throw new RangeError('loose'); }); });";
+    let code = Code::new(&[("app.js", raise)]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let environment = start(&code, "app.raise", &[("AWS_LAMBDA_RUNTIME_API", &address)]).await;
+    let (mut platform, _) = listener.accept().unwrap();
+    platform.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    read_until(&mut platform, "invocation/next HTTP/1.1\r\n");
+    let event = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 1\r\nContent-Length: 2\r\n\r\n{}";
+    platform.write_all(event.as_bytes()).unwrap();
+    read_until(&mut platform, "RangeError: loose");
+    // Long enough for a process that would say more to say it.
+    platform.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let more = String::from_utf8_lossy(&rest(&mut platform)).into_owned();
+    assert!(!more.contains("POST") && !more.contains("GET"), "{more}");
+    platform.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!(environment.ended().await.0.code(), Some(129));
+}
+
+fn read_until(stream: &mut std::net::TcpStream, end: &str) {
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
+    while !String::from_utf8_lossy(&seen).contains(end) {
+        let count = stream.read(&mut piece).unwrap();
+        assert!(count > 0, "it closed after {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&piece[..count]);
+    }
+}
+
+/// What still comes until the read times out.
+fn rest(stream: &mut std::net::TcpStream) -> Vec<u8> {
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        seen.extend_from_slice(&piece[..count]);
+    }
+    seen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

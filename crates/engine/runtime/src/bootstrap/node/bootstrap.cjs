@@ -421,7 +421,12 @@ function die(what, error, code) {
   logError(what, error);
   const where = current ? `invocation/${current.id}/error` : handler ? undefined : "init/error";
   if (!where) process.exit(code);
+  // This is the event's answer, and the last one: neither the handler nor an empty loop may give another, behind which the
+  // platform's receipt would wait for an event that this process must not take.
+  if (current) current.answered = true;
+  whenEmpty = () => {};
   answered = () => process.exit(code);
+  socket.ref();
   postError(where, error);
 }
 
