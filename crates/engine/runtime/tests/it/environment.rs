@@ -119,8 +119,16 @@ impl Environment {
 
     /// Waits for the process to end by itself; its status, and all it wrote that was not read before.
     pub(crate) async fn ended(self) -> (ExitStatus, String) {
+        let end = async {
+            loop {
+                if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let status = timeout(PATIENCE, end).await.expect("the process ends");
         tokio::task::block_in_place(|| {
-            let status = self.child.lock().unwrap().wait().unwrap();
             let mut text = String::new();
             self.output.lock().unwrap().read_to_string(&mut text).unwrap();
             (status, text)
