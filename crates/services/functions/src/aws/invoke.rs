@@ -14,8 +14,8 @@ use super::{existing, refuse, required};
 use crate::name::{self, LATEST, Named};
 use crate::{Functions, Request, faults, rules};
 
-/// Largest request of a synchronous invocation as AWS's words name it, bytes.
-const SYNC_WORDS_BYTES: usize = 6_291_456;
+/// Largest request of a synchronous invocation, as AWS's words name it, bytes. A response may have 100 more.
+const SYNC_REQUEST_BYTES: usize = 6_291_456;
 /// Largest client context in base64, bytes. Source: AWS Lambda API reference, `Invoke`.
 const CLIENT_CONTEXT_BYTES: usize = 3583;
 
@@ -62,12 +62,9 @@ impl Handle<ops::Invoke> for Functions {
 /// The event, within its limit and JSON; no event at all is an empty object.
 fn event(payload: Option<Bytes>, kind: &str) -> Result<Bytes, Fault> {
     let payload = payload.unwrap_or_default();
-    let (limit, words) = match kind {
-        "Event" => (limits::ASYNC_PAYLOAD_BYTES, limits::ASYNC_PAYLOAD_BYTES),
-        _ => (limits::SYNC_PAYLOAD_BYTES, SYNC_WORDS_BYTES),
-    };
+    let limit = if kind == "Event" { limits::ASYNC_PAYLOAD_BYTES } else { SYNC_REQUEST_BYTES };
     if payload.len() > limit {
-        return Err(faults::too_large(words, "InvokeFunction"));
+        return Err(faults::too_large(limit, "InvokeFunction"));
     }
     if payload.is_empty() {
         return Ok(Bytes::from_static(b"{}"));

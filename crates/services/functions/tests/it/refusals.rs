@@ -182,7 +182,7 @@ async fn events_are_checked() {
     let (code, status, message) = told(world.invoke("hello", "{'a': 1}").await.unwrap_err());
     assert_eq!((code.as_str(), status), ("InvalidRequestContentException", 400));
     assert!(message.starts_with("Could not parse request body into json: Could not parse payload into json: "));
-    let large = format!("\"{}\"", "x".repeat(6_291_556));
+    let large = format!("\"{}\"", "x".repeat(6_291_455));
     assert_eq!(
         told(world.invoke("hello", &large).await.unwrap_err()),
         (
