@@ -23,7 +23,7 @@ use crate::{Refusal, Target};
 /// The Runtime API's port inside.
 const RUNTIME_PORT: u16 = 9001;
 /// The platform's own endpoint inside.
-const ENDPOINT_PORT: u16 = 9002;
+const ENDPOINT_PORT: u16 = 4566;
 /// Processes and threads, and open files. Source: AWS Lambda quotas.
 const PIDS: u32 = 1024;
 const FILES: u32 = 1024;
@@ -55,6 +55,7 @@ pub(crate) struct Environment {
     _serving: Task,
     _watching: Task,
     _endpoint: Option<Box<dyn Send + Sync>>,
+    _outward: Option<Box<dyn Send + Sync>>,
     // Given back last.
     _room: Room,
 }
@@ -164,6 +165,10 @@ impl Environment {
             Some(net) => Some(net.serve(listener()?, target.principal.clone())),
             None => None,
         };
+        let outward = match (&engine.options.outward, built.uplink) {
+            (Some(outward), Some(uplink)) => Some(outward.connect(uplink, target.egress)),
+            _ => None,
+        };
         let output = Arc::new(Output::new(built.output, Arc::clone(&log))?);
         let ended = Arc::new(AtomicBool::new(false));
         let watcher = Watcher {
@@ -186,6 +191,7 @@ impl Environment {
             ended,
             reading: (Usage::default(), None),
             _endpoint: endpoint,
+            _outward: outward,
             _room: room,
         })
     }
@@ -335,6 +341,7 @@ fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log) -> Spec 
         env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
         cwd: PathBuf::from("/var/task"),
         limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
+        isolation: target.isolation,
         ports,
     }
 }
@@ -343,15 +350,10 @@ fn cpu_millis(memory_mb: u32) -> u32 {
     memory_mb * 1000 / MB_OF_ONE_CPU
 }
 
-/// How the walls begin to say that the function's own program cannot be executed, as opposed to a mistake of ours.
-const CANNOT_START: &str = "cannot start ";
-
 fn not_started(error: sandbox::Error) -> NotStarted {
     let message = error.to_string();
     NotStarted::Refused(match error {
-        sandbox::Error::Spec(why) if why.starts_with(CANNOT_START) => {
-            return NotStarted::Program(format!("fork/exec {}", &why[CANNOT_START.len()..]));
-        }
+        sandbox::Error::Program(why) => return NotStarted::Program(format!("fork/exec {why}")),
         sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
         sandbox::Error::Exhausted { .. } => Refusal::Busy("the kernel has no room for another sandbox"),
         sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted"),

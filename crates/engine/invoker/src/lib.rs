@@ -29,5 +29,5 @@ pub mod testing;
 pub use engine::{Handle, Invoker, Invoking, Live, Service};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
-pub use sandbox::{Image, Mount};
+pub use sandbox::{Image, Isolation, Mount};
 pub use target::{Credentials, Invocation, Target, TargetKey};

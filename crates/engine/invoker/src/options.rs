@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base::{Clocks, LogSink, Meter, Rng, SandboxNet};
+use base::{Clocks, LogSink, Meter, Outward, Rng, SandboxNet};
 use sandbox::Walls;
 
 /// The ports and limits of an [`crate::Invoker`]. Make it with [`Options::new`] and change what differs.
@@ -21,6 +21,8 @@ pub struct Options {
     pub meter: Arc<dyn Meter>,
     /// Serves the platform's own endpoint inside environments. `None`: functions cannot reach it.
     pub net: Option<Arc<dyn SandboxNet>>,
+    /// Carries what functions send to addresses outside. `None`: nothing leaves an environment.
+    pub outward: Option<Arc<dyn Outward>>,
     /// Concurrent executions of an account in a region.
     pub account_concurrency: u32,
     /// How long an unused environment is kept, product time, ms.
@@ -60,6 +62,7 @@ impl Options {
             logs,
             meter,
             net: None,
+            outward: None,
             account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
             keep_alive_ms: 600_000,
             max_age_ms: 2 * 3_600_000,

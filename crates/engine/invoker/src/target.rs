@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use base::{Account, Principal, Region, RequestId};
+use base::{Account, Egress, Principal, Region, RequestId};
 use bytes::Bytes;
-use sandbox::Image;
+use sandbox::{Image, Isolation};
 
 /// Names one function version as it is configured now.
 ///
@@ -53,6 +53,10 @@ pub struct Target {
     pub argv: Vec<OsString>,
     /// The file system.
     pub image: Image,
+    /// What keeps its environments apart from the host.
+    pub isolation: Isolation,
+    /// Which addresses it may reach.
+    pub egress: Egress,
     /// For example `/aws/lambda/hello`.
     pub log_group: Arc<str>,
     /// Who the function is when it calls the platform's own endpoint.

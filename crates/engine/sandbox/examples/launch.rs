@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::{Image, Limits, Linux, Options, Spec, Walls};
+use sandbox::{Image, Isolation, Limits, Linux, Options, Spec, Walls};
 
 fn spec() -> Spec {
     Spec {
@@ -14,6 +14,7 @@ fn spec() -> Spec {
         env: Vec::new(),
         cwd: "/".into(),
         limits: Limits { memory_mb: 256, cpu_millis: None, pids: 64, tmp_mb: 512, files: 1024 },
+        isolation: Isolation::Process,
         ports: vec![9001],
     }
 }

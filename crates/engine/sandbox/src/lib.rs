@@ -24,6 +24,6 @@ pub use interpreters::{Family, Found, find_interpreters, probe_interpreter};
 pub use linux::{Linux, Options};
 pub use sys::end_on_broken_pipe;
 pub use walls::{
-    Control, Environment, Error, Exit, ExitCause, Image, Limits, Mode, Mount, Spec, Survey, Usage, Wall, WallState,
-    Walls,
+    Control, Environment, Error, Exit, ExitCause, Image, Isolation, Limits, Mode, Mount, Spec, Survey, Usage, Wall,
+    WallState, Walls,
 };

@@ -181,6 +181,8 @@ impl Message for Request {
 pub(crate) enum Fault {
     /// The request.
     Spec,
+    /// The program of the request, which cannot be executed.
+    Program,
     /// The host's settings.
     Unavailable,
     /// The host's load.
@@ -283,7 +285,8 @@ impl Message for News {
                 let seq = r.u64()?;
                 let fault = match r.u8()? {
                     0 => Fault::Spec,
-                    1 => Fault::Unavailable,
+                    1 => Fault::Program,
+                    2 => Fault::Unavailable,
                     _ => Fault::Exhausted,
                 };
                 Self::Failed { seq, fault, why: r.text()?, fix: r.text()? }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use base::{BoxFuture, EnvironmentId};
+use base::{BoxFuture, EnvironmentId, Uplink};
 
 /// A read-only folder of the host that appears inside.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +43,16 @@ pub struct Limits {
     pub files: u32,
 }
 
+/// What keeps an environment apart from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Isolation {
+    /// Namespaces, cgroups, seccomp and Landlock on the host's kernel.
+    #[default]
+    Process,
+    /// A virtual machine with a kernel of its own.
+    MicroVm,
+}
+
 /// One environment to be made.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -60,6 +70,8 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// Its limits.
     pub limits: Limits,
+    /// What keeps it apart. [`Error::Unavailable`] where the host cannot.
+    pub isolation: Isolation,
     /// TCP ports to listen on at 127.0.0.1 inside; the listeners come back to the caller.
     pub ports: Vec<u16>,
 }
@@ -68,6 +80,8 @@ pub struct Spec {
 pub struct Environment {
     /// The listeners of [`Spec::ports`] in their order: sockets of the inner network, descriptors of ours. Non-blocking.
     pub listeners: Vec<TcpListener>,
+    /// Where everything that leaves it arrives. `None` where there is no way out at all (weak walls use the host's).
+    pub uplink: Option<Uplink>,
     /// What the processes write to stdout and stderr, one pipe. Non-blocking. Bytes written before a response was sent
     /// can be read when that response has arrived.
     pub output: OwnedFd,
@@ -188,6 +202,9 @@ pub enum Error {
     /// The request cannot be met as it stands, for example a folder is missing.
     #[error("cannot build this sandbox: {0}")]
     Spec(String),
+    /// The program is missing, not executable or for another machine; the words name it and what the kernel said.
+    #[error("{0}")]
+    Program(String),
     /// Environments of two tenants without separate uid ranges.
     #[error("functions of two accounts need a uid range each; run `sudo lambent setup`, or run Lambent as root")]
     Tenants,

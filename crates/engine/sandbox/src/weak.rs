@@ -48,9 +48,8 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
         .stdout(input)
         .stderr(again);
     sys::inherit_nothing(&mut command);
-    let mut child = command
-        .spawn()
-        .map_err(|error| Error::Spec(format!("cannot start {}: {error}", Path::new(program).display())))?;
+    let mut child =
+        command.spawn().map_err(|error| Error::Program(format!("{}: {error}", Path::new(program).display())))?;
     let pid = child.id().and_then(|pid| Pid::from_raw(pid as i32)).ok_or(Error::HelperLost)?;
     lower(pid, spec.limits.files);
     let meters = Arc::new(Meters::new(Vec::new(), pid.as_raw_nonzero().get() as u32));
@@ -64,7 +63,7 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         tell.send_replace(Some(Exit { cause, usage: meters_at_end.last(Usage::default()) }));
     });
-    Ok(Environment { listeners, output, control: Box::new(Plain { pid, meters, killed, exited }) })
+    Ok(Environment { listeners, uplink: None, output, control: Box::new(Plain { pid, meters, killed, exited }) })
 }
 
 fn listen(count: usize) -> io::Result<Vec<TcpListener>> {

@@ -1,7 +1,7 @@
 //! The words every room shares, and the small ports through which rooms meet.
 //!
 //! What: ids, ARNs, faults, the three clocks, random numbers, limits, and the ports a lower room calls
-//! without knowing who answers ([`LogSink`], [`Meter`], [`SandboxNet`], [`Bell`]).
+//! without knowing who answers ([`LogSink`], [`Meter`], [`SandboxNet`], [`Outward`], [`Bell`]).
 //! Why: a room below the services must be able to report upward without depending on them.
 //! Never: no I/O, no AWS protocol, no service rule. This is the only room that reads clocks or random numbers.
 
@@ -22,7 +22,7 @@ pub use bell::{Bell, LocalBell};
 pub use clock::{Clocks, SystemClocks, Timestamp, VirtualClocks};
 pub use fault::{Blame, Fault};
 pub use ids::{Account, EnvironmentId, Region, RequestId, TraceHeader};
-pub use ports::{Invoked, LogLine, LogSink, Meter, Phases, SandboxNet, StartKind};
+pub use ports::{Egress, Invoked, LogLine, LogSink, Meter, Outward, Phases, SandboxNet, StartKind, Uplink};
 pub use principal::Principal;
 pub use random::{Rng, SystemRng};
 

@@ -96,3 +96,34 @@ pub trait SandboxNet: Send + Sync {
     /// Serves `listener`, which lives in the sandbox's network namespace, until the returned guard is dropped.
     fn serve(&self, listener: std::net::TcpListener, principal: Principal) -> Box<dyn Send + Sync>;
 }
+
+/// Which addresses a function may reach. The platform's own endpoint is always reachable; loopback, link-local, metadata
+/// and host addresses and other sandboxes never are. Ordered by how much is allowed: the smaller of two rules wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Egress {
+    /// Nothing but the platform's endpoint.
+    None,
+    /// Public addresses.
+    Public,
+    /// Public addresses and the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10).
+    All,
+}
+
+/// The sockets inside one sandbox at which everything that leaves it arrives. They live in its network namespace; the
+/// descriptors are the server's. Non-blocking.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Every TCP connection to an address that is not loopback arrives here, its destination as `SO_ORIGINAL_DST`.
+    /// `None` where the host cannot redirect: nothing but loopback can then be reached inside.
+    pub tcp: Option<std::net::TcpListener>,
+    /// Name queries over UDP, 127.0.0.1 port 53.
+    pub dns_udp: std::net::UdpSocket,
+    /// Name queries over TCP, 127.0.0.1 port 53.
+    pub dns_tcp: std::net::TcpListener,
+}
+
+/// Carries what leaves a sandbox.
+pub trait Outward: Send + Sync {
+    /// Serves `uplink` by `rule` until the returned guard is dropped.
+    fn connect(&self, uplink: Uplink, rule: Egress) -> Box<dyn Send + Sync>;
+}

@@ -216,6 +216,8 @@ impl Functions {
             credentials: Some(Arc::new(credentials)),
             argv: launch.argv,
             image: Image { task: tree.path, layers: Vec::new(), runtime: mounts.collect() },
+            isolation: invoker::Isolation::Process,
+            egress: base::Egress::Public,
             log_group: group.into(),
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),

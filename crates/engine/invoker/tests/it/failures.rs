@@ -177,8 +177,8 @@ async fn walls_that_cannot_be_built_say_what_mends_them() {
 #[tokio::test]
 async fn a_program_that_cannot_be_executed_is_the_functions_failure() {
     let world = World::new();
-    let why = "cannot start /var/task/bootstrap: Permission denied (os error 13)";
-    world.walls.fail_next(sandbox::Error::Spec(why.into()));
+    let why = "/var/task/bootstrap: Permission denied (os error 13)";
+    world.walls.fail_next(sandbox::Error::Program(why.into()));
     let done = world.call(&target("f"), "x").await.unwrap();
     let id = done.row.request;
     assert_eq!(error(&done), (FailureKind::Init, "Runtime.InvalidEntrypoint"));

@@ -247,7 +247,7 @@ async fn the_platforms_endpoint_is_served_as_long_as_the_environment_lives() {
     });
     let world = World::on_walls(walls, |options| options.net = Some(Arc::new(net)));
     let done = world.call(&target("f"), "x").await.unwrap();
-    assert_eq!(body(&done), "http://127.0.0.1:9002");
+    assert_eq!(body(&done), "http://127.0.0.1:4566");
     assert_eq!(*serving.lock().unwrap(), 1);
     world.handle.evict(&arn("f"));
     assert_eq!(*serving.lock().unwrap(), 0);

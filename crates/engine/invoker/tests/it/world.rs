@@ -203,6 +203,8 @@ pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut T
         credentials: None,
         argv: vec!["/bin/true".into()],
         image: Image { task: "/tmp".into(), layers: Vec::new(), runtime: Vec::new() },
+        isolation: invoker::Isolation::Process,
+        egress: base::Egress::None,
         log_group: format!("/aws/lambda/{name}").into(),
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
         notes: Vec::new(),

@@ -291,8 +291,8 @@ impl<'a> Helper<'a> {
             },
             Report::Started => self.hand_over(number),
             Report::NotStarted { errno } => {
-                let why = format!("cannot start {}: {}", set.program(), io::Error::from_raw_os_error(errno));
-                self.refuse_spec(number, why)
+                let why = format!("{}: {}", set.program(), io::Error::from_raw_os_error(errno));
+                self.refuse_launch(number, Fault::Program, why)
             }
             Report::Ended { signaled, code } => {
                 set.ended = Some(if signaled { ExitCause::Signaled(code) } else { ExitCause::Exited(code) });
@@ -301,18 +301,22 @@ impl<'a> Helper<'a> {
             Report::Failed { step, errno } => {
                 let spec = step == inside::ATTACH;
                 let why = if errno == 0 { step } else { format!("{step}: {}", io::Error::from_raw_os_error(errno)) };
-                if spec { self.refuse_spec(number, why) } else { self.give_up(number, &why, Some(errno)) }
+                if spec {
+                    self.refuse_launch(number, Fault::Spec, why)
+                } else {
+                    self.give_up(number, &why, Some(errno))
+                }
             }
         }
     }
 
     /// The launch asks for what cannot be had.
-    fn refuse_spec(&mut self, number: u64, why: String) -> io::Result<()> {
+    fn refuse_launch(&mut self, number: u64, fault: Fault, why: String) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.kill();
         set.failed = true;
         let Some(seq) = set.seq() else { return Ok(()) };
-        self.say(&News::Failed { seq, fault: Fault::Spec, why, fix: String::new() }, &[])
+        self.say(&News::Failed { seq, fault, why, fix: String::new() }, &[])
     }
 
     /// A sandbox could not be built: answers its launch, if it has one, and kills it.

@@ -244,6 +244,7 @@ impl Link {
                 drop(table);
                 let error = match fault {
                     Fault::Spec => Error::Spec(why),
+                    Fault::Program => Error::Program(why),
                     Fault::Unavailable => Error::Unavailable { why, fix },
                     Fault::Exhausted => Error::Exhausted { what: "processes, memory or descriptors", why },
                 };
@@ -287,7 +288,7 @@ impl Link {
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);
         drop(table);
-        let environment = Environment { listeners, output, control: Box::new(reins) };
+        let environment = Environment { listeners, uplink: None, output, control: Box::new(reins) };
         // Dropping the environment, when nobody waits for it any more, kills it.
         if let Some(answer) = answer {
             let _ = answer.send(Ok(environment));

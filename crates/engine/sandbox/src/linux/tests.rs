@@ -1,7 +1,7 @@
 //! What a launch may ask for.
 
 use super::*;
-use crate::walls::{Image, Limits, Mount};
+use crate::walls::{Image, Isolation, Limits, Mount};
 
 fn spec() -> Spec {
     Spec {
@@ -12,6 +12,7 @@ fn spec() -> Spec {
         env: vec![("A".into(), "b=c".into())],
         cwd: "/var/task".into(),
         limits: Limits { memory_mb: 128, cpu_millis: None, pids: 10, tmp_mb: 512, files: 1024 },
+        isolation: Isolation::Process,
         ports: vec![9001],
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use base::EnvironmentId;
-use sandbox::{Environment, Exit, Image, Limits, Linux, Options, Spec, Walls};
+use sandbox::{Environment, Exit, Image, Isolation, Limits, Linux, Options, Spec, Walls};
 
 /// A folder of this test run that everybody may enter, since functions run as other users. The next run removes it.
 pub(crate) fn folder() -> &'static Path {
@@ -52,6 +52,7 @@ pub(crate) fn program(argv: &[&str]) -> Spec {
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: "/var/task".into(),
         limits: LIMITS,
+        isolation: Isolation::Process,
         ports: Vec::new(),
     }
 }

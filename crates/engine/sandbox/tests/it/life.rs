@@ -36,7 +36,7 @@ async fn a_program_that_is_not_there_is_named() {
     let error = walls().launch(program(&["/var/task/bootstrap"])).await.err().unwrap();
     assert_eq!(
         error,
-        Error::Spec("cannot start /var/task/bootstrap: No such file or directory (os error 2)".to_owned())
+        Error::Program("/var/task/bootstrap: No such file or directory (os error 2)".to_owned())
     );
 }
 
