@@ -21,6 +21,10 @@ pub(crate) struct Service {
     pub(crate) module: String,
     pub(crate) metadata: Value,
     pub(crate) operations: Vec<(Allowed, Value)>,
+    /// The operations that AWS has and the list does not name.
+    pub(crate) others: Vec<(String, Value)>,
+    /// The XML namespace of the service's bodies.
+    pub(crate) namespace: String,
     /// Reachable shapes by AWS's name.
     pub(crate) shapes: BTreeMap<String, Value>,
     /// Reachable error shapes.
@@ -59,15 +63,65 @@ pub(crate) fn service(data: &Path, list: &Path) -> anyhow::Result<Service> {
         operations.push((Allowed { name: name.clone(), action, resource: text(row, "resource")? }, operation.clone()));
     }
     operations.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    let all = api["operations"].as_object().context("'operations' is missing")?;
+    let mut others: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| !operations.iter().any(|(allowed, _)| allowed.name == **name))
+        .map(|(name, row)| {
+            let mut http = row["http"].clone();
+            let place = place(row, &api["shapes"]);
+            http["requestUri"] = place.into();
+            (name.clone(), http)
+        })
+        .collect();
+    others.sort_by(|a, b| a.0.cmp(&b.0));
     let mut service = Service {
         module: text(&list, "module")?,
         metadata: api["metadata"].clone(),
         operations,
+        others,
+        namespace: namespace(&api),
         shapes: BTreeMap::new(),
         errors: BTreeSet::new(),
     };
     reach(&mut service, &api["shapes"]);
     Ok(service)
+}
+
+/// The path template of an operation, with the parameters and, after `#`, the headers that it needs: what tells it from
+/// others at the same path.
+fn place(operation: &Value, shapes: &Value) -> String {
+    let mut place = operation["http"]["requestUri"].as_str().unwrap_or("/").to_owned();
+    let input = &shapes[operation["input"]["shape"].as_str().unwrap_or_default()];
+    let needed = |location: &str| -> Vec<&str> {
+        let names = input["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let members = names.map(|name| (name, &input["members"][name]));
+        let here = members.filter(|(_, member)| member["location"] == location);
+        here.map(|(name, member)| member["locationName"].as_str().unwrap_or(name)).collect()
+    };
+    for name in needed("querystring") {
+        place.push(if place.contains('?') { '&' } else { '?' });
+        place.push_str(name);
+    }
+    let headers = needed("header");
+    if !headers.is_empty() {
+        place.push('#');
+        place.push_str(&headers.join(","));
+    }
+    place
+}
+
+/// The service's namespace where its metadata says it, else the first that an input declares.
+fn namespace(api: &Value) -> String {
+    if let Some(found) = api["metadata"]["xmlNamespace"].as_str() {
+        return found.to_owned();
+    }
+    let inputs = api["operations"].as_object().into_iter().flatten().map(|(_, operation)| &operation["input"]);
+    let members = api["shapes"].as_object().into_iter().flatten().flat_map(|(_, shape)| {
+        let payload = shape["payload"].as_str();
+        payload.map(|name| &shape["members"][name])
+    });
+    inputs.chain(members).find_map(|place| place["xmlNamespace"]["uri"].as_str()).unwrap_or_default().to_owned()
 }
 
 /// Collects every shape that the allowed operations reach.

@@ -6,6 +6,7 @@
 mod load;
 mod names;
 mod print;
+mod roots;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,13 @@
 //! AWS's names as Rust's.
 
+/// Rust's keywords, those kept for later among them.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "default", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
 /// `FunctionName` → `function_name`, `KMSKeyArn` → `kms_key_arn`; keywords get a trailing underscore.
 pub(crate) fn snake(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
@@ -19,10 +27,7 @@ pub(crate) fn snake(name: &str) -> String {
         }
         out.push(letter.to_ascii_lowercase());
     }
-    if matches!(
-        out.as_str(),
-        "type" | "match" | "ref" | "move" | "use" | "in" | "for" | "as" | "self" | "where" | "enum" | "default"
-    ) {
+    if KEYWORDS.contains(&out.as_str()) {
         out.push('_');
     }
     out

@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("observe", &["base", "wire", "model", "store", "door"]),
     ("gateway", &["base", "wire", "model", "door"]),
     ("console", &["base", "wire", "door"]),
+    ("egress", &["base"]),
     ("xtask", &[]),
 ];
 

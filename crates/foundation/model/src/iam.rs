@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base::Timestamp;
 use bytes::Bytes;
-use wire::{Document, Kind, Location as L, Member, Protocol, Shape, TimestampFormat};
+use wire::{Document, EventPart, Kind, Location as L, Member, Other, Protocol, Shape, TimestampFormat};
 
 /// The service's row.
 pub static SERVICE: wire::Service = wire::Service {
@@ -19,41 +19,191 @@ pub static SERVICE: wire::Service = wire::Service {
     xml_namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
     protocols: &[Protocol::Query],
     operations: &[
+        &ops::ADD_USER_TO_GROUP,
+        &ops::ATTACH_GROUP_POLICY,
         &ops::ATTACH_ROLE_POLICY,
+        &ops::ATTACH_USER_POLICY,
         &ops::CREATE_ACCESS_KEY,
+        &ops::CREATE_GROUP,
         &ops::CREATE_POLICY,
         &ops::CREATE_POLICY_VERSION,
         &ops::CREATE_ROLE,
         &ops::CREATE_USER,
         &ops::DELETE_ACCESS_KEY,
+        &ops::DELETE_GROUP,
+        &ops::DELETE_GROUP_POLICY,
         &ops::DELETE_POLICY,
         &ops::DELETE_POLICY_VERSION,
         &ops::DELETE_ROLE,
+        &ops::DELETE_ROLE_PERMISSIONS_BOUNDARY,
         &ops::DELETE_ROLE_POLICY,
         &ops::DELETE_USER,
+        &ops::DELETE_USER_PERMISSIONS_BOUNDARY,
+        &ops::DELETE_USER_POLICY,
+        &ops::DETACH_GROUP_POLICY,
         &ops::DETACH_ROLE_POLICY,
+        &ops::DETACH_USER_POLICY,
+        &ops::GET_GROUP,
+        &ops::GET_GROUP_POLICY,
         &ops::GET_POLICY,
         &ops::GET_POLICY_VERSION,
         &ops::GET_ROLE,
         &ops::GET_ROLE_POLICY,
         &ops::GET_USER,
+        &ops::GET_USER_POLICY,
         &ops::LIST_ACCESS_KEYS,
+        &ops::LIST_ATTACHED_GROUP_POLICIES,
         &ops::LIST_ATTACHED_ROLE_POLICIES,
+        &ops::LIST_ATTACHED_USER_POLICIES,
+        &ops::LIST_GROUP_POLICIES,
+        &ops::LIST_GROUPS,
+        &ops::LIST_GROUPS_FOR_USER,
         &ops::LIST_INSTANCE_PROFILES_FOR_ROLE,
         &ops::LIST_POLICIES,
         &ops::LIST_POLICY_VERSIONS,
         &ops::LIST_ROLE_POLICIES,
         &ops::LIST_ROLE_TAGS,
         &ops::LIST_ROLES,
+        &ops::LIST_USER_POLICIES,
+        &ops::LIST_USER_TAGS,
         &ops::LIST_USERS,
+        &ops::PUT_GROUP_POLICY,
+        &ops::PUT_ROLE_PERMISSIONS_BOUNDARY,
         &ops::PUT_ROLE_POLICY,
+        &ops::PUT_USER_PERMISSIONS_BOUNDARY,
+        &ops::PUT_USER_POLICY,
+        &ops::REMOVE_USER_FROM_GROUP,
         &ops::SET_DEFAULT_POLICY_VERSION,
+        &ops::SIMULATE_CUSTOM_POLICY,
+        &ops::SIMULATE_PRINCIPAL_POLICY,
         &ops::TAG_ROLE,
+        &ops::TAG_USER,
         &ops::UNTAG_ROLE,
+        &ops::UNTAG_USER,
         &ops::UPDATE_ACCESS_KEY,
         &ops::UPDATE_ASSUME_ROLE_POLICY,
         &ops::UPDATE_ROLE,
     ],
+    others: &[
+        Other("AcceptDelegationRequest", "", ""),
+        Other("AcquireRole", "", ""),
+        Other("AddClientIDToOpenIDConnectProvider", "", ""),
+        Other("AddRoleToInstanceProfile", "", ""),
+        Other("AssociateDelegationRequest", "", ""),
+        Other("ChangePassword", "", ""),
+        Other("CreateAccountAlias", "", ""),
+        Other("CreateDelegationRequest", "", ""),
+        Other("CreateInstanceProfile", "", ""),
+        Other("CreateLoginProfile", "", ""),
+        Other("CreateOpenIDConnectProvider", "", ""),
+        Other("CreateSAMLProvider", "", ""),
+        Other("CreateServiceLinkedRole", "", ""),
+        Other("CreateServiceSpecificCredential", "", ""),
+        Other("CreateVirtualMFADevice", "", ""),
+        Other("DeactivateMFADevice", "", ""),
+        Other("DeleteAccountAlias", "", ""),
+        Other("DeleteAccountPasswordPolicy", "", ""),
+        Other("DeleteInstanceProfile", "", ""),
+        Other("DeleteLoginProfile", "", ""),
+        Other("DeleteOpenIDConnectProvider", "", ""),
+        Other("DeleteSAMLProvider", "", ""),
+        Other("DeleteSSHPublicKey", "", ""),
+        Other("DeleteServerCertificate", "", ""),
+        Other("DeleteServiceLinkedRole", "", ""),
+        Other("DeleteServiceSpecificCredential", "", ""),
+        Other("DeleteSigningCertificate", "", ""),
+        Other("DeleteVirtualMFADevice", "", ""),
+        Other("DisableOrganizationsRootCredentialsManagement", "", ""),
+        Other("DisableOrganizationsRootSessions", "", ""),
+        Other("DisableOutboundWebIdentityFederation", "", ""),
+        Other("EnableMFADevice", "", ""),
+        Other("EnableOrganizationsRootCredentialsManagement", "", ""),
+        Other("EnableOrganizationsRootSessions", "", ""),
+        Other("EnableOutboundWebIdentityFederation", "", ""),
+        Other("GenerateCredentialReport", "", ""),
+        Other("GenerateOrganizationsAccessReport", "", ""),
+        Other("GenerateServiceLastAccessedDetails", "", ""),
+        Other("GetAccessKeyLastUsed", "", ""),
+        Other("GetAccountAuthorizationDetails", "", ""),
+        Other("GetAccountPasswordPolicy", "", ""),
+        Other("GetAccountProperties", "", ""),
+        Other("GetAccountSummary", "", ""),
+        Other("GetContextKeysForCustomPolicy", "", ""),
+        Other("GetContextKeysForPrincipalPolicy", "", ""),
+        Other("GetCredentialReport", "", ""),
+        Other("GetDelegationRequest", "", ""),
+        Other("GetHumanReadableSummary", "", ""),
+        Other("GetInstanceProfile", "", ""),
+        Other("GetLoginProfile", "", ""),
+        Other("GetMFADevice", "", ""),
+        Other("GetOpenIDConnectProvider", "", ""),
+        Other("GetOrganizationsAccessReport", "", ""),
+        Other("GetOutboundWebIdentityFederationInfo", "", ""),
+        Other("GetRoleTemplateVersion", "", ""),
+        Other("GetSAMLProvider", "", ""),
+        Other("GetSSHPublicKey", "", ""),
+        Other("GetServerCertificate", "", ""),
+        Other("GetServiceLastAccessedDetails", "", ""),
+        Other("GetServiceLastAccessedDetailsWithEntities", "", ""),
+        Other("GetServiceLinkedRoleDeletionStatus", "", ""),
+        Other("ListAccountAliases", "", ""),
+        Other("ListDelegationRequests", "", ""),
+        Other("ListEntitiesForPolicy", "", ""),
+        Other("ListInstanceProfileTags", "", ""),
+        Other("ListInstanceProfiles", "", ""),
+        Other("ListMFADeviceTags", "", ""),
+        Other("ListMFADevices", "", ""),
+        Other("ListOpenIDConnectProviderTags", "", ""),
+        Other("ListOpenIDConnectProviders", "", ""),
+        Other("ListOrganizationsFeatures", "", ""),
+        Other("ListPoliciesGrantingServiceAccess", "", ""),
+        Other("ListPolicyTags", "", ""),
+        Other("ListSAMLProviderTags", "", ""),
+        Other("ListSAMLProviders", "", ""),
+        Other("ListSSHPublicKeys", "", ""),
+        Other("ListServerCertificateTags", "", ""),
+        Other("ListServerCertificates", "", ""),
+        Other("ListServiceSpecificCredentials", "", ""),
+        Other("ListSigningCertificates", "", ""),
+        Other("ListVirtualMFADevices", "", ""),
+        Other("PutAccountProperties", "", ""),
+        Other("RejectDelegationRequest", "", ""),
+        Other("RemoveClientIDFromOpenIDConnectProvider", "", ""),
+        Other("RemoveRoleFromInstanceProfile", "", ""),
+        Other("ResetServiceSpecificCredential", "", ""),
+        Other("ResyncMFADevice", "", ""),
+        Other("SendDelegationToken", "", ""),
+        Other("SetSecurityTokenServicePreferences", "", ""),
+        Other("TagInstanceProfile", "", ""),
+        Other("TagMFADevice", "", ""),
+        Other("TagOpenIDConnectProvider", "", ""),
+        Other("TagPolicy", "", ""),
+        Other("TagSAMLProvider", "", ""),
+        Other("TagServerCertificate", "", ""),
+        Other("UntagInstanceProfile", "", ""),
+        Other("UntagMFADevice", "", ""),
+        Other("UntagOpenIDConnectProvider", "", ""),
+        Other("UntagPolicy", "", ""),
+        Other("UntagSAMLProvider", "", ""),
+        Other("UntagServerCertificate", "", ""),
+        Other("UpdateAccountPasswordPolicy", "", ""),
+        Other("UpdateDelegationRequest", "", ""),
+        Other("UpdateGroup", "", ""),
+        Other("UpdateLoginProfile", "", ""),
+        Other("UpdateOpenIDConnectProviderThumbprint", "", ""),
+        Other("UpdateRoleDescription", "", ""),
+        Other("UpdateSAMLProvider", "", ""),
+        Other("UpdateSSHPublicKey", "", ""),
+        Other("UpdateServerCertificate", "", ""),
+        Other("UpdateServiceSpecificCredential", "", ""),
+        Other("UpdateSigningCertificate", "", ""),
+        Other("UpdateUser", "", ""),
+        Other("UploadSSHPublicKey", "", ""),
+        Other("UploadServerCertificate", "", ""),
+        Other("UploadSigningCertificate", "", ""),
+    ],
+    query_compatible: false,
+    bare_errors: false,
 };
 
 static ACCESS_KEY: Shape = Shape::new(
@@ -86,6 +236,29 @@ wire::structure! { AccessKeyMetadata = ACCESS_KEY_METADATA { 0 user_name: String
 2 status: String,
 3 create_date: Timestamp,
  } }
+static ACTION_NAME_LIST_TYPE: Shape =
+    Shape::new("ActionNameListType", Kind::List(&Member::new("member", &ACTION_NAME_TYPE)));
+static ACTION_NAME_TYPE: Shape = Shape::new("ActionNameType", Kind::Text).min(3).max(128);
+static ADD_USER_TO_GROUP_REQUEST: Shape = Shape::new(
+    "AddUserToGroupRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { AddUserToGroupRequest = ADD_USER_TO_GROUP_REQUEST { 0 group_name: String,
+1 user_name: String,
+ } }
+static ATTACH_GROUP_POLICY_REQUEST: Shape = Shape::new(
+    "AttachGroupPolicyRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { AttachGroupPolicyRequest = ATTACH_GROUP_POLICY_REQUEST { 0 group_name: String,
+1 policy_arn: String,
+ } }
 static ATTACH_ROLE_POLICY_REQUEST: Shape = Shape::new(
     "AttachRolePolicyRequest",
     Kind::Structure(&[
@@ -94,6 +267,16 @@ static ATTACH_ROLE_POLICY_REQUEST: Shape = Shape::new(
     ]),
 );
 wire::structure! { AttachRolePolicyRequest = ATTACH_ROLE_POLICY_REQUEST { 0 role_name: String,
+1 policy_arn: String,
+ } }
+static ATTACH_USER_POLICY_REQUEST: Shape = Shape::new(
+    "AttachUserPolicyRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { AttachUserPolicyRequest = ATTACH_USER_POLICY_REQUEST { 0 user_name: String,
 1 policy_arn: String,
  } }
 static ATTACHED_PERMISSIONS_BOUNDARY: Shape = Shape::new(
@@ -113,6 +296,9 @@ static ATTACHED_POLICY: Shape = Shape::new(
 wire::structure! { AttachedPolicy = ATTACHED_POLICY { 0 policy_name: String,
 1 policy_arn: String,
  } }
+static ATTACHMENT_NAME: Shape = Shape::new("AttachmentName", Kind::Text).min(1).max(128).pattern("[\\w+=,.@-]+");
+static ATTACHMENT_TYPE: Shape = Shape::new("AttachmentType", Kind::Text).values(&["user", "group", "role"]);
+static COLUMN_NUMBER: Shape = Shape::new("ColumnNumber", Kind::Integer);
 static CONCURRENT_MODIFICATION_EXCEPTION: Shape = Shape::new(
     "ConcurrentModificationException",
     Kind::Structure(&[Member::new("message", &CONCURRENT_MODIFICATION_MESSAGE)]),
@@ -120,6 +306,40 @@ static CONCURRENT_MODIFICATION_EXCEPTION: Shape = Shape::new(
 wire::structure! { ConcurrentModificationException = CONCURRENT_MODIFICATION_EXCEPTION { 0 message: String,
 } }
 static CONCURRENT_MODIFICATION_MESSAGE: Shape = Shape::new("ConcurrentModificationMessage", Kind::Text);
+static CONTEXT_ENTRY: Shape = Shape::new(
+    "ContextEntry",
+    Kind::Structure(&[
+        Member::new("ContextKeyName", &CONTEXT_KEY_NAME_TYPE),
+        Member::new("ContextKeyValues", &CONTEXT_KEY_VALUE_LIST_TYPE),
+        Member::new("ContextKeyType", &CONTEXT_KEY_TYPE_ENUM),
+    ]),
+);
+wire::structure! { ContextEntry = CONTEXT_ENTRY { 0 context_key_name: String,
+1 context_key_values: Vec<String>,
+2 context_key_type: String,
+ } }
+static CONTEXT_ENTRY_LIST_TYPE: Shape =
+    Shape::new("ContextEntryListType", Kind::List(&Member::new("member", &CONTEXT_ENTRY)));
+static CONTEXT_KEY_NAME_TYPE: Shape = Shape::new("ContextKeyNameType", Kind::Text).min(5).max(256);
+static CONTEXT_KEY_NAMES_RESULT_LIST_TYPE: Shape =
+    Shape::new("ContextKeyNamesResultListType", Kind::List(&Member::new("member", &CONTEXT_KEY_NAME_TYPE)));
+static CONTEXT_KEY_TYPE_ENUM: Shape = Shape::new("ContextKeyTypeEnum", Kind::Text).values(&[
+    "string",
+    "stringList",
+    "numeric",
+    "numericList",
+    "boolean",
+    "booleanList",
+    "ip",
+    "ipList",
+    "binary",
+    "binaryList",
+    "date",
+    "dateList",
+]);
+static CONTEXT_KEY_VALUE_LIST_TYPE: Shape =
+    Shape::new("ContextKeyValueListType", Kind::List(&Member::new("member", &CONTEXT_KEY_VALUE_TYPE)));
+static CONTEXT_KEY_VALUE_TYPE: Shape = Shape::new("ContextKeyValueType", Kind::Text);
 static CREATE_ACCESS_KEY_REQUEST: Shape =
     Shape::new("CreateAccessKeyRequest", Kind::Structure(&[Member::new("UserName", &EXISTING_USER_NAME_TYPE)]));
 wire::structure! { CreateAccessKeyRequest = CREATE_ACCESS_KEY_REQUEST { 0 user_name: String,
@@ -127,6 +347,17 @@ wire::structure! { CreateAccessKeyRequest = CREATE_ACCESS_KEY_REQUEST { 0 user_n
 static CREATE_ACCESS_KEY_RESPONSE: Shape =
     Shape::new("CreateAccessKeyResponse", Kind::Structure(&[Member::new("AccessKey", &ACCESS_KEY).required()]));
 wire::structure! { CreateAccessKeyResponse = CREATE_ACCESS_KEY_RESPONSE { 0 access_key: AccessKey,
+} }
+static CREATE_GROUP_REQUEST: Shape = Shape::new(
+    "CreateGroupRequest",
+    Kind::Structure(&[Member::new("Path", &PATH_TYPE), Member::new("GroupName", &GROUP_NAME_TYPE).required()]),
+);
+wire::structure! { CreateGroupRequest = CREATE_GROUP_REQUEST { 0 path: String,
+1 group_name: String,
+ } }
+static CREATE_GROUP_RESPONSE: Shape =
+    Shape::new("CreateGroupResponse", Kind::Structure(&[Member::new("Group", &GROUP).required()]));
+wire::structure! { CreateGroupResponse = CREATE_GROUP_RESPONSE { 0 group: Group,
 } }
 static CREATE_POLICY_REQUEST: Shape = Shape::new(
     "CreatePolicyRequest",
@@ -219,6 +450,20 @@ static DELETE_CONFLICT_EXCEPTION: Shape =
     Shape::new("DeleteConflictException", Kind::Structure(&[Member::new("message", &DELETE_CONFLICT_MESSAGE)]));
 wire::structure! { DeleteConflictException = DELETE_CONFLICT_EXCEPTION { 0 message: String,
 } }
+static DELETE_GROUP_POLICY_REQUEST: Shape = Shape::new(
+    "DeleteGroupPolicyRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { DeleteGroupPolicyRequest = DELETE_GROUP_POLICY_REQUEST { 0 group_name: String,
+1 policy_name: String,
+ } }
+static DELETE_GROUP_REQUEST: Shape =
+    Shape::new("DeleteGroupRequest", Kind::Structure(&[Member::new("GroupName", &GROUP_NAME_TYPE).required()]));
+wire::structure! { DeleteGroupRequest = DELETE_GROUP_REQUEST { 0 group_name: String,
+} }
 static DELETE_POLICY_REQUEST: Shape =
     Shape::new("DeletePolicyRequest", Kind::Structure(&[Member::new("PolicyArn", &ARN_TYPE).required()]));
 wire::structure! { DeletePolicyRequest = DELETE_POLICY_REQUEST { 0 policy_arn: String,
@@ -233,6 +478,12 @@ static DELETE_POLICY_VERSION_REQUEST: Shape = Shape::new(
 wire::structure! { DeletePolicyVersionRequest = DELETE_POLICY_VERSION_REQUEST { 0 policy_arn: String,
 1 version_id: String,
  } }
+static DELETE_ROLE_PERMISSIONS_BOUNDARY_REQUEST: Shape = Shape::new(
+    "DeleteRolePermissionsBoundaryRequest",
+    Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]),
+);
+wire::structure! { DeleteRolePermissionsBoundaryRequest = DELETE_ROLE_PERMISSIONS_BOUNDARY_REQUEST { 0 role_name: String,
+} }
 static DELETE_ROLE_POLICY_REQUEST: Shape = Shape::new(
     "DeleteRolePolicyRequest",
     Kind::Structure(&[
@@ -247,10 +498,36 @@ static DELETE_ROLE_REQUEST: Shape =
     Shape::new("DeleteRoleRequest", Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]));
 wire::structure! { DeleteRoleRequest = DELETE_ROLE_REQUEST { 0 role_name: String,
 } }
+static DELETE_USER_PERMISSIONS_BOUNDARY_REQUEST: Shape = Shape::new(
+    "DeleteUserPermissionsBoundaryRequest",
+    Kind::Structure(&[Member::new("UserName", &USER_NAME_TYPE).required()]),
+);
+wire::structure! { DeleteUserPermissionsBoundaryRequest = DELETE_USER_PERMISSIONS_BOUNDARY_REQUEST { 0 user_name: String,
+} }
+static DELETE_USER_POLICY_REQUEST: Shape = Shape::new(
+    "DeleteUserPolicyRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { DeleteUserPolicyRequest = DELETE_USER_POLICY_REQUEST { 0 user_name: String,
+1 policy_name: String,
+ } }
 static DELETE_USER_REQUEST: Shape =
     Shape::new("DeleteUserRequest", Kind::Structure(&[Member::new("UserName", &EXISTING_USER_NAME_TYPE).required()]));
 wire::structure! { DeleteUserRequest = DELETE_USER_REQUEST { 0 user_name: String,
 } }
+static DETACH_GROUP_POLICY_REQUEST: Shape = Shape::new(
+    "DetachGroupPolicyRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { DetachGroupPolicyRequest = DETACH_GROUP_POLICY_REQUEST { 0 group_name: String,
+1 policy_arn: String,
+ } }
 static DETACH_ROLE_POLICY_REQUEST: Shape = Shape::new(
     "DetachRolePolicyRequest",
     Kind::Structure(&[
@@ -261,12 +538,101 @@ static DETACH_ROLE_POLICY_REQUEST: Shape = Shape::new(
 wire::structure! { DetachRolePolicyRequest = DETACH_ROLE_POLICY_REQUEST { 0 role_name: String,
 1 policy_arn: String,
  } }
+static DETACH_USER_POLICY_REQUEST: Shape = Shape::new(
+    "DetachUserPolicyRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { DetachUserPolicyRequest = DETACH_USER_POLICY_REQUEST { 0 user_name: String,
+1 policy_arn: String,
+ } }
 static ENTITY_ALREADY_EXISTS_EXCEPTION: Shape = Shape::new(
     "EntityAlreadyExistsException",
     Kind::Structure(&[Member::new("message", &ENTITY_ALREADY_EXISTS_MESSAGE)]),
 );
 wire::structure! { EntityAlreadyExistsException = ENTITY_ALREADY_EXISTS_EXCEPTION { 0 message: String,
 } }
+static EVAL_DECISION_DETAILS_TYPE: Shape = Shape::new(
+    "EvalDecisionDetailsType",
+    Kind::Map(&Member::new("key", &EVAL_DECISION_SOURCE_TYPE), &Member::new("value", &POLICY_EVALUATION_DECISION_TYPE)),
+);
+static EVAL_DECISION_SOURCE_TYPE: Shape = Shape::new("EvalDecisionSourceType", Kind::Text).min(3).max(256);
+static EVALUATION_RESULT: Shape = Shape::new(
+    "EvaluationResult",
+    Kind::Structure(&[
+        Member::new("EvalActionName", &ACTION_NAME_TYPE).required(),
+        Member::new("EvalResourceName", &RESOURCE_NAME_TYPE),
+        Member::new("EvalDecision", &POLICY_EVALUATION_DECISION_TYPE).required(),
+        Member::new("MatchedStatements", &STATEMENT_LIST_TYPE),
+        Member::new("MissingContextValues", &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE),
+        Member::new("OrganizationsDecisionDetail", &ORGANIZATIONS_DECISION_DETAIL),
+        Member::new("PermissionsBoundaryDecisionDetail", &PERMISSIONS_BOUNDARY_DECISION_DETAIL),
+        Member::new("EvalDecisionDetails", &EVAL_DECISION_DETAILS_TYPE),
+        Member::new("ResourceSpecificResults", &RESOURCE_SPECIFIC_RESULT_LIST_TYPE),
+    ]),
+);
+wire::structure! { EvaluationResult = EVALUATION_RESULT { 0 eval_action_name: String,
+1 eval_resource_name: String,
+2 eval_decision: String,
+3 matched_statements: Vec<Statement>,
+4 missing_context_values: Vec<String>,
+5 organizations_decision_detail: OrganizationsDecisionDetail,
+6 permissions_boundary_decision_detail: PermissionsBoundaryDecisionDetail,
+7 eval_decision_details: BTreeMap<String, String>,
+8 resource_specific_results: Vec<ResourceSpecificResult>,
+ } }
+static EVALUATION_RESULTS_LIST_TYPE: Shape =
+    Shape::new("EvaluationResultsListType", Kind::List(&Member::new("member", &EVALUATION_RESULT)));
+static GET_GROUP_POLICY_REQUEST: Shape = Shape::new(
+    "GetGroupPolicyRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { GetGroupPolicyRequest = GET_GROUP_POLICY_REQUEST { 0 group_name: String,
+1 policy_name: String,
+ } }
+static GET_GROUP_POLICY_RESPONSE: Shape = Shape::new(
+    "GetGroupPolicyResponse",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("PolicyDocument", &POLICY_DOCUMENT_TYPE).required(),
+    ]),
+);
+wire::structure! { GetGroupPolicyResponse = GET_GROUP_POLICY_RESPONSE { 0 group_name: String,
+1 policy_name: String,
+2 policy_document: String,
+ } }
+static GET_GROUP_REQUEST: Shape = Shape::new(
+    "GetGroupRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { GetGroupRequest = GET_GROUP_REQUEST { 0 group_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static GET_GROUP_RESPONSE: Shape = Shape::new(
+    "GetGroupResponse",
+    Kind::Structure(&[
+        Member::new("Group", &GROUP).required(),
+        Member::new("Users", &USER_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { GetGroupResponse = GET_GROUP_RESPONSE { 0 group: Group,
+1 users: Vec<User>,
+2 is_truncated: bool,
+3 marker: String,
+ } }
 static GET_POLICY_REQUEST: Shape =
     Shape::new("GetPolicyRequest", Kind::Structure(&[Member::new("PolicyArn", &ARN_TYPE).required()]));
 wire::structure! { GetPolicyRequest = GET_POLICY_REQUEST { 0 policy_arn: String,
@@ -318,6 +684,28 @@ static GET_ROLE_RESPONSE: Shape =
     Shape::new("GetRoleResponse", Kind::Structure(&[Member::new("Role", &ROLE).required()]));
 wire::structure! { GetRoleResponse = GET_ROLE_RESPONSE { 0 role: Role,
 } }
+static GET_USER_POLICY_REQUEST: Shape = Shape::new(
+    "GetUserPolicyRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { GetUserPolicyRequest = GET_USER_POLICY_REQUEST { 0 user_name: String,
+1 policy_name: String,
+ } }
+static GET_USER_POLICY_RESPONSE: Shape = Shape::new(
+    "GetUserPolicyResponse",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("PolicyDocument", &POLICY_DOCUMENT_TYPE).required(),
+    ]),
+);
+wire::structure! { GetUserPolicyResponse = GET_USER_POLICY_RESPONSE { 0 user_name: String,
+1 policy_name: String,
+2 policy_document: String,
+ } }
 static GET_USER_REQUEST: Shape =
     Shape::new("GetUserRequest", Kind::Structure(&[Member::new("UserName", &EXISTING_USER_NAME_TYPE)]));
 wire::structure! { GetUserRequest = GET_USER_REQUEST { 0 user_name: String,
@@ -326,6 +714,34 @@ static GET_USER_RESPONSE: Shape =
     Shape::new("GetUserResponse", Kind::Structure(&[Member::new("User", &USER).required()]));
 wire::structure! { GetUserResponse = GET_USER_RESPONSE { 0 user: User,
 } }
+static GROUP: Shape = Shape::new(
+    "Group",
+    Kind::Structure(&[
+        Member::new("Path", &PATH_TYPE).required(),
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("GroupId", &ID_TYPE).required(),
+        Member::new("Arn", &ARN_TYPE).required(),
+        Member::new("CreateDate", &DATE_TYPE).required(),
+    ]),
+);
+wire::structure! { Group = GROUP { 0 path: String,
+1 group_name: String,
+2 group_id: String,
+3 arn: String,
+4 create_date: Timestamp,
+ } }
+static INLINE_POLICY_IDENTIFIER_TYPE: Shape = Shape::new(
+    "InlinePolicyIdentifierType",
+    Kind::Structure(&[
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("AttachmentType", &ATTACHMENT_TYPE).required(),
+        Member::new("AttachmentName", &ATTACHMENT_NAME).required(),
+    ]),
+);
+wire::structure! { InlinePolicyIdentifierType = INLINE_POLICY_IDENTIFIER_TYPE { 0 policy_name: String,
+1 attachment_type: String,
+2 attachment_name: String,
+ } }
 static INSTANCE_PROFILE: Shape = Shape::new(
     "InstanceProfile",
     Kind::Structure(&[
@@ -354,6 +770,7 @@ static LIMIT_EXCEEDED_EXCEPTION: Shape =
     Shape::new("LimitExceededException", Kind::Structure(&[Member::new("message", &LIMIT_EXCEEDED_MESSAGE)]));
 wire::structure! { LimitExceededException = LIMIT_EXCEEDED_EXCEPTION { 0 message: String,
 } }
+static LINE_NUMBER: Shape = Shape::new("LineNumber", Kind::Integer);
 static LIST_ACCESS_KEYS_REQUEST: Shape = Shape::new(
     "ListAccessKeysRequest",
     Kind::Structure(&[
@@ -375,6 +792,32 @@ static LIST_ACCESS_KEYS_RESPONSE: Shape = Shape::new(
     ]),
 );
 wire::structure! { ListAccessKeysResponse = LIST_ACCESS_KEYS_RESPONSE { 0 access_key_metadata: Vec<AccessKeyMetadata>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_ATTACHED_GROUP_POLICIES_REQUEST: Shape = Shape::new(
+    "ListAttachedGroupPoliciesRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PathPrefix", &POLICY_PATH_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListAttachedGroupPoliciesRequest = LIST_ATTACHED_GROUP_POLICIES_REQUEST { 0 group_name: String,
+1 path_prefix: String,
+2 marker: String,
+3 max_items: i64,
+ } }
+static LIST_ATTACHED_GROUP_POLICIES_RESPONSE: Shape = Shape::new(
+    "ListAttachedGroupPoliciesResponse",
+    Kind::Structure(&[
+        Member::new("AttachedPolicies", &ATTACHED_POLICIES_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListAttachedGroupPoliciesResponse = LIST_ATTACHED_GROUP_POLICIES_RESPONSE { 0 attached_policies: Vec<AttachedPolicy>,
 1 is_truncated: bool,
 2 marker: String,
  } }
@@ -401,6 +844,104 @@ static LIST_ATTACHED_ROLE_POLICIES_RESPONSE: Shape = Shape::new(
     ]),
 );
 wire::structure! { ListAttachedRolePoliciesResponse = LIST_ATTACHED_ROLE_POLICIES_RESPONSE { 0 attached_policies: Vec<AttachedPolicy>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_ATTACHED_USER_POLICIES_REQUEST: Shape = Shape::new(
+    "ListAttachedUserPoliciesRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("PathPrefix", &POLICY_PATH_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListAttachedUserPoliciesRequest = LIST_ATTACHED_USER_POLICIES_REQUEST { 0 user_name: String,
+1 path_prefix: String,
+2 marker: String,
+3 max_items: i64,
+ } }
+static LIST_ATTACHED_USER_POLICIES_RESPONSE: Shape = Shape::new(
+    "ListAttachedUserPoliciesResponse",
+    Kind::Structure(&[
+        Member::new("AttachedPolicies", &ATTACHED_POLICIES_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListAttachedUserPoliciesResponse = LIST_ATTACHED_USER_POLICIES_RESPONSE { 0 attached_policies: Vec<AttachedPolicy>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_GROUP_POLICIES_REQUEST: Shape = Shape::new(
+    "ListGroupPoliciesRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListGroupPoliciesRequest = LIST_GROUP_POLICIES_REQUEST { 0 group_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_GROUP_POLICIES_RESPONSE: Shape = Shape::new(
+    "ListGroupPoliciesResponse",
+    Kind::Structure(&[
+        Member::new("PolicyNames", &POLICY_NAME_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListGroupPoliciesResponse = LIST_GROUP_POLICIES_RESPONSE { 0 policy_names: Vec<String>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_GROUPS_FOR_USER_REQUEST: Shape = Shape::new(
+    "ListGroupsForUserRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListGroupsForUserRequest = LIST_GROUPS_FOR_USER_REQUEST { 0 user_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_GROUPS_FOR_USER_RESPONSE: Shape = Shape::new(
+    "ListGroupsForUserResponse",
+    Kind::Structure(&[
+        Member::new("Groups", &GROUP_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListGroupsForUserResponse = LIST_GROUPS_FOR_USER_RESPONSE { 0 groups: Vec<Group>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_GROUPS_REQUEST: Shape = Shape::new(
+    "ListGroupsRequest",
+    Kind::Structure(&[
+        Member::new("PathPrefix", &PATH_PREFIX_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListGroupsRequest = LIST_GROUPS_REQUEST { 0 path_prefix: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_GROUPS_RESPONSE: Shape = Shape::new(
+    "ListGroupsResponse",
+    Kind::Structure(&[
+        Member::new("Groups", &GROUP_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListGroupsResponse = LIST_GROUPS_RESPONSE { 0 groups: Vec<Group>,
 1 is_truncated: bool,
 2 marker: String,
  } }
@@ -554,6 +1095,54 @@ wire::structure! { ListRolesResponse = LIST_ROLES_RESPONSE { 0 roles: Vec<Role>,
 1 is_truncated: bool,
 2 marker: String,
  } }
+static LIST_USER_POLICIES_REQUEST: Shape = Shape::new(
+    "ListUserPoliciesRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListUserPoliciesRequest = LIST_USER_POLICIES_REQUEST { 0 user_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_USER_POLICIES_RESPONSE: Shape = Shape::new(
+    "ListUserPoliciesResponse",
+    Kind::Structure(&[
+        Member::new("PolicyNames", &POLICY_NAME_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListUserPoliciesResponse = LIST_USER_POLICIES_RESPONSE { 0 policy_names: Vec<String>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_USER_TAGS_REQUEST: Shape = Shape::new(
+    "ListUserTagsRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListUserTagsRequest = LIST_USER_TAGS_REQUEST { 0 user_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_USER_TAGS_RESPONSE: Shape = Shape::new(
+    "ListUserTagsResponse",
+    Kind::Structure(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListUserTagsResponse = LIST_USER_TAGS_RESPONSE { 0 tags: Vec<Tag>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
 static LIST_USERS_REQUEST: Shape = Shape::new(
     "ListUsersRequest",
     Kind::Structure(&[
@@ -588,8 +1177,27 @@ static NO_SUCH_ENTITY_EXCEPTION: Shape =
     Shape::new("NoSuchEntityException", Kind::Structure(&[Member::new("message", &NO_SUCH_ENTITY_MESSAGE)]));
 wire::structure! { NoSuchEntityException = NO_SUCH_ENTITY_EXCEPTION { 0 message: String,
 } }
+static ORDERED_ORGANIZATION_POLICY_TYPE: Shape = Shape::new(
+    "OrderedOrganizationPolicyType",
+    Kind::Structure(&[Member::new("ServiceControlPolicyInputList", &SIMULATION_POLICY_LIST_TYPE)]),
+);
+wire::structure! { OrderedOrganizationPolicyType = ORDERED_ORGANIZATION_POLICY_TYPE { 0 service_control_policy_input_list: Vec<String>,
+} }
+static ORGANIZATION_POLICY_LIST_TYPE: Shape =
+    Shape::new("OrganizationPolicyListType", Kind::List(&Member::new("member", &ORDERED_ORGANIZATION_POLICY_TYPE)))
+        .max(7);
+static ORGANIZATIONS_DECISION_DETAIL: Shape =
+    Shape::new("OrganizationsDecisionDetail", Kind::Structure(&[Member::new("AllowedByOrganizations", &BOOLEAN_TYPE)]));
+wire::structure! { OrganizationsDecisionDetail = ORGANIZATIONS_DECISION_DETAIL { 0 allowed_by_organizations: bool,
+} }
 static PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Shape =
     Shape::new("PermissionsBoundaryAttachmentType", Kind::Text).values(&["PermissionsBoundaryPolicy"]);
+static PERMISSIONS_BOUNDARY_DECISION_DETAIL: Shape = Shape::new(
+    "PermissionsBoundaryDecisionDetail",
+    Kind::Structure(&[Member::new("AllowedByPermissionsBoundary", &BOOLEAN_TYPE)]),
+);
+wire::structure! { PermissionsBoundaryDecisionDetail = PERMISSIONS_BOUNDARY_DECISION_DETAIL { 0 allowed_by_permissions_boundary: bool,
+} }
 static POLICY: Shape = Shape::new(
     "Policy",
     Kind::Structure(&[
@@ -620,12 +1228,52 @@ wire::structure! { Policy = POLICY { 0 policy_name: String,
 10 update_date: Timestamp,
 11 tags: Vec<Tag>,
  } }
+static POLICY_EVALUATION_DECISION_TYPE: Shape =
+    Shape::new("PolicyEvaluationDecisionType", Kind::Text).values(&["allowed", "explicitDeny", "implicitDeny"]);
+static POLICY_EVALUATION_EXCEPTION: Shape = Shape::new(
+    "PolicyEvaluationException",
+    Kind::Structure(&[Member::new("message", &POLICY_EVALUATION_ERROR_MESSAGE)]),
+);
+wire::structure! { PolicyEvaluationException = POLICY_EVALUATION_EXCEPTION { 0 message: String,
+} }
+static POLICY_EXCLUSIONS_LIST_TYPE: Shape =
+    Shape::new("PolicyExclusionsListType", Kind::List(&Member::new("member", &POLICY_IDENTIFIER))).max(256);
+static POLICY_IDENTIFIER: Shape = Shape::new(
+    "PolicyIdentifier",
+    Kind::Union(&[
+        Member::new("PolicyType", &POLICY_IDENTIFIER_POLICY_TYPE),
+        Member::new("PolicyArn", &ARN_TYPE),
+        Member::new("InlinePolicyIdentifier", &INLINE_POLICY_IDENTIFIER_TYPE),
+    ]),
+);
+wire::structure! { PolicyIdentifier = POLICY_IDENTIFIER { 0 policy_type: String,
+1 policy_arn: String,
+2 inline_policy_identifier: InlinePolicyIdentifierType,
+ } }
+static POLICY_IDENTIFIER_POLICY_TYPE: Shape = Shape::new("PolicyIdentifierPolicyType", Kind::Text).values(&[
+    "inline",
+    "aws-managed",
+    "user-managed",
+    "permission-boundary",
+    "scp",
+    "rcp",
+]);
+static POLICY_IDENTIFIER_TYPE: Shape = Shape::new("PolicyIdentifierType", Kind::Text);
 static POLICY_NOT_ATTACHABLE_EXCEPTION: Shape = Shape::new(
     "PolicyNotAttachableException",
     Kind::Structure(&[Member::new("message", &POLICY_NOT_ATTACHABLE_MESSAGE)]),
 );
 wire::structure! { PolicyNotAttachableException = POLICY_NOT_ATTACHABLE_EXCEPTION { 0 message: String,
 } }
+static POLICY_SOURCE_TYPE: Shape = Shape::new("PolicySourceType", Kind::Text).values(&[
+    "user",
+    "group",
+    "role",
+    "aws-managed",
+    "user-managed",
+    "resource",
+    "none",
+]);
 static POLICY_USAGE_TYPE: Shape =
     Shape::new("PolicyUsageType", Kind::Text).values(&["PermissionsPolicy", "PermissionsBoundary"]);
 static POLICY_VERSION: Shape = Shape::new(
@@ -642,6 +1290,35 @@ wire::structure! { PolicyVersion = POLICY_VERSION { 0 document: String,
 2 is_default_version: bool,
 3 create_date: Timestamp,
  } }
+static POSITION: Shape = Shape::new(
+    "Position",
+    Kind::Structure(&[Member::new("Line", &LINE_NUMBER), Member::new("Column", &COLUMN_NUMBER)]),
+);
+wire::structure! { Position = POSITION { 0 line: i64,
+1 column: i64,
+ } }
+static PUT_GROUP_POLICY_REQUEST: Shape = Shape::new(
+    "PutGroupPolicyRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("PolicyDocument", &POLICY_DOCUMENT_TYPE).required(),
+    ]),
+);
+wire::structure! { PutGroupPolicyRequest = PUT_GROUP_POLICY_REQUEST { 0 group_name: String,
+1 policy_name: String,
+2 policy_document: String,
+ } }
+static PUT_ROLE_PERMISSIONS_BOUNDARY_REQUEST: Shape = Shape::new(
+    "PutRolePermissionsBoundaryRequest",
+    Kind::Structure(&[
+        Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+        Member::new("PermissionsBoundary", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { PutRolePermissionsBoundaryRequest = PUT_ROLE_PERMISSIONS_BOUNDARY_REQUEST { 0 role_name: String,
+1 permissions_boundary: String,
+ } }
 static PUT_ROLE_POLICY_REQUEST: Shape = Shape::new(
     "PutRolePolicyRequest",
     Kind::Structure(&[
@@ -654,6 +1331,62 @@ wire::structure! { PutRolePolicyRequest = PUT_ROLE_POLICY_REQUEST { 0 role_name:
 1 policy_name: String,
 2 policy_document: String,
  } }
+static PUT_USER_PERMISSIONS_BOUNDARY_REQUEST: Shape = Shape::new(
+    "PutUserPermissionsBoundaryRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("PermissionsBoundary", &ARN_TYPE).required(),
+    ]),
+);
+wire::structure! { PutUserPermissionsBoundaryRequest = PUT_USER_PERMISSIONS_BOUNDARY_REQUEST { 0 user_name: String,
+1 permissions_boundary: String,
+ } }
+static PUT_USER_POLICY_REQUEST: Shape = Shape::new(
+    "PutUserPolicyRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("PolicyDocument", &POLICY_DOCUMENT_TYPE).required(),
+    ]),
+);
+wire::structure! { PutUserPolicyRequest = PUT_USER_POLICY_REQUEST { 0 user_name: String,
+1 policy_name: String,
+2 policy_document: String,
+ } }
+static REMOVE_USER_FROM_GROUP_REQUEST: Shape = Shape::new(
+    "RemoveUserFromGroupRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { RemoveUserFromGroupRequest = REMOVE_USER_FROM_GROUP_REQUEST { 0 group_name: String,
+1 user_name: String,
+ } }
+static RESOURCE_HANDLING_OPTION_TYPE: Shape = Shape::new("ResourceHandlingOptionType", Kind::Text).min(1).max(64);
+static RESOURCE_NAME_LIST_TYPE: Shape =
+    Shape::new("ResourceNameListType", Kind::List(&Member::new("member", &RESOURCE_NAME_TYPE)));
+static RESOURCE_NAME_TYPE: Shape = Shape::new("ResourceNameType", Kind::Text).min(1).max(2048);
+static RESOURCE_SPECIFIC_RESULT: Shape = Shape::new(
+    "ResourceSpecificResult",
+    Kind::Structure(&[
+        Member::new("EvalResourceName", &RESOURCE_NAME_TYPE).required(),
+        Member::new("EvalResourceDecision", &POLICY_EVALUATION_DECISION_TYPE).required(),
+        Member::new("MatchedStatements", &STATEMENT_LIST_TYPE),
+        Member::new("MissingContextValues", &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE),
+        Member::new("EvalDecisionDetails", &EVAL_DECISION_DETAILS_TYPE),
+        Member::new("PermissionsBoundaryDecisionDetail", &PERMISSIONS_BOUNDARY_DECISION_DETAIL),
+    ]),
+);
+wire::structure! { ResourceSpecificResult = RESOURCE_SPECIFIC_RESULT { 0 eval_resource_name: String,
+1 eval_resource_decision: String,
+2 matched_statements: Vec<Statement>,
+3 missing_context_values: Vec<String>,
+4 eval_decision_details: BTreeMap<String, String>,
+5 permissions_boundary_decision_detail: PermissionsBoundaryDecisionDetail,
+ } }
+static RESOURCE_SPECIFIC_RESULT_LIST_TYPE: Shape =
+    Shape::new("ResourceSpecificResultListType", Kind::List(&Member::new("member", &RESOURCE_SPECIFIC_RESULT)));
 static ROLE: Shape = Shape::new(
     "Role",
     Kind::Structure(&[
@@ -707,6 +1440,82 @@ static SET_DEFAULT_POLICY_VERSION_REQUEST: Shape = Shape::new(
 wire::structure! { SetDefaultPolicyVersionRequest = SET_DEFAULT_POLICY_VERSION_REQUEST { 0 policy_arn: String,
 1 version_id: String,
  } }
+static SIMULATE_CUSTOM_POLICY_REQUEST: Shape = Shape::new(
+    "SimulateCustomPolicyRequest",
+    Kind::Structure(&[
+        Member::new("PolicyInputList", &SIMULATION_POLICY_LIST_TYPE).required(),
+        Member::new("PermissionsBoundaryPolicyInputList", &SIMULATION_POLICY_LIST_TYPE),
+        Member::new("OrderedOrganizationPolicyInputList", &ORGANIZATION_POLICY_LIST_TYPE),
+        Member::new("ActionNames", &ACTION_NAME_LIST_TYPE).required(),
+        Member::new("ResourceArns", &RESOURCE_NAME_LIST_TYPE),
+        Member::new("ResourcePolicy", &POLICY_DOCUMENT_TYPE),
+        Member::new("ResourceOwner", &RESOURCE_NAME_TYPE),
+        Member::new("CallerArn", &RESOURCE_NAME_TYPE),
+        Member::new("ContextEntries", &CONTEXT_ENTRY_LIST_TYPE),
+        Member::new("ResourceHandlingOption", &RESOURCE_HANDLING_OPTION_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+    ]),
+);
+wire::structure! { SimulateCustomPolicyRequest = SIMULATE_CUSTOM_POLICY_REQUEST { 0 policy_input_list: Vec<String>,
+1 permissions_boundary_policy_input_list: Vec<String>,
+2 ordered_organization_policy_input_list: Vec<OrderedOrganizationPolicyType>,
+3 action_names: Vec<String>,
+4 resource_arns: Vec<String>,
+5 resource_policy: String,
+6 resource_owner: String,
+7 caller_arn: String,
+8 context_entries: Vec<ContextEntry>,
+9 resource_handling_option: String,
+10 max_items: i64,
+11 marker: String,
+ } }
+static SIMULATE_POLICY_RESPONSE: Shape = Shape::new(
+    "SimulatePolicyResponse",
+    Kind::Structure(&[
+        Member::new("EvaluationResults", &EVALUATION_RESULTS_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { SimulatePolicyResponse = SIMULATE_POLICY_RESPONSE { 0 evaluation_results: Vec<EvaluationResult>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static SIMULATE_PRINCIPAL_POLICY_REQUEST: Shape = Shape::new(
+    "SimulatePrincipalPolicyRequest",
+    Kind::Structure(&[
+        Member::new("PolicySourceArn", &ARN_TYPE).required(),
+        Member::new("PolicyInputList", &SIMULATION_POLICY_LIST_TYPE),
+        Member::new("PermissionsBoundaryPolicyInputList", &SIMULATION_POLICY_LIST_TYPE),
+        Member::new("PolicyExclusionList", &POLICY_EXCLUSIONS_LIST_TYPE),
+        Member::new("ActionNames", &ACTION_NAME_LIST_TYPE).required(),
+        Member::new("ResourceArns", &RESOURCE_NAME_LIST_TYPE),
+        Member::new("ResourcePolicy", &POLICY_DOCUMENT_TYPE),
+        Member::new("ResourceOwner", &RESOURCE_NAME_TYPE),
+        Member::new("CallerArn", &RESOURCE_NAME_TYPE),
+        Member::new("ContextEntries", &CONTEXT_ENTRY_LIST_TYPE),
+        Member::new("ResourceHandlingOption", &RESOURCE_HANDLING_OPTION_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+    ]),
+);
+wire::structure! { SimulatePrincipalPolicyRequest = SIMULATE_PRINCIPAL_POLICY_REQUEST { 0 policy_source_arn: String,
+1 policy_input_list: Vec<String>,
+2 permissions_boundary_policy_input_list: Vec<String>,
+3 policy_exclusion_list: Vec<PolicyIdentifier>,
+4 action_names: Vec<String>,
+5 resource_arns: Vec<String>,
+6 resource_policy: String,
+7 resource_owner: String,
+8 caller_arn: String,
+9 context_entries: Vec<ContextEntry>,
+10 resource_handling_option: String,
+11 max_items: i64,
+12 marker: String,
+ } }
+static SIMULATION_POLICY_LIST_TYPE: Shape =
+    Shape::new("SimulationPolicyListType", Kind::List(&Member::new("member", &POLICY_DOCUMENT_TYPE)));
 static SOURCE_ROLE_TEMPLATE: Shape = Shape::new(
     "SourceRoleTemplate",
     Kind::Structure(&[
@@ -717,6 +1526,21 @@ static SOURCE_ROLE_TEMPLATE: Shape = Shape::new(
 wire::structure! { SourceRoleTemplate = SOURCE_ROLE_TEMPLATE { 0 template_arn: String,
 1 template_minor_version: i64,
  } }
+static STATEMENT: Shape = Shape::new(
+    "Statement",
+    Kind::Structure(&[
+        Member::new("SourcePolicyId", &POLICY_IDENTIFIER_TYPE),
+        Member::new("SourcePolicyType", &POLICY_SOURCE_TYPE),
+        Member::new("StartPosition", &POSITION),
+        Member::new("EndPosition", &POSITION),
+    ]),
+);
+wire::structure! { Statement = STATEMENT { 0 source_policy_id: String,
+1 source_policy_type: String,
+2 start_position: Position,
+3 end_position: Position,
+ } }
+static STATEMENT_LIST_TYPE: Shape = Shape::new("StatementListType", Kind::List(&Member::new("member", &STATEMENT)));
 static TAG: Shape = Shape::new(
     "Tag",
     Kind::Structure(&[Member::new("Key", &TAG_KEY_TYPE).required(), Member::new("Value", &TAG_VALUE_TYPE).required()]),
@@ -734,6 +1558,16 @@ static TAG_ROLE_REQUEST: Shape = Shape::new(
 wire::structure! { TagRoleRequest = TAG_ROLE_REQUEST { 0 role_name: String,
 1 tags: Vec<Tag>,
  } }
+static TAG_USER_REQUEST: Shape = Shape::new(
+    "TagUserRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { TagUserRequest = TAG_USER_REQUEST { 0 user_name: String,
+1 tags: Vec<Tag>,
+ } }
 static UNMODIFIABLE_ENTITY_EXCEPTION: Shape =
     Shape::new("UnmodifiableEntityException", Kind::Structure(&[Member::new("message", &UNMODIFIABLE_ENTITY_MESSAGE)]));
 wire::structure! { UnmodifiableEntityException = UNMODIFIABLE_ENTITY_EXCEPTION { 0 message: String,
@@ -746,6 +1580,16 @@ static UNTAG_ROLE_REQUEST: Shape = Shape::new(
     ]),
 );
 wire::structure! { UntagRoleRequest = UNTAG_ROLE_REQUEST { 0 role_name: String,
+1 tag_keys: Vec<String>,
+ } }
+static UNTAG_USER_REQUEST: Shape = Shape::new(
+    "UntagUserRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { UntagUserRequest = UNTAG_USER_REQUEST { 0 user_name: String,
 1 tag_keys: Vec<String>,
  } }
 static UPDATE_ACCESS_KEY_REQUEST: Shape = Shape::new(
@@ -820,6 +1664,8 @@ static DELETE_CONFLICT_MESSAGE: Shape = Shape::new("deleteConflictMessage", Kind
 static ENTITY_ALREADY_EXISTS_MESSAGE: Shape = Shape::new("entityAlreadyExistsMessage", Kind::Text);
 static EXISTING_USER_NAME_TYPE: Shape =
     Shape::new("existingUserNameType", Kind::Text).min(1).max(128).pattern("[\\w+=,.@-]+");
+static GROUP_LIST_TYPE: Shape = Shape::new("groupListType", Kind::List(&Member::new("member", &GROUP)));
+static GROUP_NAME_TYPE: Shape = Shape::new("groupNameType", Kind::Text).min(1).max(128).pattern("[\\w+=,.@-]+");
 static ID_TYPE: Shape = Shape::new("idType", Kind::Text).min(16).max(128).pattern("[\\w]+");
 static INSTANCE_PROFILE_LIST_TYPE: Shape =
     Shape::new("instanceProfileListType", Kind::List(&Member::new("member", &INSTANCE_PROFILE)));
@@ -841,6 +1687,7 @@ static POLICY_DOCUMENT_TYPE: Shape =
     Shape::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
 static POLICY_DOCUMENT_VERSION_LIST_TYPE: Shape =
     Shape::new("policyDocumentVersionListType", Kind::List(&Member::new("member", &POLICY_VERSION)));
+static POLICY_EVALUATION_ERROR_MESSAGE: Shape = Shape::new("policyEvaluationErrorMessage", Kind::Text);
 static POLICY_LIST_TYPE: Shape = Shape::new("policyListType", Kind::List(&Member::new("member", &POLICY)));
 static POLICY_NAME_LIST_TYPE: Shape =
     Shape::new("policyNameListType", Kind::List(&Member::new("member", &POLICY_NAME_TYPE)));
@@ -913,6 +1760,14 @@ wire::error!(
         NO_SUCH_ENTITY_EXCEPTION_ERROR("NoSuchEntityException", "NoSuchEntity", 404, NO_SUCH_ENTITY_EXCEPTION)
 );
 wire::error!(
+    policy_evaluation_exception = POLICY_EVALUATION_EXCEPTION_ERROR(
+        "PolicyEvaluationException",
+        "PolicyEvaluation",
+        500,
+        POLICY_EVALUATION_EXCEPTION
+    )
+);
+wire::error!(
     policy_not_attachable_exception = POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR(
         "PolicyNotAttachableException",
         "PolicyNotAttachable",
@@ -935,37 +1790,67 @@ wire::error!(
 
 /// The operations.
 pub mod ops {
+    wire::operation! { AddUserToGroup = ADD_USER_TO_GROUP in SERVICE, "POST" "/" 200, super::AddUserToGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AddUserToGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { AttachGroupPolicy = ATTACH_GROUP_POLICY in SERVICE, "POST" "/" 200, super::AttachGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { AttachRolePolicy = ATTACH_ROLE_POLICY in SERVICE, "POST" "/" 200, super::AttachRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { AttachUserPolicy = ATTACH_USER_POLICY in SERVICE, "POST" "/" 200, super::AttachUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { CreateAccessKey = CREATE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::CreateAccessKeyRequest => super::CreateAccessKeyResponse, "CreateAccessKeyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { CreateGroup = CREATE_GROUP in SERVICE, "POST" "/" 200, super::CreateGroupRequest => super::CreateGroupResponse, "CreateGroupResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { CreatePolicy = CREATE_POLICY in SERVICE, "POST" "/" 200, super::CreatePolicyRequest => super::CreatePolicyResponse, "CreatePolicyResult", [INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreatePolicy" on "arn:aws:iam::{account}:policy/{PolicyName}" }
     wire::operation! { CreatePolicyVersion = CREATE_POLICY_VERSION in SERVICE, "POST" "/" 200, super::CreatePolicyVersionRequest => super::CreatePolicyVersionResponse, "CreatePolicyVersionResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreatePolicyVersion" on "{PolicyArn}" }
     wire::operation! { CreateRole = CREATE_ROLE in SERVICE, "POST" "/" 200, super::CreateRoleRequest => super::CreateRoleResponse, "CreateRoleResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { CreateUser = CREATE_USER in SERVICE, "POST" "/" 200, super::CreateUserRequest => super::CreateUserResponse, "CreateUserResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { DeleteAccessKey = DELETE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::DeleteAccessKeyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { DeleteGroup = DELETE_GROUP in SERVICE, "POST" "/" 200, super::DeleteGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { DeleteGroupPolicy = DELETE_GROUP_POLICY in SERVICE, "POST" "/" 200, super::DeleteGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { DeletePolicy = DELETE_POLICY in SERVICE, "POST" "/" 200, super::DeletePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeletePolicy" on "{PolicyArn}" }
     wire::operation! { DeletePolicyVersion = DELETE_POLICY_VERSION in SERVICE, "POST" "/" 200, super::DeletePolicyVersionRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeletePolicyVersion" on "{PolicyArn}" }
     wire::operation! { DeleteRole = DELETE_ROLE in SERVICE, "POST" "/" 200, super::DeleteRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { DeleteRolePermissionsBoundary = DELETE_ROLE_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::DeleteRolePermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRolePermissionsBoundary" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DeleteRolePolicy = DELETE_ROLE_POLICY in SERVICE, "POST" "/" 200, super::DeleteRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DeleteUser = DELETE_USER in SERVICE, "POST" "/" 200, super::DeleteUserRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUser" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { DeleteUserPermissionsBoundary = DELETE_USER_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::DeleteUserPermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUserPermissionsBoundary" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { DeleteUserPolicy = DELETE_USER_POLICY in SERVICE, "POST" "/" 200, super::DeleteUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { DetachGroupPolicy = DETACH_GROUP_POLICY in SERVICE, "POST" "/" 200, super::DetachGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { DetachRolePolicy = DETACH_ROLE_POLICY in SERVICE, "POST" "/" 200, super::DetachRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { DetachUserPolicy = DETACH_USER_POLICY in SERVICE, "POST" "/" 200, super::DetachUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { GetGroup = GET_GROUP in SERVICE, "POST" "/" 200, super::GetGroupRequest => super::GetGroupResponse, "GetGroupResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { GetGroupPolicy = GET_GROUP_POLICY in SERVICE, "POST" "/" 200, super::GetGroupPolicyRequest => super::GetGroupPolicyResponse, "GetGroupPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { GetPolicy = GET_POLICY in SERVICE, "POST" "/" 200, super::GetPolicyRequest => super::GetPolicyResponse, "GetPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetPolicy" on "{PolicyArn}" }
     wire::operation! { GetPolicyVersion = GET_POLICY_VERSION in SERVICE, "POST" "/" 200, super::GetPolicyVersionRequest => super::GetPolicyVersionResponse, "GetPolicyVersionResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetPolicyVersion" on "{PolicyArn}" }
     wire::operation! { GetRole = GET_ROLE in SERVICE, "POST" "/" 200, super::GetRoleRequest => super::GetRoleResponse, "GetRoleResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { GetRolePolicy = GET_ROLE_POLICY in SERVICE, "POST" "/" 200, super::GetRolePolicyRequest => super::GetRolePolicyResponse, "GetRolePolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { GetUser = GET_USER in SERVICE, "POST" "/" 200, super::GetUserRequest => super::GetUserResponse, "GetUserResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetUser" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { GetUserPolicy = GET_USER_POLICY in SERVICE, "POST" "/" 200, super::GetUserPolicyRequest => super::GetUserPolicyResponse, "GetUserPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { ListAccessKeys = LIST_ACCESS_KEYS in SERVICE, "POST" "/" 200, super::ListAccessKeysRequest => super::ListAccessKeysResponse, "ListAccessKeysResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAccessKeys" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListAttachedGroupPolicies = LIST_ATTACHED_GROUP_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedGroupPoliciesRequest => super::ListAttachedGroupPoliciesResponse, "ListAttachedGroupPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedGroupPolicies" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { ListAttachedRolePolicies = LIST_ATTACHED_ROLE_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedRolePoliciesRequest => super::ListAttachedRolePoliciesResponse, "ListAttachedRolePoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedRolePolicies" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { ListAttachedUserPolicies = LIST_ATTACHED_USER_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedUserPoliciesRequest => super::ListAttachedUserPoliciesResponse, "ListAttachedUserPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedUserPolicies" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListGroupPolicies = LIST_GROUP_POLICIES in SERVICE, "POST" "/" 200, super::ListGroupPoliciesRequest => super::ListGroupPoliciesResponse, "ListGroupPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroupPolicies" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { ListGroups = LIST_GROUPS in SERVICE, "POST" "/" 200, super::ListGroupsRequest => super::ListGroupsResponse, "ListGroupsResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroups" on "*" }
+    wire::operation! { ListGroupsForUser = LIST_GROUPS_FOR_USER in SERVICE, "POST" "/" 200, super::ListGroupsForUserRequest => super::ListGroupsForUserResponse, "ListGroupsForUserResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroupsForUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { ListInstanceProfilesForRole = LIST_INSTANCE_PROFILES_FOR_ROLE in SERVICE, "POST" "/" 200, super::ListInstanceProfilesForRoleRequest => super::ListInstanceProfilesForRoleResponse, "ListInstanceProfilesForRoleResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListInstanceProfilesForRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { ListPolicies = LIST_POLICIES in SERVICE, "POST" "/" 200, super::ListPoliciesRequest => super::ListPoliciesResponse, "ListPoliciesResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListPolicies" on "*" }
     wire::operation! { ListPolicyVersions = LIST_POLICY_VERSIONS in SERVICE, "POST" "/" 200, super::ListPolicyVersionsRequest => super::ListPolicyVersionsResponse, "ListPolicyVersionsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListPolicyVersions" on "{PolicyArn}" }
     wire::operation! { ListRolePolicies = LIST_ROLE_POLICIES in SERVICE, "POST" "/" 200, super::ListRolePoliciesRequest => super::ListRolePoliciesResponse, "ListRolePoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListRolePolicies" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { ListRoleTags = LIST_ROLE_TAGS in SERVICE, "POST" "/" 200, super::ListRoleTagsRequest => super::ListRoleTagsResponse, "ListRoleTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListRoleTags" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { ListRoles = LIST_ROLES in SERVICE, "POST" "/" 200, super::ListRolesRequest => super::ListRolesResponse, "ListRolesResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListRoles" on "*" }
+    wire::operation! { ListUserPolicies = LIST_USER_POLICIES in SERVICE, "POST" "/" 200, super::ListUserPoliciesRequest => super::ListUserPoliciesResponse, "ListUserPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListUserPolicies" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListUserTags = LIST_USER_TAGS in SERVICE, "POST" "/" 200, super::ListUserTagsRequest => super::ListUserTagsResponse, "ListUserTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListUserTags" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { ListUsers = LIST_USERS in SERVICE, "POST" "/" 200, super::ListUsersRequest => super::ListUsersResponse, "ListUsersResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListUsers" on "*" }
+    wire::operation! { PutGroupPolicy = PUT_GROUP_POLICY in SERVICE, "POST" "/" 200, super::PutGroupPolicyRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { PutRolePermissionsBoundary = PUT_ROLE_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::PutRolePermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutRolePermissionsBoundary" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { PutRolePolicy = PUT_ROLE_POLICY in SERVICE, "POST" "/" 200, super::PutRolePolicyRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { PutUserPermissionsBoundary = PUT_USER_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::PutUserPermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutUserPermissionsBoundary" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { PutUserPolicy = PUT_USER_POLICY in SERVICE, "POST" "/" 200, super::PutUserPolicyRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { RemoveUserFromGroup = REMOVE_USER_FROM_GROUP in SERVICE, "POST" "/" 200, super::RemoveUserFromGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:RemoveUserFromGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { SetDefaultPolicyVersion = SET_DEFAULT_POLICY_VERSION in SERVICE, "POST" "/" 200, super::SetDefaultPolicyVersionRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:SetDefaultPolicyVersion" on "{PolicyArn}" }
+    wire::operation! { SimulateCustomPolicy = SIMULATE_CUSTOM_POLICY in SERVICE, "POST" "/" 200, super::SimulateCustomPolicyRequest => super::SimulatePolicyResponse, "SimulateCustomPolicyResult", [INVALID_INPUT_EXCEPTION_ERROR, POLICY_EVALUATION_EXCEPTION_ERROR], "iam:SimulateCustomPolicy" on "*" }
+    wire::operation! { SimulatePrincipalPolicy = SIMULATE_PRINCIPAL_POLICY in SERVICE, "POST" "/" 200, super::SimulatePrincipalPolicyRequest => super::SimulatePolicyResponse, "SimulatePrincipalPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_EVALUATION_EXCEPTION_ERROR], "iam:SimulatePrincipalPolicy" on "{PolicySourceArn}" }
     wire::operation! { TagRole = TAG_ROLE in SERVICE, "POST" "/" 200, super::TagRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { TagUser = TAG_USER in SERVICE, "POST" "/" 200, super::TagUserRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { UntagRole = UNTAG_ROLE in SERVICE, "POST" "/" 200, super::UntagRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { UntagUser = UNTAG_USER in SERVICE, "POST" "/" 200, super::UntagUserRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { UpdateAccessKey = UPDATE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::UpdateAccessKeyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR], "iam:UpdateAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { UpdateAssumeRolePolicy = UPDATE_ASSUME_ROLE_POLICY in SERVICE, "POST" "/" 200, super::UpdateAssumeRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateAssumeRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { UpdateRole = UPDATE_ROLE in SERVICE, "POST" "/" 200, super::UpdateRoleRequest => super::UpdateRoleResponse, "UpdateRoleResult", [UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateRole" on "arn:aws:iam::{account}:role/{RoleName}" }

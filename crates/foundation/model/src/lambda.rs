@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base::Timestamp;
 use bytes::Bytes;
-use wire::{Document, Kind, Location as L, Member, Protocol, Shape, TimestampFormat};
+use wire::{Document, EventPart, Kind, Location as L, Member, Other, Protocol, Shape, TimestampFormat};
 
 /// The service's row.
 pub static SERVICE: wire::Service = wire::Service {
@@ -79,6 +79,78 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG,
         &ops::UPDATE_FUNCTION_URL_CONFIG,
     ],
+    others: &[
+        Other("CheckpointDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
+        Other("CreateCapacityProvider", "POST", "/2025-11-30/capacity-providers"),
+        Other("CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs"),
+        Other("DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Other("DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+        Other("DeleteDurableExecution", "DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
+        Other("DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
+        Other("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
+        Other("GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Other("GetCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+        Other("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
+        Other("GetDurableExecutionHistory", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
+        Other(
+            "GetDurableExecutionState",
+            "GET",
+            "/2025-12-01/durable-executions/{DurableExecutionArn}/state?CheckpointToken",
+        ),
+        Other(
+            "GetFunctionScalingConfig",
+            "GET",
+            "/2025-11-30/functions/{FunctionName}/function-scaling-config?Qualifier",
+        ),
+        Other("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
+        Other(
+            "InvokeWithResponseStream",
+            "POST",
+            "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
+        ),
+        Other("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
+        Other("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs"),
+        Other("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
+        Other(
+            "ListFunctionVersionsByCapacityProvider",
+            "GET",
+            "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions",
+        ),
+        Other(
+            "ListFunctionsByCodeSigningConfig",
+            "GET",
+            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
+        ),
+        Other("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
+        Other("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
+        Other(
+            "PutFunctionScalingConfig",
+            "PUT",
+            "/2025-11-30/functions/{FunctionName}/function-scaling-config?Qualifier",
+        ),
+        Other("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
+        Other("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
+        Other(
+            "SendDurableExecutionCallbackFailure",
+            "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail",
+        ),
+        Other(
+            "SendDurableExecutionCallbackHeartbeat",
+            "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat",
+        ),
+        Other(
+            "SendDurableExecutionCallbackSuccess",
+            "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed",
+        ),
+        Other("StopDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
+        Other("UpdateCapacityProvider", "PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Other("UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+    ],
+    query_compatible: false,
+    bare_errors: false,
 };
 
 static ACCELERATOR_CONFIG: Shape = Shape::new(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base::Timestamp;
 use bytes::Bytes;
-use wire::{Document, Kind, Location as L, Member, Protocol, Shape, TimestampFormat};
+use wire::{Document, EventPart, Kind, Location as L, Member, Other, Protocol, Shape, TimestampFormat};
 
 /// The service's row.
 pub static SERVICE: wire::Service = wire::Service {
@@ -38,6 +38,110 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::TAG_RESOURCE,
         &ops::UNTAG_RESOURCE,
     ],
+    others: &[
+        Other("AssociateKmsKey", "", ""),
+        Other("AssociateSourceToS3TableIntegration", "", ""),
+        Other("CancelExportTask", "", ""),
+        Other("CancelImportTask", "", ""),
+        Other("CreateDelivery", "", ""),
+        Other("CreateExportTask", "", ""),
+        Other("CreateImportTask", "", ""),
+        Other("CreateLogAnomalyDetector", "", ""),
+        Other("CreateLookupTable", "", ""),
+        Other("CreateScheduledQuery", "", ""),
+        Other("DeleteAccountPolicy", "", ""),
+        Other("DeleteDataProtectionPolicy", "", ""),
+        Other("DeleteDelivery", "", ""),
+        Other("DeleteDeliveryDestination", "", ""),
+        Other("DeleteDeliveryDestinationPolicy", "", ""),
+        Other("DeleteDeliverySource", "", ""),
+        Other("DeleteDestination", "", ""),
+        Other("DeleteIndexPolicy", "", ""),
+        Other("DeleteIntegration", "", ""),
+        Other("DeleteLogAnomalyDetector", "", ""),
+        Other("DeleteLookupTable", "", ""),
+        Other("DeleteMetricFilter", "", ""),
+        Other("DeleteQueryDefinition", "", ""),
+        Other("DeleteResourcePolicy", "", ""),
+        Other("DeleteScheduledQuery", "", ""),
+        Other("DeleteSyslogConfiguration", "", ""),
+        Other("DeleteTransformer", "", ""),
+        Other("DescribeAccountPolicies", "", ""),
+        Other("DescribeConfigurationTemplates", "", ""),
+        Other("DescribeDeliveries", "", ""),
+        Other("DescribeDeliveryDestinations", "", ""),
+        Other("DescribeDeliverySources", "", ""),
+        Other("DescribeDestinations", "", ""),
+        Other("DescribeExportTasks", "", ""),
+        Other("DescribeFieldIndexes", "", ""),
+        Other("DescribeImportTaskBatches", "", ""),
+        Other("DescribeImportTasks", "", ""),
+        Other("DescribeIndexPolicies", "", ""),
+        Other("DescribeLookupTables", "", ""),
+        Other("DescribeMetricFilters", "", ""),
+        Other("DescribeQueries", "", ""),
+        Other("DescribeQueryDefinitions", "", ""),
+        Other("DescribeResourcePolicies", "", ""),
+        Other("DisassociateKmsKey", "", ""),
+        Other("DisassociateSourceFromS3TableIntegration", "", ""),
+        Other("GetDataProtectionPolicy", "", ""),
+        Other("GetDelivery", "", ""),
+        Other("GetDeliveryDestination", "", ""),
+        Other("GetDeliveryDestinationPolicy", "", ""),
+        Other("GetDeliverySource", "", ""),
+        Other("GetIntegration", "", ""),
+        Other("GetLogAnomalyDetector", "", ""),
+        Other("GetLogFields", "", ""),
+        Other("GetLogGroupFields", "", ""),
+        Other("GetLogObject", "", ""),
+        Other("GetLogRecord", "", ""),
+        Other("GetLookupTable", "", ""),
+        Other("GetQueryResults", "", ""),
+        Other("GetScheduledQuery", "", ""),
+        Other("GetScheduledQueryHistory", "", ""),
+        Other("GetStorageTierPolicy", "", ""),
+        Other("GetTransformer", "", ""),
+        Other("ListAggregateLogGroupSummaries", "", ""),
+        Other("ListAnomalies", "", ""),
+        Other("ListIntegrations", "", ""),
+        Other("ListLogAnomalyDetectors", "", ""),
+        Other("ListLogGroups", "", ""),
+        Other("ListLogGroupsForQuery", "", ""),
+        Other("ListScheduledQueries", "", ""),
+        Other("ListSourcesForS3TableIntegration", "", ""),
+        Other("ListSyslogConfigurations", "", ""),
+        Other("PutAccountPolicy", "", ""),
+        Other("PutBearerTokenAuthentication", "", ""),
+        Other("PutDataProtectionPolicy", "", ""),
+        Other("PutDeliveryDestination", "", ""),
+        Other("PutDeliveryDestinationPolicy", "", ""),
+        Other("PutDeliverySource", "", ""),
+        Other("PutDestination", "", ""),
+        Other("PutDestinationPolicy", "", ""),
+        Other("PutIndexPolicy", "", ""),
+        Other("PutIntegration", "", ""),
+        Other("PutLogGroupDeletionProtection", "", ""),
+        Other("PutMetricFilter", "", ""),
+        Other("PutQueryDefinition", "", ""),
+        Other("PutResourcePolicy", "", ""),
+        Other("PutStorageTierPolicy", "", ""),
+        Other("PutSyslogConfiguration", "", ""),
+        Other("PutTransformer", "", ""),
+        Other("StartLiveTail", "", ""),
+        Other("StartQuery", "", ""),
+        Other("StopQuery", "", ""),
+        Other("TagLogGroup", "", ""),
+        Other("TestMetricFilter", "", ""),
+        Other("TestTransformer", "", ""),
+        Other("UntagLogGroup", "", ""),
+        Other("UpdateAnomaly", "", ""),
+        Other("UpdateDeliveryConfiguration", "", ""),
+        Other("UpdateLogAnomalyDetector", "", ""),
+        Other("UpdateLookupTable", "", ""),
+        Other("UpdateScheduledQuery", "", ""),
+    ],
+    query_compatible: false,
+    bare_errors: false,
 };
 
 static ACCOUNT_ID: Shape = Shape::new("AccountId", Kind::Text).min(12).max(12).pattern("^\\d{12}$");
@@ -737,22 +841,22 @@ wire::error!(
 
 /// The operations.
 pub mod ops {
-    wire::operation! { CreateLogGroup = CREATE_LOG_GROUP in SERVICE, "POST" "/" 200, super::CreateLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { CreateLogStream = CREATE_LOG_STREAM in SERVICE, "POST" "/" 200, super::CreateLogStreamRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogStream" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { DeleteLogGroup = DELETE_LOG_GROUP in SERVICE, "POST" "/" 200, super::DeleteLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, VALIDATION_EXCEPTION_ERROR], "logs:DeleteLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
+    wire::operation! { CreateLogGroup = CREATE_LOG_GROUP in SERVICE, "POST" "/" 200, super::CreateLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { CreateLogStream = CREATE_LOG_STREAM in SERVICE, "POST" "/" 200, super::CreateLogStreamRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogStream" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
+    wire::operation! { DeleteLogGroup = DELETE_LOG_GROUP in SERVICE, "POST" "/" 200, super::DeleteLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, VALIDATION_EXCEPTION_ERROR], "logs:DeleteLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { DeleteLogStream = DELETE_LOG_STREAM in SERVICE, "POST" "/" 200, super::DeleteLogStreamRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, VALIDATION_EXCEPTION_ERROR], "logs:DeleteLogStream" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
-    wire::operation! { DeleteRetentionPolicy = DELETE_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::DeleteRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { DeleteSubscriptionFilter = DELETE_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::DeleteSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { DescribeLogGroups = DESCRIBE_LOG_GROUPS in SERVICE, "POST" "/" 200, super::DescribeLogGroupsRequest => super::DescribeLogGroupsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogGroups" on "*" }
-    wire::operation! { DescribeLogStreams = DESCRIBE_LOG_STREAMS in SERVICE, "POST" "/" 200, super::DescribeLogStreamsRequest => super::DescribeLogStreamsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogStreams" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { DescribeSubscriptionFilters = DESCRIBE_SUBSCRIPTION_FILTERS in SERVICE, "POST" "/" 200, super::DescribeSubscriptionFiltersRequest => super::DescribeSubscriptionFiltersResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeSubscriptionFilters" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { FilterLogEvents = FILTER_LOG_EVENTS in SERVICE, "POST" "/" 200, super::FilterLogEventsRequest => super::FilterLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:FilterLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
+    wire::operation! { DeleteRetentionPolicy = DELETE_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::DeleteRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DeleteSubscriptionFilter = DELETE_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::DeleteSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DescribeLogGroups = DESCRIBE_LOG_GROUPS in SERVICE, "POST" "/" 200, super::DescribeLogGroupsRequest => super::DescribeLogGroupsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogGroups" on "arn:aws:logs:{region}:{account}:log-group::log-stream:" }
+    wire::operation! { DescribeLogStreams = DESCRIBE_LOG_STREAMS in SERVICE, "POST" "/" 200, super::DescribeLogStreamsRequest => super::DescribeLogStreamsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogStreams" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DescribeSubscriptionFilters = DESCRIBE_SUBSCRIPTION_FILTERS in SERVICE, "POST" "/" 200, super::DescribeSubscriptionFiltersRequest => super::DescribeSubscriptionFiltersResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeSubscriptionFilters" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { FilterLogEvents = FILTER_LOG_EVENTS in SERVICE, "POST" "/" 200, super::FilterLogEventsRequest => super::FilterLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:FilterLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { GetLogEvents = GET_LOG_EVENTS in SERVICE, "POST" "/" 200, super::GetLogEventsRequest => super::GetLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:GetLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
     wire::operation! { ListTagsForResource = LIST_TAGS_FOR_RESOURCE in SERVICE, "POST" "/" 200, super::ListTagsForResourceRequest => super::ListTagsForResourceResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:ListTagsForResource" on "{resourceArn}" }
     wire::operation! { ListTagsLogGroup = LIST_TAGS_LOG_GROUP in SERVICE, "POST" "/" 200, super::ListTagsLogGroupRequest => super::ListTagsLogGroupResponse, "", [RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:ListTagsLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
     wire::operation! { PutLogEvents = PUT_LOG_EVENTS in SERVICE, "POST" "/" 200, super::PutLogEventsRequest => super::PutLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, INVALID_SEQUENCE_TOKEN_EXCEPTION_ERROR, DATA_ALREADY_ACCEPTED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, UNRECOGNIZED_CLIENT_EXCEPTION_ERROR], "logs:PutLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
-    wire::operation! { PutRetentionPolicy = PUT_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::PutRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:PutRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
-    wire::operation! { PutSubscriptionFilter = PUT_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::PutSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, INVALID_OPERATION_EXCEPTION_ERROR], "logs:PutSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
+    wire::operation! { PutRetentionPolicy = PUT_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::PutRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:PutRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { PutSubscriptionFilter = PUT_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::PutSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, INVALID_OPERATION_EXCEPTION_ERROR], "logs:PutSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { TagResource = TAG_RESOURCE in SERVICE, "POST" "/" 200, super::TagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, TOO_MANY_TAGS_EXCEPTION_ERROR], "logs:TagResource" on "{resourceArn}" }
     wire::operation! { UntagResource = UNTAG_RESOURCE in SERVICE, "POST" "/" 200, super::UntagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:UntagResource" on "{resourceArn}" }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base::Timestamp;
 use bytes::Bytes;
-use wire::{Document, Kind, Location as L, Member, Protocol, Shape, TimestampFormat};
+use wire::{Document, EventPart, Kind, Location as L, Member, Other, Protocol, Shape, TimestampFormat};
 
 /// The service's row.
 pub static SERVICE: wire::Service = wire::Service {
@@ -25,6 +25,16 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::GET_CALLER_IDENTITY,
         &ops::GET_SESSION_TOKEN,
     ],
+    others: &[
+        Other("AssumeRoleWithSAML", "", ""),
+        Other("AssumeRoot", "", ""),
+        Other("DecodeAuthorizationMessage", "", ""),
+        Other("GetDelegatedAccessToken", "", ""),
+        Other("GetFederationToken", "", ""),
+        Other("GetWebIdentityToken", "", ""),
+    ],
+    query_compatible: false,
+    bare_errors: false,
 };
 
 static ASSUME_ROLE_REQUEST: Shape = Shape::new(

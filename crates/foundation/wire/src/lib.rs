@@ -6,7 +6,11 @@
 
 #![deny(missing_docs)]
 
+mod cbor;
+pub mod checksum;
+pub mod chunked;
 mod codec;
+pub mod eventstream;
 mod json;
 mod moment;
 mod operation;
@@ -18,10 +22,11 @@ mod schema;
 pub mod sigv4;
 mod validate;
 mod value;
+mod xml;
 
 pub use codec::{decode, encode, encode_fault, text_member};
-pub use operation::{ErrorShape, Op, Operation, Protocol, Request, Response, Service};
-pub use schema::{Kind, Location, Member, Shape, TimestampFormat};
+pub use operation::{ErrorShape, Op, Operation, Other, Protocol, Request, Response, Service};
+pub use schema::{EventPart, Kind, Location, Member, Namespace, Shape, TimestampFormat};
 pub use validate::{pattern_compiles, validate};
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
 

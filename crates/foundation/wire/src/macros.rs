@@ -69,7 +69,8 @@ macro_rules! error {
 #[macro_export]
 macro_rules! operation {
     ($name:ident = $row:ident in $service:ident, $method:literal $uri:literal $status:literal,
-     $input:ty => $output:ty, $wrapper:literal, [$($error:ident),*], $action:literal on $resource:literal) => {
+     $input:ty => $output:ty, $wrapper:literal, [$($error:ident),*], $action:literal on $resource:literal
+     $(, root $root:literal)? $(, unwrapped $bare:literal)?) => {
         #[doc = concat!("The operation `", stringify!($name), "`.")]
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
@@ -84,6 +85,8 @@ macro_rules! operation {
             input_shape: <$input>::SHAPE,
             output_shape: <$output>::SHAPE,
             result_wrapper: $wrapper,
+            output_root: concat!($($root)? $($bare)?),
+            unwrapped: !concat!($($bare)?).is_empty(),
             errors: &[$(&super::$error),*],
             action: $action,
             resource: $resource,

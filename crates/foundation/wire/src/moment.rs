@@ -11,18 +11,17 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 
 /// Prints `moment`; the fraction is left out when it is zero.
 pub(crate) fn print(moment: Timestamp, format: TimestampFormat) -> String {
-    let (year, month, day, hour, minute, second, ms) = moment.civil();
     let mut out = String::with_capacity(32);
     let written = match format {
-        TimestampFormat::Unix => {
-            let sign = if moment.0 < 0 { "-" } else { "" };
-            let size = moment.0.unsigned_abs();
-            write!(out, "{sign}{}", size / 1000).and_then(|()| fraction(&mut out, (size % 1000) as u32))
+        TimestampFormat::Unix => unix_to(&mut out, moment),
+        TimestampFormat::Iso8601 => {
+            let (year, month, day, hour, minute, second, ms) = moment.civil();
+            write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+                .and_then(|()| fraction(&mut out, ms))
+                .and_then(|()| out.write_char('Z'))
         }
-        TimestampFormat::Iso8601 => write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
-            .and_then(|()| fraction(&mut out, ms))
-            .and_then(|()| out.write_char('Z')),
         TimestampFormat::Rfc822 => {
+            let (year, month, day, hour, minute, second, _) = moment.civil();
             let weekday = DAYS[(moment.0.div_euclid(86_400_000) + 4).rem_euclid(7) as usize];
             let name = MONTHS[month as usize - 1];
             write!(out, "{weekday}, {day:02} {name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
@@ -32,11 +31,29 @@ pub(crate) fn print(moment: Timestamp, format: TimestampFormat) -> String {
     out
 }
 
+/// Seconds since the epoch.
+fn unix_to(out: &mut String, moment: Timestamp) -> std::fmt::Result {
+    let sign = if moment.0 < 0 { "-" } else { "" };
+    let size = moment.0.unsigned_abs();
+    write!(out, "{sign}{}", size / 1000)?;
+    fraction(out, (size % 1000) as u32)
+}
+
 fn fraction(out: &mut String, ms: u32) -> std::fmt::Result {
     if ms == 0 {
         return Ok(());
     }
-    write!(out, ".{}", format!("{ms:03}").trim_end_matches('0'))
+    let digits = [ms / 100, ms / 10 % 10, ms % 10].map(|digit| char::from(b'0' + digit as u8));
+    let shown = if ms.is_multiple_of(100) {
+        1
+    } else if ms.is_multiple_of(10) {
+        2
+    } else {
+        3
+    };
+    out.push('.');
+    out.extend(&digits[..shown]);
+    Ok(())
 }
 
 /// Reads a moment. Digits beyond the millisecond are cut.
@@ -53,7 +70,11 @@ fn unix(text: &str) -> Option<Timestamp> {
     if let Ok(seconds) = text.parse::<i64>() {
         return seconds.checked_mul(1000).map(Timestamp).filter(sensible);
     }
-    let seconds: f64 = text.parse().ok()?;
+    of_seconds(text.parse().ok()?)
+}
+
+/// The moment so many seconds after the epoch.
+pub(crate) fn of_seconds(seconds: f64) -> Option<Timestamp> {
     let ms = (seconds * 1000.0).round();
     (ms.is_finite() && ms.abs() < 1e17).then_some(Timestamp(ms as i64)).filter(sensible)
 }

@@ -1,5 +1,7 @@
 //! Operations and services as static data, and the messages codecs read and print.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{Shape, Structure};
@@ -40,10 +42,39 @@ pub struct Service {
     pub protocols: &'static [Protocol],
     /// Every operation that is modelled, by name.
     pub operations: &'static [&'static Operation],
+    /// The operations that AWS has and the model leaves out, by name.
+    pub others: &'static [Other],
+    /// It once spoke the query protocol: errors in JSON and CBOR also name their query code.
+    pub query_compatible: bool,
+    /// restXml: an error is the root element (`<Error>`), as S3 has it, not wrapped in `<ErrorResponse>`.
+    pub bare_errors: bool,
 }
 
+impl Service {
+    /// A service of that name that speaks nothing yet: the rest is set by what is known of it.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            signing_name: name,
+            target_prefix: "",
+            version: "",
+            xml_namespace: "",
+            protocols: &[],
+            operations: &[],
+            others: &[],
+            query_compatible: false,
+            bare_errors: false,
+        }
+    }
+}
+
+/// An operation that AWS has and the model leaves out: its name, and the method and place of REST protocols (empty
+/// otherwise). A place is a path template with query constants, the parameters it needs among them, and after `#` the
+/// headers it needs: `/{Bucket}/{Key+}?partNumber&uploadId#x-amz-copy-source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Other(pub &'static str, pub &'static str, pub &'static str);
+
 /// One operation row: router, codecs, authorisation and the coverage table are all derived from it.
-#[derive(Debug)]
 pub struct Operation {
     /// AWS's name.
     pub name: &'static str,
@@ -63,12 +94,23 @@ pub struct Operation {
     pub output_shape: &'static Shape,
     /// Query: the element that wraps the result, for example `GetCallerIdentityResult`; empty when there is none.
     pub result_wrapper: &'static str,
+    /// restXml: the root element of the answer, if it is not the output shape's; empty otherwise.
+    pub output_root: &'static str,
+    /// restXml: the answer's root element is its only member (S3's GetBucketLocation).
+    pub unwrapped: bool,
     /// The errors it declares.
     pub errors: &'static [&'static ErrorShape],
     /// The IAM action. Source: AWS service authorization reference.
     pub action: &'static str,
     /// The resource ARN's template: `{region}`, `{account}` and input members by name; `*` when it has none.
     pub resource: &'static str,
+}
+
+/// By service and name: the rows of a service name each other in a circle.
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service.name, self.name)
+    }
 }
 
 /// One modelled error.

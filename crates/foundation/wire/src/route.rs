@@ -1,13 +1,15 @@
 //! Which service, which protocol, which operation: decided per request, from what the request itself says.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use base::Fault;
 
+use crate::cbor::PROTOCOL;
 use crate::rest::template::{self, Segment};
 use crate::sigv4::Scope;
-use crate::{Operation, Protocol, Request, Service};
+use crate::{Location, Operation, Other, Protocol, Request, Service};
 
 /// What a request says of itself.
 #[derive(Debug, Clone)]
@@ -29,7 +31,9 @@ pub struct Guess {
 pub fn detect(services: &[&'static Service], request: &Request) -> Guess {
     let scope = Scope::of(request);
     let signed = scope.as_ref().map(|scope| scope.service.as_str());
-    let mut guess = if let Some(target) = text_header(request, "x-amz-target") {
+    let mut guess = if is_cbor(request) {
+        by_operation_path(services, signed, request)
+    } else if let Some(target) = text_header(request, "x-amz-target") {
         by_target(services, target, signed, request)
     } else if let Some((action, version)) = action(request) {
         by_action(services, &action, version.as_deref(), signed)
@@ -42,6 +46,10 @@ pub fn detect(services: &[&'static Service], request: &Request) -> Guess {
 
 /// The service's operation that the request addresses, if it is modelled.
 pub fn find(service: &'static Service, request: &Request) -> Option<&'static Operation> {
+    if is_cbor(request) {
+        let (_, name) = operation_path(&request.path)?;
+        return named(service, name);
+    }
     if let Some(target) = text_header(request, "x-amz-target") {
         let (_, name) = target.rsplit_once('.')?;
         return named(service, name);
@@ -49,7 +57,10 @@ pub fn find(service: &'static Service, request: &Request) -> Option<&'static Ope
     if let Some((action, _)) = action(request) {
         return named(service, &action);
     }
-    routes(service).find(request)
+    match routes(service).find(request)? {
+        Target::Ours(operation) => Some(operation),
+        Target::Other(_) => None,
+    }
 }
 
 fn text_header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
@@ -68,18 +79,80 @@ fn guess(service: Option<&'static Service>, protocol: Protocol, operation: Resul
     Guess { service, protocol, region: None, aws: true, operation }
 }
 
+/// The named operation, or why there is none: AWS has it and the model has not, or nobody has it.
+fn named_or_fault(
+    service: &'static Service,
+    protocol: Protocol,
+    name: &str,
+    version: Option<&str>,
+) -> Result<&'static Operation, Fault> {
+    named(service, name).ok_or_else(|| {
+        if service.others.iter().any(|other| other.0 == name) {
+            return Fault::not_implemented(format_args!("{}:{name}", service.name));
+        }
+        unknown(service, protocol, name, version.unwrap_or(service.version))
+    })
+}
+
+/// What a service says of an operation that it does not have.
+fn unknown(service: &'static Service, protocol: Protocol, name: &str, version: &str) -> Fault {
+    match protocol {
+        Protocol::Json10 | Protocol::Json11 => Fault::new("UnknownOperationException", 400, ""),
+        Protocol::Query => {
+            Fault::new("InvalidAction", 400, format!("Could not find operation {name} for version {version}"))
+        }
+        Protocol::Ec2Query => {
+            Fault::new("InvalidAction", 400, format!("The action {name} is not valid for this web service."))
+        }
+        Protocol::RestXml if service.bare_errors => {
+            Fault::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
+        }
+        Protocol::RestJson | Protocol::RestXml | Protocol::Cbor => Fault::unknown_operation(),
+    }
+}
+
+fn is_cbor(request: &Request) -> bool {
+    text_header(request, PROTOCOL.0) == Some(PROTOCOL.1)
+}
+
+/// The service and operation of `/service/GraniteServiceVersion20100801/operation/GetMetricData`, whatever stands before.
+fn operation_path(path: &str) -> Option<(&str, &str)> {
+    let (_, rest) = path.rsplit_once("/service/")?;
+    let (service, name) = rest.split_once("/operation/")?;
+    Some((service, name.strip_suffix('/').unwrap_or(name)))
+}
+
+/// rpcv2Cbor.
+fn by_operation_path(services: &[&'static Service], signed: Option<&str>, request: &Request) -> Guess {
+    let Some((prefix, name)) = operation_path(&request.path) else {
+        return guess(None, Protocol::Cbor, Err(Fault::unknown_operation()));
+    };
+    let service = services.iter().copied().find(|service| !prefix.is_empty() && service.target_prefix == prefix);
+    let Some(service) = service.filter(|service| speaks(service, Protocol::Cbor)) else {
+        let fault = Fault::not_implemented(format_args!("{}:{name}", signed.unwrap_or(prefix)));
+        return guess(None, Protocol::Cbor, Err(fault));
+    };
+    guess(Some(service), Protocol::Cbor, named_or_fault(service, Protocol::Cbor, name, None))
+}
+
 /// awsJson: `X-Amz-Target: Logs_20140328.CreateLogGroup`.
 fn by_target(services: &[&'static Service], target: &str, signed: Option<&str>, request: &Request) -> Guess {
-    let content_type = text_header(request, "content-type").unwrap_or_default();
-    let protocol = if content_type.contains("x-amz-json-1.0") { Protocol::Json10 } else { Protocol::Json11 };
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
     let service = services.iter().copied().find(|service| !prefix.is_empty() && service.target_prefix == prefix);
+    let content_type = text_header(request, "content-type").unwrap_or_default();
+    let protocol = if content_type.contains("x-amz-json-1.0") {
+        Protocol::Json10
+    } else if content_type.contains("x-amz-json-1.1") {
+        Protocol::Json11
+    } else {
+        let json = |protocol: &&Protocol| matches!(protocol, Protocol::Json10 | Protocol::Json11);
+        service.and_then(|service| service.protocols.iter().find(json)).copied().unwrap_or(Protocol::Json11)
+    };
     let Some(service) = service else {
         let fault = Fault::not_implemented(format_args!("{}:{name}", signed.unwrap_or(prefix)));
         return guess(None, protocol, Err(fault));
     };
-    let operation = named(service, name).ok_or_else(|| Fault::not_implemented(format_args!("{}:{name}", service.name)));
-    guess(Some(service), protocol, operation)
+    guess(Some(service), protocol, named_or_fault(service, protocol, name, None))
 }
 
 /// The `Action` and `Version` of a query request.
@@ -87,6 +160,9 @@ fn action(request: &Request) -> Option<(String, Option<String>)> {
     let form =
         text_header(request, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     let body: &[u8] = if form { &request.body } else { &[] };
+    if body.is_empty() && request.query.is_empty() {
+        return None;
+    }
     let (mut action, mut version) = (None, None);
     for (name, value) in form_urlencoded::parse(body).chain(form_urlencoded::parse(request.query.as_bytes())) {
         match &*name {
@@ -99,87 +175,174 @@ fn action(request: &Request) -> Option<(String, Option<String>)> {
     action.filter(|_| form || version.is_some()).map(|action| (action, version))
 }
 
+/// The query protocol that a service speaks, if it speaks one.
+fn query_protocol(service: &Service) -> Option<Protocol> {
+    service.protocols.iter().copied().find(|protocol| matches!(protocol, Protocol::Query | Protocol::Ec2Query))
+}
+
 fn by_action(services: &[&'static Service], action: &str, version: Option<&str>, signed: Option<&str>) -> Guess {
-    let query = |service: &&'static Service| speaks(service, Protocol::Query);
-    let by_scope = services.iter().copied().find(|service| Some(service.signing_name) == signed);
-    let by_version = || {
-        let of_version = |service: &&'static Service| query(service) && version.is_none_or(|it| it == service.version);
-        let mut all = services.iter().copied().filter(of_version);
-        all.clone()
-            .find(|service| named(service, action).is_some())
-            .or_else(|| all.next().filter(|_| version.is_some()))
+    let all = || services.iter().copied().filter(|service| query_protocol(service).is_some());
+    let of_version = |service: &&'static Service| version.is_none_or(|it| it == service.version);
+    let found = match signed {
+        // Two versions of a service may share a name. The scope of a service we do not have must not fall through.
+        Some(signed) => {
+            let mut scoped = all().filter(|service| service.signing_name == signed);
+            scoped.clone().find(of_version).or_else(|| scoped.next())
+        }
+        // Without a scope the version tells the services apart.
+        None => {
+            let mut fitting = all().filter(of_version);
+            fitting
+                .clone()
+                .find(|service| named(service, action).is_some())
+                .or_else(|| fitting.next().filter(|_| version.is_some()))
+        }
     };
-    // Without a scope the version tells the services apart; the scope of a service we do not have must not fall through.
-    let service = if signed.is_some() { by_scope } else { by_version() };
-    let Some(service) = service.filter(query) else {
-        return guess(
-            None,
-            Protocol::Query,
-            Err(Fault::not_implemented(format_args!("{}:{action}", signed.unwrap_or("query")))),
-        );
+    let Some((service, protocol)) = found.and_then(|service| Some((service, query_protocol(service)?))) else {
+        let fault = Fault::not_implemented(format_args!("{}:{action}", signed.unwrap_or("query")));
+        let protocol = if signed == Some("ec2") { Protocol::Ec2Query } else { Protocol::Query };
+        return guess(None, protocol, Err(fault));
     };
-    let operation =
-        named(service, action).ok_or_else(|| Fault::not_implemented(format_args!("{}:{action}", service.name)));
-    guess(Some(service), Protocol::Query, operation)
+    guess(Some(service), protocol, named_or_fault(service, protocol, action, version))
 }
 
 /// REST: method and path.
 fn by_path(services: &[&'static Service], signed: Option<&str>, request: &Request) -> Guess {
-    if let Some(signed) = signed {
-        let Some(service) = services.iter().copied().find(|service| service.signing_name == signed) else {
-            let fault = Fault::not_implemented(format_args!("the service {signed}"));
-            return guess(None, Protocol::RestJson, Err(fault));
-        };
-        let protocol = service.protocols.first().copied().unwrap_or(Protocol::RestJson);
-        let operation = match protocol {
-            Protocol::RestJson | Protocol::RestXml => {
-                routes(service).find(request).ok_or_else(Fault::unknown_operation)
+    let rest = |service: &Service| {
+        service.protocols.iter().copied().find(|it| matches!(it, Protocol::RestJson | Protocol::RestXml))
+    };
+    // A store of objects takes every path for its own, so only a signature leads there.
+    let fits = |service: &Service| signed.map_or(!service.bare_errors, |signed| service.signing_name == signed);
+    let mut candidates = services.iter().copied().filter(|service| fits(service));
+    let first = candidates.clone().next();
+    for service in candidates.clone() {
+        let Some(protocol) = rest(service) else { continue };
+        match routes(service).find(request) {
+            Some(Target::Ours(operation)) => return guess(Some(service), protocol, Ok(operation)),
+            Some(Target::Other(other)) => {
+                let fault = Fault::not_implemented(format_args!("{}:{}", service.name, other.0));
+                return guess(Some(service), protocol, Err(fault));
             }
-            Protocol::Query => {
-                Err(Fault::new("MissingAction", 400, "The request is missing an action or a required parameter."))
-            }
-            _ => Err(Fault::unknown_operation()),
-        };
-        return guess(Some(service), protocol, operation);
-    }
-    let rest = services.iter().copied().filter(|service| speaks(service, Protocol::RestJson));
-    for service in rest {
-        if let Some(operation) = routes(service).find(request) {
-            return guess(Some(service), Protocol::RestJson, Ok(operation));
+            None => {}
         }
     }
-    Guess { aws: false, ..guess(None, Protocol::RestJson, Err(Fault::unknown_operation())) }
+    let (Some(signed), Some(first)) = (signed, first) else {
+        return match signed {
+            Some(signed) => {
+                let fault = Fault::not_implemented(format_args!("the service {signed}"));
+                guess(None, Protocol::RestJson, Err(fault))
+            }
+            None => Guess { aws: false, ..guess(None, Protocol::RestJson, Err(Fault::unknown_operation())) },
+        };
+    };
+    let service = candidates.find(|service| rest(service).is_some()).unwrap_or(first);
+    let protocol = rest(service).or(service.protocols.first().copied()).unwrap_or(Protocol::RestJson);
+    let fault = match protocol {
+        Protocol::Query | Protocol::Ec2Query => {
+            Fault::new("MissingAction", 400, "The request is missing an action or a required parameter.")
+        }
+        protocol => unknown(service, protocol, signed, service.version),
+    };
+    guess(Some(service), protocol, Err(fault))
 }
 
-/// A REST service's operations, most specific first.
-struct Routes(Vec<&'static Operation>);
+/// An operation of a REST service, modelled or not.
+#[derive(Clone, Copy)]
+enum Target {
+    Ours(&'static Operation),
+    Other(&'static Other),
+}
+
+/// How a request for an operation looks. Several may share a method and a path; what they need tells them apart: a part of
+/// an upload goes where the object would, but for its `partNumber`.
+struct Route {
+    method: &'static str,
+    uri: &'static str,
+    // The parameters and headers it cannot do without.
+    query: Vec<&'static str>,
+    headers: Vec<&'static str>,
+    // How specific its template is.
+    rank: Rank,
+    target: Target,
+}
+
+/// A template's segments from literal to greedy, and the number of its query constants: more go first.
+type Rank = (Vec<u8>, Reverse<usize>);
+
+impl Route {
+    fn ours(operation: &'static Operation) -> Self {
+        let needed = |location: Location| {
+            let members = operation.input_shape.members().iter();
+            members.filter(|member| member.required && member.location == location).map(|member| member.wire).collect()
+        };
+        let (query, headers) = (needed(Location::Query), needed(Location::Header));
+        let (method, uri) = (operation.method, operation.uri);
+        Self { method, uri, query, headers, rank: specificity(uri), target: Target::Ours(operation) }
+    }
+
+    fn other(other: &'static Other) -> Self {
+        let Other(_, method, place) = other;
+        let (uri, headers) = place.split_once('#').unwrap_or((place, ""));
+        let headers = headers.split(',').filter(|name| !name.is_empty()).collect();
+        Self { method, uri, query: Vec::new(), headers, rank: specificity(uri), target: Target::Other(other) }
+    }
+
+    /// Whether a request has its method, path and query constants.
+    fn fits(&self, request: &Request) -> bool {
+        self.method == request.method.as_str()
+            && template::matches(self.uri, &request.path)
+            && template::constants(self.uri).all(|(key, value)| has(&request.query, key, value))
+    }
+
+    /// Whether a request has what it needs besides.
+    fn is_served(&self, request: &Request) -> bool {
+        self.query.iter().all(|name| has(&request.query, name, None))
+            && self.headers.iter().all(|name| request.headers.contains_key(*name))
+    }
+}
+
+/// A REST service's operations, most specific first. Those that the model leaves out are among them: a request for one
+/// must not be taken for another's.
+struct Routes(Vec<Route>);
 
 impl Routes {
     fn new(service: &'static Service) -> Self {
-        let mut rows: Vec<_> = service.operations.to_vec();
-        rows.sort_by_key(|operation| specificity(operation.uri));
-        Self(rows)
+        let ours = service.operations.iter().copied().map(Route::ours);
+        let others = service.others.iter().filter(|other| !other.2.is_empty()).map(Route::other);
+        let mut all: Vec<Route> = ours.chain(others).collect();
+        all.sort_by(|a, b| {
+            let needs = |route: &Route| Reverse(route.query.len() + route.headers.len());
+            a.rank.cmp(&b.rank).then_with(|| needs(a).cmp(&needs(b)))
+        });
+        Self(all)
     }
 
-    fn find(&self, request: &Request) -> Option<&'static Operation> {
-        let fits = |operation: &Operation| {
-            operation.method == request.method.as_str()
-                && template::labels(operation.uri, &request.path).is_some()
-                && template::constants(operation.uri).all(|(key, value)| has(&request.query, key, value))
-        };
-        self.0.iter().copied().find(|operation| fits(operation))
+    /// Of the most specific operations that fit, the one that has all it needs, else the one that needs least: it will say
+    /// what is missing.
+    fn find(&self, request: &Request) -> Option<Target> {
+        let mut best: Option<&Route> = None;
+        for route in self.0.iter().filter(|route| route.fits(request)) {
+            if best.is_some_and(|best| best.rank != route.rank) {
+                break;
+            }
+            if route.is_served(request) {
+                return Some(route.target);
+            }
+            best = Some(route);
+        }
+        best.map(|route| route.target)
     }
 }
 
 /// Orders templates: at the first segment that differs a literal goes before a label and a label before a greedy one;
 /// more query constants go first.
-fn specificity(uri: &str) -> (Vec<u8>, std::cmp::Reverse<usize>) {
+fn specificity(uri: &str) -> Rank {
     let ranks = template::segments(uri).map(|segment| match segment {
         Segment::Literal(_) => 0,
         Segment::Label(_) => 1,
         Segment::Greedy(_) => 2,
     });
-    (ranks.collect(), std::cmp::Reverse(template::constants(uri).count()))
+    (ranks.collect(), Reverse(template::constants(uri).count()))
 }
 
 fn has(query: &str, key: &str, value: Option<&str>) -> bool {

@@ -23,6 +23,15 @@ pub(crate) fn integer(text: &str, narrow: bool) -> Option<i64> {
     (!narrow || i32::try_from(value).is_ok()).then_some(value)
 }
 
+/// A number's whole part, as AWS takes a fraction where a whole number belongs; none when it does not fit.
+pub(crate) fn truncated(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().or_else(|| {
+        let float: f64 = text.parse().ok()?;
+        // Above 2^53 a float no longer names one integer.
+        (float.abs() <= 9_007_199_254_740_992.0).then_some(float.trunc() as i64)
+    })
+}
+
 /// The numbers JSON and XML write as words.
 pub(crate) fn special_double(text: &str) -> Option<f64> {
     match text {
@@ -63,7 +72,8 @@ impl<'a> Texts<'a> {
     }
 
     fn refuse(&self, wanted: &str) -> Malformed {
-        Malformed(format!("STRING_VALUE '{}' cannot be converted to {wanted}", self.first()))
+        let article = if wanted.starts_with(['I', 'E', 'A', 'O', 'U']) { "an" } else { "a" };
+        Malformed(format!("'{}' can not be converted to {article} {wanted}", self.first()))
     }
 }
 
@@ -99,7 +109,8 @@ impl Source for Texts<'_> {
 
     fn timestamp(&mut self, shape: &'static Shape) -> Result<Timestamp, Malformed> {
         let format = self.member.or(shape.timestamp).unwrap_or(self.format);
-        moment::parse(self.first(), format).ok_or_else(|| self.refuse("milliseconds since epoch"))
+        moment::parse(self.first(), format)
+            .ok_or_else(|| Malformed(format!("'{}' can not be converted to milliseconds since epoch", self.first())))
     }
 
     fn document(&mut self, _: &'static Shape) -> Result<Document, Malformed> {

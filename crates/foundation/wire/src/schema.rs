@@ -19,6 +19,30 @@ pub struct Shape {
     pub sensitive: bool,
     /// How a timestamp is written where the protocol leaves it open.
     pub timestamp: Option<TimestampFormat>,
+    /// XML: what elements of this shape declare.
+    pub namespace: Option<Namespace>,
+    /// XML: the root element when the shape is a whole body, if it is not the shape's name; empty otherwise.
+    pub root: &'static str,
+    /// A union whose members are the messages of an event stream.
+    pub event_stream: bool,
+}
+
+/// An XML namespace that an element declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Namespace {
+    /// The prefix; empty for the default namespace.
+    pub prefix: &'static str,
+    /// The name.
+    pub uri: &'static str,
+}
+
+/// Where a member of an event travels in its message. Source: Smithy, "Event streams".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPart {
+    /// In a header of its name
+    Header,
+    /// It is the message's whole payload
+    Payload,
 }
 
 /// The kinds of values.
@@ -107,12 +131,53 @@ pub struct Member {
     pub streaming: bool,
     /// How a timestamp is written here.
     pub timestamp: Option<TimestampFormat>,
+    /// XML: what the member's element declares, before its shape's.
+    pub namespace: Option<Namespace>,
+    /// ec2Query: its name in a form, if it is not the capitalised wire name; empty otherwise.
+    pub query: &'static str,
+    /// In an event of a stream: where it travels, if not in the payload's body.
+    pub event: Option<EventPart>,
+    /// Its text is JSON, which travels as base64 in headers.
+    pub json: bool,
 }
 
 impl Shape {
     /// A shape of `kind` without constraints.
     pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, min: None, max: None, pattern: None, values: &[], sensitive: false, timestamp: None }
+        Self {
+            name,
+            kind,
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[],
+            sensitive: false,
+            timestamp: None,
+            namespace: None,
+            root: "",
+            event_stream: false,
+        }
+    }
+
+    /// Sets the XML namespace its elements declare.
+    #[must_use]
+    pub const fn namespace(mut self, prefix: &'static str, uri: &'static str) -> Self {
+        self.namespace = Some(Namespace { prefix, uri });
+        self
+    }
+
+    /// Sets the root element of a body that is this shape.
+    #[must_use]
+    pub const fn root(mut self, name: &'static str) -> Self {
+        self.root = name;
+        self
+    }
+
+    /// Makes the union an event stream.
+    #[must_use]
+    pub const fn event_stream(mut self) -> Self {
+        self.event_stream = true;
+        self
     }
 
     /// Sets the least length or number.
@@ -165,6 +230,11 @@ impl Shape {
         }
     }
 
+    /// The root element of a body that is this shape.
+    pub const fn root_name(&self) -> &'static str {
+        if self.root.is_empty() { self.name } else { self.root }
+    }
+
     /// The shape of a list's items or a map's values; itself for every other kind.
     pub fn element(&'static self) -> &'static Self {
         match self.kind {
@@ -176,6 +246,12 @@ impl Shape {
 }
 
 impl Member {
+    /// Whether it travels in the encoded body of an answer or event: what belongs to requests alone says nothing there.
+    pub(crate) const fn in_answer(&self) -> bool {
+        let place = matches!(self.location, Location::Body | Location::Query | Location::Uri | Location::UriGreedy);
+        place && self.event.is_none()
+    }
+
     /// A member in the body, optional, with the same name on the wire.
     pub const fn new(name: &'static str, shape: &'static Shape) -> Self {
         Self {
@@ -189,7 +265,39 @@ impl Member {
             idempotency_token: false,
             streaming: false,
             timestamp: None,
+            namespace: None,
+            query: "",
+            event: None,
+            json: false,
         }
+    }
+
+    /// Sets the XML namespace its element declares.
+    #[must_use]
+    pub const fn namespace(mut self, prefix: &'static str, uri: &'static str) -> Self {
+        self.namespace = Some(Namespace { prefix, uri });
+        self
+    }
+
+    /// Sets the name in an ec2Query form.
+    #[must_use]
+    pub const fn query(mut self, name: &'static str) -> Self {
+        self.query = name;
+        self
+    }
+
+    /// Sets where it travels in an event's message.
+    #[must_use]
+    pub const fn event(mut self, part: EventPart) -> Self {
+        self.event = Some(part);
+        self
+    }
+
+    /// Marks its text as JSON.
+    #[must_use]
+    pub const fn json(mut self) -> Self {
+        self.json = true;
+        self
     }
 
     /// Sets the wire name.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use crate::TimestampFormat;
+use super::words;
 use crate::value::Malformed;
+use crate::{Operation, TimestampFormat};
 
 /// Values may nest this deep: recursion must end before the stack does.
 const DEPTH: u32 = 128;
@@ -17,15 +18,17 @@ pub(crate) struct Reader<'a> {
     depth: u32,
     // The timestamp format of the member being read, which only its structure knows.
     pub(super) format: Option<TimestampFormat>,
+    // Whether the service speaks of what does not fit as the newer of AWS's two frameworks does.
+    pub(super) newer: bool,
     // Set while the outermost structure of a REST body is read: members that travel elsewhere are not in the body.
     pub(super) body_only: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the start of `bytes`, which must be UTF-8.
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    pub(crate) fn new(bytes: &'a [u8], operation: &Operation) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(bytes).map_err(|_| Malformed("The request body is not valid UTF-8".into()))?;
-        Ok(Self { text, at: 0, depth: 0, format: None, body_only: false })
+        Ok(Self { text, at: 0, depth: 0, format: None, newer: words::newer(operation), body_only: false })
     }
 
     /// Checks that nothing follows the value.

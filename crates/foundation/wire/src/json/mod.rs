@@ -2,6 +2,7 @@
 
 mod lex;
 mod read;
+pub(crate) mod words;
 mod write;
 
 use base::{Blame, Fault};
@@ -10,9 +11,9 @@ use bytes::Bytes;
 pub(crate) use lex::Reader;
 pub(crate) use write::Writer;
 
-use crate::codec::{answer, header};
+use crate::codec::{answer, header, query_error, type_name};
 use crate::value::Malformed;
-use crate::{ErrorShape, Location, Operation, Protocol, Request, Response, Structure};
+use crate::{ErrorShape, Location, Member, Operation, Protocol, Request, Response, Service, Structure};
 
 /// The content type of a JSON protocol's bodies.
 pub(crate) const fn content_type(protocol: Protocol) -> &'static str {
@@ -26,7 +27,7 @@ pub(crate) const fn content_type(protocol: Protocol) -> &'static str {
 /// Reads an input. An empty body is an empty object.
 pub(crate) fn decode(operation: &'static Operation, request: &Request) -> Result<Box<dyn Structure>, Malformed> {
     let mut input = (operation.input)();
-    let mut reader = Reader::new(&request.body)?;
+    let mut reader = Reader::new(&request.body, operation)?;
     if !request.body.is_empty() {
         crate::Source::structure(&mut reader, &mut *input)?;
         reader.end()?;
@@ -46,6 +47,7 @@ pub(crate) fn encode(protocol: Protocol, output: &dyn Structure, request_id: &st
 /// Prints a fault of a JSON protocol, REST or not: the members of the modelled error, if it is modelled.
 pub(crate) fn encode_fault(
     protocol: Protocol,
+    service: Option<&'static Service>,
     shape: Option<&'static ErrorShape>,
     fault: &Fault,
     request_id: &str,
@@ -56,27 +58,25 @@ pub(crate) fn encode_fault(
     let mut first = true;
     writer.out.push(b'{');
     if rest {
-        header(&mut response.headers, "x-amzn-errortype", &fault.code);
+        header(&mut response.headers, "x-amzn-errortype", shape.map_or(&*fault.code, |shape| shape.name));
     } else {
         writer.key(&mut first, "__type");
-        writer.string(&fault.code);
+        let name = match protocol {
+            Protocol::Json10 => type_name(service, shape, fault),
+            _ => shape.map_or(&*fault.code, |shape| shape.name).to_owned(),
+        };
+        writer.string(&name);
     }
+    let members = shape.map_or(&[][..], |error| error.shape.members());
     let mut named = false;
-    for member in shape.iter().flat_map(|error| error.shape.members()) {
+    for member in members {
         let text = match member.wire {
             "message" | "Message" => {
                 named = true;
-                Some(fault.message.as_str())
+                Some(fault.message.as_str()).filter(|message| !message.is_empty())
             }
-            wire => fault
-                .fields
-                .iter()
-                .find(|(name, _)| *name == wire || *name == member.name)
-                .map(|(_, text)| text.as_str()),
-        };
-        let text = match (text, member.wire) {
-            (None, "Type") if rest => Some(if fault.blame == Blame::Server { "Service" } else { "User" }),
-            (text, _) => text,
+            "Type" if rest => Some(field(fault, member).unwrap_or(who(fault))),
+            _ => field(fault, member),
         };
         let Some(text) = text else { continue };
         if rest && member.location == Location::Header {
@@ -86,23 +86,37 @@ pub(crate) fn encode_fault(
         writer.key(&mut first, member.wire);
         member_text(&mut writer, member.shape, text);
     }
-    if !named {
-        writer.key(&mut first, "message");
+    // What the framework itself refuses has its own spelling; there is no member when there is nothing to say.
+    let framework = matches!(&*fault.code, "SerializationException" | "UnknownOperationException");
+    if !named && !fault.message.is_empty() {
+        writer.key(&mut first, if framework { "Message" } else { "message" });
         writer.string(&fault.message);
     }
-    let modelled = |name: &str| {
-        shape.is_some_and(|error| error.shape.members().iter().any(|member| member.wire == name || member.name == name))
-    };
+    let modelled = |name: &str| members.iter().any(|member| member.wire == name || member.name == name);
     for (name, text) in fault.fields.iter().filter(|(name, _)| !modelled(name)) {
         writer.key(&mut first, name);
         writer.string(text);
     }
     writer.out.push(b'}');
+    if !rest {
+        query_error(&mut response, service, shape, fault);
+    }
     for (name, text) in &fault.headers {
         header(&mut response.headers, name, text);
     }
     response.body = writer.out.into();
     response
+}
+
+/// What the fault says of a member of its shape.
+fn field<'f>(fault: &'f Fault, member: &Member) -> Option<&'f str> {
+    let known = fault.fields.iter().find(|(name, _)| *name == member.wire || *name == member.name);
+    known.map(|(_, text)| text.as_str())
+}
+
+/// Lambda's word for who is at fault.
+fn who(fault: &Fault) -> &'static str {
+    if fault.blame == Blame::Server { "Service" } else { "User" }
 }
 
 /// A fault's field, whose value is kept as text, in the kind its shape has.

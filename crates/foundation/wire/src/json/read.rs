@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::lex::Reader;
+use super::words;
 
 impl Reader<'_> {
     /// Reads the members that travel in the body into `into`, whose others come from elsewhere.
@@ -19,19 +20,32 @@ impl Reader<'_> {
         self.structure(into)
     }
 
-    /// What AWS says when the next value is of another kind than `wanted`.
-    fn mismatch(&mut self, wanted: &str) -> Malformed {
+    /// What AWS says when the next value is not one of `shape`.
+    fn mismatch(&mut self, shape: &'static Shape) -> Malformed {
         let found = match self.peek() {
-            Some(b'{') => return Malformed("Start of structure or map found where not expected.".into()),
-            Some(b'[') => return Malformed("Start of list found where not expected".into()),
+            Some(b'{') => return Malformed(words::object(self.newer).into()),
+            Some(b'[') => return Malformed(words::list(self.newer, shape)),
             Some(b'"') => "STRING_VALUE",
+            Some(b'-' | b'0'..=b'9') if self.newer && self.has_fraction() => "DECIMAL_VALUE",
             Some(b'-' | b'0'..=b'9') => "NUMBER_VALUE",
             Some(b't') => "TRUE_VALUE",
             Some(b'f') => "FALSE_VALUE",
             Some(b'n') => "NULL_VALUE",
             _ => return self.unexpected(),
         };
-        Malformed(format!("{found} cannot be converted to {wanted}"))
+        match shape.kind {
+            Kind::List(_) | Kind::Map(..) | Kind::Structure(_) | Kind::Union(_) => {
+                Malformed(words::scalar(self.newer, shape).into())
+            }
+            Kind::Blob if self.newer => Malformed("only base-64-encoded strings are convertible to bytes".into()),
+            _ => Malformed(words::converted(self.newer, found, words::java(shape))),
+        }
+    }
+
+    /// Whether the number that is next has a fraction.
+    fn has_fraction(&self) -> bool {
+        let number = self.text.as_bytes()[self.at..].iter();
+        number.take_while(|byte| !matches!(byte, b',' | b'}' | b']')).any(|byte| *byte == b'.')
     }
 }
 
@@ -45,57 +59,60 @@ fn find(members: &'static [Member], key: &str, from: &mut usize) -> Option<usize
 }
 
 impl Source for Reader<'_> {
-    fn boolean(&mut self, _: &'static Shape) -> Result<bool, Malformed> {
+    fn boolean(&mut self, shape: &'static Shape) -> Result<bool, Malformed> {
         match self.peek() {
             Some(b't') => self.word("true").map(|()| true),
             Some(b'f') => self.word("false").map(|()| false),
-            _ => Err(self.mismatch("Boolean")),
+            _ => Err(self.mismatch(shape)),
         }
     }
 
     fn integer(&mut self, shape: &'static Shape) -> Result<i64, Malformed> {
-        let narrow = matches!(shape.kind, Kind::Integer);
-        let wanted = if narrow { "Integer" } else { "Long" };
         if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
-            return Err(self.mismatch(wanted));
+            return Err(self.mismatch(shape));
         }
         let text = self.number()?;
-        crate::scalar::integer(text, narrow)
-            .ok_or_else(|| Malformed(format!("NUMBER_VALUE {text} cannot be converted to {wanted}")))
+        let refuse = || Malformed(words::converted(self.newer, "NUMBER_VALUE", words::java(shape)));
+        let value = crate::scalar::truncated(text).ok_or_else(refuse)?;
+        let fits = !matches!(shape.kind, Kind::Integer) || i32::try_from(value).is_ok();
+        // What the model's own range refuses is refused in its words.
+        let ranged = shape.max.is_some_and(|max| value > max) || shape.min.is_some_and(|min| value < min);
+        if fits || ranged { Ok(value) } else { Err(refuse()) }
     }
 
     fn double(&mut self, shape: &'static Shape) -> Result<f64, Malformed> {
-        let wanted = if matches!(shape.kind, Kind::Float) { "Float" } else { "Double" };
         match self.peek() {
             Some(b'-' | b'0'..=b'9') => {
                 let text = self.number()?;
-                text.parse().map_err(|_| Malformed(format!("NUMBER_VALUE cannot be converted to {wanted}")))
+                let refuse = |_| Malformed(words::converted(self.newer, "NUMBER_VALUE", words::java(shape)));
+                text.parse().map_err(refuse)
             }
             Some(b'"') => {
                 let start = self.at;
                 let special = crate::scalar::special_double(&self.string()?);
                 special.ok_or_else(|| {
                     self.at = start;
-                    self.mismatch(wanted)
+                    self.mismatch(shape)
                 })
             }
-            _ => Err(self.mismatch(wanted)),
+            _ => Err(self.mismatch(shape)),
         }
     }
 
-    fn text(&mut self, _: &'static Shape) -> Result<String, Malformed> {
+    fn text(&mut self, shape: &'static Shape) -> Result<String, Malformed> {
         match self.peek() {
             Some(b'"') => self.string().map(Cow::into_owned),
-            _ => Err(self.mismatch("String")),
+            _ => Err(self.mismatch(shape)),
         }
     }
 
-    fn blob(&mut self, _: &'static Shape) -> Result<Bytes, Malformed> {
+    fn blob(&mut self, shape: &'static Shape) -> Result<Bytes, Malformed> {
         if self.peek() != Some(b'"') {
-            return Err(self.mismatch("Blob"));
+            return Err(self.mismatch(shape));
         }
         let text = self.string()?;
-        STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(|_| Malformed("The blob is not valid base64".into()))
+        let decoded = STANDARD.decode(text.as_bytes()).map(Bytes::from);
+        decoded.map_err(|_| Malformed(words::base64(self.newer, &text)))
     }
 
     fn timestamp(&mut self, shape: &'static Shape) -> Result<Timestamp, Malformed> {
@@ -103,10 +120,11 @@ impl Source for Reader<'_> {
         let text = match self.peek() {
             Some(b'-' | b'0'..=b'9') if format == TimestampFormat::Unix => Cow::Borrowed(self.number()?),
             Some(b'"') if format != TimestampFormat::Unix => self.string()?,
-            _ => return Err(self.mismatch("milliseconds since epoch")),
+            _ => return Err(self.mismatch(shape)),
         };
+        let found = if format == TimestampFormat::Unix { "NUMBER_VALUE" } else { "STRING_VALUE" };
         moment::parse(&text, format)
-            .ok_or_else(|| Malformed(format!("{text} cannot be converted to milliseconds since epoch")))
+            .ok_or_else(|| Malformed(words::converted(self.newer, found, "milliseconds since epoch")))
     }
 
     fn document(&mut self, _: &'static Shape) -> Result<Document, Malformed> {
@@ -119,10 +137,7 @@ impl Source for Reader<'_> {
     fn structure(&mut self, into: &mut dyn Structure) -> Result<(), Malformed> {
         let body_only = std::mem::take(&mut self.body_only);
         if self.peek().is_some_and(|byte| byte != b'{') {
-            return Err(match self.peek() {
-                Some(b'[') => self.mismatch(""),
-                _ => Malformed("Expected structure or null".into()),
-            });
+            return Err(self.mismatch(into.shape()));
         }
         let members = into.shape().members();
         let mut from = 0;
@@ -145,28 +160,24 @@ impl Source for Reader<'_> {
 
     fn list(
         &mut self,
-        _: &'static Shape,
+        shape: &'static Shape,
         item: &mut dyn FnMut(&mut dyn Source) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         self.format = None;
-        match self.peek() {
-            Some(b'[') | None => {}
-            Some(b'{') => return Err(self.mismatch("")),
-            Some(_) => return Err(Malformed("Expected list or null".into())),
+        if self.peek().is_some_and(|byte| byte != b'[') {
+            return Err(self.mismatch(shape));
         }
         self.walk(b'[', b']', |reader| if reader.null()? { Ok(()) } else { item(reader) })
     }
 
     fn map(
         &mut self,
-        _: &'static Shape,
+        shape: &'static Shape,
         entry: &mut dyn FnMut(String, &mut dyn Source) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         self.format = None;
-        match self.peek() {
-            Some(b'{') | None => {}
-            Some(b'[') => return Err(self.mismatch("")),
-            Some(_) => return Err(Malformed("Expected map or null".into())),
+        if self.peek().is_some_and(|byte| byte != b'{') {
+            return Err(self.mismatch(shape));
         }
         self.walk(b'{', b'}', |reader| {
             let key = reader.key()?;

@@ -8,14 +8,38 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::value::{Document, Emit, Sink, Structure};
-use crate::{Location, Shape, TimestampFormat, moment};
+use crate::{Shape, TimestampFormat, moment};
+
+/// Room for a body at first: most fit.
+const ROOM: usize = 512;
+
+/// What each byte of a string becomes: itself (0), an escape of two characters (the second), or one of six (1).
+static ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = 1;
+        byte += 1;
+    }
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table[b'\n' as usize] = b'n';
+    table[b'\r' as usize] = b'r';
+    table[b'\t' as usize] = b't';
+    table
+};
 
 /// Appends JSON to bytes.
-#[derive(Default)]
 pub(crate) struct Writer {
     pub(crate) out: Vec<u8>,
     // The timestamp format of the member being written.
     format: Option<TimestampFormat>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { out: Vec::with_capacity(ROOM), format: None }
+    }
 }
 
 impl Writer {
@@ -28,11 +52,11 @@ impl Writer {
         self.out.push(b'{');
         let mut first = true;
         for (index, member) in value.shape().members().iter().enumerate() {
-            if body_only && member.location != Location::Body {
+            if body_only && !member.in_answer() {
                 continue;
             }
             let Some(field) = value.get(index) else { continue };
-            self.key(&mut first, member.wire);
+            self.name(&mut first, member.wire);
             self.format = member.timestamp;
             field.emit(member.shape, self);
             self.format = None;
@@ -47,6 +71,15 @@ impl Writer {
         self.out.push(b':');
     }
 
+    /// A member's name, which no model writes with characters that need an escape.
+    fn name(&mut self, first: &mut bool, name: &'static str) {
+        self.comma(first);
+        self.out.reserve(name.len() + 3);
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
     fn comma(&mut self, first: &mut bool) {
         if !std::mem::take(first) {
             self.out.push(b',');
@@ -55,26 +88,43 @@ impl Writer {
 
     /// A quoted string. Runs without special characters are copied whole.
     pub(crate) fn string(&mut self, text: &str) {
-        self.out.push(b'"');
         let bytes = text.as_bytes();
+        self.out.reserve(bytes.len() + 2);
+        self.out.push(b'"');
         let mut copied = 0;
         for (index, &byte) in bytes.iter().enumerate() {
-            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            let escape = ESCAPES[usize::from(byte)];
+            if escape == 0 {
                 continue;
             }
             self.out.extend_from_slice(&bytes[copied..index]);
             copied = index + 1;
-            match byte {
-                b'"' => self.out.extend_from_slice(b"\\\""),
-                b'\\' => self.out.extend_from_slice(b"\\\\"),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'\r' => self.out.extend_from_slice(b"\\r"),
-                b'\t' => self.out.extend_from_slice(b"\\t"),
-                _ => self.print(format_args!("\\u{byte:04x}")),
+            match escape {
+                1 => self.print(format_args!("\\u{byte:04x}")),
+                second => self.out.extend_from_slice(&[b'\\', second]),
             }
         }
         self.out.extend_from_slice(&bytes[copied..]);
         self.out.push(b'"');
+    }
+
+    /// A whole number's digits.
+    fn digits(&mut self, value: i64) {
+        let mut digits = [0; 20];
+        let mut from = digits.len();
+        let mut rest = value.unsigned_abs();
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        self.out.extend_from_slice(&digits[from..]);
     }
 
     fn print(&mut self, arguments: std::fmt::Arguments<'_>) {
@@ -88,7 +138,7 @@ impl Sink for Writer {
     }
 
     fn integer(&mut self, _: &'static Shape, value: i64) {
-        self.print(format_args!("{value}"));
+        self.digits(value);
     }
 
     fn double(&mut self, _: &'static Shape, value: f64) {

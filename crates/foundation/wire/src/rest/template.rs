@@ -36,9 +36,19 @@ pub(crate) fn segments(uri: &str) -> impl Iterator<Item = Segment<'_>> + Clone {
     })
 }
 
+/// Whether a path, still percent-encoded, matches.
+pub(crate) fn matches(uri: &str, path: &str) -> bool {
+    walk(uri, path, |_, _| {}).is_some()
+}
+
 /// Matches a path, still percent-encoded, and names the raw text of each label; none when it does not match.
 pub(crate) fn labels<'t, 'p>(uri: &'t str, path: &'p str) -> Option<Vec<(&'t str, &'p str)>> {
     let mut found = Vec::new();
+    walk(uri, path, |name, part| found.push((name, part)))?;
+    Some(found)
+}
+
+fn walk<'t, 'p>(uri: &'t str, path: &'p str, mut label: impl FnMut(&'t str, &'p str)) -> Option<()> {
     let mut rest = Some(path.strip_prefix('/')?);
     let mut template = segments(uri);
     let mut last_greedy = false;
@@ -54,12 +64,12 @@ pub(crate) fn labels<'t, 'p>(uri: &'t str, path: &'p str) -> Option<Vec<(&'t str
             Segment::Literal(text) if text != part => return None,
             Segment::Literal(_) => {}
             Segment::Label(_) | Segment::Greedy(_) if part.is_empty() => return None,
-            Segment::Label(name) | Segment::Greedy(name) => found.push((name, part)),
+            Segment::Label(name) | Segment::Greedy(name) => label(name, part),
         }
         rest = after;
     }
     let ended = rest.is_none() || (rest == Some("") && !last_greedy);
-    ended.then_some(found)
+    ended.then_some(())
 }
 
 /// What a greedy label takes when `after` segments must follow it, and what they get.

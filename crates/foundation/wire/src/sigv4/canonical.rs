@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encod
 use super::fault::Dialect;
 use super::{ALGORITHM, Claim, Kind, Scope};
 use crate::Request;
+use crate::chunked::Framing;
 
 /// RFC 3986's unreserved characters stay.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -17,29 +18,32 @@ const PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    digits.map(char::from).collect()
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out
 }
 
 /// `20261121T052000Z`.
-pub(super) fn basic(moment: Timestamp) -> String {
+pub(crate) fn basic(moment: Timestamp) -> String {
     let (year, month, day, hour, minute, second, _) = moment.civil();
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 /// The payload's part of the canonical request: its hash, or the word that stands for one.
 ///
-/// S3 lets the client name the hash, so it must be the body's; chunked signing is refused until S3 is served.
+/// S3 lets the client name the hash, so it must be the body's.
 pub(super) fn payload(request: &Request, kind: Kind, scope: &Scope, dialect: Dialect) -> Result<String, Fault> {
     let s3 = scope.service == "s3";
     let named = request.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
     match named {
         Some(UNSIGNED) => return Ok(UNSIGNED.to_owned()),
-        Some(word) if word.starts_with("STREAMING-") => {
-            return Err(Fault::not_implemented(format_args!("chunked signatures ({word})")));
-        }
+        // The body's own signatures or checksums stand in it: see `chunked`.
+        Some(word) if Framing::of(request)?.is_some() => return Ok(word.to_owned()),
         None if s3 && kind != Kind::Header => return Ok(UNSIGNED.to_owned()),
         _ => {}
     }
@@ -52,21 +56,21 @@ pub(super) fn payload(request: &Request, kind: Kind, scope: &Scope, dialect: Dia
 
 /// The canonical request of a claim.
 pub(super) fn request(request: &Request, claim: &Claim, payload: &str) -> String {
-    let mut out = String::with_capacity(512);
+    let mut out = String::with_capacity(1024);
     out.push_str(request.method.as_str());
     out.push('\n');
     path(&mut out, &request.path, &claim.scope);
     out.push('\n');
     query(&mut out, &request.query);
     out.push('\n');
-    for name in &claim.signed_headers {
+    for name in claim.signed_headers.split(';') {
         out.push_str(name);
         out.push(':');
         header(&mut out, request, name);
         out.push('\n');
     }
     out.push('\n');
-    out.push_str(&claim.signed_headers.join(";"));
+    out.push_str(&claim.signed_headers);
     out.push('\n');
     out.push_str(payload);
     out
@@ -84,6 +88,12 @@ fn path(out: &mut String, path: &str, scope: &Scope) {
     if scope.service == "s3" {
         let decoded: Cow<'_, [u8]> = percent_decode(path.as_bytes()).into();
         out.extend(percent_encode(&decoded, PATH));
+        return;
+    }
+    // Nothing to resolve, and nothing to encode but what was encoded: the common case.
+    let plain = path.starts_with('/') && !path.contains("//") && !path.contains("/.");
+    if plain {
+        out.extend(percent_encode(path.as_bytes(), PATH));
         return;
     }
     let mut kept: Vec<&str> = Vec::new();
@@ -137,6 +147,12 @@ fn header(out: &mut String, request: &Request, name: &str) {
             out.push(',');
         }
         let text = String::from_utf8_lossy(value.as_bytes());
+        // Most values have nothing to make one.
+        if !text.contains("  ") && !text.starts_with(' ') && !text.ends_with(' ') && !text.contains(['\t', '\n', '\r'])
+        {
+            out.push_str(&text);
+            continue;
+        }
         let mut words = text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty());
         out.extend(words.next());
         for word in words {

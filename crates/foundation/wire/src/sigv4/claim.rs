@@ -6,6 +6,7 @@ use base::{Fault, Timestamp};
 use super::canonical::{self, hex, string_to_sign};
 use super::fault::Dialect;
 use super::{ALGORITHM, LONGEST_EXPIRY_S, SKEW_MS, Scope, TERMINATOR, key};
+use crate::chunked::{Chain, Decoder, Framing};
 use crate::{Request, TimestampFormat, moment};
 
 /// By which way a request is signed.
@@ -27,8 +28,8 @@ pub struct Claim {
     pub key_id: String,
     /// What the signature is good for.
     pub scope: Scope,
-    /// The names of the signed headers, lower case, as claimed.
-    pub signed_headers: Vec<String>,
+    /// The names of the signed headers, lower case, as claimed: `host;x-amz-date`.
+    pub signed_headers: String,
     /// The signature, lower-case hexadecimal.
     pub signature: String,
     /// The session token that came along; temporary credentials have one.
@@ -176,8 +177,8 @@ impl Raw<'_> {
                 &day[..8]
             )));
         }
-        let signed_headers: Vec<String> = self.headers.split(';').map(str::to_ascii_lowercase).collect();
-        if !signed_headers.iter().any(|name| name == "host" || name == ":authority") {
+        let signed_headers = self.headers.to_ascii_lowercase();
+        if !signed_headers.split(';').any(|name| name == "host" || name == ":authority") {
             return Err(
                 dialect.mismatch_with("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
             );
@@ -207,7 +208,26 @@ impl Claim {
         let to_sign = string_to_sign(self.date, &self.scope, &canonical);
         let signature = key::sign(secret, &self.scope, to_sign.as_bytes());
         let expected = hex(signature.as_ref());
-        verify_slices_are_equal(expected.as_bytes(), self.signature.as_bytes()).map_err(|_| self.dialect.mismatch())
+        verify_slices_are_equal(expected.as_bytes(), self.signature.as_bytes()).map_err(|_| {
+            let fault = self.dialect.mismatch();
+            if self.dialect != Dialect::S3 {
+                return fault;
+            }
+            // S3 tells what it signed, so that a client can find where it signs otherwise.
+            fault
+                .with("AWSAccessKeyId", self.key_id.clone())
+                .with("StringToSign", to_sign)
+                .with("SignatureProvided", self.signature.clone())
+                .with("CanonicalRequest", canonical)
+        })
+    }
+
+    /// A decoder of the request's body, whose chunks must be signed with the key's secret; none when the body is not
+    /// framed. To be asked after [`Claim::verify`], which has shown the signature that the chunks begin with.
+    pub fn decoder(&self, request: &Request, secret: &str) -> Result<Option<Decoder>, Fault> {
+        let Some(framing) = Framing::of(request)? else { return Ok(None) };
+        let chain = Chain::new(key::derived(secret, &self.scope), self.date, &self.scope, &self.signature);
+        Decoder::new(framing, request, Some(chain)).map(Some)
     }
 
     /// Whether the token that came along is the one the key needs, compared in constant time.

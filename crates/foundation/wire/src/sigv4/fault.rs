@@ -59,6 +59,11 @@ pub fn wrong_token(request: &Request, expired: bool) -> Fault {
     }
 }
 
+/// A chunk's signature does not hold; only S3 has such.
+pub(crate) fn mismatch_s3() -> Fault {
+    Dialect::S3.mismatch()
+}
+
 impl Dialect {
     pub(super) fn of(request: &Request) -> Self {
         let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -12,22 +12,24 @@ const KEPT: usize = 512;
 
 /// Signs `text` with the key derived from `secret` for `scope`.
 pub(super) fn sign(secret: &str, scope: &Scope, text: &[u8]) -> Tag {
+    hmac::sign(&derived(secret, scope), text)
+}
+
+/// The key derived from `secret` for `scope`.
+pub(crate) fn derived(secret: &str, scope: &Scope) -> Key {
     static KNOWN: OnceLock<Mutex<HashMap<String, Key>>> = OnceLock::new();
     // The parts hold no line break: secrets and scopes come from one line of a header.
     let name = [secret, &scope.date, &scope.region, &scope.service].join("\n");
     let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(key) = known.get(&name) {
-        let key = key.clone();
-        drop(known);
-        return hmac::sign(&key, text);
+        return key.clone();
     }
     let key = derive(secret, scope);
     if known.len() >= KEPT {
         known.clear();
     }
     known.insert(name, key.clone());
-    drop(known);
-    hmac::sign(&key, text)
+    key
 }
 
 fn derive(secret: &str, scope: &Scope) -> Key {

@@ -6,12 +6,15 @@
 mod canonical;
 mod claim;
 mod fault;
-mod key;
+pub(crate) mod key;
 mod sign;
 
 pub use claim::{Claim, Kind, parse};
 pub use fault::{missing, unknown_key, wrong_token};
 pub use sign::{Signer, sign};
+
+pub(crate) use canonical::{basic, hex};
+pub(crate) use fault::mismatch_s3;
 
 use crate::Request;
 
@@ -61,7 +64,7 @@ impl Scope {
     }
 
     /// As it stands in the string to sign.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
     }
 }

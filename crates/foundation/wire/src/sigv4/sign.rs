@@ -26,20 +26,26 @@ pub struct Signer<'a> {
 }
 
 /// Signs in the `Authorization` header. Adds `x-amz-date`, and for temporary credentials the token; S3 also gets the
-/// body's hash. `host` must be set, and neither path, query, body nor signed headers may change afterwards.
+/// body's hash, unless `x-amz-content-sha256` already says what stands for it. `host` must be set, and neither path, query, body nor signed headers may change afterwards.
 pub fn sign(request: &mut Request, signer: &Signer<'_>, now: Timestamp) {
     let date = basic(now);
     header(&mut request.headers, "x-amz-date", &date);
     if let Some(token) = signer.token {
         header(&mut request.headers, "x-amz-security-token", token);
     }
-    if signer.service == "s3" {
+    // Who frames the body has already said how; S3 otherwise gets the body's hash.
+    let named = request.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let payload = named.unwrap_or_else(|| {
         let hash = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &request.body).as_ref());
-        header(&mut request.headers, "x-amz-content-sha256", &hash);
-    }
+        if signer.service == "s3" {
+            header(&mut request.headers, "x-amz-content-sha256", &hash);
+        }
+        hash
+    });
     let mut signed_headers: Vec<String> = request.headers.keys().map(|name| name.as_str().to_owned()).collect();
     signed_headers.retain(|name| matches!(name.as_str(), "host" | "content-type") || name.starts_with("x-amz-"));
     signed_headers.sort_unstable();
+    let signed_headers = signed_headers.join(";");
     let scope =
         Scope { date: date[..8].to_owned(), region: signer.region.to_owned(), service: signer.service.to_owned() };
     let claim = Claim {
@@ -52,7 +58,6 @@ pub fn sign(request: &mut Request, signer: &Signer<'_>, now: Timestamp) {
         date: now,
         dialect: Dialect::Rest,
     };
-    let payload = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &request.body).as_ref());
     let canonical = canonical::request(request, &claim, &payload);
     let to_sign = string_to_sign(now, &claim.scope, &canonical);
     let signature = hex(key::sign(signer.secret, &claim.scope, to_sign.as_bytes()).as_ref());
@@ -60,7 +65,7 @@ pub fn sign(request: &mut Request, signer: &Signer<'_>, now: Timestamp) {
         "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
         signer.key_id,
         claim.scope.text(),
-        claim.signed_headers.join(";")
+        claim.signed_headers
     );
     // Key ids and header names are ASCII, so this is always a header's value; were it not, the server would say so.
     request

@@ -11,7 +11,7 @@ use base::{Fault, Timestamp};
 use bytes::Bytes;
 
 use crate::value::{Emit, Sink, Structure};
-use crate::{Kind, Operation, Protocol, Shape};
+use crate::{Kind, Location, Operation, Protocol, Shape};
 
 pub use pattern::pattern_compiles;
 use show::show;
@@ -21,8 +21,8 @@ const REPORTED: usize = 64;
 
 /// Checks the model's constraints: required, length, range, pattern, enumeration.
 ///
-/// Faults with ValidationException, 400; with ValidationError where the service speaks the query protocol, and with
-/// InvalidParameterException where the operation declares that for it.
+/// Faults, all 400, with ValidationException; with ValidationError where the service speaks the query protocol, with
+/// InvalidParameterException or InvalidInput where the operation declares that for it, and as EC2 and S3 do in theirs.
 pub fn validate(operation: &'static Operation, input: &dyn Structure) -> Result<(), Fault> {
     let mut check = Check { operation, path: String::new(), violations: Vec::new(), fault: None };
     check.structure(input);
@@ -31,6 +31,12 @@ pub fn validate(operation: &'static Operation, input: &dyn Structure) -> Result<
     }
     if check.violations.is_empty() {
         return Ok(());
+    }
+    if operation.service.bare_errors {
+        return Err(bare(input));
+    }
+    if let Some(missing) = missing(operation, input) {
+        return Err(missing);
     }
     let count = check.violations.len();
     let errors = if count == 1 { "error" } else { "errors" };
@@ -42,11 +48,48 @@ pub fn validate(operation: &'static Operation, input: &dyn Structure) -> Result<
 fn code(operation: &'static Operation) -> &'static str {
     let declares = |name: &str| operation.errors.iter().any(|error| error.name == name);
     match operation.service.protocols.first() {
-        Some(Protocol::Query | Protocol::Ec2Query) => "ValidationError",
+        Some(Protocol::Query) => "ValidationError",
+        Some(Protocol::Ec2Query) => "InvalidParameterValue",
+        Some(Protocol::RestXml) if declares("InvalidInput") => "InvalidInput",
+        Some(Protocol::RestXml) if declares("InvalidArgument") => "InvalidArgument",
         // CloudWatch Logs' own code for it, unless the operation knows the general one.
         _ if declares("InvalidParameterException") && !declares("ValidationException") => "InvalidParameterException",
         _ => "ValidationException",
     }
+}
+
+/// EC2 names the first parameter that is missing, before all else that is wrong.
+fn missing(operation: &'static Operation, input: &dyn Structure) -> Option<Fault> {
+    operation.service.protocols.contains(&Protocol::Ec2Query).then_some(())?;
+    let mut members = input.shape().members().iter().enumerate();
+    let (_, member) = members.find(|(index, member)| member.required && input.get(*index).is_none())?;
+    let words = format!("The request must contain the parameter {}", member.name);
+    Some(Fault::new("MissingParameter", 400, words))
+}
+
+/// S3 does not list what is wrong: it names the first argument outside the body, and calls every body malformed.
+fn bare(input: &dyn Structure) -> Fault {
+    for (index, member) in input.shape().members().iter().enumerate() {
+        let value = input.get(index);
+        let broken = match value {
+            Some(value) => breaks(member.shape, value),
+            None => member.required,
+        };
+        match member.location {
+            _ if !broken => {}
+            Location::Payload if value.is_none() => {
+                return Fault::new("MissingRequestBodyError", 400, "Request Body is empty");
+            }
+            Location::Body | Location::Payload => {}
+            _ => {
+                let shown = value.map_or_else(String::new, |value| show(member.shape, value));
+                let words = format!("The value provided for {} is not valid", member.wire);
+                let fault = Fault::new("InvalidArgument", 400, words);
+                return fault.with("ArgumentName", member.wire).with("ArgumentValue", shown);
+            }
+        }
+    }
+    Fault::new("MalformedXML", 400, crate::rest::MALFORMED_XML)
 }
 
 /// The walk over one input.

@@ -8,7 +8,10 @@ use base::Timestamp;
 use base64::Engine;
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
-use wire::{Document, Emit, Kind, Location, Malformed, Member, Shape, Sink, Source, Structure, TimestampFormat};
+use wire::{
+    Document, Emit, EventPart, Kind, Location, Malformed, Member, Namespace, Shape, Sink, Source, Structure,
+    TimestampFormat,
+};
 
 /// A value of any shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -205,7 +208,9 @@ pub(crate) fn shape(shapes: &Json, called: &str, uri: &str, depth: usize) -> &'s
     let inner = |called: &Json| shape(shapes, called.as_str().unwrap_or_default(), uri, depth + 1);
     let part = |key: &str, default: &str| {
         let wire = row[key]["locationName"].as_str().unwrap_or(default);
-        leak(Member::new(name(wire), inner(&row[key]["shape"])))
+        let mut made = Member::new(name(wire), inner(&row[key]["shape"]));
+        made.namespace = namespace(&row[key]["xmlNamespace"]);
+        leak(made)
     };
     let kind = match row["type"].as_str().unwrap_or_default() {
         "boolean" => Kind::Boolean,
@@ -227,7 +232,15 @@ pub(crate) fn shape(shapes: &Json, called: &str, uri: &str, depth: usize) -> &'s
     };
     let mut made = Shape::new(name(called), kind);
     made.timestamp = row["timestampFormat"].as_str().map(format);
+    made.namespace = namespace(&row["xmlNamespace"]);
+    made.root = name(row["locationName"].as_str().unwrap_or_default());
+    made.event_stream = row["eventstream"] == true;
     leak(made)
+}
+
+fn namespace(row: &Json) -> Option<Namespace> {
+    let uri = row.as_str().or(row["uri"].as_str())?;
+    Some(Namespace { prefix: name(row["prefix"].as_str().unwrap_or_default()), uri: name(uri) })
 }
 
 fn format(text: &str) -> TimestampFormat {
@@ -240,7 +253,9 @@ fn format(text: &str) -> TimestampFormat {
 
 fn member(shapes: &Json, owner: &Json, key: &str, row: &Json, uri: &str, depth: usize) -> Member {
     let target = row["shape"].as_str().unwrap_or_default();
-    let wire = row["locationName"].as_str().unwrap_or(key);
+    // Where the list itself is flattened, it goes by the name of its items.
+    let by_item = shapes[target]["member"]["locationName"].as_str().filter(|_| shapes[target]["flattened"] == true);
+    let wire = row["locationName"].as_str().or(by_item).unwrap_or(key);
     let mut made = Member::new(name(key), shape(shapes, target, uri, depth + 1)).wire(name(wire));
     made.location = match row["location"].as_str() {
         Some("header") => Location::Header,
@@ -253,6 +268,15 @@ fn member(shapes: &Json, owner: &Json, key: &str, row: &Json, uri: &str, depth: 
         _ => Location::Body,
     };
     made.flattened = row["flattened"] == true || shapes[target]["flattened"] == true;
+    made.attribute = row["xmlAttribute"] == true;
     made.timestamp = row["timestampFormat"].as_str().map(format);
+    made.namespace = namespace(&row["xmlNamespace"]);
+    made.query = name(row["queryName"].as_str().unwrap_or_default());
+    made.json = row["jsonvalue"] == true;
+    made.event = match (row["eventheader"] == true, row["eventpayload"] == true) {
+        (true, _) => Some(EventPart::Header),
+        (_, true) => Some(EventPart::Payload),
+        _ => None,
+    };
     made
 }

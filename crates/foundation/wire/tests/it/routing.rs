@@ -88,10 +88,10 @@ fn actions_are_read_from_forms_and_query_strings() {
     let elsewhere = detect(
         "POST",
         "/",
-        &[form, ("authorization", &SIGNED.replace('@', "ec2"))],
+        &[form, ("authorization", &SIGNED.replace('@', "rds"))],
         "Action=CreateRole&Version=2010-05-08",
     );
-    assert!(named(&elsewhere).contains("ec2:CreateRole"), "a scope we do not serve must not fall through");
+    assert!(named(&elsewhere).contains("rds:CreateRole"), "a scope we do not serve must not fall through");
     let site = detect("GET", "/page?Action=buy", &[], "");
     assert!(!site.aws);
 }
@@ -101,4 +101,19 @@ fn find_looks_in_one_service() {
     let get = request("GET", "/2015-03-31/functions/f", &[], "");
     assert_eq!(route::find(&sample::REST, &get).unwrap().name, "GetFunction");
     assert!(route::find(&sample::JSON, &get).is_none());
+}
+
+/// Operations that share a method and a path: what each cannot do without tells which is meant.
+#[test]
+fn what_an_operation_needs_tells_it_from_its_neighbours() {
+    let authorization = SIGNED.replace('@', "s3");
+    let signed = ("authorization", authorization.as_str());
+    let at = |target: &str, headers: &[(&'static str, &str)]| named(&detect("PUT", target, headers, ""));
+    assert_eq!(at("/b?rules", &[signed]), "s3:PutRules");
+    assert_eq!(at("/b?rules=", &[signed]), "s3:PutRules");
+    assert!(at("/b?rules&uploadId=1", &[signed]).contains("implement s3:PutPartOfRules"));
+    assert!(at("/b?rules", &[signed, ("x-amz-copy-source", "/a/k")]).contains("implement s3:CopyRules"));
+    // A query constant says more than what is missing besides.
+    let incomplete = detect("GET", "/2018-10-31/layers?find=LayerVersion", &[], "");
+    assert_eq!(named(&incomplete), "lambda:GetLayer");
 }

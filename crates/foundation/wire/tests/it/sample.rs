@@ -27,6 +27,7 @@ pub static REST: wire::Service = wire::Service {
         &rest::LIST_LAYERS,
         &rest::TAG,
     ],
+    ..wire::Service::new("")
 };
 
 pub static JSON: wire::Service = wire::Service {
@@ -37,6 +38,8 @@ pub static JSON: wire::Service = wire::Service {
     xml_namespace: "",
     protocols: &[Protocol::Json11],
     operations: &[&json::PUT_THING],
+    others: &[wire::Other("StartQuery", "", "")],
+    ..wire::Service::new("")
 };
 
 pub static QUERY: wire::Service = wire::Service {
@@ -47,9 +50,66 @@ pub static QUERY: wire::Service = wire::Service {
     xml_namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
     protocols: &[Protocol::Query],
     operations: &[&query::CREATE_ROLE],
+    others: &[wire::Other("CreateGroup", "", "")],
+    ..wire::Service::new("")
 };
 
-pub static SERVICES: &[&wire::Service] = &[&QUERY, &REST, &JSON];
+/// Speaks restXml as S3 does.
+pub static STORE: wire::Service = wire::Service {
+    signing_name: "s3",
+    version: "2006-03-01",
+    xml_namespace: "http://s3.amazonaws.com/doc/2006-03-01/",
+    protocols: &[Protocol::RestXml],
+    operations: &[&store::GET_PLACE, &store::LIST_THINGS, &store::PUT_RULES],
+    others: &[
+        wire::Other("CopyRules", "PUT", "/{Bucket}?rules#x-amz-copy-source"),
+        wire::Other("GetBucketTagging", "GET", "/{Bucket}?tagging"),
+        wire::Other("PutPartOfRules", "PUT", "/{Bucket}?rules&uploadId"),
+    ],
+    bare_errors: true,
+    ..wire::Service::new("s3")
+};
+
+/// Speaks restXml as Route 53 does.
+pub static ZONES: wire::Service = wire::Service {
+    version: "2013-04-01",
+    xml_namespace: "https://route53.amazonaws.com/doc/2013-04-01/",
+    protocols: &[Protocol::RestXml],
+    operations: &[&zones::CHANGE],
+    ..wire::Service::new("route53")
+};
+
+pub static MACHINES: wire::Service = wire::Service {
+    version: "2016-11-15",
+    xml_namespace: "http://ec2.amazonaws.com/doc/2016-11-15",
+    protocols: &[Protocol::Ec2Query],
+    operations: &[&machines::RUN],
+    others: &[wire::Other("StopInstances", "", "")],
+    ..wire::Service::new("ec2")
+};
+
+/// Speaks three protocols, as CloudWatch does.
+pub static METRICS: wire::Service = wire::Service {
+    signing_name: "monitoring",
+    target_prefix: "GraniteServiceVersion20100801",
+    version: "2010-08-01",
+    xml_namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+    protocols: &[Protocol::Cbor, Protocol::Json10, Protocol::Query],
+    operations: &[&metrics::PUT],
+    others: &[wire::Other("GetMetricData", "", "")],
+    query_compatible: true,
+    ..wire::Service::new("cloudwatch")
+};
+
+pub static TABLES: wire::Service = wire::Service {
+    target_prefix: "DynamoDB_20120810",
+    version: "2012-08-10",
+    protocols: &[Protocol::Json10],
+    operations: &[&tables::PUT],
+    ..wire::Service::new("dynamodb")
+};
+
+pub static SERVICES: &[&wire::Service] = &[&QUERY, &REST, &JSON, &STORE, &ZONES, &MACHINES, &METRICS, &TABLES];
 
 static TEXT: Shape = Shape::new("String", Kind::Text);
 static NAME: Shape = Shape::new("FunctionName", Kind::Text).min(1).max(64).pattern("[a-zA-Z0-9-_]+");
@@ -163,6 +223,83 @@ static NO_ENTITY: Shape = Shape::new("NoSuchEntityException", Kind::Structure(&[
 wire::error!(no_such_entity = NO_ENTITY_ERROR("NoSuchEntityException", "NoSuchEntity", 404, NO_ENTITY));
 static INVALID: Shape = Shape::new("InvalidParameterException", Kind::Structure(&[]));
 wire::error!(invalid_parameter = INVALID_ERROR("InvalidParameterException", "InvalidParameterException", 400, INVALID));
+
+static STATE: Shape = Shape::new("State", Kind::Text).values(&["Enabled", "Disabled"]);
+static RULE: Shape = Shape::new(
+    "Rule",
+    Kind::Structure(&[
+        Member::new("ID", &TEXT).required(),
+        Member::new("Days", &TIMEOUT),
+        Member::new("Status", &STATE),
+        Member::new("Date", &MOMENT),
+        Member::new("Blob", &BLOB),
+        Member::new("On", &FLAG),
+    ]),
+);
+wire::structure! { Rule = RULE { 0 id: String, 1 days: i64, 2 status: String, 3 date: Timestamp, 4 blob: Bytes, 5 on: bool, } }
+static RULES: Shape = Shape::new("RuleList", Kind::List(&Member::new("member", &RULE)));
+static RULE_SET: Shape =
+    Shape::new("RuleSet", Kind::Structure(&[Member::new("Rules", &RULES).wire("Rule").flattened()]));
+wire::structure! { RuleSet = RULE_SET { 0 rules: Vec<Rule>, } }
+static PUT_RULES_REQUEST: Shape = Shape::new(
+    "PutRulesRequest",
+    Kind::Structure(&[
+        Member::new("Bucket", &TEXT).at(L::Uri).required(),
+        Member::new("Acl", &STATE).at(L::Header).wire("x-amz-acl"),
+        Member::new("Part", &TIMEOUT).at(L::Query).wire("partNumber"),
+        Member::new("Since", &MOMENT).at(L::Header).wire("If-Modified-Since"),
+        Member::new("Until", &MOMENT).at(L::Header).wire("x-amz-until"),
+        Member::new("RuleSet", &RULE_SET)
+            .at(L::Payload)
+            .wire("RuleConfiguration")
+            .required()
+            .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+    ]),
+);
+wire::structure! { PutRulesRequest = PUT_RULES_REQUEST {
+    0 bucket: String, 1 acl: String, 2 part: i64, 3 since: Timestamp, 4 until: Timestamp, 5 rule_set: RuleSet,
+} }
+static LIST_REQUEST: Shape = Shape::new(
+    "ListThingsRequest",
+    Kind::Structure(&[
+        Member::new("Bucket", &TEXT).at(L::Uri).required(),
+        Member::new("MaxKeys", &TIMEOUT).at(L::Query).wire("max-keys"),
+    ]),
+);
+wire::structure! { ListThingsRequest = LIST_REQUEST { 0 bucket: String, 1 max_keys: i64, } }
+static LIST_OUTPUT: Shape = Shape::new(
+    "ListThingsOutput",
+    Kind::Structure(&[Member::new("Name", &TEXT), Member::new("Rules", &RULES).wire("Contents").flattened()]),
+);
+wire::structure! { ListThingsOutput = LIST_OUTPUT { 0 name: String, 1 rules: Vec<Rule>, } }
+static PLACE_OUTPUT: Shape = Shape::new("GetPlaceOutput", Kind::Structure(&[Member::new("LocationConstraint", &TEXT)]));
+wire::structure! { GetPlaceOutput = PLACE_OUTPUT { 0 location_constraint: String, } }
+static INVALID_INPUT: Shape = Shape::new("InvalidInput", Kind::Structure(&[Member::new("message", &TEXT)]));
+wire::error!(invalid_input = INVALID_INPUT_ERROR("InvalidInput", "InvalidInput", 400, INVALID_INPUT));
+static LIMIT: Shape = Shape::new("LimitExceededFault", Kind::Structure(&[Member::new("message", &TEXT)]));
+wire::error!(limit_exceeded = LIMIT_ERROR("LimitExceededFault", "LimitExceeded", 400, LIMIT));
+
+pub mod store {
+    wire::operation! { GetPlace = GET_PLACE in STORE, "GET" "/{Bucket}?location" 200, super::GetFunctionRequest => super::GetPlaceOutput, "", [], "s3:GetBucketLocation" on "*", unwrapped "LocationConstraint" }
+    wire::operation! { ListThings = LIST_THINGS in STORE, "GET" "/{Bucket}" 200, super::ListThingsRequest => super::ListThingsOutput, "", [], "s3:ListBucket" on "*", root "ListBucketResult" }
+    wire::operation! { PutRules = PUT_RULES in STORE, "PUT" "/{Bucket}?rules" 200, super::PutRulesRequest => wire::Unit, "", [], "s3:PutRules" on "*" }
+}
+
+pub mod zones {
+    wire::operation! { Change = CHANGE in ZONES, "POST" "/2013-04-01/change" 200, super::RuleSet => super::RuleSet, "", [INVALID_INPUT_ERROR], "route53:Change" on "*" }
+}
+
+pub mod machines {
+    wire::operation! { RunInstances = RUN in MACHINES, "POST" "/" 200, super::CreateFunctionRequest => super::CreateFunctionRequest, "", [], "ec2:RunInstances" on "*" }
+}
+
+pub mod metrics {
+    wire::operation! { PutMetricData = PUT in METRICS, "POST" "/" 200, super::CreateFunctionRequest => super::CreateFunctionRequest, "PutMetricDataResult", [LIMIT_ERROR], "cloudwatch:PutMetricData" on "*" }
+}
+
+pub mod tables {
+    wire::operation! { PutItem = PUT in TABLES, "POST" "/" 200, super::CreateFunctionRequest => super::CreateFunctionRequest, "", [NOT_FOUND_ERROR], "dynamodb:PutItem" on "*" }
+}
 
 pub mod rest {
     wire::operation! { CreateFunction = CREATE_FUNCTION in REST, "POST" "/2015-03-31/functions" 201, super::CreateFunctionRequest => super::CreateFunctionRequest, "", [THROTTLE_ERROR], "lambda:CreateFunction" on "*" }
