@@ -166,7 +166,10 @@ impl Environment {
             None => None,
         };
         let outward = match (&engine.options.outward, built.uplink) {
-            (Some(outward), Some(uplink)) => Some(outward.connect(uplink, target.egress)),
+            (Some(outward), Some(uplink)) => {
+                let log = Arc::clone(&log);
+                Some(outward.connect(uplink, target.egress, Box::new(move |line| log.say(line))))
+            }
             _ => None,
         };
         let output = Arc::new(Output::new(built.output, Arc::clone(&log))?);
@@ -355,8 +358,8 @@ fn not_started(error: sandbox::Error) -> NotStarted {
     NotStarted::Refused(match error {
         sandbox::Error::Program(why) => return NotStarted::Program(format!("fork/exec {why}")),
         sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
-        sandbox::Error::Exhausted { .. } => Refusal::Busy("the kernel has no room for another sandbox"),
-        sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted"),
+        sandbox::Error::Exhausted { .. } => Refusal::Busy(message.into()),
+        sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted".into()),
         sandbox::Error::Spec(_) | sandbox::Error::Tenants => Refusal::Walls { message, fix: None },
     })
 }

@@ -1,5 +1,7 @@
 //! What this room answers: how an invocation ended, or why it never began.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 /// An invocation that ran to an end, good or bad.
@@ -87,7 +89,7 @@ pub enum Refusal {
     },
     /// The host is full: no environment became free and none could be started in time. The caller may try again.
     #[error("the host is busy: {0}")]
-    Busy(&'static str),
+    Busy(Cow<'static, str>),
     /// The platform is stopping.
     #[error("the platform is stopping and takes no new invocations")]
     Draining,

@@ -51,6 +51,11 @@ fn main() {
     let start = Instant::now();
     let walls = Linux::start(Options::new(&folder)).unwrap();
     println!("started in {} µs", start.elapsed().as_micros());
+    let first = runtime.block_on(walls.launch(spec()));
+    println!("first launched after {} µs", start.elapsed().as_micros());
+    drop(first);
+    runtime.block_on(walls.settled());
+    println!("settled after {} µs", start.elapsed().as_micros());
     for wall in walls.survey().walls {
         println!("  {:24} {:?}", wall.name, wall.state);
     }

@@ -14,6 +14,7 @@ mod inside;
 mod interpreters;
 mod linux;
 mod message;
+mod microvm;
 mod survey;
 mod sys;
 mod walls;
@@ -22,7 +23,8 @@ mod weak;
 pub use helper::main_if_helper;
 pub use interpreters::{Family, Found, find_interpreters, probe_interpreter};
 pub use linux::{Linux, Options};
-pub use sys::end_on_broken_pipe;
+pub use microvm::survey_microvm;
+pub use sys::{end_on_broken_pipe, free_bytes, original_destination};
 pub use walls::{
     Control, Environment, Error, Exit, ExitCause, Image, Isolation, Limits, Mode, Mount, Spec, Survey, Usage, Wall,
     WallState, Walls,

@@ -12,24 +12,24 @@ pub(crate) struct Malformed;
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    fn u8(mut self, value: u8) -> Self {
+    pub(crate) fn u8(mut self, value: u8) -> Self {
         self.0.push(value);
         self
     }
-    fn u32(mut self, value: u32) -> Self {
+    pub(crate) fn u32(mut self, value: u32) -> Self {
         self.0.extend(value.to_le_bytes());
         self
     }
-    fn u64(mut self, value: u64) -> Self {
+    pub(crate) fn u64(mut self, value: u64) -> Self {
         self.0.extend(value.to_le_bytes());
         self
     }
-    fn bytes(mut self, value: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, value: &[u8]) -> Self {
         self = self.u32(value.len() as u32);
         self.0.extend(value);
         self
     }
-    fn list(self, values: &[Vec<u8>]) -> Self {
+    pub(crate) fn list(self, values: &[Vec<u8>]) -> Self {
         values.iter().fold(self.u32(values.len() as u32), |writer, value| writer.bytes(value))
     }
 }
@@ -43,23 +43,23 @@ impl<'a> Reader<'a> {
         self.0 = tail;
         Ok(head)
     }
-    fn u8(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
         Ok(self.take(1)?[0])
     }
-    fn u32(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         Ok(u32::from_le_bytes(self.take(4)?.try_into().map_err(|_| Malformed)?))
     }
-    fn u64(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().map_err(|_| Malformed)?))
     }
-    fn bytes(&mut self) -> Result<Vec<u8>, Malformed> {
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Malformed> {
         let len = self.u32()? as usize;
         Ok(self.take(len)?.to_vec())
     }
-    fn text(&mut self) -> Result<String, Malformed> {
+    pub(crate) fn text(&mut self) -> Result<String, Malformed> {
         String::from_utf8(self.bytes()?).map_err(|_| Malformed)
     }
-    fn list(&mut self) -> Result<Vec<Vec<u8>>, Malformed> {
+    pub(crate) fn list(&mut self) -> Result<Vec<Vec<u8>>, Malformed> {
         (0..self.u32()?).map(|_| self.bytes()).collect()
     }
 }
@@ -195,12 +195,14 @@ pub(crate) enum News {
     /// The helper is ready; what holds on this host.
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
-    /// (0: none), then the listeners.
-    Launched { seq: u64, meters: u32, quota: u8, pid: u32 },
+    /// (0: none), `uplink` sockets of the way out, then the listeners.
+    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32 },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },
     /// A sandbox is gone.
     Ended { seq: u64, cause: ExitCause, usage: Usage },
+    /// A wall is found to be otherwise than the first message said; `last` when nothing is left to be found out.
+    Wall { wall: Wall, last: bool },
 }
 
 /// Wall names travel as text; the survey wants the static name it was built with.
@@ -266,11 +268,14 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, pid } => w.u8(2).u64(*seq).u32(*meters).u8(*quota).u32(*pid),
+            Self::Launched { seq, meters, quota, uplink, pid } => {
+                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid)
+            }
             Self::Failed { seq, fault, why, fix } => {
                 w.u8(3).u64(*seq).u8(*fault as u8).bytes(why.as_bytes()).bytes(fix.as_bytes())
             }
             Self::Ended { seq, cause, usage } => usage.write(cause.write(w.u8(4).u64(*seq))),
+            Self::Wall { wall, last } => wall.write(w.u8(5).u8(u8::from(*last))),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -280,7 +285,10 @@ impl Message for News {
                 let walls = (0..r.u32()?).map(|_| Wall::read(r)).collect::<Result<_, _>>()?;
                 Self::Hello { walls, usable, ranges }
             }
-            2 => Self::Launched { seq: r.u64()?, meters: r.u32()?, quota: r.u8()?, pid: r.u32()? },
+            2 => {
+                let (seq, meters, quota) = (r.u64()?, r.u32()?, r.u8()?);
+                Self::Launched { seq, meters, quota, uplink: r.u8()?, pid: r.u32()? }
+            }
             3 => {
                 let seq = r.u64()?;
                 let fault = match r.u8()? {
@@ -292,6 +300,10 @@ impl Message for News {
                 Self::Failed { seq, fault, why: r.text()?, fix: r.text()? }
             }
             4 => Self::Ended { seq: r.u64()?, cause: ExitCause::read(r)?, usage: Usage::read(r)? },
+            5 => {
+                let last = r.u8()? != 0;
+                Self::Wall { wall: Wall::read(r)?, last }
+            }
             _ => return Err(Malformed),
         })
     }
@@ -329,10 +341,10 @@ impl Message for Order {
 /// The first process of a sandbox to the helper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The walls that need no function stand.
-    Prepared,
-    /// All walls stand; the listeners come along.
-    Confined,
+    /// The walls that need no function stand. Why TCP is not redirected to the platform; empty when it is.
+    Prepared { closed: String },
+    /// All walls stand. Descriptors: `uplink` sockets of the way out, then the listeners.
+    Confined { uplink: u32 },
     /// The program was started.
     Started,
     /// The program cannot be started.
@@ -346,8 +358,8 @@ pub(crate) enum Report {
 impl Message for Report {
     fn write(&self, w: Writer) -> Writer {
         match self {
-            Self::Prepared => w.u8(1),
-            Self::Confined => w.u8(2),
+            Self::Prepared { closed } => w.u8(1).bytes(closed.as_bytes()),
+            Self::Confined { uplink } => w.u8(2).u32(*uplink),
             Self::Started => w.u8(3),
             Self::NotStarted { errno } => w.u8(4).u32(*errno as u32),
             Self::Ended { signaled, code } => w.u8(5).u8(u8::from(*signaled)).u32(*code as u32),
@@ -356,12 +368,78 @@ impl Message for Report {
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(match r.u8()? {
-            1 => Self::Prepared,
-            2 => Self::Confined,
+            1 => Self::Prepared { closed: r.text()? },
+            2 => Self::Confined { uplink: r.u32()? },
             3 => Self::Started,
             4 => Self::NotStarted { errno: r.u32()? as i32 },
             5 => Self::Ended { signaled: r.u8()? != 0, code: r.u32()? as i32 },
             6 => Self::Failed { step: r.text()?, errno: r.u32()? as i32 },
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+/// Helper to the keeper of the scratch volume. A part is the `/tmp` of the set with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Make a part for this user.
+    Make { number: u64, uid: u32, gid: u32, mb: u32 },
+    /// Give it another size.
+    Resize { number: u64, mb: u32 },
+    /// Delete it; not answered.
+    Delete { number: u64 },
+}
+
+impl Message for Ask {
+    fn write(&self, w: Writer) -> Writer {
+        match self {
+            Self::Make { number, uid, gid, mb } => w.u8(1).u64(*number).u32(*uid).u32(*gid).u32(*mb),
+            Self::Resize { number, mb } => w.u8(2).u64(*number).u32(*mb),
+            Self::Delete { number } => w.u8(3).u64(*number),
+        }
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match r.u8()? {
+            1 => Self::Make { number: r.u64()?, uid: r.u32()?, gid: r.u32()?, mb: r.u32()? },
+            2 => Self::Resize { number: r.u64()?, mb: r.u32()? },
+            3 => Self::Delete { number: r.u64()? },
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+/// The keeper of the scratch volume to the helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The volume is there.
+    Ready,
+    /// A part is there. One descriptor: its mount.
+    Made { number: u64 },
+    /// It has the size asked for.
+    Resized { number: u64 },
+    /// There is no room for what was asked.
+    Failed { number: u64, errno: i32 },
+    /// There is no volume, or none any more. The keeper ends.
+    Broken { why: String },
+}
+
+impl Message for Told {
+    fn write(&self, w: Writer) -> Writer {
+        match self {
+            Self::Ready => w.u8(1),
+            Self::Made { number } => w.u8(2).u64(*number),
+            Self::Resized { number } => w.u8(3).u64(*number),
+            Self::Failed { number, errno } => w.u8(4).u64(*number).u32(*errno as u32),
+            Self::Broken { why } => w.u8(5).bytes(why.as_bytes()),
+        }
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match r.u8()? {
+            1 => Self::Ready,
+            2 => Self::Made { number: r.u64()? },
+            3 => Self::Resized { number: r.u64()? },
+            4 => Self::Failed { number: r.u64()?, errno: r.u32()? as i32 },
+            5 => Self::Broken { why: r.text()? },
             _ => return Err(Malformed),
         })
     }
@@ -401,6 +479,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (Request::decode(&bytes), News::decode(&bytes), Order::decode(&bytes), Report::decode(&bytes));
+            let _ = (Ask::decode(&bytes), Told::decode(&bytes));
         }
 
         #[test]
@@ -415,14 +494,32 @@ mod tests {
         let walls = vec![crate::survey::holds("seccomp", "x"), crate::survey::missing("Landlock", "y", "z")];
         for news in [
             News::Hello { walls, usable: true, ranges: false },
-            News::Launched { seq: 1, meters: 5, quota: 1, pid: 9 },
+            News::Launched { seq: 1, meters: 5, quota: 1, uplink: 3, pid: 9 },
             News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
             News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
+            News::Wall { wall: crate::survey::holds("seccomp", "x"), last: true },
         ] {
             assert_eq!(News::decode(&news.encode()), Ok(news));
         }
+        for ask in [
+            Ask::Make { number: 1, uid: 2, gid: 3, mb: 4 },
+            Ask::Resize { number: 5, mb: 6 },
+            Ask::Delete { number: 7 },
+        ] {
+            assert_eq!(Ask::decode(&ask.encode()), Ok(ask));
+        }
+        for told in [
+            Told::Ready,
+            Told::Made { number: 1 },
+            Told::Resized { number: 2 },
+            Told::Failed { number: 3, errno: 28 },
+            Told::Broken { why: "w".into() },
+        ] {
+            assert_eq!(Told::decode(&told.encode()), Ok(told));
+        }
         for report in [
-            Report::Prepared,
+            Report::Prepared { closed: "c".into() },
+            Report::Confined { uplink: 3 },
             Report::NotStarted { errno: 2 },
             Report::Ended { signaled: true, code: 9 },
             Report::Failed { step: "s".into(), errno: -1 },

@@ -1,6 +1,8 @@
 //! The few system calls no library offers safely. Every `unsafe` of the platform is here or in the clone of `inside`.
 #![allow(unsafe_code, reason = "this file is where the platform talks to the kernel by hand")]
 
+pub(crate) mod disk;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,6 +19,24 @@ pub fn end_on_broken_pipe() {
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
+}
+
+/// Where a connection that was redirected meant to go: `SO_ORIGINAL_DST`. One that was made to the listener itself
+/// answers the listener's own address, a loopback one.
+///
+/// # Errors
+/// The kernel's, when it tracks no such connection.
+pub fn original_destination(connection: impl std::os::fd::AsFd) -> io::Result<std::net::SocketAddrV4> {
+    Ok(rustix::net::sockopt::ip_original_dst(connection)?)
+}
+
+/// Bytes that an ordinary user may still write to the file system of a path.
+///
+/// # Errors
+/// The kernel's, for example when the path is not there.
+pub fn free_bytes(path: &std::path::Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(path)?;
+    Ok(space.f_bavail * space.f_frsize)
 }
 
 /// Which side of a clone this is.
@@ -220,6 +240,12 @@ pub(crate) fn pause_ms(ms: i64) {
     let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
 }
 
+/// Has this process ended by a signal in so many seconds; 0 takes it back.
+pub(crate) fn alarm(seconds: u32) {
+    // SAFETY: touches no memory; without a handler the signal runs no code of ours.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// Waits for a child's end. Answers what it and everything it waited for has used.
 pub(crate) fn reap(pid: i32) -> io::Result<crate::walls::Usage> {
     // SAFETY: an all-zero rusage is valid.
@@ -240,4 +266,23 @@ pub(crate) fn reap(pid: i32) -> io::Result<crate::walls::Usage> {
 pub(crate) fn inherit_nothing(command: &mut tokio::process::Command) {
     // SAFETY: between fork and exec it makes one system call, which takes no lock and no memory.
     unsafe { command.pre_exec(|| close_on_exec_from(3)) };
+}
+
+/// How many thousands a second the processor's time stamp counter counts. Takes 20 ms. `None` where there is none.
+pub(crate) fn tsc_khz() -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let now = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+            // SAFETY: reads a counter that every processor of this architecture has.
+            let count = unsafe { std::arch::x86_64::_rdtsc() };
+            (time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64, count)
+        };
+        let (begin, counted) = now();
+        pause_ms(20);
+        let (end, count) = now();
+        count.wrapping_sub(counted).checked_mul(1_000_000)?.checked_div(end.wrapping_sub(begin))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }

@@ -124,6 +124,7 @@ pub struct Uplink {
 
 /// Carries what leaves a sandbox.
 pub trait Outward: Send + Sync {
-    /// Serves `uplink` by `rule` until the returned guard is dropped.
-    fn connect(&self, uplink: Uplink, rule: Egress) -> Box<dyn Send + Sync>;
+    /// Serves `uplink` by `rule` until the returned guard is dropped. `tell` takes lines for the function's log: what could
+    /// not be reached, and why. It must not block.
+    fn connect(&self, uplink: Uplink, rule: Egress, tell: Box<dyn Fn(String) + Send + Sync>) -> Box<dyn Send + Sync>;
 }

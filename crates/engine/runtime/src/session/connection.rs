@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -11,7 +12,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use super::answer::{self, Fault};
-use super::exchange::{Exchange, Next};
+use super::exchange::{Exchange, Next, Refused};
 use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route};
 use super::{Event, InitOutcome, Outcome, Session};
 
@@ -21,6 +22,16 @@ const READ_BYTES: usize = 4096;
 const COPY_BYTES: usize = 16 * 1024;
 /// Bytes of an unwanted body that are read and thrown away before the connection is given up.
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+/// Answers kept back at most: a client that sends request after request without reading is waited for.
+pub(super) const OUT_BYTES: usize = 64 * 1024;
+/// A head up to this size is read beside any other. Of larger ones a session reads one at a time, so that a client cannot
+/// have the platform keep one for each of its connections.
+pub(super) const SMALL_HEAD_BYTES: usize = 32 * 1024;
+/// Requests in a row that are told no at once. Every further one is answered only after a pause: a no costs the platform
+/// more than the function, whose share of the CPU may be small.
+pub(super) const FREE_STRAYS: u32 = 8;
+/// See [`FREE_STRAYS`].
+pub(super) const STRAY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The sending side of a connection. The session holds it too while the client waits for an event, so that an
 /// invocation writes to the socket itself.
@@ -44,6 +55,12 @@ impl Wire {
     async fn flush(&self) -> io::Result<()> {
         let mut out = self.out.lock().await;
         if out.is_empty() { Ok(()) } else { self.send(&mut out, &[]).await }
+    }
+
+    /// Writes what is kept back when it is much.
+    async fn relieve(&self) -> io::Result<()> {
+        let mut out = self.out.lock().await;
+        if out.len() > OUT_BYTES { self.send(&mut out, &[]).await } else { Ok(()) }
     }
 
     async fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
@@ -119,6 +136,8 @@ pub(super) struct Connection {
     buffer: BytesMut,
     // Whether the client has asked for an event and the answer is left to whoever brings one.
     parked: bool,
+    // Requests told no since the last answer that was taken.
+    strays: u32,
 }
 
 impl Connection {
@@ -127,7 +146,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let (socket, writing) = stream.into_split();
         let wire = Wire { socket: writing, out: Mutex::default(), broken: Notify::new() };
-        Self { session, socket, wire: Arc::new(wire), buffer: BytesMut::new(), parked: false }
+        Self { session, socket, wire: Arc::new(wire), buffer: BytesMut::new(), parked: false, strays: 0 }
     }
 
     /// Serves the client until it goes, strays, or the session ends.
@@ -159,6 +178,7 @@ impl Connection {
             self.parked = false;
             let keep_alive = head.keep_alive;
             self.request(head).await?;
+            self.wire.relieve().await?;
             if !keep_alive && !self.parked {
                 self.wire.flush().await?;
                 return Ok(());
@@ -189,9 +209,23 @@ impl Connection {
         match next {
             Next::Take { event, .. } => self.wire.deliver(&event).await?,
             Next::Wait { .. } => self.parked = true,
-            Next::Refused(refused) => self.wire.push(|out| Fault::transition(refused).write(out)).await,
+            Next::Refused(refused) => self.say_no(Fault::transition(refused)).await,
         }
         Ok(())
+    }
+
+    /// Answers with a fault, slowly where it is one of many.
+    async fn say_no(&mut self, fault: Fault) {
+        self.strays = self.strays.saturating_add(1);
+        if self.strays > FREE_STRAYS {
+            tokio::time::sleep(STRAY_PAUSE).await;
+        }
+        self.wire.push(|out| fault.write(out)).await;
+    }
+
+    async fn accept(&mut self) {
+        self.strays = 0;
+        self.wire.push(|out| out.extend_from_slice(answer::ACCEPTED)).await;
     }
 
     async fn answered(&mut self, head: Head, id: Option<base::RequestId>, error: bool) -> Result<(), Ended> {
@@ -209,11 +243,11 @@ impl Connection {
         match self.body(&head, limit).await? {
             Body::Whole(payload) if error => {
                 claim.answer(Outcome::Error { error_type: error_type(&head), payload });
-                self.wire.push(accept).await;
+                self.accept().await;
             }
             Body::Whole(payload) => {
                 claim.answer(Outcome::Response { payload });
-                self.wire.push(accept).await;
+                self.accept().await;
             }
             Body::TooLarge { left } => {
                 let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
@@ -225,19 +259,24 @@ impl Connection {
     }
 
     async fn init_error(&mut self, head: Head) -> Result<(), Ended> {
-        let limit = self.session.limits.payload_bytes;
+        let session = Arc::clone(&self.session);
+        let limit = session.limits.payload_bytes;
+        let claim = match InitClaim::begin(&session.exchange) {
+            Ok(claim) => claim,
+            Err(refused) => return self.refuse(&head, Fault::transition(refused)).await,
+        };
         let payload = match self.body(&head, limit).await? {
             Body::Whole(payload) => payload,
             Body::TooLarge { left } => {
                 return self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await;
             }
         };
-        match self.session.exchange.init_failed() {
+        match claim.failed() {
             Ok(()) => {
-                self.session.init_ended(InitOutcome::Failed { error_type: error_type(&head), payload });
-                self.wire.push(accept).await;
+                session.init_ended(InitOutcome::Failed { error_type: error_type(&head), payload });
+                self.accept().await;
             }
-            Err(refused) => self.wire.push(|out| Fault::transition(refused).write(out)).await,
+            Err(refused) => self.say_no(Fault::transition(refused)).await,
         }
         Ok(())
     }
@@ -249,7 +288,7 @@ impl Connection {
             return Err(Ended::Fault(fault));
         }
         self.discard(head.length).await?;
-        self.wire.push(|out| fault.write(out)).await;
+        self.say_no(fault).await;
         Ok(())
     }
 
@@ -267,11 +306,16 @@ impl Connection {
     }
 
     async fn rest_of_head(&mut self) -> Result<Head, Ended> {
-        let limit = self.session.limits.head_bytes;
+        let session = Arc::clone(&self.session);
+        let (limit, mut alone) = (session.limits.head_bytes, None);
         loop {
             let scanned = self.buffer.len();
             if scanned > limit {
                 return Err(Ended::Fault(Fault::head_too_large(limit)));
+            }
+            if scanned > SMALL_HEAD_BYTES && alone.is_none() {
+                // An error would say that the semaphore was closed, which nobody does.
+                alone = session.large_heads.acquire().await.ok();
             }
             if self.fill().await? == 0 {
                 return Err(Ended::Quietly);
@@ -295,7 +339,14 @@ impl Connection {
             self.wire.flush().await?;
         }
         self.buffer.reserve(READ_BYTES);
+        debug_assert!(self.buffer.capacity() <= self.most_buffered(), "what a connection keeps is bounded");
         Ok(self.socket.read_buf(&mut self.buffer).await?)
+    }
+
+    /// A whole head or body, and what doubling the buffer and one read add to it.
+    fn most_buffered(&self) -> usize {
+        let limits = &self.session.limits;
+        2 * (limits.head_bytes.max(limits.payload_bytes) + 2 * READ_BYTES)
     }
 
     /// Reads more of a body; the client may not stop within.
@@ -413,8 +464,23 @@ impl Drop for Claim<'_> {
     }
 }
 
-fn accept(out: &mut Vec<u8>) {
-    out.extend_from_slice(answer::ACCEPTED);
+/// The right to report that INIT failed, given back when the report does not arrive whole.
+struct InitClaim<'a>(&'a Exchange);
+
+impl<'a> InitClaim<'a> {
+    fn begin(exchange: &'a Exchange) -> Result<Self, Refused> {
+        exchange.begin_init_error().map(|()| Self(exchange))
+    }
+
+    fn failed(self) -> Result<(), Refused> {
+        self.0.init_failed()
+    }
+}
+
+impl Drop for InitClaim<'_> {
+    fn drop(&mut self) {
+        self.0.end_init_error();
+    }
 }
 
 fn failure(error_type: &str, message: &str) -> Outcome {

@@ -24,6 +24,8 @@ struct State {
     events: Vec<Held>,
     // The event answered last: a second answer to it is another mistake than an unknown id.
     answered: Option<RequestId>,
+    // Whether a client is sending the report that INIT failed: a second one's would be kept in memory for nothing.
+    failing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,8 @@ pub(super) enum Unwanted {
 
 impl Exchange {
     pub(super) fn new(concurrency: usize) -> Self {
-        let state = State { phase: Phase::Started, waiting: VecDeque::new(), events: Vec::new(), answered: None };
+        let (waiting, events) = (VecDeque::new(), Vec::new());
+        let state = State { phase: Phase::Started, waiting, events, answered: None, failing: false };
         Self { state: Mutex::new(state), concurrency }
     }
 
@@ -200,22 +203,29 @@ impl Exchange {
         }
     }
 
-    /// A client reports that INIT failed.
+    /// A client begins to report that INIT failed; until [`Exchange::end_init_error`] nobody else may.
+    pub(super) fn begin_init_error(&self) -> Result<(), Refused> {
+        let mut state = self.state();
+        state.may_fail_init()?;
+        if std::mem::replace(&mut state.failing, true) {
+            return Err(Refused { from: "InitError", to: "InitError" });
+        }
+        Ok(())
+    }
+
+    /// The report is over, whether it was whole or not.
+    pub(super) fn end_init_error(&self) {
+        self.state().failing = false;
+    }
+
+    /// A client has reported that INIT failed.
     pub(super) fn init_failed(&self) -> Result<(), Refused> {
         let mut state = self.state();
-        let from = match state.phase {
-            Phase::Started => {
-                state.phase = Phase::InitError;
-                // Events that were offered meanwhile will find no client.
-                state.events.clear();
-                return Ok(());
-            }
-            Phase::InitError => "InitError",
-            Phase::Closed => "Closed",
-            Phase::Ready if state.events.iter().any(|held| held.stage != Stage::Offered) => "Running",
-            Phase::Ready => "Ready",
-        };
-        Err(Refused { from, to: "InitError" })
+        state.may_fail_init()?;
+        state.phase = Phase::InitError;
+        // Events that were offered meanwhile will find no client.
+        state.events.clear();
+        Ok(())
     }
 
     /// The event's invocation has ended or was abandoned.
@@ -237,6 +247,17 @@ impl Exchange {
 }
 
 impl State {
+    fn may_fail_init(&self) -> Result<(), Refused> {
+        let from = match self.phase {
+            Phase::Started => return Ok(()),
+            Phase::InitError => "InitError",
+            Phase::Closed => "Closed",
+            Phase::Ready if self.events.iter().any(|held| held.stage != Stage::Offered) => "Running",
+            Phase::Ready => "Ready",
+        };
+        Err(Refused { from, to: "InitError" })
+    }
+
     fn held(&mut self, id: &RequestId) -> Option<&mut Held> {
         self.events.iter_mut().find(|held| held.event.request_id == *id)
     }

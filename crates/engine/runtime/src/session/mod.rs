@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::connection::{Connection, Wire};
@@ -127,6 +127,8 @@ pub struct Session {
     init: watch::Sender<Option<InitOutcome>>,
     // Becomes true once, and ends `serve`.
     closed: watch::Sender<bool>,
+    // One permit: who reads a large request head.
+    large_heads: Semaphore,
 }
 
 impl Session {
@@ -142,6 +144,7 @@ impl Session {
             limits,
             init: watch::Sender::new(None),
             closed: watch::Sender::new(false),
+            large_heads: Semaphore::new(1),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Layout, Version};
@@ -96,14 +97,15 @@ pub(super) fn find_in(mountinfo: &str, cgroups: &str, owner: Owner, root: bool) 
         let tree = trees.iter().find(|tree| !tree.two && tree.controllers.iter().any(|name| name == controller))?;
         let own = own_path(cgroups, controller).unwrap_or("/").trim_start_matches('/');
         let parent = if root { tree.mount.clone() } else { tree.mount.join(own) };
-        let folder = parent.join(owner.folder());
-        match make(&folder) {
-            Ok(()) => Some(folder),
-            Err(error) => {
-                refused = format!("{}: {error}", folder.display());
-                None
+        let given = if root { None } else { given(&tree.mount) };
+        for parent in given.into_iter().chain([parent]) {
+            let folder = parent.join(owner.folder());
+            match make(&folder) {
+                Ok(()) => return Some(folder),
+                Err(error) => refused = format!("{}: {error}", folder.display()),
             }
         }
+        None
     };
     let layout = Layout {
         version: Version::One,
@@ -113,6 +115,18 @@ pub(super) fn find_in(mountinfo: &str, cgroups: &str, owner: Owner, root: bool) 
         pids: place("pids"),
     };
     if layout.trees().is_empty() { Err(refused) } else { Ok(layout) }
+}
+
+/// The group at the top of a tree that `lambent setup` gave to this user: `lambent-UID`. The helper may count uids
+/// otherwise than the host does, so its owner tells, not its name.
+fn given(mount: &Path) -> Option<PathBuf> {
+    let me = rustix::process::geteuid().as_raw();
+    fs::read_dir(mount).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        let uid = name.to_str()?.strip_prefix("lambent-")?;
+        let ours = uid.parse::<u32>().is_ok() && entry.metadata().ok()?.uid() == me;
+        ours.then(|| entry.path())
+    })
 }
 
 fn make(folder: &Path) -> io::Result<()> {
@@ -133,7 +147,9 @@ fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout
         let path = path.to_owned();
         move |error: io::Error| format!("{}: {error}", path.display())
     };
-    let own = tree.mount.join(own_path(cgroups, "").unwrap_or("/").trim_start_matches('/'));
+    let own = own_path(cgroups, "").unwrap_or("/").trim_start_matches('/');
+    // Another helper of this session has moved us there.
+    let own = tree.mount.join(own.strip_suffix(LEAF).map_or(own, |above| above.trim_end_matches('/')));
     // The true root of the hierarchy may hold processes and controllers alike; it alone has no cgroup.type.
     let parent = if root && !tree.mount.join("cgroup.type").exists() { tree.mount.clone() } else { own };
     if parent != tree.mount {
@@ -162,9 +178,12 @@ fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout
     if enabled.is_empty() { Err(format!("{}: no controller is delegated", parent.display())) } else { Ok(layout) }
 }
 
+/// Where the processes go that were in a group before it got groups below it.
+const LEAF: &str = "lambent-server";
+
 /// Moves the processes of a group into a leaf of it, since version 2 allows controllers only where no process is.
 fn empty(group: &Path) -> io::Result<()> {
-    let leaf = group.join("lambent-server");
+    let leaf = group.join(LEAF);
     make(&leaf)?;
     let processes = fs::read_to_string(group.join("cgroup.procs"))?;
     for pid in processes.lines() {
@@ -191,6 +210,8 @@ const ATTEMPTS: u32 = 100;
 const PAUSE_MS: i64 = 10;
 
 fn sweep_folder(folder: &Path) {
+    // Where the kernel has no such file, processes are killed one by one below.
+    let _ = super::put(folder, super::KILL, "1");
     for child in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
         sweep_folder(&child.path());
     }

@@ -13,6 +13,15 @@ use crate::walls::Usage;
 /// The period over which a CPU share is measured out, microseconds.
 pub(crate) const CPU_PERIOD_US: u64 = 20_000;
 
+/// The file of version 2 that kills a whole tree of groups.
+const KILL: &str = "cgroup.kill";
+
+/// On version 1 what lies in sockets is counted by itself, and not limited unless told: a function of 128 MiB could fill
+/// the host's TCP memory. It may have this much, or a quarter of its memory where that is more. Set ahead of need, since
+/// the first group that is limited has the kernel patch itself.
+const SOCKETS: &str = "memory.kmem.tcp.limit_in_bytes";
+const SOCKETS_BYTES: u64 = 64 << 20;
+
 /// Which interface the kernel offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
@@ -49,6 +58,16 @@ impl Layout {
         trees.sort_unstable();
         trees.dedup();
         trees
+    }
+
+    /// Leaves the host a quarter of its process numbers. A small host has 32,768 of them, which 32 functions at their limits
+    /// would take.
+    pub(crate) fn leave_some(&self) {
+        let all = fs::read_to_string("/proc/sys/kernel/pid_max").ok().and_then(|text| text.trim().parse::<u64>().ok());
+        if let (Some(pids), Some(all)) = (&self.pids, all) {
+            // Refused where this folder is somebody else's root of a tree; each sandbox has its own limit anyway.
+            let _ = put(pids, "pids.max", &(all / 4 * 3).to_string());
+        }
     }
 
     /// Removes the folders of this layout, once their groups are gone.
@@ -105,6 +124,10 @@ fn optional(result: io::Result<()>) -> io::Result<()> {
 impl Group {
     /// What is the same for every sandbox.
     fn set_constants(&self) -> io::Result<()> {
+        if let (Version::One, Some(memory)) = (self.version, &self.memory) {
+            // EOPNOTSUPP and the like: a kernel without this counter.
+            let _ = put(memory, SOCKETS, &SOCKETS_BYTES.to_string());
+        }
         match (self.version, &self.memory, &self.cpu) {
             (Version::One, _, Some(cpu)) => optional(put(cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())),
             (Version::Two, Some(memory), _) => {
@@ -134,6 +157,9 @@ impl Group {
                 Version::One => {
                     put(memory, "memory.limit_in_bytes", &memory_bytes.to_string())?;
                     optional(put(memory, "memory.memsw.limit_in_bytes", &memory_bytes.to_string()))?;
+                    if memory_bytes / 4 > SOCKETS_BYTES {
+                        let _ = put(memory, SOCKETS, &(memory_bytes / 4).to_string());
+                    }
                 }
                 Version::Two => put(memory, "memory.max", &memory_bytes.to_string())?,
             }
@@ -189,7 +215,8 @@ impl Group {
     }
 
     /// Clears the way for the end of all that is inside: no new processes, and the whole CPU to die with. A thousand
-    /// processes that fork in a small share of a CPU would otherwise take minutes to see the signal.
+    /// processes that fork in a small share of a CPU would otherwise take minutes to see the signal. Version 2 kills them
+    /// all at once (kernel 5.14 and newer).
     pub(crate) fn let_die(&self) {
         // Best effort: the kill comes after it in any case.
         if let Some(pids) = &self.pids {
@@ -197,6 +224,11 @@ impl Group {
         }
         if let Some(cpu) = &self.cpu {
             let _ = put(cpu, self.quota_file(), &quota(self.version, None));
+        }
+        if self.version == Version::Two {
+            for folder in &self.folders {
+                let _ = put(folder, KILL, "1");
+            }
         }
     }
 

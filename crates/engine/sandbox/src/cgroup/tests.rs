@@ -46,6 +46,28 @@ fn a_delegated_scope_of_version_two_is_emptied_into_a_leaf() {
 }
 
 #[test]
+fn a_helper_after_the_first_one_uses_the_same_groups() {
+    let root = tempfile::tempdir().unwrap();
+    let scope = root.path().join("run-1.scope");
+    write(root.path(), &[("cgroup.controllers", "memory")]);
+    write(&scope, &[("cgroup.controllers", "memory"), ("cgroup.subtree_control", ""), ("cgroup.procs", "")]);
+    write(&scope.join("lambent-server"), &[("cgroup.procs", "77\n")]);
+    write(&scope.join("lambent-42-7"), &[("cgroup.subtree_control", "")]);
+    let layout = find_in(&mount_two(root.path()), "0::/run-1.scope/lambent-server\n", OWNER, false).unwrap();
+    assert_eq!(layout.memory, Some(scope.join("lambent-42-7")));
+    assert!(!scope.join("lambent-server/lambent-server").exists());
+}
+
+#[test]
+fn groups_that_setup_gave_away_are_used() {
+    let root = tempfile::tempdir().unwrap();
+    write(&root.path().join("memory/lambent-1000"), &[]);
+    write(&root.path().join("memory/mine"), &[]);
+    let layout = find_in(&mount_one(root.path(), "memory"), "4:memory:/mine\n", OWNER, false).unwrap();
+    assert_eq!(layout.memory, Some(root.path().join("memory/lambent-1000/lambent-42-7")));
+}
+
+#[test]
 fn root_of_version_two_uses_the_top_and_moves_nobody() {
     let root = tempfile::tempdir().unwrap();
     write(
@@ -113,6 +135,7 @@ fn limits_and_meters_of_version_two_are_its_files() {
             ("cpu.max", ""),
             ("pids.max", ""),
             ("cgroup.procs", ""),
+            ("cgroup.kill", ""),
             ("cpu.stat", "usage_usec 30\nuser_usec 20\nsystem_usec 10\n"),
             ("memory.peak", "4096\n"),
             ("memory.events", "low 0\noom 2\noom_kill 1\noom_group_kill 1\n"),
@@ -128,6 +151,8 @@ fn limits_and_meters_of_version_two_are_its_files() {
     assert_eq!(usage, Usage { cpu_user_us: 20, cpu_system_us: 10, peak_memory_bytes: 4096, oom_kills: 1 });
     assert_eq!(group.join_files().unwrap().len(), 1);
     assert!(group.watch_memory().is_none());
+    group.let_die();
+    assert_eq!(read("cgroup.kill"), "1");
 }
 
 #[test]

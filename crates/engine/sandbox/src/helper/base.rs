@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -11,8 +11,9 @@ use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeF
 
 use crate::sys::{self, attr};
 
-/// System folders, read-only. A symbolic link on the host is the same link inside.
-const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu"];
+/// System folders, read-only. A symbolic link on the host is the same link inside. Of Nix and Guix their stores alone:
+/// beside them are the sockets of their daemons, and no mount keeps a program from connecting to a socket it can see.
+const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store"];
 /// What is taken from the host's `/etc`: nothing that tells who its users are, nothing secret.
 const FROM_ETC: &[&str] = &[
     "alternatives",
@@ -41,7 +42,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ),
     ("group", "root:x:0:\nnogroup:x:65534:\nsbx_user1051:x:990:\n"),
     ("hosts", "127.0.0.1 localhost lambent\n::1 localhost ip6-localhost ip6-loopback\n"),
-    ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+    ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"),
     (
         "nsswitch.conf",
         "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n",
@@ -122,6 +123,18 @@ impl Base {
             | OpenTreeFlags::AT_EMPTY_PATH
             | OpenTreeFlags::AT_RECURSIVE;
         Ok(rustix::mount::open_tree(&self.root, "", flags)?)
+    }
+
+    /// A mount of one file of a file system that is not attached anywhere. The kernel copies from attached mounts only, so
+    /// it is attached for a moment.
+    pub(super) fn one_of(&self, folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+        const PLACE: &str = "mnt";
+        rustix::mount::move_mount(folder, "", &self.root, PLACE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let file = rustix::mount::open_tree(&self.root, format!("{PLACE}/{name}"), flags);
+        let place = format!("/proc/self/fd/{}/{PLACE}", self.root.as_raw_fd());
+        rustix::mount::unmount(place, rustix::mount::UnmountFlags::DETACH)?;
+        Ok(file?)
     }
 
     /// Makes sure that `target` exists, as a folder or an empty file, for a mount to be put on. Every sandbox sees it.

@@ -30,7 +30,8 @@ pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
     let mut add = |source: &[u8], target: &[u8]| -> Result<(), String> {
         let (source, target) = (Path::new(OsStr::from_bytes(source)), Path::new(OsStr::from_bytes(target)));
         let say = |error: io::Error| format!("{} at {}: {error}", source.display(), target.display());
-        let mount = open_private(source, ATTRIBUTES).map_err(say)?;
+        let device = target == Path::new(KVM);
+        let mount = if device { kvm(base) } else { open_private(source, ATTRIBUTES) }.map_err(say)?;
         let folder =
             rustix::fs::fstat(&mount).map_err(|error| say(error.into()))?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         base.make_place(target, folder).map_err(say)?;
@@ -51,6 +52,27 @@ pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
         }
     }
     Ok(image)
+}
+
+/// The device of hardware virtualisation, for a sandbox that holds a machine. A launch cannot ask for it: nothing of a
+/// function may lie in `/dev`.
+pub(crate) const KVM: &str = "/dev/kvm";
+
+/// A device of the same number that everybody may open, in a file system of its own: the host's is for root or a group.
+/// Who may not make devices gets the host's own.
+fn kvm(base: &Base) -> io::Result<OwnedFd> {
+    let made = || -> io::Result<OwnedFd> {
+        let number = rustix::fs::stat(KVM)?.st_rdev;
+        let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        rustix::mount::fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let folder = rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        let mode = Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(&folder, "kvm", rustix::fs::FileType::CharacterDevice, mode, number)?;
+        rustix::fs::chmodat(&folder, "kvm", mode, rustix::fs::AtFlags::empty())?;
+        base.one_of(&folder, "kvm")
+    };
+    made().or_else(|_| open_private(KVM, attr::NOSUID | attr::NOEXEC))
 }
 
 /// Several layers as one read-only folder; a later one wins.

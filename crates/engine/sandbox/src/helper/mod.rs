@@ -4,21 +4,28 @@
 
 mod base;
 mod check;
-mod image;
+mod egress;
+mod ids;
+pub(crate) mod image;
+mod nest;
 mod probe;
+mod scratch;
 mod serve;
 mod set;
+mod tmp;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::{self, Group, Layout, Owner};
 use crate::inside::{self, filter};
+use crate::microvm;
+use crate::survey::Mend;
 use crate::sys;
+use rustix::thread::CapabilitiesSecureBits;
 
 /// The first argument of a helper.
 pub(crate) const MARKER: &str = "lambent-sandbox-helper";
@@ -55,7 +62,15 @@ impl Config {
 /// Becomes the helper, and never returns, when this process was started as one; otherwise does nothing. Every program
 /// that starts [`crate::Linux`] calls it first thing in `main`, while there is one thread.
 pub fn main_if_helper() {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
+    if microvm::guest::is_guest() {
+        sys::exit_now(microvm::guest::main());
+    }
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == microvm::relay::MARKER
+    {
+        sys::exit_now(microvm::relay::main(rest));
+    }
     let nested = match arguments.first().map(OsString::as_os_str) {
         Some(first) if first == OsStr::new(MARKER) => false,
         Some(first) if first == OsStr::new(NESTED) => true,
@@ -77,6 +92,8 @@ fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
     sys::reset_signals();
     sys::ignore_stops();
     sys::use_all_descriptors();
+    // What is made here is for other users to read, however private this user's own files are.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // A session of its own: the terminal's signals are for the server, which then lets us go in good order.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"lambent-helper");
@@ -84,7 +101,7 @@ fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
     let host = match sys::unshare(libc::CLONE_NEWNS) {
         Ok(()) => Host::make(config, !nested),
         Err(error) if nested => Err(error),
-        Err(_) => Err(nest(config)),
+        Err(_) => Err(nest::nest(config)),
     };
     match host {
         Ok(host) => serve::serve(server, host, config),
@@ -92,28 +109,14 @@ fn run(server: OwnedFd, config: &Config, nested: bool) -> i32 {
     }
 }
 
-/// Enters a user namespace in which this user is root, and starts again there, so that this process's memory belongs to
-/// that namespace and it may look at its children. Returns only on failure.
-fn nest(config: &Config) -> io::Error {
-    let enter = || -> io::Result<()> {
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        sys::unshare(libc::CLONE_NEWUSER)?;
-        std::fs::write("/proc/self/setgroups", "deny")?;
-        std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-        std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
-    };
-    if let Err(error) = enter() {
-        return naming("make a user namespace")(error);
-    }
-    let mut arguments = config.arguments();
-    arguments[0] = NESTED.into();
-    std::process::Command::new("/proc/self/exe").arg0(MARKER).args(arguments).exec()
-}
-
 /// What the helper built at its start, for all sandboxes.
 pub(crate) struct Host {
     setup: inside::Setup,
     base: base::Base,
+    /// The ids to give away, or why there are none.
+    ids: Result<ids::Ids, Mend>,
+    /// How `/tmp` comes to be on disk, or why it does not.
+    scratch: Result<scratch::Plan, Mend>,
     layout: Layout,
     /// Why there are no cgroups, where there are none.
     no_cgroups: Option<String>,
@@ -134,23 +137,54 @@ impl Host {
             Err(why) => (Layout::none(), Some(why)),
         };
         cgroup::sweep(&layout);
+        layout.leave_some();
+        if !root {
+            nest::leave_half();
+        }
         let place = place(&config.run_dir);
         let base = base::Base::build(&place).map_err(naming(&format!("build the root tree in {}", place.display())))?;
         let own = check::Own::read().ok_or_else(|| io::Error::other("/proc/self/ns cannot be read"))?;
         let landlock_abi = sys::landlock_abi();
         let filter = filter::compile()?;
+        inside::confine::no_dumps()?;
         rustix::thread::set_no_new_privs(true)?;
         for large in &filter.large {
             filter::install(large)?;
         }
+        let ids = ids::Ids::find(root).ok_or_else(|| nest::why_no_ids(!root));
+        if ids.is_ok() {
+            // Capabilities stay while this process makes a namespace in a sandbox's name. Where that is refused, making
+            // one needs none of them unless the host says so, and then it is told.
+            let _ = rustix::thread::set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP);
+        }
         let setup = inside::Setup {
             filter,
-            ranges: root && set::ranges_are_ours(),
+            ranges: ids.is_ok(),
             landlock: landlock_abi > 0,
             pids_limited: layout.pids.is_some(),
             memory_limited: layout.memory.is_some(),
         };
-        Ok(Self { setup, base, layout, no_cgroups, owner, own, cpu_limit: config.cpu_limit, landlock_abi, root })
+        let scratch = scratch::Plan::make(&config.run_dir, root);
+        Ok(Self {
+            setup,
+            base,
+            ids,
+            scratch,
+            layout,
+            no_cgroups,
+            owner,
+            own,
+            cpu_limit: config.cpu_limit,
+            landlock_abi,
+            root,
+        })
+    }
+
+    /// Ids for a set; none where all sandboxes run as this user.
+    fn take_range(&self) -> io::Result<Option<ids::Range>> {
+        let Ok(ids) = &self.ids else { return Ok(None) };
+        // EUSERS: the load is too high, not the host wrong.
+        Ok(Some(ids.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EUSERS))?))
     }
 
     /// A cgroup for the set with this number, and its name as `/proc/PID/cgroup` ends with it.

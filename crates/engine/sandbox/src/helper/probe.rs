@@ -1,12 +1,13 @@
 //! What holds on this host: found out by building one whole sandbox at the start and looking at it, not by assuming.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use super::set::Set;
-use super::{Host, check};
+use super::{Host, check, egress, scratch};
 use crate::channel;
 use crate::message::{Launch, Message, Program, Report};
-use crate::survey::{DELEGATE, MOUNT, holds, missing};
+use crate::survey::{self, Mend, holds, missing};
 use crate::walls::{Limits, Wall};
 
 /// The look from outside at a sandbox that says its walls stand.
@@ -21,17 +22,27 @@ pub(super) fn inspect(host: &Host, set: &Set) -> Result<(), String> {
 /// In words: the first indispensable wall that cannot be built.
 pub(super) fn probe(host: &Host, number: u64) -> Result<Vec<Wall>, String> {
     let mut set = Set::prepare(host, number).map_err(|error| format!("make a user namespace: {error}"))?;
-    let result = build(host, &mut set).and_then(|()| inspect(host, &set));
+    let result = build(host, &mut set).and_then(|way_out| {
+        inspect(host, &set)?;
+        Ok(egress::wall(set.pidfd.as_fd(), &way_out.closed, way_out.sockets))
+    });
     set.kill();
     let _ = crate::sys::reap(set.pid);
     if let Some((_, group)) = &set.group {
         let _ = group.remove();
     }
-    result.map(|()| walls(host))
+    result.map(|egress| walls(host, egress))
+}
+
+/// The way out of the sandbox that is tried.
+struct WayOut {
+    /// Why TCP is not redirected; empty when it is.
+    closed: String,
+    sockets: Vec<std::os::fd::OwnedFd>,
 }
 
 /// Brings a set up to the moment before its program would start.
-fn build(host: &Host, set: &mut Set) -> Result<(), String> {
+fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
     let limits = Limits { memory_mb: 128, cpu_millis: Some(1000), pids: 16, tmp_mb: 512, files: 64 };
     let program =
         Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new() };
@@ -43,13 +54,14 @@ fn build(host: &Host, set: &mut Set) -> Result<(), String> {
         runtime_sources: Vec::new(),
         runtime_targets: Vec::new(),
     };
-    set.assign(host, nothing).map_err(|(_, why)| why)?;
+    set.assign(host, nothing, None).map_err(|(_, why)| why)?;
     let mut buffer = vec![0; 4096];
+    let mut closed = String::new();
     loop {
         let got = channel::receive(&set.socket, &mut buffer, true).map_err(|error| error.to_string())?;
         match Report::decode(&buffer[..got.len]) {
-            Ok(Report::Prepared) => {}
-            Ok(Report::Confined) => return Ok(()),
+            Ok(Report::Prepared { closed: why }) => closed = why,
+            Ok(Report::Confined { .. }) => return Ok(WayOut { closed, sockets: got.fds }),
             Ok(Report::Failed { step, errno: 0 }) => return Err(step),
             Ok(Report::Failed { step, errno }) => {
                 return Err(format!("{step}: {}", io::Error::from_raw_os_error(errno)));
@@ -60,14 +72,14 @@ fn build(host: &Host, set: &mut Set) -> Result<(), String> {
 }
 
 /// The walls of a host on which a sandbox could be built.
-fn walls(host: &Host) -> Vec<Wall> {
+fn walls(host: &Host, egress: Wall) -> Vec<Wall> {
     let version = match host.layout.version {
         crate::cgroup::Version::One => "cgroup v1",
         crate::cgroup::Version::Two => "cgroup v2",
     };
     let why = host.no_cgroups.clone().unwrap_or_else(|| "the controller is not available here".to_owned());
     let group = |name: &'static str, there: bool, instead: &str| {
-        let fix = if host.root { MOUNT } else { DELEGATE };
+        let fix = survey::cgroup_fix(host.root);
         if there { holds(name, version) } else { missing(name, format!("{why}{instead}"), fix) }
     };
     let pids = if host.layout.pids.is_some() {
@@ -80,14 +92,9 @@ fn walls(host: &Host) -> Vec<Wall> {
     } else {
         missing("cpu limit", "switched off with --cpu-limit off", "start without --cpu-limit off")
     };
-    let range = if host.setup.ranges {
-        holds("uid range", "1,024 ids for each sandbox")
-    } else {
-        missing(
-            "uid range",
-            "all sandboxes run as this user; functions of one account at a time",
-            "run lambent as root",
-        )
+    let range = match &host.ids {
+        Ok(ids) => holds("uid range", ids.describe()),
+        Err(Mend { why, fix }) => missing("uid range", format!("{why}; functions of one account at a time"), fix),
     };
     let landlock = match host.landlock_abi {
         0 => missing("Landlock", "this kernel has none", "use a kernel of 5.13 or newer with Landlock switched on"),
@@ -97,22 +104,16 @@ fn walls(host: &Host) -> Vec<Wall> {
         group("memory limit", host.layout.memory.is_some(), "; each process is held by RLIMIT_DATA instead"),
         cpu,
         pids,
-        holds("user namespace", if host.setup.ranges { "made by root" } else { "nested in one of this user" }),
+        holds("user namespace", if host.root { "made by root" } else { "nested in one of this user" }),
         holds("mount namespace", "own"),
         holds("pid namespace", "own, pid 1 is lambent's"),
         holds("network namespace", "own, loopback only"),
         holds("ipc and uts namespaces", "own"),
         holds("cgroup namespace", "own"),
         holds("own file system", "pivot_root, read-only, host detached"),
-        holds(
-            "/tmp size",
-            if host.setup.memory_limited {
-                "tmpfs, counted in the memory limit"
-            } else {
-                "tmpfs, beside the memory limit"
-            },
-        ),
+        scratch::wall(host.scratch.as_ref(), host.setup.memory_limited),
         holds("egress closed", "no link to the host"),
+        egress,
         range,
         holds("capabilities", "none, bounding set empty"),
         holds("no_new_privs", "set"),

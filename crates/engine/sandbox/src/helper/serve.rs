@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::epoll;
 
+use super::scratch::Scratch;
 use super::set::{Set, Stage};
-use super::{Config, Host, probe};
+use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
 use crate::channel;
 use crate::inside;
@@ -21,24 +22,28 @@ const SERVER: u64 = 0;
 const SOCKET: u64 = 1;
 const DEATH: u64 = 2;
 const MEMORY: u64 = 3;
+/// The token of the keeper: about nothing of a set, and not the server.
+pub(super) const KEEPER: u64 = 4;
 
 /// Milliseconds between turns of removing cgroups, and how many a turn removes: removal takes locks that forks need, so
 /// it is done in small portions when nothing else is to be done.
 const REAP_MS: i64 = 20;
 const REAP_MOST: usize = 16;
 
-struct Helper<'a> {
-    host: Host,
+pub(super) struct Helper<'a> {
+    pub(super) host: Host,
     server: &'a OwnedFd,
-    epoll: OwnedFd,
-    sets: BTreeMap<u64, Set>,
+    pub(super) epoll: OwnedFd,
+    pub(super) sets: BTreeMap<u64, Set>,
     next: u64,
+    /// Where `/tmp` comes from.
+    pub(super) scratch: Scratch,
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
-    wanted: usize,
+    pub(super) wanted: usize,
     prepared: usize,
     /// Groups to be removed. One whose last process is still being buried cannot be yet.
     leftover: VecDeque<Group>,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
 /// Answers every request with the reason why nothing can be built, until the server goes.
@@ -67,7 +72,7 @@ pub(super) fn refuse(server: &OwnedFd, why: &str) -> i32 {
 
 /// Serves until the server is gone.
 pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
-    let result = match probe::probe(&host, first_number()) {
+    let result = match probe::probe(&host, 0) {
         Err(failed) => {
             let status = refuse(&server, &failed);
             host.layout.remove();
@@ -81,21 +86,18 @@ pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
     i32::from(result.is_err())
 }
 
-/// Numbers, and with them uid ranges, start at another place in each helper of a host.
-fn first_number() -> u64 {
-    u64::from(std::process::id() % 192) * 1024
-}
-
 impl<'a> Helper<'a> {
     fn new(server: &'a OwnedFd, host: Host, config: &Config) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, server, epoll::EventData::new_u64(SERVER), epoll::EventFlags::IN)?;
+        let scratch = Scratch::new(host.scratch.clone(), place(&config.run_dir));
         Ok(Self {
             host,
             server,
             epoll,
+            scratch,
             sets: BTreeMap::new(),
-            next: first_number() + 1,
+            next: 1,
             wanted: config.prepared,
             prepared: config.prepared,
             leftover: VecDeque::new(),
@@ -105,6 +107,7 @@ impl<'a> Helper<'a> {
 
     fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
+        self.start_scratch()?;
         loop {
             match self.turn(&mut events) {
                 Ok(true) => {}
@@ -130,6 +133,7 @@ impl<'a> Helper<'a> {
             let token = event.data.u64();
             let (number, about) = (token >> 2, token & 3);
             match about {
+                SERVER if token == KEEPER => self.hear_keeper()?,
                 SERVER if !self.hear_server()? => return Ok(false),
                 SERVER => {}
                 SOCKET => self.hear_set(number)?,
@@ -142,8 +146,9 @@ impl<'a> Helper<'a> {
 
     /// Whether it is time to make a set ahead of need: only when no launch is under way.
     fn refill_due(&self) -> bool {
-        let waiting = self.sets.values().filter(|set| set.assigned.is_none()).count();
-        let busy = self.sets.values().any(|set| matches!(set.stage, Stage::Building | Stage::Starting) && !set.failed);
+        let waiting = self.sets.values().filter(|set| set.is_free()).count();
+        let under_way = |set: &Set| set.pending.is_some() || matches!(set.stage, Stage::Building | Stage::Starting);
+        let busy = self.sets.values().any(|set| under_way(set) && !set.failed);
         waiting < self.wanted && !busy
     }
 
@@ -180,10 +185,11 @@ impl<'a> Helper<'a> {
             return Err(error.into());
         }
         self.sets.insert(number, set);
+        self.ask_for_part(number);
         Ok(number)
     }
 
-    fn say(&self, news: &News, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub(super) fn say(&self, news: &News, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         channel::send(self.server, &news.encode(), fds)
     }
 
@@ -215,7 +221,8 @@ impl<'a> Helper<'a> {
         self.wanted = self.prepared;
         let seq = launch.seq;
         let free = |stage: Stage| {
-            self.sets.iter().find(|(_, set)| set.assigned.is_none() && set.stage == stage).map(|(number, _)| *number)
+            let mut free = self.sets.iter().filter(|(_, set)| set.is_free() && set.stage == stage);
+            free.next().map(|(number, _)| *number)
         };
         let number = match free(Stage::Prepared).or_else(|| free(Stage::Preparing)) {
             Some(number) => number,
@@ -224,22 +231,10 @@ impl<'a> Helper<'a> {
                 Err(error) => return self.fail_launch(seq, &error.to_string(), error.raw_os_error()),
             },
         };
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        match set.assign(&self.host, launch) {
-            Ok(()) => {
-                if set.stage == Stage::Prepared {
-                    set.stage = Stage::Building;
-                }
-                Ok(())
-            }
-            Err((spec, why)) => {
-                // Its limits may be half written: it serves nobody.
-                set.failed = true;
-                set.kill();
-                let fault = if spec { Fault::Spec } else { Fault::Exhausted };
-                self.say(&News::Failed { seq, fault, why, fix: String::new() }, &[])
-            }
+        if let Some(set) = self.sets.get_mut(&number) {
+            set.pending = Some(launch);
         }
+        self.settle(number)
     }
 
     fn fail_launch(&self, seq: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
@@ -270,17 +265,18 @@ impl<'a> Helper<'a> {
         Ok(())
     }
 
-    fn report(&mut self, number: u64, report: Report, fds: Vec<OwnedFd>) -> io::Result<()> {
+    fn report(&mut self, number: u64, report: Report, mut fds: Vec<OwnedFd>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         match report {
-            Report::Prepared => {
+            Report::Prepared { .. } => {
                 set.stage = if set.assigned.is_some() { Stage::Building } else { Stage::Prepared };
                 Ok(())
             }
-            Report::Confined => match probe::inspect(&self.host, set) {
+            Report::Confined { uplink } => match probe::inspect(&self.host, set) {
                 Ok(()) => {
                     if let Some(assigned) = &mut set.assigned {
-                        assigned.listeners = fds;
+                        assigned.listeners = fds.split_off(fds.len().min(uplink as usize));
+                        assigned.uplink = fds;
                     }
                     set.stage = Stage::Starting;
                     // EPIPE: it was killed meanwhile, which its pidfd tells.
@@ -320,7 +316,7 @@ impl<'a> Helper<'a> {
     }
 
     /// A sandbox could not be built: answers its launch, if it has one, and kills it.
-    fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
+    pub(super) fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.kill();
         let answered = std::mem::replace(&mut set.failed, true);
@@ -343,6 +339,7 @@ impl<'a> Helper<'a> {
             return Ok(());
         }
         let (output, listeners) = (assigned.output.take(), std::mem::take(&mut assigned.listeners));
+        let uplink = std::mem::take(&mut assigned.uplink);
         let seq = assigned.seq;
         let quota = set.group.as_ref().filter(|_| self.host.cpu_limit).and_then(|(_, group)| group.open_quota());
         let fds: Vec<BorrowedFd<'_>> = output
@@ -350,6 +347,7 @@ impl<'a> Helper<'a> {
             .chain([&set.pidfd])
             .chain(&set.meters)
             .chain(&quota)
+            .chain(&uplink)
             .chain(&listeners)
             .map(AsFd::as_fd)
             .collect();
@@ -358,7 +356,8 @@ impl<'a> Helper<'a> {
             Version::Two => 2,
         };
         let quota = if quota.is_some() { version } else { 0 };
-        let news = News::Launched { seq, meters: set.meters.len() as u32, quota, pid: set.pid as u32 };
+        let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
+        let news = News::Launched { seq, meters, quota, uplink, pid };
         match channel::send(self.server, &news.encode(), &fds) {
             // Too many descriptors are on their way to a server that does not fetch them.
             Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {
@@ -385,6 +384,7 @@ impl<'a> Helper<'a> {
     fn bury(&mut self, number: u64) -> io::Result<()> {
         self.hear_set(number)?;
         let Some(set) = self.sets.remove(&number) else { return Ok(()) };
+        self.drop_part(number, &set);
         // The server holds the same pidfd, so that closing ours would not end its events.
         epoll::delete(&self.epoll, &set.pidfd)?;
         let whole = sys::reap(set.pid).unwrap_or_default();
@@ -413,6 +413,7 @@ impl<'a> Helper<'a> {
             let _ = sys::reap(set.pid);
             self.leftover.extend(set.group.map(|(_, group)| group));
         }
+        self.scratch.end();
         for _ in 0..50 {
             self.leftover.retain(|group| group.remove().is_err());
             if self.leftover.is_empty() {

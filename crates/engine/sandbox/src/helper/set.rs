@@ -4,19 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::Host;
+use super::ids::Range;
 use crate::cgroup::{self, Group};
 use crate::channel;
 use crate::inside::{self, confine};
 use crate::message::{Launch, Message, Order};
 use crate::sys::{self, Side};
 use crate::walls::{ExitCause, Usage};
-
-/// The first host uid of the sandboxes' ranges: above what distributions and container managers give away.
-const FIRST_UID: u32 = 0x7000_0000;
-/// Ids of one sandbox. The function's user is one of them.
-const RANGE: u32 = 1024;
-/// Ranges before the first is used again.
-const RANGES: u64 = 0x3_0000;
 
 /// How far a sandbox has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +33,8 @@ pub(super) struct Assigned {
     /// The reading end of the output, until it is handed over.
     pub(super) output: Option<OwnedFd>,
     pub(super) listeners: Vec<OwnedFd>,
+    /// The sockets of the way out, until they are handed over.
+    pub(super) uplink: Vec<OwnedFd>,
     /// What starts, for messages.
     pub(super) program: String,
 }
@@ -55,6 +51,10 @@ pub(super) struct Set {
     pub(super) meters: Vec<OwnedFd>,
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// The launch that waits for its `/tmp`.
+    pub(super) pending: Option<Launch>,
+    /// Its `/tmp` on disk, where there is such a thing.
+    pub(super) part: Option<super::scratch::Part>,
     pub(super) assigned: Option<Assigned>,
     /// The launch was already answered with a failure.
     pub(super) failed: bool,
@@ -62,33 +62,16 @@ pub(super) struct Set {
     pub(super) kill_asked: bool,
     /// What the first process said about the program's end.
     pub(super) ended: Option<ExitCause>,
-}
-
-/// Whether every uid and gid of the ranges exists in this process's user namespace, so that it may give them away.
-pub(super) fn ranges_are_ours() -> bool {
-    ["/proc/self/uid_map", "/proc/self/gid_map"]
-        .iter()
-        .all(|map| std::fs::read_to_string(map).is_ok_and(|map| covers(&map)))
-}
-
-fn covers(map: &str) -> bool {
-    let last = u64::from(FIRST_UID) + RANGES * u64::from(RANGE);
-    map.lines().any(|line| {
-        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
-        let (start, _, count) = (fields.next().unwrap_or(0), fields.next(), fields.next().unwrap_or(0));
-        start <= u64::from(FIRST_UID) && start + count >= last
-    })
-}
-
-fn range_start(number: u64) -> u32 {
-    FIRST_UID + (number % RANGES) as u32 * RANGE
+    /// Its ids, given back last.
+    _range: Option<Range>,
 }
 
 impl Set {
     /// Forks the first process of a new set; it prepares itself while the helper goes on.
     pub(super) fn prepare(host: &Host, number: u64) -> io::Result<Self> {
+        let range = host.take_range()?;
         let group = host.make_group(number)?;
-        let made = Self::prepare_in(host, number, group.as_ref());
+        let made = Self::prepare_in(host, range.as_ref(), group.as_ref());
         if made.is_err()
             && let Some((_, group)) = &group
         {
@@ -107,27 +90,30 @@ impl Set {
             meters,
             uid,
             gid,
+            pending: None,
+            part: None,
             assigned: None,
             failed: false,
             out_of_memory: false,
             kill_asked: false,
             ended: None,
+            _range: range,
         })
     }
 
     fn prepare_in(
         host: &Host,
-        number: u64,
+        range: Option<&Range>,
         group: Option<&(String, Group)>,
     ) -> io::Result<(i32, OwnedFd, OwnedFd, u32, u32)> {
         let (mine, theirs) = channel::pair()?;
-        let (pid, pidfd) = match sys::clone(libc::CLONE_NEWUSER | libc::CLONE_NEWPID)? {
+        let (pid, pidfd) = match clone_for(range)? {
             Side::Child => inside::live(theirs, &host.setup),
             Side::Parent { pid, pidfd } => (pid, pidfd),
         };
         drop(theirs);
         let give = || -> io::Result<(u32, u32)> {
-            let ids = write_maps(host.setup.ranges, pid, number)?;
+            let ids = write_maps(range, pid)?;
             let tree = host.base.copy()?;
             let joins = group.map(|(_, group)| group.join_files()).transpose()?.unwrap_or_default();
             let fds: Vec<BorrowedFd<'_>> = std::iter::once(&tree).chain(&joins).map(AsFd::as_fd).collect();
@@ -148,8 +134,12 @@ impl Set {
     ///
     /// # Errors
     /// Words for the caller of the launch, and whether the request is at fault.
-    pub(super) fn assign(&mut self, host: &Host, launch: Launch) -> Result<(), (bool, String)> {
-        let image = super::image::open(&host.base, &launch).map_err(|why| (true, why))?;
+    pub(super) fn assign(&mut self, host: &Host, launch: Launch, tmp: Option<OwnedFd>) -> Result<(), (bool, String)> {
+        let mut image = super::image::open(&host.base, &launch).map_err(|why| (true, why))?;
+        if let Some(mount) = tmp {
+            image.mounts.push(mount);
+            image.targets.push(inside::TMP.to_vec());
+        }
         let kernel = |error: io::Error| (false, error.to_string());
         let limits = launch.program.limits;
         if let Some((_, group)) = &self.group {
@@ -167,13 +157,25 @@ impl Set {
             launch.program.argv.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
         let order = Order::Become { program: launch.program, targets: image.targets };
         channel::send(&self.socket, &order.encode(), &fds).map_err(kernel)?;
-        self.assigned = Some(Assigned { seq: launch.seq, output: Some(output), listeners: Vec::new(), program });
+        self.assigned = Some(Assigned {
+            seq: launch.seq,
+            output: Some(output),
+            listeners: Vec::new(),
+            uplink: Vec::new(),
+            program,
+        });
         Ok(())
     }
 
     /// The server's number for it, once it has a function.
     pub(super) fn seq(&self) -> Option<u64> {
-        self.assigned.as_ref().map(|assigned| assigned.seq)
+        let waiting = self.pending.as_ref().map(|launch| launch.seq);
+        self.assigned.as_ref().map(|assigned| assigned.seq).or(waiting)
+    }
+
+    /// Whether no launch has it.
+    pub(super) fn is_free(&self) -> bool {
+        self.assigned.is_none() && self.pending.is_none() && !self.failed
     }
 
     /// What starts, for messages.
@@ -206,39 +208,34 @@ impl Set {
     }
 }
 
+/// Forks into a user and a pid namespace that the sandbox's own id has made. For the kernel counts some things (watches
+/// of files, queued signals) not only for who uses them but also for who made the namespace: were that always this
+/// process's user, one sandbox could take all that root of the host may have.
+fn clone_for(range: Option<&Range>) -> io::Result<Side> {
+    use rustix::fs::Uid;
+    let become_id = |uid| rustix::thread::set_thread_res_uid(Uid::ROOT, uid, Uid::ROOT);
+    if let Some(range) = range {
+        become_id(Uid::from_raw(range.user().0))?;
+    }
+    let side = sys::clone(libc::CLONE_NEWUSER | libc::CLONE_NEWPID);
+    if range.is_some() && !matches!(side, Ok(Side::Child)) && become_id(Uid::ROOT).is_err() {
+        // A helper that is not itself any more would build every later one wrong; the server starts another.
+        sys::exit_now(1);
+    }
+    side
+}
+
 /// Maps the ids of a new process, and answers which ones the function's user has in the helper's eyes.
-fn write_maps(ranges: bool, pid: i32, number: u64) -> io::Result<(u32, u32)> {
+fn write_maps(range: Option<&Range>, pid: i32) -> io::Result<(u32, u32)> {
     let put = |file: &str, text: String| std::fs::write(format!("/proc/{pid}/{file}"), text);
-    if ranges {
-        let start = range_start(number);
-        put("uid_map", format!("0 {start} {RANGE}"))?;
-        put("gid_map", format!("0 {start} {RANGE}"))?;
-        return Ok((start + confine::UID, start + confine::GID));
+    if let Some(range) = range {
+        let (uids, gids) = range.maps();
+        put("uid_map", uids)?;
+        put("gid_map", gids)?;
+        return Ok(range.user());
     }
     put("setgroups", "deny".to_owned())?;
     put("uid_map", format!("{} 0 1", confine::UID))?;
     put("gid_map", format!("{} 0 1", confine::GID))?;
     Ok((0, 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_map_that_holds_all_ranges_covers_them() {
-        assert!(covers("         0          0 4294967295\n"));
-        assert!(!covers("0 1000 1\n"));
-        assert!(!covers("0 0 65536\n"));
-        assert!(!covers(""));
-    }
-
-    #[test]
-    fn uid_ranges_do_not_overlap_and_stay_below_the_reserved_ids() {
-        for number in [0, 1, 2, RANGES - 1] {
-            assert_eq!(range_start(number) % RANGE, 0);
-            assert!(u64::from(range_start(number)) + u64::from(RANGE) <= u64::from(0x8000_0000_u32));
-        }
-        assert_eq!(range_start(1) - range_start(0), RANGE);
-    }
 }

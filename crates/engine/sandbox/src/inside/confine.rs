@@ -20,9 +20,15 @@ pub(crate) fn lower(resource: Resource, to: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?)
 }
 
+/// Makes sure that nothing dumps memory when it crashes: in the helper, for all it starts, before its filters take the
+/// way to change it. A limit of 0 stops core files, yet not a handler in `core_pattern`, which the kernel would start as
+/// the host's root; a limit of 1 stops both (`do_coredump` of the kernel's `fs/coredump.c`).
+pub(crate) fn no_dumps() -> io::Result<()> {
+    lower(Resource::Core, 1)
+}
+
 /// The limits of one process that are the same for every function.
 pub(crate) fn limit_process() -> io::Result<()> {
-    lower(Resource::Core, 0)?;
     lower(Resource::Memlock, 64 * 1024)?;
     lower(Resource::Sigpending, 1024)?;
     lower(Resource::Msgqueue, 0)?;
@@ -61,7 +67,7 @@ pub(crate) fn landlock_rules() -> io::Result<RulesetCreated> {
     let read: BitFlags<AccessFs> = AccessFs::Execute | AccessFs::ReadFile | AccessFs::ReadDir;
     let device: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
     let all = AccessFs::from_all(abi);
-    let places = [("/", read), ("/dev", device), ("/tmp", all), ("/dev/shm", all)];
+    let places = [("/", read), ("/dev", device), ("/dev/shm", all)];
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)
@@ -73,6 +79,12 @@ pub(crate) fn landlock_rules() -> io::Result<RulesetCreated> {
         rules = rules.add_rule(PathBeneath::new(place, access)).map_err(refused)?;
     }
     Ok(rules)
+}
+
+/// Lets the program do everything in `/tmp`. Once it is the one the function gets: rules name the folder, not the path.
+pub(crate) fn allow_tmp(rules: RulesetCreated) -> io::Result<RulesetCreated> {
+    let tmp = PathFd::new("/tmp").map_err(refused)?;
+    rules.add_rule(PathBeneath::new(tmp, AccessFs::from_all(ABI::V6))).map_err(refused)
 }
 
 /// Enforces the rules on this process and everything it starts.

@@ -50,9 +50,11 @@ const NEVER: &[c_long] = &[
     libc::SYS_vhangup,
 ];
 
-/// Programs probe for these and fall back when the kernel seems not to have them.
+/// Programs probe for these and fall back when the kernel seems not to have them. `io_setup` takes from a stock that the
+/// whole host shares (`fs.aio-max-nr`).
 const UNKNOWN: &[c_long] = &[
     libc::SYS_clone3,
+    libc::SYS_io_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
@@ -114,7 +116,7 @@ fn invalid(error: impl std::fmt::Display) -> io::Error {
 /// Compiles all filters for the machine this runs on.
 pub(crate) fn compile() -> io::Result<Filters> {
     Ok(Filters {
-        large: [program(never_rules()?, libc::EPERM)?, program(whole(UNKNOWN), libc::ENOSYS)?],
+        large: [program(never_rules()?, libc::EPERM)?, program(unknown_rules()?, libc::ENOSYS)?],
         small: program(set_up_rules()?, libc::EPERM)?,
     })
 }
@@ -141,22 +143,84 @@ fn never_rules() -> io::Result<Rules> {
     rules.extend(whole(OLD));
     rules.insert(libc::SYS_socket, socket_rules()?);
     rules.insert(libc::SYS_socketpair, socket_rules()?);
-    // Terminals: typing into one's controlling terminal, and the console's own calls, reach out of the sandbox.
-    let ioctls = [libc::TIOCSTI as libc::c_int, libc::TIOCLINUX as libc::c_int, libc::TIOCSETD as libc::c_int];
     let rule = |request: &libc::c_int| when([argument(1, SeccompCmpOp::Eq, *request)]);
-    rules.insert(libc::SYS_ioctl, ioctls.iter().map(rule).collect::<io::Result<_>>()?);
+    rules.insert(libc::SYS_ioctl, IOCTLS.iter().map(rule).collect::<io::Result<_>>()?);
+    let huge = |index: u8, flag: libc::c_int| {
+        Ok::<_, io::Error>(vec![when([argument(index, SeccompCmpOp::MaskedEq(flag as u64), flag)])?])
+    };
+    // Huge pages are a stock of the host's that no cgroup of ours counts.
+    rules.insert(libc::SYS_memfd_create, huge(1, libc::MFD_HUGETLB as libc::c_int)?);
+    rules.insert(libc::SYS_shmget, huge(2, libc::SHM_HUGETLB)?);
+    rules.insert(libc::SYS_mmap, huge(3, libc::MAP_HUGETLB)?);
     Ok(rules)
 }
 
-/// Families other than Unix, IPv4, IPv6 and netlink's routing protocol (which getaddrinfo asks for addresses), and raw
-/// sockets. Netlink's sockets are raw by habit.
+/// Requests that reach out of the sandbox: typing into one's controlling terminal, the console's own, and those for
+/// which the kernel loads a driver of bridges, VLANs or frame relay whoever asks (`linux/sockios.h`, `linux/dlci.h`).
+const IOCTLS: &[libc::c_int] = &[
+    libc::TIOCSTI as libc::c_int,
+    libc::TIOCLINUX as libc::c_int,
+    libc::TIOCSETD as libc::c_int,
+    0x8940,
+    0x8941,
+    0x8980,
+    0x8981,
+    0x8982,
+    0x8983,
+    0x89a0,
+    0x89a1,
+];
+
+/// Btrfs lets anybody make subvolumes and snapshots, which no limit of the one they are in holds: creating, destroying,
+/// both in their second version, flags, the mark of a received one (`linux/btrfs.h`). The helper needs them until the end.
+const SUBVOLUMES: &[libc::c_int] = &[
+    0x5000_940e,
+    0x5000_9418,
+    0x5000_9401,
+    0x5000_9417,
+    0x5000_940f,
+    0x5000_943f,
+    0x4008_941a,
+    0xc0c8_9425_u32 as libc::c_int,
+];
+
+/// What does not exist. The limit of core files among them: it is 1 already (see `confine::no_dumps`), and any other
+/// would have the kernel hand a crash to the host's handler, as the host's root.
+fn unknown_rules() -> io::Result<Rules> {
+    use SeccompCmpOp::{Eq, Ne};
+    let mut rules = whole(UNKNOWN);
+    let core = || argument(1, Eq, libc::RLIMIT_CORE as libc::c_int);
+    let changes = SeccompCondition::new(2, SeccompCmpArgLen::Qword, Ne, 0).map_err(invalid);
+    rules.insert(libc::SYS_prlimit64, vec![when([core(), changes])?]);
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    rules.insert(libc::SYS_setrlimit, vec![when([argument(0, Eq, libc::RLIMIT_CORE as libc::c_int)])?]);
+    Ok(rules)
+}
+
+/// Families other than Unix, IPv4, IPv6 and netlink's routing protocol (which getaddrinfo asks for addresses); raw
+/// sockets; and over IP all but TCP and UDP, for the others are loaded into the kernel by whoever asks first. Netlink's
+/// sockets are raw by habit. Netfilter's protocol is taken away at the end: the first process sets the rules of its
+/// network.
 fn socket_rules() -> io::Result<Vec<SeccompRule>> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
-    Ok(vec![
+    let mut rules = vec![
         when([libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(|family| argument(0, Ne, family)))?,
-        when([argument(0, Eq, libc::AF_NETLINK), argument(2, Ne, libc::NETLINK_ROUTE)])?,
-        when([argument(0, Ne, libc::AF_NETLINK), argument(1, MaskedEq(0xf), libc::SOCK_RAW)])?,
-    ])
+        when([
+            argument(0, Eq, libc::AF_NETLINK),
+            argument(2, Ne, libc::NETLINK_ROUTE),
+            argument(2, Ne, libc::NETLINK_NETFILTER),
+        ])?,
+        when([argument(0, Eq, libc::AF_UNIX), argument(1, MaskedEq(0xf), libc::SOCK_RAW)])?,
+    ];
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for kind in [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, SOCK_PACKET] {
+            rules.push(when([argument(0, Eq, family), argument(1, MaskedEq(0xf), kind)])?);
+        }
+        let others = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP].map(|protocol| argument(2, Ne, protocol));
+        let [any, tcp, udp] = others;
+        rules.push(when([argument(0, Eq, family), any, tcp, udp])?);
+    }
+    Ok(rules)
 }
 
 fn set_up_rules() -> io::Result<Rules> {
@@ -173,10 +237,17 @@ fn set_up_rules() -> io::Result<Rules> {
         CLONE_NEWTIME,
     ];
     let rule = |flag: &libc::c_int| when([argument(0, SeccompCmpOp::MaskedEq(*flag as u64), *flag)]);
+    let netfilter =
+        when([argument(0, SeccompCmpOp::Eq, libc::AF_NETLINK), argument(2, SeccompCmpOp::Ne, libc::NETLINK_ROUTE)])?;
+    rules.insert(libc::SYS_socket, vec![netfilter]);
+    let request = |request: &libc::c_int| when([argument(1, SeccompCmpOp::Eq, *request)]);
+    rules.insert(libc::SYS_ioctl, SUBVOLUMES.iter().map(request).collect::<io::Result<_>>()?);
     rules.insert(libc::SYS_clone, spaces.iter().map(rule).collect::<io::Result<_>>()?);
     Ok(rules)
 }
 
+/// From the kernel's `linux/net.h`: packets by their old name.
+const SOCK_PACKET: libc::c_int = 10;
 /// From the kernel's `linux/sched.h`; the library lacks it on some targets.
 const CLONE_NEWTIME: libc::c_int = 0x80;
 
@@ -279,9 +350,27 @@ mod tests {
             (libc::SYS_socket, [libc::AF_UNIX, libc::SOCK_SEQPACKET, 0], ALLOW),
             (libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE], ALLOW),
             (libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_AUDIT], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER], errno(libc::EPERM)),
             (libc::SYS_socket, [libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 1], errno(libc::EPERM)),
             (libc::SYS_socket, [libc::AF_PACKET, libc::SOCK_DGRAM, 0], errno(libc::EPERM)),
             (libc::SYS_socket, [libc::AF_VSOCK, libc::SOCK_STREAM, 0], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_TCP], ALLOW),
+            (libc::SYS_socket, [libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_UDP], ALLOW),
+            (libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_SCTP], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_INET6, libc::SOCK_SEQPACKET, 0], errno(libc::EPERM)),
+            (libc::SYS_socket, [libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE], errno(libc::EPERM)),
+            (libc::SYS_socketpair, [libc::AF_UNIX, libc::SOCK_SEQPACKET, 0], ALLOW),
+            (libc::SYS_ioctl, [0, 0x8940, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, 0x5000_940e, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, 0xc0c8_9425_u32 as libc::c_int, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, libc::FICLONE as libc::c_int, 0], ALLOW),
+            (libc::SYS_io_setup, none, errno(libc::ENOSYS)),
+            (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as libc::c_int, 1], errno(libc::ENOSYS)),
+            (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as libc::c_int, 0], ALLOW),
+            (libc::SYS_prlimit64, [0, libc::RLIMIT_NOFILE as libc::c_int, 1], ALLOW),
+            (libc::SYS_memfd_create, [0, libc::MFD_CLOEXEC as libc::c_int, 0], ALLOW),
+            (libc::SYS_memfd_create, [0, libc::MFD_HUGETLB as libc::c_int, 0], errno(libc::EPERM)),
+            (libc::SYS_shmget, [0, 4096, libc::SHM_HUGETLB | libc::IPC_CREAT], errno(libc::EPERM)),
             (libc::SYS_ioctl, [0, libc::TIOCSTI as libc::c_int, 0], errno(libc::EPERM)),
             (libc::SYS_ioctl, [0, libc::TIOCGWINSZ as libc::c_int, 0], ALLOW),
             (libc::SYS_read, none, ALLOW),

@@ -4,6 +4,7 @@
 
 pub(crate) mod confine;
 pub(crate) mod filter;
+mod net;
 mod program;
 mod root;
 
@@ -24,6 +25,9 @@ pub(crate) struct Failure {
 
 /// The step that fails when a launch asks for a mount where none can be.
 pub(crate) const ATTACH: &str = "attach a mount";
+
+/// The target of a `/tmp` on disk, which no launch may name.
+pub(crate) const TMP: &[u8] = b"/tmp";
 
 /// Names the step an error happened in.
 trait Step<T> {
@@ -94,15 +98,17 @@ impl First {
 
     fn run(&mut self, setup: &Setup) -> Result<(), Failure> {
         self.let_go_of_the_helper()?;
-        let rules = self.prepare(setup)?;
-        self.report(&Report::Prepared).step("report")?;
+        let (rules, uplink) = self.prepare(setup)?;
+        let closed = uplink.closed.unwrap_or_default();
+        self.report(&Report::Prepared { closed }).step("report")?;
         let (Order::Become { program, targets }, fds) = self.order()? else {
             return Err(Failure { step: "be told what to become".to_owned(), errno: libc::EPROTO });
         };
         let (output, listeners) = self.build(setup, rules, &program, &targets, fds)?;
-        let handed: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-        channel::send(&self.socket, &Report::Confined.encode(), &handed).step("hand the listeners over")?;
-        drop(listeners);
+        let handed: Vec<_> = uplink.sockets.iter().map(AsFd::as_fd).chain(listeners.iter().map(AsFd::as_fd)).collect();
+        let confined = Report::Confined { uplink: uplink.sockets.len() as u32 };
+        channel::send(&self.socket, &confined.encode(), &handed).step("hand the listeners over")?;
+        drop((uplink.sockets, listeners));
         let (Order::Go, _) = self.order()? else {
             return Err(Failure { step: "be let go".to_owned(), errno: libc::EPROTO });
         };
@@ -127,7 +133,7 @@ impl First {
     }
 
     /// Everything that does not depend on the function.
-    fn prepare(&mut self, setup: &Setup) -> Result<Option<landlock::RulesetCreated>, Failure> {
+    fn prepare(&mut self, setup: &Setup) -> Result<(Option<landlock::RulesetCreated>, net::Uplink), Failure> {
         let (Order::Mapped, mut fds) = self.order()? else {
             return Err(Failure { step: "be given ids".to_owned(), errno: libc::EPROTO });
         };
@@ -145,11 +151,12 @@ impl First {
             sys::unshare(*flag).step(name)?;
         }
         rustix::system::sethostname(b"lambent").step("set the host name")?;
-        sys::loopback_up().step("bring up the loopback device")?;
+        let uplink = net::build()?;
         root::enter(&tree)?;
         confine::limit_process().step("lower limits")?;
         confine::bound_capabilities().step("bound capabilities")?;
-        if setup.landlock { confine::landlock_rules().step("make Landlock rules").map(Some) } else { Ok(None) }
+        let rules = setup.landlock.then(|| confine::landlock_rules().step("make Landlock rules")).transpose()?;
+        Ok((rules, uplink))
     }
 
     /// Everything that depends on the function, in the order that leaves nothing to undo.
@@ -169,7 +176,8 @@ impl First {
             root::attach(mount, target)?;
         }
         drop(fds);
-        root::finish(program.limits.tmp_mb)?;
+        let on_disk = targets.iter().any(|target| target == TMP);
+        root::finish((!on_disk).then_some(program.limits.tmp_mb))?;
         let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
         confine::lower(rustix::process::Resource::Nofile, u64::from(program.limits.files)).step("limit open files")?;
         if !setup.pids_limited {
@@ -182,6 +190,7 @@ impl First {
         }
         confine::drop_capabilities().step("drop capabilities")?;
         if let Some(rules) = rules {
+            let rules = confine::allow_tmp(rules).step("make Landlock rules")?;
             confine::restrict(rules).step("enforce Landlock")?;
         }
         filter::install(&setup.filter.small).step("install the last seccomp filter")?;

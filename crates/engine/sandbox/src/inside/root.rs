@@ -9,9 +9,40 @@ use rustix::mount::{MountFlags, MoveMountFlags, UnmountFlags};
 use super::{Failure, Step};
 use crate::sys::{self, attr};
 
-/// Files of `/proc` that tell of the host and help no function; `/dev/null` covers them.
-const MASKED: &[&str] =
-    &["kcore", "keys", "key-users", "kallsyms", "timer_list", "sysrq-trigger", "sched_debug", "kmsg"];
+/// Files of `/proc` that tell of the host's devices, memory and users and help no function; `/dev/null` covers them.
+const MASKED: &[&str] = &[
+    "cmdline",
+    "diskstats",
+    "interrupts",
+    "iomem",
+    "ioports",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "locks",
+    "mdstat",
+    "modules",
+    "pagetypeinfo",
+    "partitions",
+    "sched_debug",
+    "schedstat",
+    "slabinfo",
+    "softirqs",
+    "swaps",
+    "sysrq-trigger",
+    "timer_list",
+    "vmallocinfo",
+];
+/// Folders of the same kind; an empty one covers them.
+const MASKED_FOLDERS: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
+/// An empty folder of the root tree.
+const EMPTY: &str = "/mnt";
 
 /// Makes `tree` the root, with `/proc`, `/tmp` and `/dev/shm` of its own, and lets go of the old root.
 pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
@@ -20,7 +51,8 @@ pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
     rustix::process::fchdir(tree).step("enter the root")?;
     // Before the old root goes: the kernel allows a new /proc only where a whole one can be seen.
     let hidden = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("proc", "proc", "proc", hidden, None).step("mount /proc")?;
+    // Processes that may not be looked into cannot be seen: the first one, whose arguments name a folder of the host.
+    rustix::mount::mount("proc", "proc", "proc", hidden, c"hidepid=2").step("mount /proc")?;
     rustix::process::pivot_root(".", ".").step("pivot_root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step("detach the old root")?;
     rustix::process::chdir("/").step("enter the root")?;
@@ -33,9 +65,10 @@ pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
 }
 
 fn mask_proc() -> Result<(), Failure> {
-    for name in MASKED {
-        let path = format!("/proc/{name}");
-        match rustix::mount::mount_bind("/dev/null", path.as_str()) {
+    let files = MASKED.iter().map(|name| ("/dev/null", name));
+    let folders = MASKED_FOLDERS.iter().map(|name| (EMPTY, name));
+    for (cover, name) in files.chain(folders) {
+        match rustix::mount::mount_bind(cover, format!("/proc/{name}").as_str()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(error) => return Err(error).step("mask /proc"),
         }
@@ -56,11 +89,13 @@ pub(super) fn attach(mount: &OwnedFd, target: &[u8]) -> Result<(), Failure> {
     move_to(mount, target).step(super::ATTACH)
 }
 
-/// Gives `/tmp` its size and closes the root for writing.
-pub(super) fn finish(tmp_mb: u32) -> Result<(), Failure> {
-    let size = std::ffi::CString::new(format!("size={tmp_mb}m")).expect("digits hold no NUL");
-    let private = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount("/tmp", private, size.as_c_str()).step("size /tmp")?;
+/// Gives a `/tmp` in memory its size and closes the root for writing.
+pub(super) fn finish(tmp_mb: Option<u32>) -> Result<(), Failure> {
+    if let Some(tmp_mb) = tmp_mb {
+        let size = std::ffi::CString::new(format!("size={tmp_mb}m")).expect("digits hold no NUL");
+        let private = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount_remount("/tmp", private, size.as_c_str()).step("size /tmp")?;
+    }
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step("open /")?;
     sys::mount_setattr(root.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV, false).step("close the root")
 }

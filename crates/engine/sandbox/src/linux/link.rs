@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
@@ -15,8 +15,15 @@ use crate::helper::{Config, MARKER};
 use crate::message::{Fault, Message, News, Request};
 use crate::walls::{Environment, Error, Exit, ExitCause, Usage, Wall};
 
-/// Helpers that die before they are ready, one after the other, until no more are started.
-const MOST_FAILURES: u32 = 5;
+/// Helpers that were lost one after the other before they had made a sandbox, until the next is started only when a
+/// launch asks for one.
+const MOST_FAILURES: u32 = 4;
+
+/// The pause after the first of them; it doubles with each.
+const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// The shortest time between two helpers that launches ask for.
+const REST: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long a helper may take to find out what holds on this host; it takes milliseconds.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
@@ -53,14 +60,20 @@ struct Table {
     ranges: bool,
     /// Whether the end of the helper is what we want.
     stopping: bool,
-    /// Why no helper is started any more.
+    /// Why there is no helper, once several in a row could not be had.
     given_up: Option<Error>,
+    /// Whether a launch has asked for a helper while there was none.
+    asked: bool,
 }
 
 /// See the module.
 pub(super) struct Link {
     options: Options,
     table: Mutex<Table>,
+    /// Wakes who waits to start a helper: a launch asks for one, or none is wanted any more.
+    woken: Condvar,
+    /// Whether the helper has found out all there is to be found out.
+    settled: watch::Sender<bool>,
 }
 
 impl Link {
@@ -70,7 +83,12 @@ impl Link {
             let fix = "call sandbox::main_if_helper() first thing in its main".to_owned();
             return Err(Error::Unavailable { why, fix });
         }
-        let link = Arc::new(Self { options, table: Mutex::new(Table::default()) });
+        let link = Arc::new(Self {
+            options,
+            table: Mutex::new(Table::default()),
+            woken: Condvar::new(),
+            settled: watch::Sender::new(false),
+        });
         let mut buffer = vec![0; channel::MAX_BYTES];
         let socket = link.connect(&mut buffer)?;
         let held = Arc::clone(&link);
@@ -97,6 +115,12 @@ impl Link {
     pub(super) fn walls(&self) -> (Vec<Wall>, bool) {
         let table = self.table();
         (table.walls.clone(), table.usable)
+    }
+
+    /// Completes when nothing is left to be found out.
+    pub(super) async fn settled(&self) {
+        // The sender is ours: it cannot be gone.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 
     /// Starts a helper and hears what it found.
@@ -131,6 +155,8 @@ impl Link {
         table.walls = walls;
         table.usable = usable;
         table.ranges = ranges;
+        table.given_up = None;
+        self.settled.send_replace(!usable);
         if !table.stopping {
             table.socket = Some(Arc::clone(&socket));
         }
@@ -158,9 +184,12 @@ impl Link {
 
     /// Sends a request to the helper.
     pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
-        let table = self.table();
-        let lost = || table.given_up.clone().unwrap_or(Error::HelperLost);
-        let socket = table.socket.clone().ok_or_else(lost)?;
+        let mut table = self.table();
+        let Some(socket) = table.socket.clone() else {
+            table.asked = true;
+            self.woken.notify_all();
+            return Err(table.given_up.clone().unwrap_or(Error::HelperLost));
+        };
         drop(table);
         channel::send(&*socket, request, &[]).map_err(|_| Error::HelperLost)
     }
@@ -184,59 +213,86 @@ impl Link {
     pub(super) fn stop(&self) {
         let mut table = self.table();
         table.stopping = true;
+        self.woken.notify_all();
         if let Some(socket) = table.socket.take() {
             let _ = rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both);
         }
     }
 
     fn read_for_ever(self: Arc<Self>, mut socket: Arc<OwnedFd>, buffer: &mut [u8]) {
-        let mut failures = 0;
+        let mut lost = 0;
         loop {
-            self.read_until_lost(&socket, buffer);
+            if self.read_until_lost(&socket, buffer) {
+                lost = 0;
+            }
             drop(self.table().socket.take());
             self.bury_all();
             loop {
-                if self.table().stopping {
+                if !self.pause(lost) {
                     return;
                 }
-                tracing::warn!(failures, "the sandbox helper is gone; starting another");
+                tracing::warn!(lost, "the sandbox helper is gone; starting another");
+                // Until it has made a sandbox, it counts as lost.
+                lost += 1;
                 match self.connect(buffer) {
                     Ok(new) => {
                         socket = new;
-                        failures = 0;
                         break;
                     }
-                    Err(error) if failures < MOST_FAILURES => {
-                        failures += 1;
-                        tracing::error!(%error, "the sandbox helper cannot be started");
-                        std::thread::sleep(std::time::Duration::from_millis(100 << failures));
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "giving up on the sandbox helper");
-                        let mut table = self.table();
-                        table.usable = false;
-                        table.given_up = Some(error);
-                        return;
-                    }
+                    Err(error) => self.not_started(lost, error),
                 }
             }
         }
     }
 
-    fn read_until_lost(&self, socket: &OwnedFd, buffer: &mut [u8]) {
+    /// Waits as long as it must after so many helpers were lost in a row. Answers false when none is wanted any more.
+    fn pause(&self, lost: u32) -> bool {
+        let wait = match lost {
+            0 => std::time::Duration::ZERO,
+            1..=MOST_FAILURES => FIRST_PAUSE * (1 << (lost - 1)),
+            _ => REST,
+        };
+        let waited = self.woken.wait_timeout_while(self.table(), wait, |table| !table.stopping);
+        let mut table = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if lost > MOST_FAILURES {
+            let asked = self.woken.wait_while(table, |table| !table.stopping && !table.asked);
+            table = asked.unwrap_or_else(PoisonError::into_inner);
+        }
+        table.asked = false;
+        !table.stopping
+    }
+
+    fn not_started(&self, lost: u32, error: Error) {
+        tracing::error!(%error, "the sandbox helper cannot be started");
+        if lost > MOST_FAILURES {
+            let mut table = self.table();
+            table.usable = false;
+            table.given_up = Some(error);
+        }
+    }
+
+    /// Hears news until the helper is gone. Answers whether it has made a sandbox.
+    fn read_until_lost(&self, socket: &OwnedFd, buffer: &mut [u8]) -> bool {
+        let mut worked = false;
         while let Ok(got) = channel::receive(socket, buffer, true) {
             match News::decode(&buffer[..got.len]) {
-                _ if got.len == 0 => return,
-                Ok(news) => self.hear(news, got.fds),
-                Err(_) => return,
+                _ if got.len == 0 => break,
+                Ok(news) => {
+                    worked |= matches!(news, News::Launched { .. });
+                    self.hear(news, got.fds);
+                }
+                Err(_) => break,
             }
         }
+        worked
     }
 
     fn hear(&self, news: News, fds: Vec<OwnedFd>) {
         match news {
             News::Hello { .. } => {}
-            News::Launched { seq, meters, quota, pid } => self.launched(seq, meters as usize, quota, pid, fds),
+            News::Launched { seq, meters, quota, uplink, pid } => {
+                self.launched(seq, (meters as usize, quota, uplink as usize), pid, fds);
+            }
             News::Failed { seq, fault, why, fix } => {
                 let mut table = self.table();
                 table.tenants.remove(&seq);
@@ -257,11 +313,18 @@ impl Link {
                 drop(table);
                 live.finish(cause, usage);
             }
+            News::Wall { wall, last } => {
+                if let Some(old) = self.table().walls.iter_mut().find(|old| old.name == wall.name) {
+                    *old = wall;
+                }
+                self.settled.send_if_modified(|settled| last && !std::mem::replace(settled, last));
+            }
         }
     }
 
-    fn launched(&self, seq: u64, meters: usize, quota: u8, pid: u32, mut fds: Vec<OwnedFd>) {
-        if fds.len() < 2 + meters + usize::from(quota > 0) {
+    fn launched(&self, seq: u64, counts: (usize, u8, usize), pid: u32, mut fds: Vec<OwnedFd>) {
+        let (meters, quota, uplink) = counts;
+        if fds.len() < 2 + meters + usize::from(quota > 0) + uplink {
             // Descriptors were lost because we have too many open: the sandbox dies with those that came.
             if let Some(pidfd) = fds.get(1) {
                 let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
@@ -278,7 +341,9 @@ impl Link {
         }
         let mut rest = fds.split_off(2);
         let mut after_meters = rest.split_off(meters);
-        let listeners = after_meters.split_off(usize::from(quota > 0));
+        let mut uplink_first = after_meters.split_off(usize::from(quota > 0));
+        let listeners = uplink_first.split_off(uplink);
+        let uplink = way_out(uplink_first);
         let [output, pidfd]: [OwnedFd; 2] = fds.try_into().expect("two are left of a longer list");
         let (exit, exited) = watch::channel(None);
         let meters = Arc::new(Meters::new(rest, pid));
@@ -288,7 +353,7 @@ impl Link {
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);
         drop(table);
-        let environment = Environment { listeners, uplink: None, output, control: Box::new(reins) };
+        let environment = Environment { listeners, uplink, output, control: Box::new(reins) };
         // Dropping the environment, when nobody waits for it any more, kills it.
         if let Some(answer) = answer {
             let _ = answer.send(Ok(environment));
@@ -326,6 +391,13 @@ impl Live {
         let usage = self.meters.last(usage);
         self.exit.send_replace(Some(Exit { cause, usage }));
     }
+}
+
+/// The sockets of the way out, in the order the first process made them.
+fn way_out(sockets: Vec<OwnedFd>) -> Option<base::Uplink> {
+    let mut sockets = sockets.into_iter();
+    let (dns_udp, dns_tcp) = (sockets.next()?.into(), sockets.next()?.into());
+    Some(base::Uplink { tcp: sockets.next().map(Into::into), dns_udp, dns_tcp })
 }
 
 /// Makes receiving fail after a while, or never.

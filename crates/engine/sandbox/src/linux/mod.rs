@@ -13,8 +13,9 @@ use base::BoxFuture;
 
 use crate::channel;
 use crate::message::{Launch, Message, Program, Request};
+use crate::microvm::MicroVms;
 use crate::sys;
-use crate::walls::{Environment, Error, Mode, Spec, Survey, Walls};
+use crate::walls::{Environment, Error, Isolation, Mode, Spec, Survey, Walls};
 use crate::weak;
 use link::Link;
 pub(crate) use reins::Meters;
@@ -45,6 +46,7 @@ impl Options {
 /// kills every sandbox, and waits for that.
 pub struct Linux {
     link: Arc<Link>,
+    machines: Arc<MicroVms>,
     mode: Mode,
     reader: Option<std::thread::JoinHandle<()>>,
 }
@@ -58,8 +60,15 @@ impl Linux {
     pub fn start(options: Options) -> Result<Arc<Self>, Error> {
         sys::use_all_descriptors();
         let mode = options.mode;
+        let machines = Arc::new(MicroVms::new(&options.run_dir, options.helper_exe.as_deref()));
         let (link, reader) = Link::start(options)?;
-        Ok(Arc::new(Self { link, mode, reader: Some(reader) }))
+        Ok(Arc::new(Self { link, machines, mode, reader: Some(reader) }))
+    }
+
+    /// Completes when the helper has found out everything [`Walls::survey`] tells. Some of it, as where `/tmp` lies, takes
+    /// too long for a start to wait for.
+    pub async fn settled(&self) {
+        self.link.settled().await;
     }
 
     /// The pid of the helper process, for tests that kill it.
@@ -109,10 +118,13 @@ impl Walls for Linux {
     fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>> {
         Box::pin(async move {
             validate(&spec)?;
-            if self.mode == Mode::Weak && !self.link.usable() {
-                return weak::launch(spec);
+            let weak = self.mode == Mode::Weak && !self.link.usable();
+            match spec.isolation {
+                Isolation::Process if weak => weak::launch(spec),
+                Isolation::Process => self.launch_in_walls(spec).await,
+                // A machine stands inside walls: where there are none, the launch says why.
+                Isolation::MicroVm => self.machines.launch(spec, |spec| self.launch_in_walls(spec)).await,
             }
-            self.launch_in_walls(spec).await
         })
     }
 
@@ -164,23 +176,28 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     Ok(())
 }
 
-fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
-    let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+/// What the first process must know of a spec.
+pub(crate) fn program(spec: &Spec) -> Program {
     let variable = |(name, value): &(OsString, OsString)| {
         let mut pair = name.clone();
         pair.push("=");
         pair.push(value);
         pair.into_vec()
     };
+    Program {
+        limits: spec.limits,
+        argv: spec.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
+        env: spec.env.iter().map(variable).collect(),
+        cwd: spec.cwd.as_os_str().as_bytes().to_vec(),
+        ports: spec.ports.clone(),
+    }
+}
+
+fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
+    let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
     let launch = Launch {
         seq,
-        program: Program {
-            limits: spec.limits,
-            argv: spec.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-            env: spec.env.iter().map(variable).collect(),
-            cwd: path(&spec.cwd),
-            ports: spec.ports.clone(),
-        },
+        program: program(spec),
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -64,10 +63,10 @@ pub(crate) fn shell(script: &str) -> Spec {
 
 /// Everything a sandbox wrote, read after its end.
 pub(crate) fn output(environment: &Environment) -> String {
-    let path = format!("/proc/self/fd/{}", environment.output.as_raw_fd());
     let mut text = Vec::new();
-    let mut file = std::fs::File::open(path).unwrap();
-    let _ = file.read_to_end(&mut text);
+    // The pipe belongs to the sandbox's user: it can be read here, but not be opened once more.
+    let mut output = std::fs::File::from(environment.output.try_clone().unwrap());
+    let _ = output.read_to_end(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -146,4 +145,11 @@ pub(crate) fn groups(prefix: &str) -> Vec<PathBuf> {
         .chain([PathBuf::from("/sys/fs/cgroup")])
         .flat_map(|tree| std::fs::read_dir(tree).into_iter().flatten().flatten());
     inside.filter(|group| group.file_name().to_string_lossy().starts_with(prefix)).map(|group| group.path()).collect()
+}
+
+/// The sandboxes that a helper holds: its children that are first processes.
+pub(crate) fn sandboxes_of(helper: u32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{helper}/task/{helper}/children")).unwrap_or_default();
+    let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    children.split_whitespace().filter(|pid| name(pid).trim() == "lambent-init").count()
 }

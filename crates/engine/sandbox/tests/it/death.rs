@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 
 use sandbox::{Error, ExitCause, Walls};
 
-use crate::common::{again, eventually, groups, is_root, mark, processes_with, run, shell, wait_for, walls};
+use crate::common::{
+    again, eventually, folder, groups, is_root, mark, options, processes_with, run, sandboxes_of, shell, wait_for,
+    walls,
+};
 
 fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
@@ -37,6 +40,39 @@ async fn when_the_helper_dies_everything_dies_and_later_launches_work() {
     };
     assert_eq!(text, "again");
     eventually("its groups are swept", || groups(&format!("lambent-{helper}-")).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_helper_that_cannot_be_had_is_tried_again_when_asked_for() {
+    let mut options = options();
+    let program = options.helper_exe.take().unwrap();
+    let link = folder().join("a-helper-that-comes-and-goes");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(&program, &link).unwrap();
+    options.helper_exe = Some(link.clone());
+    let walls = sandbox::Linux::start(options).unwrap();
+    assert_eq!(run(&walls, shell("echo first")).await.0, "first\n");
+    std::fs::remove_file(&link).unwrap();
+    kill(walls.helper_pid().unwrap());
+    // It is tried for a while, then no more: nobody asks.
+    eventually("it is given up", || !walls.survey().usable).await;
+    let Err(Error::Exhausted { what: "helpers" | "processes", .. }) = walls.launch(shell("true")).await else {
+        panic!("nothing could start it")
+    };
+    std::os::unix::fs::symlink(&program, &link).unwrap();
+    let environment = loop {
+        match walls.launch(shell("echo again; sleep 60")).await {
+            Ok(environment) => break environment,
+            Err(Error::HelperLost | Error::Exhausted { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    wait_for(&environment, "again").await;
+    assert!(walls.survey().usable);
+    // While one is waited for, a stop waits for nothing.
+    std::fs::remove_file(&link).unwrap();
+    kill(walls.helper_pid().unwrap());
+    drop(walls);
 }
 
 #[tokio::test]
@@ -82,60 +118,20 @@ async fn a_start_sweeps_what_an_earlier_helper_left() {
     assert!(!left.exists());
 }
 
+/// First processes of sandboxes; the helper has another child, which keeps the volume of `/tmp`.
 #[tokio::test]
-async fn two_hundred_environments_leave_nothing_behind() {
-    let arguments = again("death::two_hundred_environments");
-    let done = Command::new(&arguments[0]).args(&arguments[1..]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-}
-
-/// What could leak: open descriptors of a process.
-fn descriptors(pid: &str) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
-fn children(pid: &str) -> usize {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_whitespace().count()
-}
-
-#[tokio::test]
-#[ignore = "run by two_hundred_environments_leave_nothing_behind, in a process where nothing else opens descriptors"]
-async fn two_hundred_environments() {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let walls = walls();
-    let helper = walls.helper_pid().unwrap().to_string();
-    let group = format!("lambent-{helper}-");
-    let inner_groups = || {
-        groups(&group)
-            .iter()
-            .flat_map(|g| std::fs::read_dir(g).unwrap().flatten())
-            .filter(|g| g.path().is_dir())
-            .count()
-    };
-    let mut spec = shell("echo x > /tmp/x; (setsid sleep 50 &) ; echo done");
-    spec.ports = vec![9001];
-    // Once around, so that everything kept on purpose is there. Four prepared sets stay.
-    run(&walls, spec.clone()).await;
-    eventually("four are ready", || children(&helper) == 4).await;
-    let before = (descriptors("self"), descriptors(&helper), inner_groups());
-    for round in 0..50 {
-        let four = (0..4).map(|_| run(&walls, spec.clone()));
-        for (text, exit) in futures_util::future::join_all(four).await {
-            assert_eq!((text.as_str(), exit.cause), ("done\n", ExitCause::Exited(0)), "{round}");
-        }
+async fn a_start_leaves_the_sandboxes_of_another_platform_alone() {
+    let first = walls();
+    let sleeper = mark(51, std::process::id());
+    let living = first.launch(shell(&format!("exec sleep {sleeper}"))).await.unwrap();
+    eventually("it sleeps", || processes_with(&sleeper).len() == 1).await;
+    for _ in 0..3 {
+        let second = walls();
+        assert_eq!(run(&second, shell("echo second")).await.0, "second\n");
     }
-    eventually("only the prepared are left", || {
-        let now = (descriptors("self"), descriptors(&helper), inner_groups());
-        children(&helper) == 4 && now.0 <= before.0 && now.1 <= before.1 && now.2 <= before.2
-    })
-    .await;
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
-    drop(walls);
-    assert_eq!(groups(&group), Vec::<std::path::PathBuf>::new());
-    assert!(!std::path::Path::new("/proc").join(&helper).exists());
-    let left: Vec<_> = std::fs::read_dir(crate::common::folder().join("sandbox-root")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(processes_with(&sleeper).len(), 1);
+    assert_eq!(run(&first, shell("echo first")).await.0, "first\n", "its groups are there too");
+    drop(living);
 }
 
 /// CPU ticks a process has used.
@@ -153,8 +149,7 @@ async fn an_idle_helper_does_nothing() {
     environment.control.exited().await;
     // The environment is over but still held, and with it its descriptors.
     let helper = walls.helper_pid().unwrap();
-    let children = || children(&helper.to_string());
-    eventually("four are ready", || children() == 4).await;
+    eventually("four are ready", || sandboxes_of(helper) == 4).await;
     let before = ticks(helper);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert!(ticks(helper) - before <= 3, "{before} then {}", ticks(helper));

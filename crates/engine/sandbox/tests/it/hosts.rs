@@ -19,6 +19,11 @@ fn passed(output: &Output) {
 
 /// This program as another user, who may not enter the folder of the build.
 fn as_nobody(before: &str, arguments: &[OsString]) -> Output {
+    as_user(65534, &["sh"], before, arguments)
+}
+
+/// `shell` is what runs the script.
+fn as_user(uid: u32, shell: &[&str], before: &str, arguments: &[OsString]) -> Output {
     static COPIES: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     let (program, helper) = COPIES.get_or_init(|| {
         let place = folder().join("as-a-user");
@@ -33,8 +38,9 @@ fn as_nobody(before: &str, arguments: &[OsString]) -> Output {
         }
         (copy(&std::env::current_exe().unwrap()), copy(options().helper_exe.as_deref().unwrap()))
     });
-    Command::new("sh")
-        .args(["-ec", &format!("{before}; exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\""), "sh"])
+    Command::new(shell[0])
+        .args(&shell[1..])
+        .args(["-ec", &format!("{before}; exec setpriv --reuid={uid} --regid={uid} --clear-groups \"$@\""), "sh"])
         .arg(program)
         .args(arguments)
         .env_clear()
@@ -51,6 +57,100 @@ fn as_an_ordinary_user() {
     if is_root() {
         passed(&as_nobody(":", &["--test-threads=2".into()]));
     }
+}
+
+/// A user that exists in this test's own mounts only, with subordinate ids.
+const OWNER: u32 = 64_321;
+
+/// As a user to whom root has given ids. `None`, with words, where that cannot be played.
+fn as_owner_of_ids(arguments: &[OsString]) -> Option<Output> {
+    if !is_root() || !Path::new("/usr/bin/newuidmap").exists() {
+        println!("skipped: it needs root, and newuidmap of the package uidmap");
+        return None;
+    }
+    let etc = folder().join("etc-of-owner");
+    std::fs::create_dir_all(&etc).unwrap();
+    let passwd = format!("root:x:0:0::/root:/bin/sh\nowner:x:{OWNER}:{OWNER}::/nonexistent:/bin/sh\n");
+    for (name, text) in [
+        ("passwd", passwd.as_str()),
+        ("subuid", "owner:3000000000:65536\n"),
+        ("subgid", "other:1:9\nowner:3000000000:65536\n"),
+    ] {
+        std::fs::write(etc.join(name), text).unwrap();
+    }
+    let bind = |name: &str| format!("mount --bind {}/{name} /etc/{name}", etc.display());
+    let mounts = ["passwd", "subuid", "subgid"].map(bind).join("; ");
+    Some(as_user(OWNER, &["unshare", "--mount", "sh"], &mounts, arguments))
+}
+
+/// Two platforms of one host do not use the same ids, nor does one twice at a time.
+#[tokio::test]
+async fn ids_are_used_once_at_a_time() {
+    if !is_root() {
+        return;
+    }
+    let platforms = [sandbox::Linux::start(options()).unwrap(), sandbox::Linux::start(options()).unwrap()];
+    let mut users = std::collections::BTreeSet::new();
+    let mut living = Vec::new();
+    for number in 0..6 {
+        let sleeper = crate::common::mark(80 + number, std::process::id());
+        let walls = &platforms[number as usize % 2];
+        living.push(walls.launch(shell(&format!("exec sleep {sleeper}"))).await.unwrap());
+        users.insert(user_of(&sleeper).await);
+    }
+    assert_eq!(users.len(), 6, "{users:?}");
+}
+
+/// Everything once more as such a user.
+#[test]
+fn as_an_ordinary_user_with_ids() {
+    if let Some(done) = as_owner_of_ids(&["--test-threads=2".into()]) {
+        passed(&done);
+    }
+}
+
+#[test]
+fn the_ids_of_an_ordinary_user_keep_sandboxes_apart() {
+    if let Some(done) = as_owner_of_ids(&again("hosts::owner_of_ids")[1..]) {
+        passed(&done);
+    }
+}
+
+/// The user that a process is of, as this test's user namespace counts.
+async fn user_of(sleeper: &str) -> u32 {
+    let command = format!("sleep\0{sleeper}\0");
+    let find = || {
+        let is = |entry: &std::fs::DirEntry| {
+            std::fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|line| line == command)
+        };
+        let found = std::fs::read_dir("/proc").unwrap().flatten().find(is)?;
+        Some(std::os::unix::fs::MetadataExt::uid(&found.metadata().ok()?))
+    };
+    crate::common::eventually("it sleeps", || find().is_some()).await;
+    find().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "run by the_ids_of_an_ordinary_user_keep_sandboxes_apart"]
+async fn owner_of_ids() {
+    let walls = sandbox::Linux::start(options()).unwrap();
+    let survey = walls.survey();
+    let range = survey.walls.iter().find(|wall| wall.name == "uid range").unwrap();
+    assert!(matches!(range.state, WallState::Holds(_)), "{range:?}");
+    let mut users = std::collections::BTreeSet::new();
+    let mut living = Vec::new();
+    for number in 0..6 {
+        let sleeper = crate::common::mark(70 + number, std::process::id());
+        let mut spec = shell(&format!("cat hello.txt; id -u; groups; echo up; exec sleep {sleeper}"));
+        // Two accounts in turn: they share nothing, so they may meet.
+        spec.tenant = format!("00000000000{}", number % 2);
+        let environment = walls.launch(spec).await.unwrap();
+        crate::common::wait_for(&environment, "hello from the task\n993\nsbx_user1051\nup\n").await;
+        users.insert(user_of(&sleeper).await);
+        living.push(environment);
+    }
+    assert_eq!(users.len(), 6, "{users:?}");
+    assert!(users.iter().all(|user| (3_000_000_000..3_000_065_536).contains(user)), "{users:?}");
 }
 
 /// As an ordinary user to whom root has given control groups.
@@ -106,7 +206,7 @@ async fn no_walls() {
     assert_eq!(survey.count().0, 0);
     let Err(Error::Unavailable { why, fix }) = walls.launch(shell("true")).await else { panic!("it was launched") };
     assert!(why.contains("No space left on device"), "{why}");
-    assert_eq!(fix, "sudo sysctl -w user.max_user_namespaces=15000");
+    assert_eq!(fix, "sudo lambent setup (raises user.max_user_namespaces, which is 0)");
     weak().await;
 }
 

@@ -34,10 +34,7 @@ async fn a_signal_is_told_from_an_exit() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let error = walls().launch(program(&["/var/task/bootstrap"])).await.err().unwrap();
-    assert_eq!(
-        error,
-        Error::Program("/var/task/bootstrap: No such file or directory (os error 2)".to_owned())
-    );
+    assert_eq!(error, Error::Program("/var/task/bootstrap: No such file or directory (os error 2)".to_owned()));
 }
 
 #[tokio::test]

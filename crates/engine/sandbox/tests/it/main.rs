@@ -4,12 +4,18 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests: a panic is the report, and the time is the real one"
 )]
 
 mod common;
+mod cpu;
 mod death;
+mod egress;
 mod hosts;
 mod life;
 mod limits;
+mod microvm;
 mod probe;
+mod scratch;
+mod soak;

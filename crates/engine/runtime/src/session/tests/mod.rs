@@ -1,3 +1,5 @@
+mod bounds;
+mod fuzz;
 mod parser;
 mod strays;
 mod ways;
