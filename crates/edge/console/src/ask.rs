@@ -29,6 +29,7 @@ async fn call(options: &Options, request: &SiteRequest, asked: wire::Request) ->
         .dispatch
         .call(Call {
             principal: request.principal.clone(),
+            origin: request.origin.clone(),
             via: Via::Room("console"),
             operation,
             input: Input::Encoded(guess.protocol, asked),

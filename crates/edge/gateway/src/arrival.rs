@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Principal, RequestId};
 use bytes::Bytes;
-use door::{SiteRequest, Via};
+use door::{Origin, SiteRequest, Via};
 use http::header::HOST;
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -17,6 +17,8 @@ pub(crate) struct Entrance {
     pub(crate) via: Via,
     /// Who speaks there, whatever a signature claims: a sandbox's function. None where signatures decide.
     pub(crate) principal: Option<Principal>,
+    /// A sandbox's places for bodies that are not small. None outside.
+    pub(crate) bodies: Option<Arc<tokio::sync::Semaphore>>,
 }
 
 /// One connection.
@@ -95,7 +97,7 @@ impl<'a> Arrival<'a> {
     }
 
     /// The request as sites see it.
-    pub(crate) fn into_site_request(self, principal: Principal) -> SiteRequest {
+    pub(crate) fn into_site_request(self, principal: Principal, origin: Origin) -> SiteRequest {
         let wire::Request { method, path, query, headers, body } = self.request;
         SiteRequest {
             method,
@@ -107,6 +109,7 @@ impl<'a> Arrival<'a> {
             body,
             peer: self.connection.peer,
             principal,
+            origin,
             request_id: self.request_id,
         }
     }

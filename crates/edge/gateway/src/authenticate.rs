@@ -1,9 +1,11 @@
 //! Who sends a request.
 //!
 //! A key that exists is always verified. What proves nothing, no signature or an unknown key, is believed on a loopback
-//! listener only, and never over an account with keys somebody made. Inside a sandbox the listener says who speaks.
+//! listener only, and never over an account with keys somebody made. Inside a sandbox the listener says who speaks, unless
+//! a key that exists signed: a function that assumed another role is then that role.
 
 use base::{Account, Fault, Principal, Region};
+use door::{Credential, Origin, Via};
 use wire::sigv4::{self, Claim};
 
 use crate::arrival::Arrival;
@@ -14,6 +16,7 @@ use crate::{Gateway, loopback, origin};
 pub(crate) struct Caller {
     pub(crate) principal: Principal,
     pub(crate) region: Region,
+    pub(crate) origin: Origin,
 }
 
 impl Gateway {
@@ -21,31 +24,62 @@ impl Gateway {
         let claim = sigv4::parse(&arrival.request)?;
         let region =
             claim.as_ref().and_then(|claim| claim.scope.region.parse().ok()).unwrap_or_else(Region::default_region);
-        let principal = match (&arrival.connection.entrance.principal, claim) {
-            (Some(principal), _) => principal.clone(),
-            (None, Some(claim)) => self.signed(arrival, &claim)?,
+        let mut origin = origin_of(arrival);
+        let principal = match (&arrival.connection.entrance.principal, &claim) {
+            (Some(inside), claim) => self.within(arrival, inside, claim.as_ref(), &mut origin)?,
+            (None, Some(claim)) => {
+                self.known(arrival, claim, &mut origin).unwrap_or_else(|| self.unknown(arrival, claim))?
+            }
             (None, None) => self.unproven(arrival, Account::DEFAULT, || sigv4::missing(&arrival.request))?,
         };
-        Ok(Caller { principal, region })
+        Ok(Caller { principal, region, origin })
+    }
+
+    /// Who speaks inside a sandbox: the function, or whom a key that exists names, since a function may assume a role.
+    /// A key that does not exist, or none, leaves the function who it is; so does its own, when that has expired.
+    fn within(
+        &self,
+        arrival: &Arrival<'_>,
+        inside: &Principal,
+        claim: Option<&Claim>,
+        origin: &mut Origin,
+    ) -> Result<Principal, Fault> {
+        let Some(claim) = claim else { return Ok(inside.clone()) };
+        match self.known(arrival, claim, origin) {
+            Some(Ok(principal)) => Ok(principal),
+            Some(Err(fault)) => match self.options.keys.find(&claim.key_id) {
+                Some(own) if own.principal == *inside => Ok(inside.clone()),
+                _ => Err(fault),
+            },
+            None => Ok(inside.clone()),
+        }
     }
 
     /// Who visits a public site: anonymous without a signature, and where a signature proves nothing.
-    pub(crate) fn visitor(&self, arrival: &Arrival<'_>) -> Result<Principal, Fault> {
-        if let Some(principal) = &arrival.connection.entrance.principal {
-            return Ok(principal.clone());
-        }
-        match sigv4::parse(&arrival.request) {
-            Ok(Some(claim)) if self.options.keys.find(&claim.key_id).is_some() => self.signed(arrival, &claim),
+    pub(crate) fn visitor(&self, arrival: &Arrival<'_>) -> Result<(Principal, Origin), Fault> {
+        let mut origin = origin_of(arrival);
+        let claim = sigv4::parse(&arrival.request).ok().flatten();
+        let principal = match &arrival.connection.entrance.principal {
+            Some(inside) => self.within(arrival, inside, claim.as_ref(), &mut origin)?,
             // An application behind a public site may use `Authorization` and these query names as it likes.
-            _ => Ok(Principal::Anonymous),
-        }
+            None => {
+                claim.and_then(|claim| self.known(arrival, &claim, &mut origin)).unwrap_or(Ok(Principal::Anonymous))?
+            }
+        };
+        Ok((principal, origin))
     }
 
-    fn signed(&self, arrival: &Arrival<'_>, claim: &Claim) -> Result<Principal, Fault> {
-        let Some(credential) = self.options.keys.find(&claim.key_id) else {
-            let account = claim.key_id.parse().unwrap_or(Account::DEFAULT);
-            return self.unproven(arrival, account, || sigv4::unknown_key(&arrival.request));
-        };
+    /// Whom a signature by a key that exists names; none if the key does not exist.
+    fn known(&self, arrival: &Arrival<'_>, claim: &Claim, origin: &mut Origin) -> Option<Result<Principal, Fault>> {
+        let credential = self.options.keys.find(&claim.key_id)?;
+        let verified = self.verify(arrival, claim, &credential);
+        if verified.is_ok() {
+            origin.key_id = Some(claim.key_id.clone());
+        }
+        Some(verified.map(|()| credential.principal))
+    }
+
+    fn verify(&self, arrival: &Arrival<'_>, claim: &Claim, credential: &Credential) -> Result<(), Fault> {
         let now = self.options.clocks.signing();
         if credential.expires.is_some_and(|end| end <= now) {
             return Err(sigv4::wrong_token(&arrival.request, true));
@@ -53,8 +87,12 @@ impl Gateway {
         if !claim.token_is(credential.session_token.as_deref()) {
             return Err(sigv4::wrong_token(&arrival.request, false));
         }
-        claim.verify(&arrival.request, &credential.secret, now)?;
-        Ok(credential.principal)
+        claim.verify(&arrival.request, &credential.secret, now)
+    }
+
+    fn unknown(&self, arrival: &Arrival<'_>, claim: &Claim) -> Result<Principal, Fault> {
+        let account = claim.key_id.parse().unwrap_or(Account::DEFAULT);
+        self.unproven(arrival, account, || sigv4::unknown_key(&arrival.request))
     }
 
     /// A caller who proves nothing: the account's root where that is believed, else `refusal`.
@@ -69,5 +107,18 @@ impl Gateway {
         }
         origin::check(arrival, &self.options.hosts)?;
         Ok(Principal::Root { account, verified: false })
+    }
+}
+
+/// What the connection says of the caller.
+fn origin_of(arrival: &Arrival<'_>) -> Origin {
+    let via = arrival.connection.entrance.via;
+    Origin {
+        key_id: None,
+        // Every sandbox has the same address of its own, which tells nothing.
+        source_ip: (via != Via::Sandbox).then_some(arrival.connection.peer),
+        user_agent: arrival.header("user-agent").map(str::to_owned),
+        // What stays within the machine cannot be read on the way.
+        secure: via == Via::Sandbox || loopback(via),
     }
 }

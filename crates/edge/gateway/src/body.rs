@@ -8,7 +8,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{LARGE_BODY_BYTES, Limits};
+use crate::limits::{LARGE_BODY_BYTES, Limits, SANDBOX_BODY_BYTES};
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -27,24 +27,54 @@ pub(crate) enum Unread {
     Broken(#[from] hyper::Error),
 }
 
-/// The place of a large body in memory; freed when the request is done.
-pub(crate) type Room = Option<OwnedSemaphorePermit>;
+/// The place of a body in memory; freed when the request is done.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    own: Option<OwnedSemaphorePermit>,
+    large: Option<OwnedSemaphorePermit>,
+}
+
+/// Where bodies find room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rooms<'a> {
+    /// The places of one sandbox, for bodies above [`SANDBOX_BODY_BYTES`]. None outside.
+    pub(crate) own: Option<&'a Arc<Semaphore>>,
+    /// The places of everybody on this side, for bodies above [`LARGE_BODY_BYTES`].
+    pub(crate) large: &'a Arc<Semaphore>,
+}
+
+impl Rooms<'_> {
+    /// Waits for the places that a body of this size needs and `room` lacks.
+    async fn enter(self, bytes: usize, room: &mut Room) {
+        if let Some(own) = self.own.filter(|_| bytes > SANDBOX_BODY_BYTES && room.own.is_none()) {
+            room.own = wait(own).await;
+        }
+        if bytes > LARGE_BODY_BYTES && room.large.is_none() {
+            room.large = wait(self.large).await;
+        }
+    }
+}
+
+async fn wait(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    // The semaphores are never closed, so this only fails to come while others hold every place.
+    Arc::clone(places).acquire_owned().await.ok()
+}
 
 /// The whole body, at most `limit` bytes.
 pub(crate) async fn read(
     body: Incoming,
     limit: usize,
     limits: &Limits,
-    large: &Arc<Semaphore>,
+    rooms: Rooms<'_>,
 ) -> Result<(Bytes, Room), Unread> {
     if body.is_end_stream() {
-        return Ok((Bytes::new(), None));
+        return Ok((Bytes::new(), Room::default()));
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Unread::TooLarge { limit });
     }
-    let reading = Box::pin(collect(body, announced, limit, limits, large));
+    let reading = Box::pin(collect(body, announced, limit, limits, rooms));
     tokio::time::timeout(limits.body, reading).await.map_err(|_| Unread::TooSlow)?
 }
 
@@ -53,9 +83,10 @@ async fn collect(
     announced: usize,
     limit: usize,
     limits: &Limits,
-    large: &Arc<Semaphore>,
+    rooms: Rooms<'_>,
 ) -> Result<(Bytes, Room), Unread> {
-    let mut room = place(announced, large).await;
+    let mut room = Room::default();
+    rooms.enter(announced, &mut room).await;
     let Some(first) = piece(&mut body, limits).await? else { return Ok((Bytes::new(), room)) };
     if body.is_end_stream() && first.len() <= limit {
         return Ok((first, room));
@@ -68,21 +99,10 @@ async fn collect(
             return Err(Unread::TooLarge { limit });
         }
         whole.extend_from_slice(&piece_read);
-        if room.is_none() {
-            room = place(whole.len(), large).await;
-        }
+        rooms.enter(whole.len(), &mut room).await;
         next = piece(&mut body, limits).await?;
     }
     Ok((whole.freeze(), room))
-}
-
-/// Waits for a place when the body is large.
-async fn place(bytes: usize, large: &Arc<Semaphore>) -> Room {
-    if bytes <= LARGE_BODY_BYTES {
-        return None;
-    }
-    // The semaphore is never closed, so this only fails to come while others hold every place.
-    Arc::clone(large).acquire_owned().await.ok()
 }
 
 /// The next piece of data; none at the end. Trailers are dropped: no AWS protocol here has any.

@@ -9,6 +9,7 @@
 mod arrival;
 mod authenticate;
 mod body;
+mod framing;
 mod limits;
 mod origin;
 mod platform;
@@ -52,6 +53,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// How the walls stand, for the health page.
     pub walls: Arc<dyn Fn() -> Walls + Send + Sync>,
+    /// What every operation was asked and answered, in Prometheus's text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The clocks that test controls move; none unless the platform was started with them.
     pub test_controls: Option<Arc<VirtualClocks>>,
     /// Sizes and times.
@@ -65,20 +68,28 @@ pub struct Gateway {
     options: Options,
     // Bodies above `limits::LARGE_BODY_BYTES` that are held in memory at once.
     large_bodies: Arc<Semaphore>,
+    // The same for those that come from sandboxes.
+    sandboxes_large_bodies: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// A gateway that listens nowhere yet.
     pub fn new(options: Options) -> Arc<Self> {
         let large_bodies = Arc::new(Semaphore::new(options.limits.large_bodies));
-        Arc::new(Self { options, large_bodies })
+        let sandboxes_large_bodies = Arc::new(Semaphore::new(limits::SANDBOXES_LARGE_BODIES));
+        Arc::new(Self { options, large_bodies, sandboxes_large_bodies })
     }
 
     /// The whole way of a request: where to, within limits, who, what, the answer.
     async fn answer(&self, connection: &Connection, incoming: hyper::Request<Incoming>) -> Response {
-        let (mut arrival, body) = Arrival::split(connection, incoming, RequestId::new(&*self.options.rng));
+        let id = RequestId::new(&*self.options.rng);
+        let (arrival, body) = Arrival::split(connection, incoming, id);
+        respond::numbered(self.respond(arrival, body).await, &id)
+    }
+
+    async fn respond(&self, mut arrival: Arrival<'_>, body: Incoming) -> Response {
         let way = Way::of(&arrival, &self.options);
-        let _room = match body::read(body, way.body_limit(), &self.options.limits, &self.large_bodies).await {
+        let _room = match body::read(body, way.body_limit(), &self.options.limits, self.rooms(&arrival)).await {
             Ok((bytes, room)) => {
                 arrival.request.body = bytes;
                 room
@@ -93,6 +104,12 @@ impl Gateway {
             Way::Nowhere(why) => respond::plain(404, why),
             Way::Api => self.api(arrival).await,
         }
+    }
+
+    /// Where the body of this request finds room.
+    fn rooms<'a>(&'a self, arrival: &Arrival<'a>) -> body::Rooms<'a> {
+        let own = arrival.connection.entrance.bodies.as_ref();
+        body::Rooms { own, large: if own.is_some() { &self.sandboxes_large_bodies } else { &self.large_bodies } }
     }
 
     /// A request to an AWS API.
@@ -114,9 +131,11 @@ impl Gateway {
 
     async fn call(&self, arrival: &mut Arrival<'_>, guess: &Guess) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
+        self.unframe(arrival)?;
         let operation = guess.operation.clone()?;
         let call = Call {
             principal: caller.principal,
+            origin: caller.origin,
             via: arrival.connection.entrance.via,
             operation,
             trace: arrival.header("x-amzn-trace-id").map(str::to_owned),

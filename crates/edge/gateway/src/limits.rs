@@ -6,6 +6,13 @@ pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 pub(crate) const LARGE_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Most connections of one sandbox at a time.
 pub(crate) const SANDBOX_CONNECTIONS: usize = 256;
+/// Of bodies above this one sandbox may have [`SANDBOX_BODIES`] in memory at a time, bytes.
+pub(crate) const SANDBOX_BODY_BYTES: usize = 64 * 1024;
+/// See [`SANDBOX_BODY_BYTES`]; further ones wait.
+pub(crate) const SANDBOX_BODIES: usize = 4;
+/// Most bodies above [`LARGE_BODY_BYTES`] of all sandboxes in memory at a time. They have places of their own: functions
+/// that upload slowly must not keep everybody else from deploying.
+pub(crate) const SANDBOXES_LARGE_BODIES: usize = 8;
 
 /// Sizes and times that a listener keeps.
 #[derive(Debug, Clone)]

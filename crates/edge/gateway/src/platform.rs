@@ -33,6 +33,8 @@ pub(crate) enum Page {
     LocalStage,
     /// The product clock.
     Clock,
+    /// Counters.
+    Metrics,
 }
 
 impl Page {
@@ -44,8 +46,14 @@ impl Page {
             "/_localstack/init" => Some(Self::LocalInit),
             "/_localstack/init/boot" | "/_localstack/init/start" | "/_localstack/init/ready" => Some(Self::LocalStage),
             "/_lambent/test/clock" => Some(Self::Clock),
+            "/_lambent/metrics" => Some(Self::Metrics),
             _ => None,
         }
+    }
+
+    /// Whether it tells what callers do: nothing that a function may read.
+    pub(crate) fn is_private(self) -> bool {
+        self == Self::Metrics
     }
 
     /// Whether it changes the platform for a test.
@@ -69,6 +77,7 @@ impl Gateway {
                 let stages = json!({"BOOT": true, "START": true, "READY": true, "SHUTDOWN": false});
                 respond::json(200, &json!({"completed": stages, "scripts": []}))
             }
+            Page::Metrics => self.metrics(arrival),
             Page::LocalStage | Page::Clock => respond::json(200, &json!({"completed": true, "scripts": []})),
         }
     }
@@ -83,6 +92,14 @@ impl Gateway {
             "services": services,
             "walls": {"holds": holds, "of": of, "weak": weak},
         })
+    }
+
+    /// Counters, for whom the APIs would believe.
+    fn metrics(&self, arrival: &Arrival<'_>) -> Response {
+        match self.authenticate(arrival) {
+            Ok(_) => respond::text((self.options.metrics)()),
+            Err(fault) => respond::plain(fault.status, &fault.message),
+        }
     }
 
     /// Scripts search this text for `"lambda": "available"`, blank included, so it is printed by hand.

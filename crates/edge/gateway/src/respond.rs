@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use base::Fault;
+use base::{Fault, RequestId};
 use bytes::Bytes;
 use door::Body;
 use futures_util::Stream;
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 
 use crate::arrival::Arrival;
@@ -74,11 +74,29 @@ pub(crate) fn reply(head: wire::Response, body: Body) -> Response {
     }
 }
 
+/// The answer with its request's id, if it does not carry one yet: every answer can be found again in the logs.
+pub(crate) fn numbered(mut response: Response, id: &RequestId) -> Response {
+    let name = HeaderName::from_static("x-amzn-requestid");
+    if !response.headers().contains_key(&name)
+        && let Ok(value) = HeaderValue::from_str(id.as_str())
+    {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 /// JSON that is already text.
 pub(crate) fn json_text(status: u16, text: String) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     build(status, headers, Outgoing::Whole(Some(text.into())))
+}
+
+/// Prometheus's text format.
+pub(crate) fn text(text: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+    build(200, headers, Outgoing::Whole(Some(text.into())))
 }
 
 /// JSON.

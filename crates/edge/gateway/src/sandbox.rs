@@ -7,7 +7,7 @@ use door::Via;
 use tokio::task::AbortHandle;
 
 use crate::arrival::Entrance;
-use crate::limits::SANDBOX_CONNECTIONS;
+use crate::limits::{SANDBOX_BODIES, SANDBOX_CONNECTIONS};
 use crate::{Gateway, Options};
 
 /// Ends the service of a sandbox's listener, and every connection on it, when dropped.
@@ -27,7 +27,8 @@ impl SandboxNet for Inside {
         let gateway = Arc::clone(&self.0);
         let Options { runtime, .. } = &self.0.options;
         let _entered = runtime.enter();
-        let entrance = Arc::new(Entrance { via: Via::Sandbox, principal: Some(principal) });
+        let bodies = Some(Arc::new(tokio::sync::Semaphore::new(SANDBOX_BODIES)));
+        let entrance = Arc::new(Entrance { via: Via::Sandbox, principal: Some(principal), bodies });
         let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
         let serving = runtime.spawn(async move {
             match listener {

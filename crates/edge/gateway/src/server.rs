@@ -25,7 +25,7 @@ impl Gateway {
     /// Serves a listener until `stop` completes; then lets running requests end within `Limits::drain` and returns.
     /// Dropping the future ends everything at once.
     pub async fn serve(self: &Arc<Self>, listener: TcpListener, via: Via, stop: impl Future<Output = ()>) {
-        let entrance = Arc::new(Entrance { via, principal: None });
+        let entrance = Arc::new(Entrance { via, principal: None, bodies: None });
         self.accept(listener, entrance, self.options.limits.connections, stop).await;
     }
 

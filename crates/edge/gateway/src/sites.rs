@@ -23,13 +23,13 @@ const OURS: [HeaderName; 5] = [
 impl Gateway {
     /// A site anybody may call, as who a valid signature says they are.
     pub(crate) async fn public(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
-        let principal = match self.visitor(&arrival) {
-            Ok(principal) => principal,
+        let (principal, origin) = match self.visitor(&arrival) {
+            Ok(visitor) => visitor,
             Err(fault) => return plain(fault.status, &fault.message),
         };
         let connection = arrival.connection;
         let shares_origin = !way::is_function_url(&arrival.host);
-        let answer = site.serve(arrival.into_site_request(principal)).await;
+        let answer = site.serve(arrival.into_site_request(principal, origin)).await;
         let mut response = from_site(answer, connection);
         if shares_origin {
             // Tenants' pages stand at the same origin as ours here; as documents they get an origin of their own.
@@ -47,7 +47,7 @@ impl Gateway {
             Err(fault) => return self.page_refused(&arrival, &fault),
         };
         let connection = arrival.connection;
-        let answer = site.serve(arrival.into_site_request(caller.principal)).await;
+        let answer = site.serve(arrival.into_site_request(caller.principal, caller.origin)).await;
         from_site(answer, connection)
     }
 

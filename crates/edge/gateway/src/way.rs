@@ -42,6 +42,9 @@ impl<'a> Way<'a> {
             return site().map_or(Self::Nowhere("no function URL has this host or path"), Self::Public);
         }
         if let Some(page) = Page::at(path) {
+            if inside && page.is_private() {
+                return Self::Nowhere("there is no such page");
+            }
             return match page.is_control() && (inside || options.test_controls.is_none()) {
                 true => Self::Nowhere("test controls exist only when the platform is started with --test-controls"),
                 false => Self::Platform(page),

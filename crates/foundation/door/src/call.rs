@@ -3,7 +3,7 @@ use std::time::Instant;
 use base::{Account, Principal, Region, RequestId};
 use wire::{Operation, Protocol, Structure};
 
-use crate::Body;
+use crate::{Body, Origin};
 
 /// By which way a call came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Call {
     pub principal: Principal,
     /// How it came.
     pub via: Via,
+    /// What the connection says of the caller.
+    pub origin: Origin,
     /// What is called.
     pub operation: &'static Operation,
     /// With what.

@@ -5,16 +5,29 @@
 
 #![deny(missing_docs)]
 
+mod about;
+mod audit;
 mod body;
 mod call;
+mod counters;
+mod facts;
+mod gate;
 mod grade;
+mod origin;
+pub mod outbox;
 mod ports;
 mod router;
 mod site;
+mod throttle;
 
+pub use about::{About, AuthContext, ConditionKeys, Need, Subject};
+pub use audit::{AUDIT_GROUP, Audit};
 pub use body::Body;
 pub use call::{Answer, Call, Context, Input, Reply, Via};
+pub use gate::{Gate, Mode, Visit};
 pub use grade::{Grade, Graded};
-pub use ports::{Credential, Decision, Dispatch, Keys, Policies, ResourcePolicies};
+pub use origin::Origin;
+pub use ports::{Ask, Credential, Decision, Denial, Dispatch, Keys, Policies};
 pub use router::{Handle, Router, RouterBuilder};
 pub use site::{Site, SiteRequest, SiteResponse};
+pub use throttle::Throttle;

@@ -1,7 +1,6 @@
 //! The ports of the door: who answers what it must know.
 
 use base::{Account, BoxFuture, Fault, Principal};
-use wire::Operation;
 
 use crate::{Call, Reply};
 
@@ -34,23 +33,49 @@ pub trait Keys: Send + Sync {
     fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String);
 }
 
-/// What a policy says of a call.
+/// One permission, as the policies are asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Who wants it.
+    pub principal: &'a Principal,
+    /// The access key that signed: session policies and session tags hang on it.
+    pub key_id: Option<&'a str>,
+    /// The action, for example `lambda:InvokeFunction`.
+    pub action: &'a str,
+    /// The resource's ARN, or `*`.
+    pub resource: &'a str,
+    /// Whose the resource is, where its ARN does not say it.
+    pub owner: Option<Account>,
+    /// The resource's policy: JSON.
+    pub policy: Option<&'a str>,
+    /// The resource's policy is a role's trust policy.
+    pub trust: bool,
+    /// Condition keys, those that follow from the principal excepted.
+    pub keys: &'a [(String, Vec<String>)],
+}
+
+/// What the policies say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Allowed, and by which statement or rule.
     Allowed(String),
-    /// Denied, and why: the sentence of AccessDenied.
-    Denied(String),
+    /// Denied.
+    Denied(Denial),
 }
 
-/// Identity policies: what a principal may do. Answered by `identity`.
+/// Why something is denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The sentence of AccessDenied, for the caller.
+    pub message: String,
+    /// Which statement denies, or what is missing: for the account's own people, not for the caller.
+    pub because: String,
+    /// It holds whatever becomes of other denials: who a role does not trust never gets its credentials.
+    pub always: bool,
+}
+
+/// Policies of every kind, evaluated together. Answered by `identity`.
 pub trait Policies: Send + Sync {
-    /// Whether the principal may perform `action` on `resource`.
-    fn decide(&self, principal: &Principal, action: &str, resource: &str) -> Decision;
-}
-
-/// Resource policies: whom a resource lets in. Answered by the service that owns it.
-pub trait ResourcePolicies: Send + Sync {
-    /// The JSON policy of the resource, if it has one.
-    fn policy(&self, operation: &'static Operation, resource: &str) -> Option<String>;
+    /// Whether it is permitted.
+    fn decide(&self, ask: &Ask<'_>) -> Decision;
 }

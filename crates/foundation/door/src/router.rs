@@ -5,10 +5,15 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use base::{BoxFuture, Fault};
+use base::{BoxFuture, Clocks, Fault};
 use wire::{Op, Operation, Structure};
 
-use crate::{Answer, Body, Call, Context, Decision, Dispatch, Input, Policies, Reply};
+use crate::audit::{Record, Recorded};
+use crate::counters::{self, Counters};
+use crate::{
+    About, Answer, Ask, AuthContext, Body, Call, Context, Dispatch, Gate, Input, Need, Reply, Subject, Throttle, Via,
+};
+use crate::{facts, gate};
 
 /// A room's answer to one operation. What no room implements answers NotImplemented by itself.
 pub trait Handle<O: Op>: Send + Sync + 'static {
@@ -36,17 +41,29 @@ impl Row {
 
 /// The table of handlers and the checks every call passes.
 pub struct Router {
-    handlers: HashMap<Row, Erased>,
+    handlers: HashMap<Row, Registered>,
     // What is registered, for the coverage table.
     rows: Vec<&'static Operation>,
-    policies: Arc<dyn Policies>,
+    // By the service's name: who knows what the policies must of its calls.
+    contexts: HashMap<&'static str, Arc<dyn AuthContext>>,
+    gate: Arc<Gate>,
+    throttle: Option<Throttle>,
+    clocks: Arc<dyn Clocks>,
+}
+
+struct Registered {
+    operation: &'static Operation,
+    handler: Erased,
+    counters: Counters,
 }
 
 /// Collects handlers before the first call.
 #[derive(Default)]
 pub struct RouterBuilder {
-    handlers: HashMap<Row, Erased>,
+    handlers: HashMap<Row, Registered>,
     rows: Vec<&'static Operation>,
+    contexts: HashMap<&'static str, Arc<dyn AuthContext>>,
+    throttle: Option<Throttle>,
 }
 
 impl RouterBuilder {
@@ -65,14 +82,31 @@ impl RouterBuilder {
                 Ok(Reply { output: Box::new(output), body })
             })
         });
-        self.handlers.insert(Row::of(O::ROW), erased);
+        let registered = Registered { operation: O::ROW, handler: erased, counters: Counters::default() };
+        self.handlers.insert(Row::of(O::ROW), registered);
         self.rows.push(O::ROW);
         self
     }
 
+    /// Names who knows, of calls of `service`, what the policies must.
+    #[must_use]
+    pub fn knows(mut self, service: &'static str, context: Arc<dyn AuthContext>) -> Self {
+        self.contexts.insert(service, context);
+        self
+    }
+
+    /// Limits how often accounts call.
+    #[must_use]
+    pub fn throttled(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
+        self
+    }
+
     /// The finished router.
-    pub fn build(self, policies: Arc<dyn Policies>) -> Arc<Router> {
-        Arc::new(Router { handlers: self.handlers, rows: self.rows, policies })
+    pub fn build(self, gate: Arc<Gate>) -> Arc<Router> {
+        let clocks = gate.clocks();
+        let Self { handlers, rows, contexts, throttle } = self;
+        Arc::new(Router { handlers, rows, contexts, gate, throttle, clocks })
     }
 }
 
@@ -82,24 +116,78 @@ impl Router {
         &self.rows
     }
 
-    /// Asks the policies and logs what they decided. Until enforcement is on, a denial is logged and let pass.
-    fn authorise(&self, call: &Call, input: &dyn Structure) {
+    /// What every operation was asked and answered, in Prometheus's text format.
+    pub fn metrics(&self) -> String {
+        counters::print(self.handlers.values().map(|one| (one.operation, &one.counters)))
+    }
+
+    /// Asks the policies about the call, and about what it needs besides.
+    fn authorise(&self, call: &Call, input: &dyn Structure) -> Result<Option<Record>, Fault> {
         let operation = call.operation;
-        let resource = resource(operation, input, call.region.as_str(), call.principal.account().as_str());
-        match self.policies.decide(&call.principal, operation.action, &resource) {
-            Decision::Allowed(by) => {
-                tracing::debug!(request = %call.request_id, action = operation.action, %resource, %by, "allowed");
-            }
-            Decision::Denied(why) => {
-                tracing::debug!(request = %call.request_id, action = operation.action, %resource, %why, "would be denied");
-            }
+        let account = call.principal.account();
+        let template = resource(operation, input, call.region.as_str(), account.as_str());
+        let subject =
+            Subject { operation, input, principal: &call.principal, region: &call.region, resource: &template };
+        let context = self.contexts.get(operation.service.name);
+        let About { free, resource, owner, policy, trust, keys: own, also } =
+            context.map_or_else(About::default, |context| context.about(&subject));
+        let resource = resource.as_deref().unwrap_or(&template);
+        let recorded = Recorded {
+            operation,
+            action: operation.action,
+            resource,
+            principal: &call.principal,
+            origin: &call.origin,
+            via: call.via,
+            region: &call.region,
+            request: call.request_id,
+        };
+        let record = self.gate.audit.as_ref().map(|audit| audit.begin(&recorded));
+        if free {
+            return Ok(record);
         }
+        let common = self.gate.keys(&call.origin, &call.principal, &call.region);
+        let mut keys = common.clone();
+        keys.extend(facts::of_tags(input));
+        keys.extend(own);
+        let ask = Ask {
+            principal: &call.principal,
+            key_id: call.origin.key_id.as_deref(),
+            action: operation.action,
+            resource,
+            owner,
+            policy: policy.as_deref(),
+            trust,
+            keys: &keys,
+        };
+        let decided = self.gate.authorise(&ask, call.request_id).and_then(|()| {
+            also.iter().try_for_each(|Need { action, resource, keys: more, policy, trust }| {
+                let keys: Vec<_> = common.iter().chain(more).cloned().collect();
+                let (policy, trust) = (policy.as_deref(), *trust);
+                let need = Ask { action, resource, owner: None, policy, trust, keys: &keys, ..ask };
+                self.gate.authorise(&need, call.request_id)
+            })
+        });
+        decided.map_err(|denial| {
+            if let (Some(audit), Some(record)) = (&self.gate.audit, &record) {
+                audit.denied(record, &denial.message, &denial.because);
+            }
+            gate::fault(operation.service, denial)
+        })?;
+        Ok(record)
     }
 
     async fn pass(&self, call: Call) -> Result<Reply, Fault> {
-        let handler = self.handlers.get(&Row::of(call.operation)).ok_or_else(|| {
+        let registered = self.handlers.get(&Row::of(call.operation)).ok_or_else(|| {
             Fault::not_implemented(format_args!("{}:{}", call.operation.service.name, call.operation.name))
         })?;
+        let began = self.clocks.monotonic();
+        let answer = self.carry_out(registered, call).await;
+        registered.counters.answered(self.clocks.monotonic().duration_since(began), answer.as_ref().err());
+        answer
+    }
+
+    async fn carry_out(&self, registered: &Registered, mut call: Call) -> Result<Reply, Fault> {
         if call.depth > base::limits::CALL_DEPTH {
             return Err(Fault::new(
                 "LoopDetected",
@@ -107,7 +195,10 @@ impl Router {
                 format!("a chain of {} calls ends here: it looks endless", call.depth),
             ));
         }
-        let mut call = call;
+        // What one room asks of another is not the caller's doing.
+        if let (Some(throttle), false) = (&self.throttle, matches!(call.via, Via::Room(_))) {
+            throttle.count(call.operation, call.principal.account(), &call.region)?;
+        }
         let host = match &call.input {
             Input::Encoded(_, request) => {
                 request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned)
@@ -119,7 +210,7 @@ impl Router {
             Input::Encoded(protocol, request) => wire::decode(protocol, call.operation, request)?,
         };
         wire::validate(call.operation, &*input)?;
-        self.authorise(&call, &*input);
+        let record = self.authorise(&call, &*input)?;
         let context = Context {
             account: call.principal.account(),
             principal: call.principal,
@@ -131,7 +222,11 @@ impl Router {
             trace: call.trace,
             host,
         };
-        handler(context, input, call.body).await
+        let answer = (registered.handler)(context, input, call.body).await;
+        if let (Some(audit), Some(record)) = (&self.gate.audit, &record) {
+            audit.ended(record, answer.as_ref().map(drop));
+        }
+        answer
     }
 }
 

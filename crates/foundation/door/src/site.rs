@@ -3,7 +3,7 @@
 use base::{BoxFuture, Principal, RequestId};
 use bytes::Bytes;
 
-use crate::Body;
+use crate::{Body, Origin};
 
 /// An HTTP request to a [`Site`], body included.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct SiteRequest {
     pub peer: std::net::IpAddr,
     /// Who calls: anonymous unless signed.
     pub principal: Principal,
+    /// What the connection says of the caller.
+    pub origin: Origin,
     /// Names the request.
     pub request_id: RequestId,
 }

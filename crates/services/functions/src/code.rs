@@ -99,7 +99,10 @@ impl Codes {
         let naming = Arc::clone(&self.naming).read_owned().await;
         let size_bytes = zip.len() as u64;
         let tree = self.trees.unpack_zip(zip.clone(), Limits::default()).await.map_err(refused)?;
-        let digest = self.blobs.put(zip).await?;
+        let digest = self.blobs.put(zip).await.inspect_err(|_| {
+            // No row will name the tree. The sweeper has gone only when the platform stops: the next start sweeps.
+            let _ = self.uses.unused.send(tree.digest);
+        })?;
         debug_assert_eq!(digest, tree.digest);
         let kept = Kept {
             code: Code { sha256: digest.to_string(), size_bytes },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Bell, BoxFuture, Clocks, Fault, Invoked, Phases, RequestId, Rng, StartKind, TraceHeader};
 use bytes::Bytes;
-use door::{Context, Keys};
+use door::{Context, Gate, Keys};
 use futures_util::future::Shared;
 use invoker::{Done, FailureKind, Finished, Invocation};
 use runtime::{Interpreter, InvalidEntrypoint};
@@ -42,6 +42,8 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
     /// Rung when an asynchronous event was accepted.
     pub bell: Arc<dyn Bell>,
+    /// Whom function URLs let in.
+    pub gate: Arc<Gate>,
     /// Gives functions their roles' credentials.
     pub keys: Arc<dyn Keys>,
     /// Whether the platform listens on loopback only.
@@ -53,6 +55,9 @@ pub struct Options {
     pub authority: String,
     /// Concurrent executions of an account in a region, as the invoker has it.
     pub account_concurrency: u32,
+    /// What the platform lets its functions reach; a function's tag may narrow it. None where it cannot keep such a rule:
+    /// functions without walls use the host's network, and a tag that narrows that is refused.
+    pub egress: Option<base::Egress>,
 }
 
 /// The room: carries out the operations. Held by the door, by the gateway as a [`door::Site`], and by [`Service`].

@@ -4,6 +4,7 @@
 //! function URLs. Why: one room knows what a function is, so that the invoker need not know AWS and the gateway need not
 //! know functions. Never: opens no file or socket, starts no process, calls no other service but through the door.
 
+mod access;
 mod aws;
 mod code;
 mod engine;
@@ -17,6 +18,7 @@ mod target;
 mod ticket;
 mod types;
 mod url;
+mod walls;
 
 pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};

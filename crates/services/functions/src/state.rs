@@ -12,6 +12,7 @@ use base::{Account, Fault, Region, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use store::{Batch, Key, Kv, Range, Space};
 
+use crate::access::{Access, Remembered};
 use crate::name::Address;
 use crate::rules;
 use crate::types::{Function, Waiting};
@@ -24,6 +25,8 @@ const PAGE: usize = 500;
 pub(crate) struct State {
     kv: Arc<dyn Kv>,
     account_concurrency: u32,
+    // Every call asks for a function's policy; it changes seldom.
+    access: Arc<Remembered>,
 }
 
 /// The reservations of one account in one region, by function name.
@@ -53,12 +56,17 @@ impl EventKey {
 
 impl State {
     pub(crate) fn new(kv: Arc<dyn Kv>, account_concurrency: u32) -> Self {
-        Self { kv, account_concurrency }
+        Self { kv, account_concurrency, access: Arc::default() }
     }
 
     /// A function, if it is there.
     pub(crate) fn get(&self, address: &Address) -> Result<Option<Function>, Fault> {
         Ok(store::get_json(&*self.kv, Space::Control, function_key(address).as_bytes())?)
+    }
+
+    /// What policies must know of a function, if it is there.
+    pub(crate) fn access(&self, address: &Address) -> Result<Option<Arc<Access>>, Fault> {
+        self.access.get(address, || self.get(address))
     }
 
     /// At most `limit` functions of an account in a region, by name, after the name `after`.
@@ -120,7 +128,8 @@ impl State {
     {
         let (key, reserved_key) = (function_key(address), reserved_key(address));
         let keys = vec![Key::new(Space::Control, key.clone()), Key::new(Space::Control, reserved_key.clone())];
-        let (address, limit) = (address.clone(), self.account_concurrency);
+        let (changed, limit) = (address, self.account_concurrency);
+        let address = address.clone();
         let run = move |rows: &store::Rows| {
             let before: Option<Function> = rows.json(Space::Control, key.as_bytes())?;
             let (after, value) = change(before.clone())?;
@@ -142,7 +151,9 @@ impl State {
             }
             Ok((batch, value))
         };
-        Ok(store::transact_with(&*self.kv, keys, run).await?)
+        let value = store::transact_with(&*self.kv, keys, run).await?;
+        self.access.forget(changed);
+        Ok(value)
     }
 
     /// The sum of an account's reservations.

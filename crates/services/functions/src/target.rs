@@ -12,6 +12,7 @@ use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 use crate::aws::log_group;
 use crate::name::{Address, LATEST, Named};
 use crate::types::{Function, Settings, Url};
+use crate::walls::Asked;
 use crate::{Functions, faults};
 
 /// What an invocation of a function's current revision does.
@@ -159,6 +160,10 @@ impl Functions {
                 address.name, settings.architecture
             )));
         }
+        let walls = Asked::of(&function.tags, self.options.egress);
+        if let Some(obstacle) = walls.obstacle(self.options.egress) {
+            return Err(cannot_run(obstacle));
+        }
         let runtime = known_runtime(&settings.runtime)?;
         let policy = Policy { loopback: self.options.loopback, allow_older: self.options.allow_older_runtimes };
         let interpreters = self.options.interpreters.clone().await;
@@ -203,7 +208,8 @@ impl Functions {
             key: TargetKey {
                 function: address.arn().into(),
                 version: LATEST.into(),
-                revision: function.revision.as_str().into(),
+                // Tags change no revision that AWS's API shows, but these need new environments.
+                revision: format!("{} {}", function.revision, walls.word()).into(),
             },
             account,
             region: address.region.clone(),
@@ -216,8 +222,8 @@ impl Functions {
             credentials: Some(Arc::new(credentials)),
             argv: launch.argv,
             image: Image { task: tree.path, layers: Vec::new(), runtime: mounts.collect() },
-            isolation: invoker::Isolation::Process,
-            egress: base::Egress::Public,
+            isolation: walls.isolation,
+            egress: walls.egress,
             log_group: group.into(),
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),

@@ -8,6 +8,7 @@ use door::{Credential, Keys};
 use store::{Batch, Key, Kv, Rows, Space, transact_with};
 
 use crate::faults;
+use crate::holder::Holder;
 use crate::policies::Compiled;
 use crate::rules::credential::{self, Deriver, KeyKind};
 use crate::sessions::Sessions;
@@ -123,20 +124,34 @@ impl Identity {
         Ok(policy.filter(|policy| policy.arn(account) == arn))
     }
 
-    /// Changes a role as a whole.
-    pub(crate) async fn change_role<F>(&self, account: Account, name: &str, mut change: F) -> Result<(), Fault>
+    /// The role, user or group of a name, or `NoSuchEntity`.
+    pub(crate) fn holder<H: Holder>(&self, account: Account, name: &str) -> Result<H, Fault> {
+        let row = state::row(account, H::KIND, name);
+        store::get_json(&*self.kv, SPACE, &row)?.ok_or_else(|| faults::none_such(H::WORD, name))
+    }
+
+    /// Changes a role, user or group as a whole.
+    pub(crate) async fn change<H: Holder, F>(&self, account: Account, name: &str, mut change: F) -> Result<(), Fault>
     where
-        F: FnMut(&mut Role) -> Result<(), Fault> + Send + 'static,
+        F: FnMut(&mut H) -> Result<(), Fault> + Send + 'static,
     {
-        let (row, name) = (state::row(account, Kind::Role, name), name.to_owned());
+        let (row, name) = (state::row(account, H::KIND, name), name.to_owned());
         self.transact(vec![row.clone()], move |rows| {
-            let mut role: Role = rows.json(SPACE, &row)?.ok_or_else(|| faults::no_role(&name))?;
-            change(&mut role)?;
+            let mut held: H = rows.json(SPACE, &row)?.ok_or_else(|| faults::none_such(H::WORD, &name))?;
+            change(&mut held)?;
             let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &role)?;
+            batch.put_json(SPACE, row.clone(), &held)?;
             Ok((batch, ()))
         })
         .await
+    }
+
+    /// Changes a role as a whole.
+    pub(crate) async fn change_role<F>(&self, account: Account, name: &str, change: F) -> Result<(), Fault>
+    where
+        F: FnMut(&mut Role) -> Result<(), Fault> + Send + 'static,
+    {
+        self.change(account, name, change).await
     }
 
     /// Takes a changed key row into memory. Under the lock it reads what is published, so that of two changes the
@@ -154,6 +169,11 @@ impl Identity {
     /// An access key by id.
     pub(crate) fn key(&self, id: &str) -> Option<AccessKey> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).cloned()
+    }
+
+    /// Whether the account has a key somebody made.
+    pub(crate) fn is_claimed(&self, account: Account) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).claimed.contains(&account)
     }
 
     /// The access keys of a user, or of the account's root, by id.
@@ -224,7 +244,7 @@ impl Keys for Identity {
     }
 
     fn account_has_keys(&self, account: Account) -> bool {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).claimed.contains(&account)
+        self.is_claimed(account)
     }
 
     fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String) {

@@ -13,9 +13,14 @@ pub(crate) fn no_user(name: &str) -> Fault {
     iam::no_such_entity_exception(format!("The user with name {name} cannot be found."))
 }
 
-/// `NoSuchEntity`, 404: the role has no such inline policy.
-pub(crate) fn no_role_policy(name: &str) -> Fault {
-    iam::no_such_entity_exception(format!("The role policy with name {name} cannot be found."))
+/// `NoSuchEntity`, 404: no such role, user or group.
+pub(crate) fn none_such(word: &str, name: &str) -> Fault {
+    iam::no_such_entity_exception(format!("The {word} with name {name} cannot be found."))
+}
+
+/// `NoSuchEntity`, 404: the role, user or group has no such inline policy.
+pub(crate) fn no_inline(word: &str, name: &str) -> Fault {
+    iam::no_such_entity_exception(format!("The {word} policy with name {name} cannot be found."))
 }
 
 /// `NoSuchEntity`, 404: no such access key.

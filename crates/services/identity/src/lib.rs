@@ -4,10 +4,14 @@
 //! lists. Why: every signature, every function's credentials and every decision about rights comes from one place.
 //! Never: opens a socket, checks a signature, or logs a secret.
 
+mod about;
 mod aws;
+mod decide;
 mod engine;
+mod explain;
 mod faults;
 mod grades;
+mod holder;
 mod managed;
 mod policies;
 pub mod rules;

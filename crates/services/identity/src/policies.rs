@@ -1,114 +1,169 @@
-//! The port [`Policies`]: what a principal's policies say.
+//! The policies of a principal, read once and kept until something changes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base::{Account, Principal};
-use door::{Decision, Keys, Policies};
+use base::{Account, Fault};
 
 use crate::engine::Identity;
 use crate::managed;
 use crate::rules::document::{Document, Purpose, read};
-use crate::rules::evaluate::{Verdict, evaluate};
+use crate::rules::evaluate::Named;
+use crate::state::Kind;
+use crate::types::{Group, Role, User};
 
-/// A role's policies, read: name to document.
-type Documents = Arc<Vec<(String, Document)>>;
-
-/// The policies of roles, read once; forgotten at any change.
-#[derive(Default)]
-pub(crate) struct Compiled(RwLock<Memory>);
-
-#[derive(Default)]
-struct Memory {
-    // Counts changes: what was loaded before one must not be kept after it.
-    version: u64,
-    roles: HashMap<(Account, String), Documents>,
+/// What the policies must know of a role or a user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entity {
+    /// With its path.
+    pub(crate) arn: String,
+    /// `AROA…` or `AIDA…`
+    pub(crate) id: String,
+    /// Key to value.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Inline, attached, and of a user's groups.
+    pub(crate) policies: Vec<Named>,
+    /// The boundary, if one is set: empty if its policy is gone, so that it allows nothing.
+    pub(crate) boundary: Option<Vec<Named>>,
 }
 
-/// Roles whose policies are kept in memory at most.
+/// Entities and documents in memory. Any change of IAM's rows forgets the entities; documents are kept by their text.
+#[derive(Default)]
+pub(crate) struct Compiled {
+    entities: RwLock<Entities>,
+    texts: RwLock<Texts>,
+}
+
+#[derive(Default)]
+struct Texts {
+    documents: HashMap<(String, Purpose), Arc<Document>>,
+    size_bytes: usize,
+}
+
+#[derive(Default)]
+struct Entities {
+    // Counts changes: what was loaded before one must not be kept after it.
+    version: u64,
+    by_name: HashMap<(Account, Kind, String), Arc<Entity>>,
+}
+
+/// Entities kept in memory at most; beyond it all are forgotten.
 const MOST: usize = 10_000;
+/// Text of documents kept in memory at most, bytes; beyond it all are forgotten.
+const TEXT_BYTES: usize = 8 * 1024 * 1024;
 
 impl Compiled {
-    /// Forgets everything.
+    /// Forgets every entity.
     pub(crate) fn forget(&self) {
-        let mut memory = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        memory.version += 1;
-        memory.roles.clear();
+        let mut entities = self.entities.write().unwrap_or_else(PoisonError::into_inner);
+        entities.version += 1;
+        entities.by_name.clear();
     }
 
-    fn get(&self, key: &(Account, String)) -> (u64, Option<Documents>) {
-        let memory = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        (memory.version, memory.roles.get(key).cloned())
+    /// The document of a text, which is parsed once.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub(crate) fn document(&self, text: &str, purpose: Purpose) -> Result<Arc<Document>, Fault> {
+        let key = (text.to_owned(), purpose);
+        if let Some(known) = self.texts.read().unwrap_or_else(PoisonError::into_inner).documents.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let document = Arc::new(read(text, purpose)?);
+        let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+        if texts.size_bytes + text.len() > TEXT_BYTES {
+            *texts = Texts::default();
+        }
+        texts.size_bytes += text.len();
+        texts.documents.insert(key, Arc::clone(&document));
+        Ok(document)
     }
 
-    fn keep(&self, version: u64, key: (Account, String), documents: &Documents) {
-        let mut memory = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if memory.version == version && memory.roles.len() < MOST {
-            memory.roles.insert(key, Arc::clone(documents));
+    fn get(&self, key: &(Account, Kind, String)) -> (u64, Option<Arc<Entity>>) {
+        let entities = self.entities.read().unwrap_or_else(PoisonError::into_inner);
+        (entities.version, entities.by_name.get(key).cloned())
+    }
+
+    fn keep(&self, version: u64, key: (Account, Kind, String), entity: &Arc<Entity>) {
+        let mut entities = self.entities.write().unwrap_or_else(PoisonError::into_inner);
+        if entities.by_name.len() >= MOST {
+            entities.by_name.clear();
+        }
+        if entities.version == version {
+            entities.by_name.insert(key, Arc::clone(entity));
         }
     }
 }
 
 impl Identity {
-    /// The role's inline and attached policies; none if there is no such role or it cannot be read.
-    fn documents(&self, account: Account, name: &str) -> Option<Documents> {
-        let key = (account, name.to_owned());
+    /// A role or a user with all its policies; none if there is no such one or it cannot be read.
+    pub(crate) fn entity(&self, account: Account, kind: Kind, name: &str) -> Option<Arc<Entity>> {
+        let key = (account, kind, name.to_owned());
         let (version, known) = self.compiled.get(&key);
         if known.is_some() {
             return known;
         }
-        let role = self.role(account, name).ok()?;
-        let mut documents = Vec::new();
-        let mut add = |name: &str, text: &str| match read(text, Purpose::Identity) {
-            Ok(document) => documents.push((name.to_owned(), document)),
-            Err(fault) => tracing::warn!(policy = name, %fault, "a stored policy does not read"),
+        let entity = match kind {
+            Kind::Role => self.load_role(account, name),
+            Kind::User => self.load_user(account, name),
+            Kind::Group | Kind::Policy => None,
         };
-        for (name, text) in &role.inline {
-            add(name, text);
-        }
-        for arn in &role.attached {
-            if let Some(aws) = managed::find(arn) {
-                add(arn, &aws.document());
-            } else if let Ok(Some(policy)) = self.policy(account, arn) {
-                add(arn, policy.document().unwrap_or_default());
-            }
-        }
-        let documents = Arc::new(documents);
-        self.compiled.keep(version, key, &documents);
-        Some(documents)
+        let entity = Arc::new(entity?);
+        self.compiled.keep(version, key, &entity);
+        Some(entity)
     }
-}
 
-impl Policies for Identity {
-    fn decide(&self, principal: &Principal, action: &str, resource: &str) -> Decision {
-        let denied = |why: &str| {
-            let arn = principal.arn();
-            Decision::Denied(format!(
-                "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
-            ))
-        };
-        match principal {
-            Principal::Anonymous => denied("because no identity is known"),
-            Principal::Service { .. } => Decision::Allowed("a service principal; the resource's policy decides".into()),
-            Principal::Root { verified: true, .. } => Decision::Allowed("the account's root".into()),
-            Principal::Root { account, verified: false } => {
-                if self.loopback && !self.account_has_keys(*account) {
-                    Decision::Allowed("an unverified key on a loopback listener".into())
-                } else {
-                    denied("because the key is not known")
-                }
+    fn load_role(&self, account: Account, name: &str) -> Option<Entity> {
+        let role: Role = self.role(account, name).ok()?;
+        Some(Entity {
+            arn: role.arn(account),
+            policies: self.held(account, &role.inline, &role.attached),
+            boundary: role.boundary.as_ref().map(|arn| self.managed(account, arn).into_iter().collect()),
+            id: role.id,
+            tags: role.tags,
+        })
+    }
+
+    fn load_user(&self, account: Account, name: &str) -> Option<Entity> {
+        let user: User = self.user(account, name).ok()?;
+        let mut policies = self.held(account, &user.inline, &user.attached);
+        for name in &user.groups {
+            match self.holder::<Group>(account, name) {
+                Ok(group) => policies.extend(self.held(account, &group.inline, &group.attached)),
+                Err(fault) => tracing::error!(group = name, %fault, "a user's group cannot be read"),
             }
-            Principal::User { .. } => denied(&format!("because no identity-based policy allows the {action} action")),
-            Principal::Session { account, role, .. } => {
-                let Some(documents) = self.documents(*account, role) else {
-                    return denied("because the role does not exist");
-                };
-                let policies = documents.iter().map(|(name, document)| (name.as_str(), document));
-                match evaluate(policies, action, resource) {
-                    Verdict::Allowed(by) => Decision::Allowed(by),
-                    Verdict::Denied(by) => denied(&format!("with an explicit deny in an identity-based policy: {by}")),
-                    Verdict::Silent => denied(&format!("because no identity-based policy allows the {action} action")),
-                }
+        }
+        Some(Entity {
+            arn: user.arn(account),
+            policies,
+            boundary: user.boundary.as_ref().map(|arn| self.managed(account, arn).into_iter().collect()),
+            id: user.id,
+            tags: user.tags,
+        })
+    }
+
+    /// The policies that one row holds.
+    pub(crate) fn held(&self, account: Account, inline: &BTreeMap<String, String>, attached: &[String]) -> Vec<Named> {
+        let inline = inline.iter().filter_map(|(name, text)| self.named(name, text));
+        inline.chain(attached.iter().filter_map(|arn| self.managed(account, arn))).collect()
+    }
+
+    /// A managed policy in force, of AWS or of the account.
+    pub(crate) fn managed(&self, account: Account, arn: &str) -> Option<Named> {
+        if let Some(aws) = managed::find(arn) {
+            return self.named(arn, &aws.document());
+        }
+        let policy = self.policy(account, arn).ok().flatten()?;
+        self.named(arn, policy.document()?)
+    }
+
+    /// A stored text as a policy.
+    pub(crate) fn named(&self, name: &str, text: &str) -> Option<Named> {
+        match self.compiled.document(text, Purpose::Identity) {
+            Ok(document) => Some(Named { name: name.to_owned(), document }),
+            Err(fault) => {
+                tracing::warn!(policy = name, %fault, "a stored policy does not read");
+                None
             }
         }
     }

@@ -24,8 +24,15 @@ pub(crate) struct Sessions(RwLock<Live>);
 
 #[derive(Default)]
 struct Live {
-    by_id: HashMap<String, Arc<Credential>>,
+    by_id: HashMap<String, Issued>,
     swept_ms: i64,
+}
+
+/// What was issued, and for whom.
+#[derive(Clone)]
+struct Issued {
+    credential: Arc<Credential>,
+    session: Arc<Session>,
 }
 
 impl Identity {
@@ -37,12 +44,12 @@ impl Identity {
         let period = now.0.div_euclid(PERIOD_MS);
         let expires_ms = (period + 2) * PERIOD_MS;
         let speaker = Speaker::Role { role: role.to_owned(), session: session.to_owned() };
-        let whose = Session { account: account.to_string(), speaker, expires_ms };
+        let whose = Session::new(account, speaker, expires_ms - 2 * PERIOD_MS, expires_ms);
         let principal = whose.principal();
         for attempt in 0.. {
             let noise = self.deriver.session_noise(account, role, session, period, attempt);
             let id = credential::key_id(KeyKind::Temporary, account, noise);
-            let known = self.remembered(&id).unwrap_or_else(|| self.remember(&id, &whose, now));
+            let known = self.remembered(&id).unwrap_or_else(|| self.remember(&id, &whose, now)).credential;
             // Two sessions may share a key id by chance: the later one takes the next.
             if known.principal == principal && known.expires == Some(whose.expires()) {
                 return (id, known.secret.clone(), known.session_token.clone().unwrap_or_default());
@@ -58,7 +65,8 @@ impl Identity {
         let now = self.clocks.signing();
         let ended = self.ended_rows(now)?;
         let (row, stored) = (state::session_row(&id), whose.clone());
-        self.transact(Vec::new(), move |_| {
+        // No policy rests on this row, so nothing that is compiled is forgotten.
+        store::transact_with(&*self.kv, Vec::new(), move |_: &store::Rows| -> Result<_, Fault> {
             let mut batch = Batch::new();
             batch.put_json(SPACE, row.clone(), &stored)?;
             for ended in &ended {
@@ -67,43 +75,53 @@ impl Identity {
             Ok((batch, ()))
         })
         .await?;
-        let credential = self.remember(&id, &whose, now);
-        Ok((id, credential))
+        let issued = self.remember(&id, &whose, now);
+        Ok((id, issued.credential))
     }
 
     /// The credential of a temporary key. One that ended is still found, so that its user hears that it expired.
     pub(crate) fn session_credential(&self, key_id: &str) -> Option<Credential> {
+        self.issued(key_id).map(|issued| (*issued.credential).clone())
+    }
+
+    /// The session of a temporary key: its policies, tags and times.
+    pub(crate) fn session_of(&self, key_id: &str) -> Option<Arc<Session>> {
+        self.issued(key_id).map(|issued| issued.session)
+    }
+
+    fn issued(&self, key_id: &str) -> Option<Issued> {
         if !key_id.starts_with("ASIA") {
             return None;
         }
         if let Some(known) = self.remembered(key_id) {
-            return Some((*known).clone());
+            return Some(known);
         }
         let stored = store::get_json::<Session>(&*self.kv, SPACE, &state::session_row(key_id));
         let whose = stored.unwrap_or_else(|error| {
             tracing::error!(%error, "a session cannot be read");
             None
         })?;
-        Some((*self.remember(key_id, &whose, self.clocks.signing())).clone())
+        Some(self.remember(key_id, &whose, self.clocks.signing()))
     }
 
-    fn remembered(&self, key_id: &str) -> Option<Arc<Credential>> {
+    fn remembered(&self, key_id: &str) -> Option<Issued> {
         self.sessions.0.read().unwrap_or_else(PoisonError::into_inner).by_id.get(key_id).cloned()
     }
 
-    fn remember(&self, key_id: &str, whose: &Session, now: Timestamp) -> Arc<Credential> {
+    fn remember(&self, key_id: &str, whose: &Session, now: Timestamp) -> Issued {
         let credential = Arc::new(Credential {
             principal: whose.principal(),
             secret: self.deriver.secret(key_id),
             session_token: Some(self.deriver.token(key_id, whose.expires_ms)),
             expires: Some(whose.expires()),
         });
+        let issued = Issued { credential, session: Arc::new(whose.clone()) };
         let mut live = self.sessions.0.write().unwrap_or_else(PoisonError::into_inner);
         if now.0 - live.swept_ms >= SWEEP_MS {
-            live.by_id.retain(|_, credential| credential.expires.is_none_or(|expires| expires.plus_ms(SWEEP_MS) > now));
+            live.by_id.retain(|_, one| one.session.expires().plus_ms(SWEEP_MS) > now);
             live.swept_ms = now.0;
         }
-        Arc::clone(live.by_id.entry(key_id.to_owned()).or_insert(credential))
+        live.by_id.entry(key_id.to_owned()).or_insert(issued).clone()
     }
 
     /// Rows of sessions that ended over an hour ago, looked for once an hour.

@@ -19,12 +19,14 @@ pub(crate) const KEYS: &str = "iam/key/";
 pub(crate) const SESSIONS: &str = "iam/session/";
 
 /// The kinds of named things an account has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// [`crate::types::Role`]
     Role,
     /// [`crate::types::User`]
     User,
+    /// [`crate::types::Group`]
+    Group,
     /// [`crate::types::Policy`]
     Policy,
 }
@@ -34,6 +36,7 @@ impl Kind {
         match self {
             Self::Role => "role",
             Self::User => "user",
+            Self::Group => "group",
             Self::Policy => "policy",
         }
     }

@@ -62,7 +62,7 @@ pub struct Policy {
     pub next_version: u32,
     /// At most five.
     pub versions: Vec<PolicyVersion>,
-    /// How many roles it is attached to; kept with the attachments in one transaction.
+    /// How many roles, users and groups it is attached to; kept with the attachments in one transaction.
     pub attachments: u32,
 }
 
@@ -106,12 +106,47 @@ pub struct User {
     pub tags: BTreeMap<String, String>,
     /// Ids of the access keys, at most two.
     pub keys: Vec<String>,
+    /// Inline policies: name to JSON text.
+    #[serde(default)]
+    pub inline: BTreeMap<String, String>,
+    /// ARNs of the managed policies attached, in order of attachment.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// Names of the groups it belongs to, as the groups are written.
+    #[serde(default)]
+    pub groups: Vec<String>,
 }
 
 impl User {
     /// `arn:aws:iam::account:user/path/name`
     pub fn arn(&self, account: Account) -> String {
         format!("arn:aws:iam::{account}:user{}{}", self.path, self.name)
+    }
+}
+
+/// An IAM group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The name; unique without regard to case.
+    pub name: String,
+    /// `/` or `/a/b/`.
+    pub path: String,
+    /// `AGPA…`
+    pub id: String,
+    /// Product time.
+    pub created_ms: i64,
+    /// Inline policies: name to JSON text.
+    pub inline: BTreeMap<String, String>,
+    /// ARNs of the managed policies attached, in order of attachment.
+    pub attached: Vec<String>,
+    /// Names of its users, as the users are written; kept with the users' own lists in one transaction.
+    pub members: Vec<String>,
+}
+
+impl Group {
+    /// `arn:aws:iam::account:group/path/name`
+    pub fn arn(&self, account: Account) -> String {
+        format!("arn:aws:iam::{account}:group{}{}", self.path, self.name)
     }
 }
 
@@ -171,6 +206,18 @@ pub struct Session {
     pub speaker: Speaker,
     /// Signing clock.
     pub expires_ms: i64,
+    /// When they were issued: `aws:TokenIssueTime`. Signing clock.
+    #[serde(default)]
+    pub issued_ms: i64,
+    /// Session policies: JSON texts. They limit what the role allows.
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// ARNs of managed session policies.
+    #[serde(default)]
+    pub policy_arns: Vec<String>,
+    /// Session tags, which go before the role's own: `aws:PrincipalTag/…`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The three kinds of principals that temporary credentials can name.
@@ -190,6 +237,19 @@ pub enum Speaker {
 }
 
 impl Session {
+    /// A session that nothing limits and that has no tags.
+    pub fn new(account: Account, speaker: Speaker, issued_ms: i64, expires_ms: i64) -> Self {
+        Self {
+            account: account.to_string(),
+            speaker,
+            expires_ms,
+            issued_ms,
+            policies: Vec::new(),
+            policy_arns: Vec::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+
     /// Whom the credentials name.
     pub fn principal(&self) -> Principal {
         let account = self.account.parse().unwrap_or(Account::DEFAULT);

@@ -43,6 +43,8 @@ struct Stop {
 /// The background work of [`Observe`]: until it runs, nothing is stored and reads wait.
 pub struct Service {
     observe: Arc<Observe>,
+    // Changes when the disk is nearly full; none: it never is.
+    lows: Option<watch::Receiver<u64>>,
 }
 
 impl Observe {
@@ -51,7 +53,7 @@ impl Observe {
         let Options { kv, clocks, rng } = options;
         let stop = Arc::new(Stop::default());
         let observe = Arc::new(Self { kv, clocks, rng, queue: Queue::default(), retention: Notify::new(), stop });
-        (Arc::clone(&observe), Service { observe })
+        (Arc::clone(&observe), Service { observe, lows: None })
     }
 
     /// Stores what waits and ends the service. Returns when it has ended, at once if it ended before.
@@ -93,10 +95,18 @@ impl Observe {
 }
 
 impl Service {
+    /// The same, which makes room each time `lows` changes (`store::Folder::lows`): the older half of what the logs of
+    /// functions span goes, whatever their retention.
+    #[must_use]
+    pub fn making_room(mut self, lows: watch::Receiver<u64>) -> Self {
+        self.lows = Some(lows);
+        self
+    }
+
     /// Writes and sweeps until [`Observe::drain`].
-    pub async fn run(self) {
-        let stop = &self.observe.stop;
-        tokio::join!(ingest::run(&self.observe, &stop.writer), retention::run(&self.observe, &stop.sweeper));
+    pub async fn run(mut self) {
+        let (stop, lows) = (&self.observe.stop, self.lows.take());
+        tokio::join!(ingest::run(&self.observe, &stop.writer), retention::run(&self.observe, &stop.sweeper, lows));
     }
 }
 

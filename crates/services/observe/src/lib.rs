@@ -4,6 +4,7 @@
 //! answers the operations of CloudWatch Logs that [`register`] lists. Why: a read right after an invocation must find its
 //! lines, and no invocation may ever wait for a log. Never: polls, blocks a writer, or loses a line without saying so.
 
+mod access;
 mod aws;
 mod engine;
 mod faults;

@@ -1,8 +1,9 @@
 //! Takes away events whose time is over. Reads leave them out before that already.
 
 use base::{Fault, Timestamp};
+use bytes::Bytes;
 use store::{Batch, Key, Kv, Range, Space, transact_with};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::engine::Observe;
 use crate::rules::chunk;
@@ -16,8 +17,11 @@ const CHUNKS: usize = 256;
 /// Rows read at a time.
 const PAGE: usize = 500;
 
-/// Sweeps when something is due, until `stop` is rung.
-pub(crate) async fn run(observe: &Observe, stop: &Notify) {
+/// The groups whose logs functions write, and whose oldest events go first when room is short.
+const OF_FUNCTIONS: &str = "/aws/lambda/";
+
+/// Sweeps when something is due, and makes room when `lows` changes, until `stop` is rung.
+pub(crate) async fn run(observe: &Observe, stop: &Notify, mut lows: Option<watch::Receiver<u64>>) {
     loop {
         let due = sweep(observe).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "expired log events could not be removed");
@@ -30,10 +34,75 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
                 None => std::future::pending().await,
             }
         };
+        let low = async {
+            let changed = match &mut lows {
+                Some(lows) => lows.changed().await.is_ok(),
+                None => false,
+            };
+            if !changed {
+                // Nobody watches the disk, or no longer.
+                std::future::pending().await
+            }
+        };
         tokio::select! {
             () = wake => {}
+            () = low => make_room(observe).await.unwrap_or_else(|fault| {
+                tracing::error!(%fault, "old log events could not be removed to make room");
+            }),
             () = observe.retention.notified() => {}
             () = stop.notified() => return,
+        }
+    }
+}
+
+/// Takes away the older half of the time that the logs of functions span.
+async fn make_room(observe: &Observe) -> Result<(), Fault> {
+    let now_ms = observe.clocks.product().0;
+    let groups = of_functions(&*observe.kv)?;
+    let mut first_ms: Option<i64> = None;
+    for (_, group) in &groups {
+        let first = earliest(&*observe.kv, group)?;
+        first_ms = [first_ms, first].into_iter().flatten().min();
+    }
+    let Some(first_ms) = first_ms else { return Ok(()) };
+    let before_ms = first_ms + (now_ms - first_ms).max(0) / 2 + 1;
+    tracing::warn!(before_ms, "the disk is nearly full: older logs of functions are removed");
+    for (row, group) in &groups {
+        sweep_group(&*observe.kv, row, group, before_ms).await?;
+    }
+    Ok(())
+}
+
+/// The groups of functions, with their rows.
+fn of_functions(kv: &dyn Kv) -> Result<Vec<(Bytes, Group)>, Fault> {
+    let mut groups = Vec::new();
+    let mut range = Range::prefix(state::GROUPS);
+    loop {
+        let rows = kv.range(Space::Control, range.clone(), PAGE, false)?;
+        let Some((last, _)) = rows.last() else { return Ok(groups) };
+        range = range.after(last.clone());
+        for (row, value) in rows {
+            // `logs/group/<account>/<region>/<name>`
+            let name = row.splitn(5, |byte| *byte == b'/').nth(4).unwrap_or_default();
+            if name.starts_with(OF_FUNCTIONS.as_bytes()) {
+                let group = state::parse(&row, &value)?;
+                groups.push((row, group));
+            }
+        }
+    }
+}
+
+/// The first moment of a group's events.
+fn earliest(kv: &dyn Kv, group: &Group) -> Result<Option<i64>, Fault> {
+    let mut first_ms: Option<i64> = None;
+    let mut range = Range::prefix(state::streams(group.generation));
+    loop {
+        let rows = kv.range(Space::Log, range.clone(), PAGE, false)?;
+        let Some((last, _)) = rows.last() else { return Ok(first_ms) };
+        range = range.after(last.clone());
+        for (row, value) in rows {
+            let stream: Stream = state::parse(&row, &value)?;
+            first_ms = [first_ms, stream.first_ms].into_iter().flatten().min();
         }
     }
 }

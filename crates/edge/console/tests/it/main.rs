@@ -109,6 +109,7 @@ async fn ask(console: &Console, method: Method, path: &str, query: &str, princip
         body: Bytes::new(),
         peer: [127, 0, 0, 1].into(),
         principal,
+        origin: door::Origin::default(),
         request_id: RequestId::new(&SystemRng),
     };
     assert!(console.claims("localhost", path));

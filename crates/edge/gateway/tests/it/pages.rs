@@ -123,3 +123,16 @@ async fn an_event_stream_goes_with_its_reader() {
     let next = world.ask("GET", "/_lambent/health", &[], b"");
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), next).await.expect("the one place is free").status, 200);
 }
+
+#[tokio::test]
+async fn every_answer_has_its_request_id_and_metrics_are_for_believed_callers() {
+    let world = World::new().await;
+    for path in ["/_lambent/health", "/", "/nowhere", "/_lambent/none", "/2015-03-31/functions", "/_lambent/metrics"] {
+        let answer = world.ask("GET", path, &[], b"").await;
+        assert_eq!(answer.header("x-amzn-requestid").len(), 36, "{path}");
+    }
+    let metrics = world.ask("GET", "/_lambent/metrics", &[], b"").await;
+    assert_eq!((metrics.status, metrics.body.as_str()), (200, "lambent_calls_total 1\n"));
+    let open = World::made(Made { loopback: false, ..Made::default() }).await;
+    assert_eq!(open.ask("GET", "/_lambent/metrics", &[], b"").await.status, 403);
+}

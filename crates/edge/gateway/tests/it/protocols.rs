@@ -60,3 +60,10 @@ async fn what_nobody_models_is_refused_in_the_protocol_it_was_asked_in() {
     assert_eq!((got.status, got.header("x-amzn-errortype")), (404, "UnknownOperationException"));
     assert!(world.seen().is_empty());
 }
+
+#[tokio::test]
+async fn an_error_has_no_body_when_only_the_head_was_asked_for() {
+    let world = World::new().await;
+    let got = world.ask("HEAD", "/2015-03-31/nonsense", &[], b"").await;
+    assert_eq!((got.status, got.header("x-amzn-errortype"), got.body.as_str()), (404, "UnknownOperationException", ""));
+}

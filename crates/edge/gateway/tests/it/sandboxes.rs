@@ -22,15 +22,19 @@ async fn inside(mut world: World) -> (World, Box<dyn Send + Sync>) {
 }
 
 #[tokio::test]
-async fn the_principal_is_the_listeners_whatever_is_claimed() {
+async fn the_principal_is_the_listeners_unless_a_key_that_exists_proves_another() {
     let (world, _guard) = inside(World::new().await).await;
     assert_eq!(world.ask("GET", "/2015-03-31/functions", &[], b"").await.status, 200);
-    assert_eq!(world.signed(KEY, SECRET, None, LIST).await.status, 200);
     assert_eq!(world.signed("test", "test", None, LIST).await.status, 200);
-    for seen in world.seen() {
-        assert_eq!((seen.principal, seen.via), (function(), Via::Sandbox));
+    assert_eq!(world.signed(KEY, SECRET, None, LIST).await.status, 200);
+    let seen = world.seen();
+    for one in &seen[..2] {
+        assert_eq!((&one.principal, one.via), (&function(), Via::Sandbox), "an unknown key says nothing");
     }
-    assert_eq!(world.seen()[1].region, "eu-west-1");
+    // A function that was given a key, or assumed a role, is then whom the key names.
+    assert_eq!((seen[2].principal.arn(), seen[2].via), ("arn:aws:iam::111122223333:root".into(), Via::Sandbox));
+    assert_eq!(seen[2].region, "eu-west-1");
+    assert_eq!(world.signed(KEY, "not the secret", None, LIST).await.status, 403);
 }
 
 #[tokio::test]
@@ -40,6 +44,7 @@ async fn pages_and_test_controls_are_not_there_but_function_urls_are() {
     assert_eq!(world.ask("GET", "/", &[("accept", "text/html")], b"").await.status, 404);
     assert_eq!(world.ask("GET", "/_lambent/console/functions", &[], b"").await.status, 404);
     assert_eq!(world.ask("GET", "/_lambent/health", &[], b"").await.status, 200);
+    assert_eq!(world.ask("GET", "/_lambent/metrics", &[], b"").await.status, 404);
     assert!(world.ask("GET", "/_lambent/url/abc/", &[], b"").await.body.contains("Session"));
 }
 
@@ -55,4 +60,26 @@ async fn dropping_the_guard_ends_listener_and_connections() {
     assert!(rest.is_empty());
     let refused = async { while tokio::net::TcpStream::connect(("127.0.0.1", world.port)).await.is_ok() {} };
     tokio::time::timeout(std::time::Duration::from_secs(5), refused).await.expect("the listener closes");
+}
+
+#[tokio::test]
+async fn uploads_that_stop_half_way_inside_leave_room_outside() {
+    use tokio::io::AsyncWriteExt;
+    let world = World::new().await;
+    let outside = world.port;
+    let (mut world, _guard) = inside(world).await;
+    // More than there are places, of both kinds.
+    let mut stopped = Vec::new();
+    for _ in 0..20 {
+        let mut one = world.connect().await;
+        one.write_all(b"POST /2015-03-31/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n{")
+            .await
+            .unwrap();
+        stopped.push(one);
+    }
+    assert_eq!(world.ask("GET", "/2015-03-31/functions", &[], b"").await.status, 200, "what is small goes on inside");
+    world.port = outside;
+    let large = vec![b' '; 9 << 20];
+    let asked = world.ask("POST", "/2015-03-31/functions", &[], &large);
+    tokio::time::timeout(std::time::Duration::from_secs(20), asked).await.expect("a place outside is free");
 }

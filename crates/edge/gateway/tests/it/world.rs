@@ -174,6 +174,7 @@ impl World {
             clocks: Arc::clone(&clocks) as Arc<dyn Clocks>,
             rng: Arc::new(SystemRng),
             hosts: vec!["build.lan".into()],
+            metrics: Arc::new(|| "lambent_calls_total 1\n".into()),
             walls: Arc::new(|| Walls { holds: 9, of: 10, weak: false }),
             test_controls: made.test_controls.then(|| Arc::clone(&clocks)),
             limits: made.limits,

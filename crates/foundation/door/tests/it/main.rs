@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod outbox;
+mod recorded;
+
 use std::sync::{Arc, Mutex};
 
-use base::{Account, Fault, Principal, Region, RequestId, SystemRng};
-use door::{Answer, Body, Call, Context, Decision, Dispatch, Handle, Input, Policies, Router, RouterBuilder, Via};
+use base::{Account, Fault, Principal, Region, RequestId, SystemClocks, SystemRng};
+use door::{
+    Answer, Ask, Body, Call, Context, Decision, Denial, Dispatch, Gate, Handle, Input, Mode, Origin, Policies, Router,
+    RouterBuilder, Via,
+};
 use model::lambda::{self, ops};
 use wire::{Op, Protocol};
 
@@ -29,21 +35,27 @@ impl Handle<ops::GetFunctionConfiguration> for Room {
 struct Asked(Mutex<Vec<(String, String)>>);
 
 impl Policies for Asked {
-    fn decide(&self, _: &Principal, action: &str, resource: &str) -> Decision {
-        self.0.lock().unwrap().push((action.to_owned(), resource.to_owned()));
-        Decision::Denied("nobody may do anything".into())
+    fn decide(&self, ask: &Ask<'_>) -> Decision {
+        self.0.lock().unwrap().push((ask.action.to_owned(), ask.resource.to_owned()));
+        Decision::Denied(Denial { message: "nobody may do anything".into(), because: "test".into(), always: false })
     }
 }
 
 fn door() -> (Arc<Router>, Arc<Asked>) {
+    door_with(Mode::Warn)
+}
+
+fn door_with(mode: Mode) -> (Arc<Router>, Arc<Asked>) {
     let asked = Arc::new(Asked::default());
-    let router = RouterBuilder::default().on::<ops::GetFunctionConfiguration, _>(&Arc::new(Room)).build(asked.clone());
+    let gate = Arc::new(Gate::new(asked.clone(), mode, Arc::new(SystemClocks)));
+    let router = RouterBuilder::default().on::<ops::GetFunctionConfiguration, _>(&Arc::new(Room)).build(gate);
     (router, asked)
 }
 
 fn call(operation: &'static wire::Operation, input: Input) -> Call {
     Call {
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        origin: Origin::default(),
         via: Via::Room("test"),
         operation,
         input,
@@ -122,4 +134,18 @@ async fn a_chain_of_calls_ends() {
     deep.depth = base::limits::CALL_DEPTH + 1;
     let fault = router.call(deep).await.unwrap_err();
     assert_eq!(fault.status, 508);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_denial_is_the_modes_business() {
+    for (mode, passes, asked_times) in [(Mode::Off, true, 0), (Mode::Warn, true, 1), (Mode::Enforce, false, 1)] {
+        let (router, asked) = door_with(mode);
+        let answer = router.call(call(ops::GetFunctionConfiguration::ROW, named("hello"))).await;
+        assert_eq!(answer.is_ok(), passes, "{mode:?}");
+        assert_eq!(asked.0.lock().unwrap().len(), asked_times, "{mode:?}");
+        if let Err(fault) = answer {
+            let (code, message) = (fault.code.as_ref(), fault.message.as_str());
+            assert_eq!((code, fault.status, message), ("AccessDeniedException", 403, "nobody may do anything"));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::{refuse, required, some_of, some_text};
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
 use crate::types::{Code, Function, Settings};
-use crate::{Functions, faults};
+use crate::{Functions, faults, walls};
 
 impl Handle<ops::CreateFunction> for Functions {
     async fn handle(
@@ -29,6 +29,7 @@ impl Handle<ops::CreateFunction> for Functions {
         }
         let tags = input.tags.clone().unwrap_or_default();
         rules::tags(&tags)?;
+        walls::check(&tags, self.options.egress)?;
         let code = input.code.clone().unwrap_or_default();
         let settings = rules::create(requested(input)?)?;
         self.accepts(&address, &settings)?;

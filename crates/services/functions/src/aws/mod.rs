@@ -12,6 +12,7 @@ mod tags;
 mod url;
 
 pub(crate) use describe::log_group;
+pub(crate) use policy::document;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::types::Function;
 #[must_use]
 pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBuilder {
     builder
+        .knows("lambda", Arc::<Functions>::clone(functions))
         .on::<ops::CreateFunction, _>(functions)
         .on::<ops::GetFunction, _>(functions)
         .on::<ops::GetFunctionConfiguration, _>(functions)

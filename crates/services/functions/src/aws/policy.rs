@@ -67,7 +67,7 @@ fn condition(input: &aws::AddPermissionRequest) -> Map<String, Value> {
 }
 
 /// The policy document of a function or one of its qualifiers; none without statements.
-fn document(function: &Function, qualifier: Option<&str>) -> Option<String> {
+pub(crate) fn document(function: &Function, qualifier: Option<&str>) -> Option<String> {
     let of = function.policy.iter().filter(|statement| statement.qualifier.as_deref() == qualifier);
     let statements: Vec<&str> = of.map(|statement| statement.json.as_str()).collect();
     if statements.is_empty() {

@@ -1,5 +1,6 @@
 //! TagResource, UntagResource, ListTags.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::Fault;
@@ -9,6 +10,7 @@ use wire::Unit;
 
 use super::{alter, required, whole};
 use crate::name::{self, Address};
+use crate::walls::{self, Asked};
 use crate::{Functions, faults, rules};
 
 /// The function behind a resource's ARN; other kinds of resources cannot exist here.
@@ -25,6 +27,28 @@ fn tagged(context: &Context, arn: &str) -> Result<Address, Fault> {
     }
 }
 
+impl Functions {
+    /// Changes a function's tags. Where they say how it is walled in, its environments are made anew.
+    async fn retag(
+        self: &Arc<Self>,
+        address: &Address,
+        mut change: impl FnMut(&mut BTreeMap<String, String>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<Answer<Unit>, Fault> {
+        let platform = self.options.egress;
+        let (moved, code) = alter(self, address, move |function| {
+            let before = Asked::of(&function.tags, platform);
+            change(&mut function.tags)?;
+            Ok((before != Asked::of(&function.tags, platform), function.code.clone()))
+        })
+        .await?;
+        if moved {
+            self.changed(address, &code);
+            self.prepare(address);
+        }
+        Ok(Unit.into())
+    }
+}
+
 impl Handle<ops::TagResource> for Functions {
     async fn handle(
         self: Arc<Self>,
@@ -37,12 +61,12 @@ impl Handle<ops::TagResource> for Functions {
         if more.is_empty() {
             return Err(faults::invalid("An error occurred and the request cannot be processed."));
         }
-        alter(&self, &address, move |function| {
-            function.tags.extend(more.clone());
-            rules::tags(&function.tags)
+        walls::check(&more, self.options.egress)?;
+        self.retag(&address, move |tags| {
+            tags.extend(more.clone());
+            rules::tags(tags)
         })
-        .await?;
-        Ok(Unit.into())
+        .await
     }
 }
 
@@ -55,12 +79,11 @@ impl Handle<ops::UntagResource> for Functions {
     ) -> Result<Answer<Unit>, Fault> {
         let address = tagged(&context, &required(input.resource, "Resource")?)?;
         let keys = input.tag_keys.unwrap_or_default();
-        alter(&self, &address, move |function| {
-            function.tags.retain(|key, _| !keys.contains(key));
+        self.retag(&address, move |tags| {
+            tags.retain(|key, _| !keys.contains(key));
             Ok(())
         })
-        .await?;
-        Ok(Unit.into())
+        .await
     }
 }
 

@@ -241,6 +241,7 @@ mod tests {
             body: Bytes::from_static(body),
             peer: [127, 0, 0, 1].into(),
             principal: Principal::Anonymous,
+            origin: door::Origin::default(),
             request_id: RequestId::new(&base::SystemRng),
         }
     }

@@ -11,14 +11,14 @@ mod cors;
 mod event;
 mod response;
 
-use base::{BoxFuture, Fault, Principal, Region, RequestId, StartKind, TraceHeader};
+use base::{BoxFuture, Fault, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
 use door::{Body, Site, SiteRequest, SiteResponse};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
 use crate::name::{Address, Named};
-use crate::types::{Cors, Url, UrlAuth};
+use crate::types::{Cors, Url};
 use crate::{Functions, Request};
 
 /// The second label of a function URL's host.
@@ -91,7 +91,7 @@ impl Functions {
     }
 
     async fn call(&self, address: &Address, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
-        if url.auth == UrlAuth::Iam && !may_call(&request.principal, address) {
+        if !self.lets_in(address, url, request) {
             return message(403, "Forbidden");
         }
         let now = self.options.clocks.product();
@@ -154,11 +154,6 @@ fn named_authority(authority: &str) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
-}
-
-/// Principals of the function's own account may call; policies of IAM are the door's business.
-fn may_call(principal: &Principal, address: &Address) -> bool {
-    *principal != Principal::Anonymous && principal.account() == address.account
 }
 
 /// The answer to an invocation that ended, with its figures.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use model::lambda::{self as aws, ops};
 use store::Digest;
 
-use crate::world::{World, create, package};
+use crate::world::{Disk, World, create, package};
 
 fn get(name: &str) -> aws::GetFunctionRequest {
     aws::GetFunctionRequest { function_name: Some(name.into()), qualifier: None }
@@ -214,6 +214,52 @@ async fn tags_come_and_go() {
     world.call::<ops::UntagResource>(untag).await.unwrap();
     let left = world.call::<ops::ListTags>(aws::ListTagsRequest { resource: arn.clone() }).await.unwrap();
     assert_eq!(left.tags.unwrap().into_keys().collect::<Vec<_>>(), ["two"]);
+}
+
+#[tokio::test]
+async fn tags_that_say_how_a_function_is_walled_in_make_new_environments() {
+    let world = World::new();
+    let tags = |key: &str, value: &str| Some(BTreeMap::from([(key.to_owned(), value.to_owned())]));
+    let input = aws::CreateFunctionRequest { tags: tags("LAMBENT_ISOLATION", "process"), ..create("hello") };
+    let created = world.call::<ops::CreateFunction>(input).await.unwrap();
+    let arn = created.function_arn.clone();
+    let launched = async |count: usize, isolation: invoker::Isolation| {
+        world.invoke("hello", "{}").await.unwrap();
+        let specs = world.walls.launched();
+        assert_eq!((specs.len(), specs.last().unwrap().isolation), (count, isolation));
+    };
+    launched(1, invoker::Isolation::Process).await;
+    let tag = |key: &str, value: &str| aws::TagResourceRequest { resource: arn.clone(), tags: tags(key, value) };
+    world.call::<ops::TagResource>(tag("team", "red")).await.unwrap();
+    launched(1, invoker::Isolation::Process).await;
+    world.call::<ops::TagResource>(tag("LAMBENT_ISOLATION", "microvm")).await.unwrap();
+    launched(2, invoker::Isolation::MicroVm).await;
+    world.call::<ops::TagResource>(tag("LAMBENT_EGRESS", "none")).await.unwrap();
+    launched(3, invoker::Isolation::MicroVm).await;
+    // What holds anyway changes nothing.
+    let untag = |key: &str| aws::UntagResourceRequest { resource: arn.clone(), tag_keys: Some(vec![key.into()]) };
+    world.call::<ops::UntagResource>(untag("team")).await.unwrap();
+    launched(3, invoker::Isolation::MicroVm).await;
+    world.call::<ops::UntagResource>(untag("LAMBENT_ISOLATION")).await.unwrap();
+    launched(4, invoker::Isolation::Process).await;
+    let now = world.call::<ops::GetFunction>(get("hello")).await.unwrap().configuration.unwrap();
+    assert_eq!(now.revision_id, created.revision_id);
+}
+
+#[tokio::test]
+async fn a_function_may_not_widen_what_the_platform_lets_it_reach() {
+    let world = World::with(Disk::new(), |options| options.egress = Some(base::Egress::Public));
+    let asks = |value: &str| Some(BTreeMap::from([("LAMBENT_EGRESS".to_owned(), value.to_owned())]));
+    for value in ["all", "some"] {
+        let input = aws::CreateFunctionRequest { tags: asks(value), ..create("hello") };
+        let refused = world.call::<ops::CreateFunction>(input).await.unwrap_err();
+        assert_eq!(refused.code, "InvalidParameterValueException");
+    }
+    let arn = world.create("hello").await.function_arn;
+    let tag = aws::TagResourceRequest { resource: arn.clone(), tags: asks("all") };
+    assert!(world.call::<ops::TagResource>(tag).await.unwrap_err().message.contains("--egress=public"));
+    let tag = aws::TagResourceRequest { resource: arn, tags: asks("none") };
+    world.call::<ops::TagResource>(tag).await.unwrap();
 }
 
 #[tokio::test]

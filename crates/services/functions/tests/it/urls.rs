@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::world::World;
 
-fn request(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> SiteRequest {
+pub(crate) fn request(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> SiteRequest {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let pairs = headers
         .iter()
@@ -24,11 +24,12 @@ fn request(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body:
         body: Bytes::copy_from_slice(body),
         peer: [127, 0, 0, 1].into(),
         principal: Principal::Anonymous,
+        origin: door::Origin::default(),
         request_id: RequestId::new(&SystemRng),
     }
 }
 
-async fn serve(world: &World, request: SiteRequest) -> (u16, HeaderMap, Vec<u8>) {
+pub(crate) async fn serve(world: &World, request: SiteRequest) -> (u16, HeaderMap, Vec<u8>) {
     assert!(world.functions.claims(&request.host, &request.path));
     let response = world.functions.serve(request).await;
     let Body::Bytes(body) = response.body else { panic!("the body is bytes") };
@@ -47,7 +48,7 @@ pub(crate) async fn http(
 }
 
 /// Creates a function with a URL; answers the URL's host without port.
-async fn with_url(world: &World, auth: &str, cors: Option<aws::Cors>) -> String {
+pub(crate) async fn with_url(world: &World, auth: &str, cors: Option<aws::Cors>) -> String {
     world.create("hello").await;
     let input = aws::CreateFunctionUrlConfigRequest {
         function_name: Some("hello".into()),

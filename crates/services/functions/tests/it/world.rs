@@ -137,11 +137,13 @@ impl World {
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
             bell: Arc::new(LocalBell::new()),
+            gate: door::Gate::off(),
             keys: Arc::new(TestKeys),
             loopback: true,
             allow_older_runtimes: false,
             authority: "localhost:4566".into(),
             account_concurrency: 1000,
+            egress: Some(base::Egress::All),
         };
         change(&mut options);
         let (functions, service) = Functions::open(options).unwrap();

@@ -1,12 +1,15 @@
 //! The operations of STS and IAM, by topic. What is not registered here is NotImplemented.
 
 mod access_keys;
+mod boundaries;
+mod groups;
+mod held_policies;
 mod page;
 mod policies;
-mod role_policies;
 mod roles;
 mod session_tokens;
 mod show;
+mod simulate;
 mod users;
 
 use std::sync::Arc;
@@ -19,7 +22,10 @@ use crate::Identity;
 
 /// Registers every operation the room carries out: this list is the coverage.
 pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
+    let builder = policies(people(builder, identity), identity);
     builder
+        .knows("iam", Arc::<Identity>::clone(identity))
+        .knows("sts", Arc::<Identity>::clone(identity))
         .on::<sts::GetCallerIdentity, _>(identity)
         .on::<sts::GetSessionToken, _>(identity)
         .on::<sts::AssumeRole, _>(identity)
@@ -34,6 +40,15 @@ pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuild
         .on::<iam::UntagRole, _>(identity)
         .on::<iam::ListRoleTags, _>(identity)
         .on::<iam::ListInstanceProfilesForRole, _>(identity)
+        .on::<iam::SimulatePrincipalPolicy, _>(identity)
+        .on::<iam::SimulateCustomPolicy, _>(identity)
+        .on::<iam::PutRolePermissionsBoundary, _>(identity)
+        .on::<iam::DeleteRolePermissionsBoundary, _>(identity)
+}
+
+/// The operations about policies and what holds them.
+fn policies(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
+    builder
         .on::<iam::PutRolePolicy, _>(identity)
         .on::<iam::GetRolePolicy, _>(identity)
         .on::<iam::DeleteRolePolicy, _>(identity)
@@ -50,6 +65,25 @@ pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuild
         .on::<iam::DeletePolicyVersion, _>(identity)
         .on::<iam::ListPolicyVersions, _>(identity)
         .on::<iam::SetDefaultPolicyVersion, _>(identity)
+        .on::<iam::PutUserPolicy, _>(identity)
+        .on::<iam::GetUserPolicy, _>(identity)
+        .on::<iam::DeleteUserPolicy, _>(identity)
+        .on::<iam::ListUserPolicies, _>(identity)
+        .on::<iam::AttachUserPolicy, _>(identity)
+        .on::<iam::DetachUserPolicy, _>(identity)
+        .on::<iam::ListAttachedUserPolicies, _>(identity)
+        .on::<iam::PutGroupPolicy, _>(identity)
+        .on::<iam::GetGroupPolicy, _>(identity)
+        .on::<iam::DeleteGroupPolicy, _>(identity)
+        .on::<iam::ListGroupPolicies, _>(identity)
+        .on::<iam::AttachGroupPolicy, _>(identity)
+        .on::<iam::DetachGroupPolicy, _>(identity)
+        .on::<iam::ListAttachedGroupPolicies, _>(identity)
+}
+
+/// The operations about users, groups and their keys.
+fn people(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
+    builder
         .on::<iam::CreateUser, _>(identity)
         .on::<iam::GetUser, _>(identity)
         .on::<iam::DeleteUser, _>(identity)
@@ -58,4 +92,16 @@ pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuild
         .on::<iam::UpdateAccessKey, _>(identity)
         .on::<iam::DeleteAccessKey, _>(identity)
         .on::<iam::ListAccessKeys, _>(identity)
+        .on::<iam::TagUser, _>(identity)
+        .on::<iam::UntagUser, _>(identity)
+        .on::<iam::ListUserTags, _>(identity)
+        .on::<iam::PutUserPermissionsBoundary, _>(identity)
+        .on::<iam::DeleteUserPermissionsBoundary, _>(identity)
+        .on::<iam::CreateGroup, _>(identity)
+        .on::<iam::GetGroup, _>(identity)
+        .on::<iam::DeleteGroup, _>(identity)
+        .on::<iam::ListGroups, _>(identity)
+        .on::<iam::ListGroupsForUser, _>(identity)
+        .on::<iam::AddUserToGroup, _>(identity)
+        .on::<iam::RemoveUserFromGroup, _>(identity)
 }

@@ -17,7 +17,7 @@ use crate::managed;
 use crate::rules::credential;
 use crate::rules::document::{Purpose, read};
 use crate::state::{self, Kind, SPACE};
-use crate::types::{Policy, PolicyVersion, Role};
+use crate::types::{Group, Policy, PolicyVersion, Role, User};
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
 const POLICIES_PER_ACCOUNT: usize = 1500;
@@ -309,7 +309,7 @@ impl Handle<ops::SetDefaultPolicyVersion> for Identity {
     }
 }
 
-/// Where an account's roles name policies.
+/// Where an account's roles, users and groups name policies.
 struct Uses {
     attached: Vec<String>,
     boundaries: Vec<String>,
@@ -331,6 +331,13 @@ impl Identity {
         state::each(&*self.kv, &state::prefix(account, Kind::Role), |_, role: Role| {
             uses.attached.extend(role.attached);
             uses.boundaries.extend(role.boundary);
+        })?;
+        state::each(&*self.kv, &state::prefix(account, Kind::User), |_, user: User| {
+            uses.attached.extend(user.attached);
+            uses.boundaries.extend(user.boundary);
+        })?;
+        state::each(&*self.kv, &state::prefix(account, Kind::Group), |_, group: Group| {
+            uses.attached.extend(group.attached);
         })?;
         Ok(uses)
     }

@@ -1,5 +1,6 @@
 //! STS: who am I, and temporary credentials.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Account, Arn, Fault, Principal};
@@ -10,7 +11,6 @@ use crate::Identity;
 use crate::faults::{denied, invalid, unsigned};
 use crate::rules::credential;
 use crate::rules::document::{Purpose, read};
-use crate::rules::trust::{Asker, lets_in};
 use crate::types::{Role, Session, Speaker};
 
 /// AssumeRole without DurationSeconds.
@@ -73,7 +73,7 @@ impl Handle<ops::GetSessionToken> for Identity {
             Principal::Anonymous | Principal::Service { .. } => return Err(unsigned()),
         };
         let seconds = input.duration_seconds.unwrap_or(TOKEN_S).min(longest);
-        let credentials = self.grant(context.account, speaker, seconds).await?;
+        let credentials = self.grant(context.account, speaker, seconds, Limits::default()).await?;
         Ok(sts::GetSessionTokenResponse { credentials: Some(credentials), ..Default::default() }.into())
     }
 }
@@ -86,9 +86,6 @@ impl Handle<ops::AssumeRole> for Identity {
         _: Body,
     ) -> Result<Answer<sts::AssumeRoleResponse>, Fault> {
         let refused = [
-            (input.policy.is_some(), "Policy"),
-            (input.policy_arns.as_ref().is_some_and(|arns| !arns.is_empty()), "PolicyArns"),
-            (input.tags.as_ref().is_some_and(|tags| !tags.is_empty()), "Tags"),
             (input.transitive_tag_keys.as_ref().is_some_and(|keys| !keys.is_empty()), "TransitiveTagKeys"),
             (input.serial_number.is_some(), "SerialNumber"),
             (input.token_code.is_some(), "TokenCode"),
@@ -102,7 +99,7 @@ impl Handle<ops::AssumeRole> for Identity {
         }
         let arn = input.role_arn.unwrap_or_default();
         let name = input.role_session_name.unwrap_or_default();
-        let (account, role) = self.assumable(&context.principal, &arn, input.external_id.as_deref())?;
+        let (account, role) = self.assumable(&context.principal, &arn)?;
         let seconds = input.duration_seconds.unwrap_or(ASSUME_S);
         if matches!(context.principal, Principal::Session { .. }) && seconds > CHAINED_S {
             return Err(invalid(
@@ -112,17 +109,40 @@ impl Handle<ops::AssumeRole> for Identity {
         if seconds > role.max_session_s {
             return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
         }
+        let limits = self.limits(account, input.policy, input.policy_arns, input.tags)?;
+        let packed = limits.packed_percent();
         let speaker = Speaker::Role { role: role.name.clone(), session: name.clone() };
-        let credentials = self.grant(account, speaker, seconds).await?;
+        let credentials = self.grant(account, speaker, seconds, limits).await?;
         let who = Principal::Session { account, role: role.name, session: name.clone() };
         let assumed =
             sts::AssumedRoleUser { assumed_role_id: Some(format!("{}:{name}", role.id)), arn: Some(who.arn()) };
         let output = sts::AssumeRoleResponse {
             credentials: Some(credentials),
             assumed_role_user: Some(assumed),
+            packed_policy_size: packed,
             ..Default::default()
         };
         Ok(output.into())
+    }
+}
+
+/// Characters of the session policies together. Source: AWS STS API reference, "AssumeRole".
+const SESSION_POLICY_CHARS: usize = 2048;
+
+/// What a session is born with besides its role.
+#[derive(Default)]
+struct Limits {
+    policies: Vec<String>,
+    policy_arns: Vec<String>,
+    tags: BTreeMap<String, String>,
+}
+
+impl Limits {
+    /// How much of the room for policies and tags they take; none without any.
+    fn packed_percent(&self) -> Option<i64> {
+        let texts = self.policies.iter().chain(&self.policy_arns).chain(self.tags.keys()).chain(self.tags.values());
+        let size: usize = texts.map(String::len).sum();
+        (size > 0).then(|| (size * 100).div_ceil(SESSION_POLICY_CHARS).min(100) as i64)
     }
 }
 
@@ -135,9 +155,9 @@ fn refuse(members: &[(bool, &str)], operation: &str) -> Result<(), Fault> {
 }
 
 impl Identity {
-    /// The role an ARN names, if it exists and its trust policy lets the caller in. Unlike on AWS root may assume roles:
-    /// the first key, the only one at hand after the first start, is root's.
-    fn assumable(&self, caller: &Principal, arn: &str, external_id: Option<&str>) -> Result<(Account, Role), Fault> {
+    /// The role an ARN names. Whether its trust policy lets the caller in was the door's question. Unlike on AWS root may
+    /// assume roles: the first key, the only one at hand after the first start, is root's.
+    fn assumable(&self, caller: &Principal, arn: &str) -> Result<(Account, Role), Fault> {
         let parsed: Arn = arn.parse().map_err(|_| invalid(format!("{arn} is invalid")))?;
         let path = parsed.resource.strip_prefix("role/").filter(|_| parsed.service == "iam");
         let account: Option<Account> = parsed.account.parse().ok();
@@ -147,18 +167,44 @@ impl Identity {
             || denied(format!("User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"));
         let name = path.rsplit('/').next().unwrap_or(path);
         let role = self.role(account, name).map_err(|fault| if fault.status == 404 { refusal() } else { fault })?;
-        let trust = read(&role.trust, Purpose::Trust)?;
-        let asker = Asker { principal: caller, arn: &caller_arn, external_id };
-        if role.arn(account) != arn || !lets_in(&trust, "sts:AssumeRole", &asker) {
-            return Err(refusal());
-        }
-        Ok((account, role))
+        if role.arn(account) != arn { Err(refusal()) } else { Ok((account, role)) }
     }
 
-    async fn grant(&self, account: Account, speaker: Speaker, seconds: i64) -> Result<sts::Credentials, Fault> {
+    /// Session policies and tags, checked.
+    fn limits(
+        &self,
+        account: Account,
+        policy: Option<String>,
+        arns: Option<Vec<sts::PolicyDescriptorType>>,
+        tags: Option<Vec<sts::Tag>>,
+    ) -> Result<Limits, Fault> {
+        if let Some(policy) = &policy {
+            read(policy, Purpose::Identity)?;
+            if policy.chars().count() > SESSION_POLICY_CHARS {
+                return Err(invalid(format!("The session policy is longer than {SESSION_POLICY_CHARS} characters.")));
+            }
+        }
+        let arns: Vec<String> = arns.unwrap_or_default().into_iter().filter_map(|one| one.arn).collect();
+        if let Some(missing) = arns.iter().find(|arn| self.managed(account, arn).is_none()) {
+            return Err(invalid(format!("Policy {missing} does not exist or is not attachable.")));
+        }
+        let tags = tags.unwrap_or_default().into_iter();
+        let tags = tags.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
+        Ok(Limits { policies: policy.into_iter().collect(), policy_arns: arns, tags })
+    }
+
+    async fn grant(
+        &self,
+        account: Account,
+        speaker: Speaker,
+        seconds: i64,
+        limits: Limits,
+    ) -> Result<sts::Credentials, Fault> {
         // The answer has whole seconds; what is kept must be the same moment.
-        let expires_ms = (self.clocks.signing().0 / 1000 + seconds) * 1000;
-        let (id, credential) = self.issue(Session { account: account.to_string(), speaker, expires_ms }).await?;
+        let now_ms = self.clocks.signing().0 / 1000 * 1000;
+        let Limits { policies, policy_arns, tags } = limits;
+        let bare = Session::new(account, speaker, now_ms, now_ms + seconds * 1000);
+        let (id, credential) = self.issue(Session { policies, policy_arns, tags, ..bare }).await?;
         Ok(sts::Credentials {
             access_key_id: Some(id),
             secret_access_key: Some(credential.secret.clone()),
@@ -169,7 +215,7 @@ impl Identity {
 
     /// `UserId` of GetCallerIdentity.
     /// Source: IAM User Guide, "Policy variables", table of `aws:userid`.
-    fn user_id(&self, principal: &Principal) -> Result<String, Fault> {
+    pub(crate) fn user_id(&self, principal: &Principal) -> Result<String, Fault> {
         match principal {
             Principal::Anonymous => Err(unsigned()),
             Principal::Root { account, .. } => Ok(account.to_string()),

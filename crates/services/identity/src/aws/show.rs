@@ -7,7 +7,7 @@ use model::iam;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::managed::Managed;
-use crate::types::{Policy, PolicyVersion, Role, User};
+use crate::types::{Group, Policy, PolicyVersion, Role, User};
 
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -69,6 +69,22 @@ pub(super) fn user(user: &User, account: Account) -> iam::User {
         password_last_used: None,
         permissions_boundary: boundary(user.boundary.as_ref()),
         tags: Some(tags(&user.tags)).filter(|tags| !tags.is_empty()),
+    }
+}
+
+/// A user in a listing: without boundary and tags.
+pub(super) fn listed_user(listed: &User, account: Account) -> iam::User {
+    iam::User { permissions_boundary: None, tags: None, ..user(listed, account) }
+}
+
+/// A group.
+pub(super) fn group(group: &Group, account: Account) -> iam::Group {
+    iam::Group {
+        path: Some(group.path.clone()),
+        group_name: Some(group.name.clone()),
+        group_id: Some(group.id.clone()),
+        arn: Some(group.arn(account)),
+        create_date: Some(Timestamp(group.created_ms)),
     }
 }
 

@@ -9,7 +9,7 @@ use store::Batch;
 use wire::Unit;
 
 use super::page::page;
-use super::roles::check_boundary;
+use super::roles::{TAGS, check_boundary};
 use super::show;
 use crate::Identity;
 use crate::faults::{self, quota};
@@ -37,6 +37,9 @@ impl Handle<ops::CreateUser> for Identity {
             boundary: input.permissions_boundary,
             tags: show::tag_map(input.tags),
             keys: Vec::new(),
+            inline: Default::default(),
+            attached: Vec::new(),
+            groups: Vec::new(),
         };
         let prefix = state::prefix(account, Kind::User);
         if state::count(&*self.kv, &prefix, USERS_PER_ACCOUNT)? >= USERS_PER_ACCOUNT {
@@ -96,8 +99,18 @@ impl Handle<ops::DeleteUser> for Identity {
         let row = state::row(context.account, Kind::User, &name);
         self.transact(vec![row.clone()], move |rows| {
             let user: User = rows.json(SPACE, &row)?.ok_or_else(|| faults::no_user(&name))?;
+            let conflict = |message: &str| Err(iam::delete_conflict_exception(message));
             if !user.keys.is_empty() {
-                return Err(iam::delete_conflict_exception("Cannot delete entity, must delete access keys first."));
+                return conflict("Cannot delete entity, must delete access keys first.");
+            }
+            if !user.groups.is_empty() {
+                return conflict("Cannot delete entity, must remove users from group first.");
+            }
+            if !user.attached.is_empty() {
+                return conflict("Cannot delete entity, must detach all policies first.");
+            }
+            if !user.inline.is_empty() {
+                return conflict("Cannot delete entity, must delete policies first.");
             }
             let mut batch = Batch::new();
             batch.delete(SPACE, row.clone());
@@ -123,13 +136,65 @@ impl Handle<ops::ListUsers> for Identity {
             }
         })?;
         let page = page(users, input.marker.as_deref(), input.max_items, |user| user.name.to_lowercase())?;
-        let shown = page.items.iter().map(|user| iam::User {
-            tags: None,
-            permissions_boundary: None,
-            ..show::user(user, context.account)
-        });
+        let shown = page.items.iter().map(|user| show::listed_user(user, context.account));
         let output = iam::ListUsersResponse {
             users: Some(shown.collect()),
+            is_truncated: Some(page.marker.is_some()),
+            marker: page.marker,
+        };
+        Ok(output.into())
+    }
+}
+
+impl Handle<ops::TagUser> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::TagUserRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let tags = show::tag_map(input.tags);
+        self.change(context.account, &input.user_name.unwrap_or_default(), move |user: &mut User| {
+            user.tags.extend(tags.clone());
+            if user.tags.len() > TAGS {
+                return Err(quota("TagsPerUser", TAGS));
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::UntagUser> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::UntagUserRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let keys = input.tag_keys.unwrap_or_default();
+        self.change(context.account, &input.user_name.unwrap_or_default(), move |user: &mut User| {
+            user.tags.retain(|key, _| !keys.contains(key));
+            Ok(())
+        })
+        .await?;
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<ops::ListUserTags> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::ListUserTagsRequest,
+        _: Body,
+    ) -> Result<Answer<iam::ListUserTagsResponse>, Fault> {
+        let user = self.user(context.account, &input.user_name.unwrap_or_default())?;
+        let key = |tag: &iam::Tag| tag.key.clone().unwrap_or_default();
+        let page = page(show::tags(&user.tags), input.marker.as_deref(), input.max_items, key)?;
+        let output = iam::ListUserTagsResponse {
+            tags: Some(page.items),
             is_truncated: Some(page.marker.is_some()),
             marker: page.marker,
         };

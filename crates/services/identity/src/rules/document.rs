@@ -6,24 +6,39 @@ use base::Fault;
 use model::iam::malformed_policy_document_exception as malformed;
 use serde_json::{Map, Value};
 
+use super::condition::{self, Condition};
+use super::pattern::{ArnPattern, Pattern};
+use super::principal::Who;
+
 /// Where a document stands, which decides what it must and must not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// What a principal may do: no principal in it.
     Identity,
     /// Who may assume a role: no resource in it.
     Trust,
+    /// Whom a resource lets in.
+    Resource,
 }
 
 /// A document that was read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Document {
     /// Its statements, in order.
     pub statements: Vec<Statement>,
 }
 
+impl Document {
+    /// Whether any statement looks at the request's condition keys.
+    pub fn looks_at_request(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            !statement.conditions.is_empty() || statement.resources.any.iter().any(ArnPattern::has_variables)
+        })
+    }
+}
+
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     /// `Sid`, or its place as `#1`.
     pub name: String,
@@ -32,9 +47,9 @@ pub struct Statement {
     /// Who it is about; none in identity policies.
     pub principals: Option<Patterns<Who>>,
     /// Actions in lower case, with `*` and `?`: IAM's names of actions have no case.
-    pub actions: Patterns<String>,
-    /// Resources, with `*` and `?`; empty in trust policies.
-    pub resources: Patterns<String>,
+    pub actions: Patterns<Pattern>,
+    /// Resources, with `*`, `?` and variables; in trust policies whatever is asked for.
+    pub resources: Patterns<ArnPattern>,
     /// All must hold.
     pub conditions: Vec<Condition>,
 }
@@ -49,33 +64,19 @@ pub struct Patterns<T> {
 }
 
 impl<T> Patterns<T> {
+    /// The same list of something else.
+    fn map<U>(&self, one: impl Fn(&T) -> U) -> Patterns<U> {
+        Patterns { negated: self.negated, any: self.any.iter().map(one).collect() }
+    }
+
     /// Whether the list matches, given how one pattern does.
     pub fn matches(&self, one: impl Fn(&T) -> bool) -> bool {
         self.any.iter().any(one) != self.negated
     }
 }
 
-/// One principal of a trust policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who {
-    /// `AWS`, `Service`, `Federated`, `CanonicalUser`.
-    pub kind: String,
-    /// The ARN, account, host name or `*`.
-    pub value: String,
-}
-
-/// One condition: an operator over one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// For example `StringEquals`.
-    pub operator: String,
-    /// For example `sts:ExternalId`.
-    pub key: String,
-    /// Any of them may hold.
-    pub values: Vec<String>,
-}
-
-const SYNTAX: &str = "Syntax errors in policy.";
+/// What IAM says of most faults.
+pub(super) const SYNTAX: &str = "Syntax errors in policy.";
 const ELEMENTS: [&str; 10] = [
     "Sid",
     "Effect",
@@ -96,7 +97,7 @@ const ELEMENTS: [&str; 10] = [
 pub fn read(text: &str, purpose: Purpose) -> Result<Document, Fault> {
     let broken = || match purpose {
         Purpose::Identity => malformed(SYNTAX),
-        Purpose::Trust => malformed("This policy contains invalid Json"),
+        Purpose::Trust | Purpose::Resource => malformed("This policy contains invalid Json"),
     };
     let value: Value = serde_json::from_str(text).map_err(|_| broken())?;
     let object = value.as_object().ok_or_else(broken)?;
@@ -105,11 +106,12 @@ pub fn read(text: &str, purpose: Purpose) -> Result<Document, Fault> {
     }
     match object.get("Version").map(|version| version.as_str().unwrap_or_default()) {
         Some("2012-10-17") => {}
-        // The older language remains valid for trust policies.
-        None | Some("2008-10-17") if purpose == Purpose::Trust => {}
+        // The older language remains valid where there are principals.
+        None | Some("2008-10-17") if purpose != Purpose::Identity => {}
         None | Some("2008-10-17") => return Err(malformed("Policy document must be version 2012-10-17 or greater.")),
         Some(_) => return Err(malformed(SYNTAX)),
     }
+    let variables = object.get("Version").and_then(Value::as_str) == Some("2012-10-17");
     let statements = match object.get("Statement") {
         Some(Value::Array(items)) if !items.is_empty() => items.iter().collect(),
         Some(item @ Value::Object(_)) => vec![item],
@@ -118,7 +120,7 @@ pub fn read(text: &str, purpose: Purpose) -> Result<Document, Fault> {
     let statements = statements
         .into_iter()
         .enumerate()
-        .map(|(at, item)| statement(item.as_object().ok_or_else(|| malformed(SYNTAX))?, at, purpose))
+        .map(|(at, item)| statement(item.as_object().ok_or_else(|| malformed(SYNTAX))?, at, purpose, variables))
         .collect::<Result<Vec<_>, _>>()?;
     for (at, one) in statements.iter().enumerate() {
         if statements[..at].iter().any(|other| other.name == one.name) {
@@ -128,7 +130,7 @@ pub fn read(text: &str, purpose: Purpose) -> Result<Document, Fault> {
     Ok(Document { statements })
 }
 
-fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<Statement, Fault> {
+fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose, variables: bool) -> Result<Statement, Fault> {
     if item.keys().any(|key| !ELEMENTS.contains(&key.as_str())) {
         return Err(malformed(SYNTAX));
     }
@@ -158,6 +160,15 @@ fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<S
             check_resources(&resources.any)?;
             resources
         }
+        Purpose::Resource => {
+            if principals.is_none() {
+                return Err(malformed("Missing required field Principal"));
+            }
+            check_actions(&actions.any)?;
+            let resources = resources.ok_or_else(|| malformed("Policy statement must contain resources."))?;
+            check_resources(&resources.any)?;
+            resources
+        }
         Purpose::Trust => {
             if resources.is_some() {
                 return Err(malformed("Has prohibited field Resource"));
@@ -171,7 +182,14 @@ fn statement(item: &Map<String, Value>, at: usize, purpose: Purpose) -> Result<S
             Patterns { negated: true, any: Vec::new() }
         }
     };
-    Ok(Statement { name, allow, principals, actions, resources, conditions: conditions(item.get("Condition"))? })
+    Ok(Statement {
+        name,
+        allow,
+        principals,
+        actions: actions.map(|action| Pattern::read(action, false)),
+        resources: resources.map(|resource| ArnPattern::read(resource, variables)),
+        conditions: condition::read(item.get("Condition"), variables)?,
+    })
 }
 
 fn check_actions(actions: &[String]) -> Result<(), Fault> {
@@ -222,13 +240,12 @@ fn principals(item: &Map<String, Value>) -> Result<Option<Patterns<Who>>, Fault>
         (Some(_), Some(_)) => return Err(malformed(SYNTAX)),
     };
     let any = match value {
-        Value::String(text) if text == "*" => vec![Who { kind: "AWS".into(), value: "*".into() }],
+        Value::String(text) if text == "*" => vec![Who::Everyone],
         Value::Object(kinds) => {
             let mut any = Vec::new();
             for (kind, value) in kinds {
                 for value in texts(value)? {
-                    check_principal(kind, &value)?;
-                    any.push(Who { kind: kind.clone(), value });
+                    any.push(principal(kind, value)?);
                 }
             }
             any
@@ -238,35 +255,25 @@ fn principals(item: &Map<String, Value>) -> Result<Option<Patterns<Who>>, Fault>
     Ok(Some(Patterns { negated, any }))
 }
 
-fn check_principal(kind: &str, value: &str) -> Result<(), Fault> {
+fn principal(kind: &str, value: String) -> Result<Who, Fault> {
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = match kind {
-        "AWS" => value == "*" || account(value) || value.starts_with("arn:") && value.matches(':').count() >= 5,
-        "Service" => value.contains('.'),
-        "Federated" | "CanonicalUser" => !value.is_empty(),
-        _ => return Err(malformed(SYNTAX)),
-    };
-    if fits { Ok(()) } else { Err(malformed(format!("Invalid principal in policy: \"{kind}\":\"{value}\""))) }
-}
-
-fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, Fault> {
-    let Some(value) = value else { return Ok(Vec::new()) };
-    let mut all = Vec::new();
-    for (operator, keys) in value.as_object().ok_or_else(|| malformed(SYNTAX))? {
-        for (key, values) in keys.as_object().ok_or_else(|| malformed(SYNTAX))? {
-            let plain = |value: &Value| match value {
-                Value::String(text) => Ok(text.clone()),
-                Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
-                _ => Err(malformed(SYNTAX)),
-            };
-            let values = match values {
-                Value::Array(items) => items.iter().map(plain).collect::<Result<_, _>>()?,
-                one => vec![plain(one)?],
-            };
-            all.push(Condition { operator: operator.clone(), key: key.clone(), values });
+    let is_arn = |text: &str| text.starts_with("arn:") && text.matches(':').count() >= 5;
+    Ok(match kind {
+        "AWS" if value == "*" => Who::Everyone,
+        "AWS" if account(&value) => Who::Account(value),
+        "AWS" if is_arn(&value) => {
+            match value.strip_prefix("arn:aws:iam::").and_then(|rest| rest.strip_suffix(":root")) {
+                Some(number) if account(number) => Who::Account(number.to_owned()),
+                _ => Who::Arn(value),
+            }
         }
-    }
-    Ok(all)
+        "Service" if value.contains('.') => Who::Service(value),
+        "Federated" | "CanonicalUser" if !value.is_empty() => Who::Other(value),
+        "AWS" | "Service" | "Federated" | "CanonicalUser" => {
+            return Err(malformed(format!("Invalid principal in policy: \"{kind}\":\"{value}\"")));
+        }
+        _ => return Err(malformed(SYNTAX)),
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod enforce;
+mod evaluation;
 mod grades;
 mod keys;
 mod managed;
@@ -9,6 +11,7 @@ mod paging;
 mod policies;
 mod rights;
 mod roles;
+mod simulate;
 mod sts;
 mod users;
 mod world;

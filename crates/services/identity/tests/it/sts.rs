@@ -143,9 +143,10 @@ async fn members_nothing_acts_on_are_refused_by_name() {
     let world = World::new().await;
     world.create_role("app").await;
     let fault = |input| async { world.call::<ops::AssumeRole>(input).await.unwrap_err() };
-    let policy = fault(sts::AssumeRoleRequest { policy: Some("{}".into()), ..assume(ROLE) }).await;
-    assert_eq!(policy.code, "NotImplemented");
-    assert!(policy.message.contains("Policy of sts:AssumeRole"), "{}", policy.message);
+    let transitive = Some(vec!["k".to_owned()]);
+    let keys = fault(sts::AssumeRoleRequest { transitive_tag_keys: transitive, ..assume(ROLE) }).await;
+    assert_eq!(keys.code, "NotImplemented");
+    assert!(keys.message.contains("TransitiveTagKeys of sts:AssumeRole"), "{}", keys.message);
     let mfa = fault(sts::AssumeRoleRequest { token_code: Some("123456".into()), ..assume(ROLE) }).await;
     assert!(mfa.message.contains("TokenCode"), "{}", mfa.message);
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use base::{Account, Fault, Principal, Region, RequestId, SystemRng, VirtualClocks};
-use door::{Body, Context, Handle, Via};
+use door::{
+    Ask, Body, Call, Decision, Dispatch, Gate, Handle, Input, Mode, Origin, Policies, Router, RouterBuilder, Via,
+};
 use identity::{Identity, Options};
 use model::iam::{self, ops};
 use store::Kv;
@@ -11,6 +13,10 @@ use wire::Op;
 
 pub(crate) struct World {
     pub(crate) identity: Arc<Identity>,
+    /// The room behind a door that enforces nothing but trust policies.
+    pub(crate) router: Arc<Router>,
+    /// The same behind a door that enforces everything.
+    pub(crate) strict: Arc<Router>,
     pub(crate) clocks: Arc<VirtualClocks>,
     pub(crate) kv: Arc<dyn Kv>,
 }
@@ -29,7 +35,12 @@ impl World {
         let clocks = Arc::new(VirtualClocks::default());
         clocks.pause();
         let options = Options { kv: Arc::clone(&kv), clocks: clocks.clone(), rng: Arc::new(SystemRng), loopback: true };
-        Self { identity: Identity::open(options).await.unwrap(), clocks, kv }
+        let identity = Identity::open(options).await.unwrap();
+        let router = |mode| {
+            let gate = Arc::new(Gate::new(identity.clone(), mode, clocks.clone()));
+            identity::register(RouterBuilder::default(), &identity).build(gate)
+        };
+        Self { router: router(Mode::Warn), strict: router(Mode::Enforce), identity, clocks, kv }
     }
 
     pub(crate) async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, Fault>
@@ -43,18 +54,66 @@ impl World {
     where
         Identity: Handle<O>,
     {
-        let context = Context {
-            account: principal.account(),
+        self.send::<O>(&self.router, principal, Origin::default(), input).await
+    }
+
+    /// Calls through the door that enforces, as who a key names.
+    pub(crate) async fn strictly<O: Op>(
+        &self,
+        principal: Principal,
+        key_id: Option<&str>,
+        input: O::Input,
+    ) -> Result<O::Output, Fault> {
+        let origin = Origin { key_id: key_id.map(str::to_owned), ..Origin::default() };
+        self.send::<O>(&self.strict, principal, origin, input).await
+    }
+
+    async fn send<O: Op>(
+        &self,
+        router: &Router,
+        principal: Principal,
+        origin: Origin,
+        input: O::Input,
+    ) -> Result<O::Output, Fault> {
+        let call = Call {
             principal,
+            origin,
             via: Via::Client { loopback: true },
+            operation: O::ROW,
+            input: Input::Typed(Box::new(input)),
+            body: Body::Empty,
             region: Region::default_region(),
             request_id: RequestId::new(&SystemRng),
             deadline: None,
             depth: 0,
             trace: None,
-            host: None,
         };
-        Ok(Handle::<O>::handle(Arc::clone(&self.identity), context, input, Body::Empty).await?.output)
+        Ok(router.call(call).await?.typed().unwrap())
+    }
+
+    /// Asks the policies.
+    pub(crate) fn ask(&self, principal: &Principal, action: &str, resource: &str) -> Decision {
+        self.identity.decide(&question(principal, action, resource))
+    }
+
+    /// Gives a user or a role an inline policy.
+    pub(crate) async fn allow_user(&self, user: &str, statement: &str) {
+        let input = iam::PutUserPolicyRequest {
+            user_name: Some(user.into()),
+            policy_name: Some("inline".into()),
+            policy_document: Some(document(statement)),
+        };
+        self.call::<ops::PutUserPolicy>(input).await.unwrap();
+    }
+
+    /// Gives a role an inline policy.
+    pub(crate) async fn allow_role(&self, role: &str, statement: &str) {
+        let input = iam::PutRolePolicyRequest {
+            role_name: Some(role.into()),
+            policy_name: Some("inline".into()),
+            policy_document: Some(document(statement)),
+        };
+        self.call::<ops::PutRolePolicy>(input).await.unwrap();
     }
 
     pub(crate) async fn create_role(&self, name: &str) -> iam::Role {
@@ -108,4 +167,18 @@ pub(crate) fn user(name: &str) -> Principal {
 pub(crate) fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: &str, status: u16, message: &str) {
     let fault = result.unwrap_err();
     assert_eq!((fault.code.as_ref(), fault.status, fault.message.as_str()), (code, status, message));
+}
+
+/// A question without resource policy and condition keys.
+pub(crate) fn question<'a>(principal: &'a Principal, action: &'a str, resource: &'a str) -> Ask<'a> {
+    Ask { principal, key_id: None, action, resource, owner: None, policy: None, trust: false, keys: &[] }
+}
+
+/// A policy of these statements.
+pub(crate) fn document(statements: &str) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
+}
+
+pub(crate) fn session(role: &str) -> Principal {
+    Principal::Session { account: Account::DEFAULT, role: role.into(), session: "s".into() }
 }

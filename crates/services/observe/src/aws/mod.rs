@@ -19,6 +19,7 @@ use crate::state::GroupName;
 /// Registers every operation the room carries out: this list is the coverage.
 pub fn register(builder: RouterBuilder, observe: &Arc<Observe>) -> RouterBuilder {
     builder
+        .knows("logs", Arc::<Observe>::clone(observe))
         .on::<ops::CreateLogGroup, _>(observe)
         .on::<ops::DeleteLogGroup, _>(observe)
         .on::<ops::DescribeLogGroups, _>(observe)

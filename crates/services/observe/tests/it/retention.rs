@@ -42,6 +42,28 @@ async fn expired_events_are_never_read_and_then_removed() {
 }
 
 #[tokio::test]
+async fn the_older_logs_of_functions_make_room_on_a_full_disk() {
+    let (world, service) = World::idle(store::memory());
+    let (full, lows) = tokio::sync::watch::channel(0_u64);
+    tokio::spawn(service.making_room(lows).run());
+    let start = world.now();
+    world.write("s", &[(start, "old")]);
+    world.create_group("/mine").await;
+    assert_eq!(world.filter(Default::default()).await, ["old"]);
+    world.clocks.advance(10 * DAY as u64);
+    world.write("s", &[(world.now(), "young")]);
+    assert_eq!(world.filter(Default::default()).await, ["old", "young"]);
+    full.send_modify(|count| *count += 1);
+    for _ in 0..100_000 {
+        if world.filter(Default::default()).await.len() == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.filter(Default::default()).await, ["young"]);
+}
+
+#[tokio::test]
 async fn retention_is_one_of_the_services_values_and_can_be_taken_back() {
     let world = World::new();
     world.create_group(GROUP).await;

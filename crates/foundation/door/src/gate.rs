@@ -1,0 +1,166 @@
+//! Whether a call may pass: asks the policies, and does what the platform was told to do with their answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base::{Clocks, Fault, Principal, Region, RequestId, SystemClocks};
+use wire::{Operation, Protocol, Service};
+
+use crate::audit::Recorded;
+use crate::{Ask, Audit, ConditionKeys, Decision, Denial, Origin, Policies, Via, facts};
+
+/// What becomes of a denial: `--iam`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Policies are not asked.
+    Off,
+    /// A denial is logged, and the call passes.
+    Warn,
+    /// A denial is the answer.
+    Enforce,
+}
+
+/// The same warning is repeated at most this often.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// Warnings remembered at once; beyond it all are forgotten.
+const WARNINGS: usize = 1024;
+
+/// A request that was no [`crate::Call`], for the audit log.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// What the connection says.
+    pub origin: &'a Origin,
+    /// Where.
+    pub region: &'a Region,
+    /// Names it.
+    pub request: RequestId,
+}
+
+/// Authorises.
+pub struct Gate {
+    policies: Arc<dyn Policies>,
+    mode: Mode,
+    clocks: Arc<dyn Clocks>,
+    pub(crate) audit: Option<Audit>,
+    // Who was last warned of what, and when: a program in a loop must not flood the log.
+    warned: Mutex<HashMap<(String, String), Instant>>,
+}
+
+impl Gate {
+    /// A gate that keeps no audit log.
+    pub fn new(policies: Arc<dyn Policies>, mode: Mode, clocks: Arc<dyn Clocks>) -> Self {
+        Self { policies, mode, clocks, audit: None, warned: Mutex::default() }
+    }
+
+    /// A gate that lets everything pass, for the door's tests and tables.
+    pub fn off() -> Arc<Self> {
+        Arc::new(Self::new(Arc::new(Nobody), Mode::Off, Arc::new(SystemClocks)))
+    }
+
+    /// The gate with an audit log.
+    #[must_use]
+    pub fn audited(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// What becomes of a denial.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn clocks(&self) -> Arc<dyn Clocks> {
+        Arc::clone(&self.clocks)
+    }
+
+    /// The condition keys that follow from a request's connection, caller and region.
+    pub fn keys(&self, origin: &Origin, principal: &Principal, region: &Region) -> ConditionKeys {
+        facts::of_request(origin, principal, region, self.clocks.signing())
+    }
+
+    /// Decides one permission.
+    ///
+    /// # Errors
+    /// The denial, if it is to be the answer.
+    pub fn authorise(&self, ask: &Ask<'_>, request: RequestId) -> Result<(), Denial> {
+        if self.mode == Mode::Off && !ask.trust {
+            return Ok(());
+        }
+        match self.policies.decide(ask) {
+            Decision::Allowed(by) => {
+                tracing::debug!(%request, action = ask.action, resource = ask.resource, %by, "allowed");
+                Ok(())
+            }
+            Decision::Denied(denial) if self.mode == Mode::Enforce || denial.always => {
+                tracing::info!(%request, message = %denial.message, because = %denial.because, "denied");
+                Err(denial)
+            }
+            Decision::Denied(denial) => {
+                if self.mode == Mode::Warn && self.is_news(ask) {
+                    tracing::warn!(
+                        %request, "--iam=enforce would deny this: {} ({})", denial.message, denial.because
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Records a denial of a request that was no [`crate::Call`], such as a visit of a function URL; `operation` is what
+    /// it would have done.
+    pub fn record(&self, operation: &'static Operation, ask: &Ask<'_>, visit: &Visit<'_>, denial: &Denial) {
+        if let Some(audit) = &self.audit {
+            let recorded = Recorded {
+                operation,
+                action: ask.action,
+                resource: ask.resource,
+                principal: ask.principal,
+                origin: visit.origin,
+                via: Via::Room("url"),
+                region: visit.region,
+                request: visit.request,
+            };
+            audit.denied(&audit.begin(&recorded), &denial.message, &denial.because);
+        }
+    }
+
+    fn is_news(&self, ask: &Ask<'_>) -> bool {
+        let now = self.clocks.monotonic();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() >= WARNINGS {
+            warned.clear();
+        }
+        let about = (ask.principal.arn(), ask.action.to_owned());
+        match warned.get(&about) {
+            Some(last) if now.duration_since(*last) < WARN_EVERY => false,
+            _ => {
+                warned.insert(about, now);
+                true
+            }
+        }
+    }
+}
+
+/// Has no policies.
+struct Nobody;
+
+impl Policies for Nobody {
+    fn decide(&self, ask: &Ask<'_>) -> Decision {
+        let message = format!("nobody may perform {}", ask.action);
+        Decision::Denied(Denial { message, because: "there are no policies".into(), always: false })
+    }
+}
+
+/// A denial as the service's clients expect it: JSON 1.x services answer 400, query and XML services drop "Exception".
+pub(crate) fn fault(service: &Service, denial: Denial) -> Fault {
+    match service.protocols.first() {
+        Some(Protocol::Json10 | Protocol::Json11 | Protocol::Cbor) => {
+            Fault::new("AccessDeniedException", 400, denial.message)
+        }
+        Some(Protocol::Query | Protocol::Ec2Query | Protocol::RestXml) => {
+            Fault::new("AccessDenied", 403, denial.message)
+        }
+        Some(Protocol::RestJson) | None => Fault::denied(denial.message),
+    }
+}

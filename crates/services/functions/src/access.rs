@@ -1,0 +1,202 @@
+//! What the policies must know of functions: their real ARNs, their own policies, their tags.
+//!
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Lambda", and AWS Lambda
+//! Developer Guide, "Control access to Lambda function URLs".
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base::{Fault, Principal, Region};
+use door::{About, Ask, AuthContext, ConditionKeys, Mode, Need, SiteRequest, Subject, Visit};
+use model::lambda::ops;
+use wire::Op;
+
+use crate::Functions;
+use crate::aws::document;
+use crate::name::{self, Address};
+use crate::types::{Function, Url, UrlAuth};
+
+/// To whom functions' roles are passed.
+const SERVICE: &str = "lambda.amazonaws.com";
+
+impl AuthContext for Functions {
+    fn about(&self, subject: &Subject<'_>) -> About {
+        let mut about = About { keys: of_input(subject), ..About::default() };
+        let Some((address, qualifier)) = self.meant(subject) else { return about };
+        let resource = address.qualified(qualifier.as_deref());
+        if let Some(access) = self.state.access(&address).ok().flatten() {
+            about.policy = access.policy(qualifier.as_deref());
+            about.keys.extend(access.keys.iter().cloned());
+        }
+        about.also.extend(passed_role(subject, &address));
+        about.resource = Some(resource);
+        about
+    }
+}
+
+impl Functions {
+    /// The function an input names, and which of its versions.
+    fn meant(&self, subject: &Subject<'_>) -> Option<(Address, Option<String>)> {
+        let text = match subject.text("FunctionName") {
+            Some(text) if !subject.operation.name.contains("EventSourceMapping") => text,
+            _ => subject.text("Resource").filter(|arn| arn.contains(":function:"))?,
+        };
+        let qualifier = subject.text("Qualifier");
+        let named = name::resolve(subject.account(), subject.region, &text, qualifier.as_deref()).ok()?;
+        Some((named.address, named.qualifier))
+    }
+
+    /// Whether a function URL lets a request in. Both permissions are needed, since October 2025.
+    pub(crate) fn lets_in(&self, address: &Address, url: &Url, request: &SiteRequest) -> bool {
+        let gate = &self.options.gate;
+        let signed = request.principal != Principal::Anonymous;
+        let by_account = signed && request.principal.account() == address.account;
+        let anonymous = Principal::Anonymous;
+        let principal = match url.auth {
+            UrlAuth::Iam if !signed => return false,
+            // Where policies do not decide, the function's own account does.
+            UrlAuth::Iam if !by_account && gate.mode() != Mode::Enforce => return false,
+            UrlAuth::Iam => &request.principal,
+            // Nobody's signature counts where none is asked for.
+            UrlAuth::None => &anonymous,
+        };
+        let resource = address.arn();
+        let access = self.state.access(address).ok().flatten();
+        let policy = access.as_ref().and_then(|access| access.policy(None));
+        let mut keys = gate.keys(&request.origin, principal, &address.region);
+        keys.push(("lambda:FunctionUrlAuthType".into(), vec![url.auth.as_str().into()]));
+        keys.push(("lambda:InvokedViaFunctionUrl".into(), vec!["true".into()]));
+        keys.extend(access.iter().flat_map(|access| access.keys.iter().cloned()));
+        ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"].iter().all(|action| {
+            let ask = Ask {
+                principal,
+                key_id: request.origin.key_id.as_deref(),
+                action,
+                resource: &resource,
+                owner: Some(address.account),
+                policy: policy.as_deref(),
+                trust: false,
+                keys: &keys,
+            };
+            let decided = gate.authorise(&ask, request.request_id);
+            if let Err(denial) = &decided {
+                let visit = Visit { origin: &request.origin, region: &address.region, request: request.request_id };
+                gate.record(ops::Invoke::ROW, &ask, &visit, denial);
+            }
+            decided.is_ok()
+        })
+    }
+}
+
+/// The keys that Lambda's own inputs give.
+fn of_input(subject: &Subject<'_>) -> ConditionKeys {
+    let mut keys = ConditionKeys::new();
+    let operation = subject.operation.name;
+    let mut put = |key: &str, value: Option<String>| keys.extend(value.map(|value| (key.to_owned(), vec![value])));
+    if operation.ends_with("FunctionUrlConfig") {
+        put("lambda:FunctionUrlAuthType", subject.text("AuthType"));
+    }
+    if operation == "AddPermission" {
+        put("lambda:Principal", subject.text("Principal"));
+        put("lambda:FunctionUrlAuthType", subject.text("FunctionUrlAuthType"));
+    }
+    if operation.contains("EventSourceMapping") {
+        let function = subject.text("FunctionName");
+        put("lambda:FunctionArn", function.and_then(|text| arn(&text, subject, subject.region)));
+    }
+    keys
+}
+
+fn arn(text: &str, subject: &Subject<'_>, region: &Region) -> Option<String> {
+    let named = name::resolve(subject.account(), region, text, None).ok()?;
+    Some(named.address.qualified(named.qualifier.as_deref()))
+}
+
+/// What policies must know of a function.
+#[derive(Debug)]
+pub(crate) struct Access {
+    // By qualifier: each has a policy of its own.
+    policies: Vec<(Option<String>, Arc<str>)>,
+    // `aws:ResourceTag/…`
+    keys: ConditionKeys,
+}
+
+impl Access {
+    fn of(function: &Function) -> Self {
+        let mut qualifiers: Vec<_> = function.policy.iter().map(|statement| statement.qualifier.clone()).collect();
+        qualifiers.sort();
+        qualifiers.dedup();
+        let policies = qualifiers.into_iter().filter_map(|qualifier| {
+            let document = document(function, qualifier.as_deref())?;
+            Some((qualifier, document.into()))
+        });
+        let tags = function.tags.iter();
+        Self {
+            policies: policies.collect(),
+            keys: tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect(),
+        }
+    }
+
+    fn policy(&self, qualifier: Option<&str>) -> Option<Arc<str>> {
+        let found = self.policies.iter().find(|(of, _)| of.as_deref() == qualifier);
+        found.map(|(_, document)| Arc::clone(document))
+    }
+}
+
+/// [`Access`] of functions asked for lately.
+#[derive(Default)]
+pub(crate) struct Remembered(RwLock<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    // Counts changes: what was read before one must not be kept after it.
+    version: u64,
+    known: HashMap<Address, Arc<Access>>,
+}
+
+/// Functions remembered at most; beyond it all are forgotten.
+const MOST: usize = 10_000;
+
+impl Remembered {
+    pub(crate) fn get(
+        &self,
+        address: &Address,
+        read: impl FnOnce() -> Result<Option<Function>, Fault>,
+    ) -> Result<Option<Arc<Access>>, Fault> {
+        let version = {
+            let memory = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = memory.known.get(address) {
+                return Ok(Some(Arc::clone(known)));
+            }
+            memory.version
+        };
+        let Some(function) = read()? else { return Ok(None) };
+        let access = Arc::new(Access::of(&function));
+        let mut memory = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if memory.known.len() >= MOST {
+            memory.known.clear();
+        }
+        if memory.version == version {
+            memory.known.insert(address.clone(), Arc::clone(&access));
+        }
+        Ok(Some(access))
+    }
+
+    pub(crate) fn forget(&self, address: &Address) {
+        let mut memory = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        memory.version += 1;
+        memory.known.remove(address);
+    }
+}
+
+/// Who gives a function a role must be allowed to pass it.
+/// Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+fn passed_role(subject: &Subject<'_>, address: &Address) -> Option<Need> {
+    let passes = matches!(subject.operation.name, "CreateFunction" | "UpdateFunctionConfiguration");
+    let resource = if passes { subject.text("Role")? } else { return None };
+    let keys = vec![
+        ("iam:PassedToService".to_owned(), vec![SERVICE.to_owned()]),
+        ("iam:AssociatedResourceArn".to_owned(), vec![address.arn()]),
+    ];
+    Some(Need { action: "iam:PassRole", resource, keys, policy: None, trust: false })
+}

@@ -1,0 +1,113 @@
+//! What the door's policies learn of functions, and whom function URLs let in.
+
+use std::sync::{Arc, Mutex};
+
+use base::{Account, Principal, Region, SystemClocks};
+use door::{About, Ask, AuthContext, Decision, Denial, Gate, Mode, Policies, Subject};
+use model::lambda::{self as aws, ops};
+use wire::{Op, Structure};
+
+use crate::urls::{request, serve};
+use crate::world::{Disk, ROLE, World, create};
+
+fn about<O: Op>(world: &World, input: &O::Input) -> About {
+    let principal = Principal::Root { account: Account::DEFAULT, verified: true };
+    let region = Region::default_region();
+    let subject = Subject {
+        operation: O::ROW,
+        input: input as &dyn Structure,
+        principal: &principal,
+        region: &region,
+        resource: "*",
+    };
+    world.functions.about(&subject)
+}
+
+fn permit(sid: &str, action: &str, qualifier: Option<&str>) -> aws::AddPermissionRequest {
+    aws::AddPermissionRequest {
+        function_name: Some("hello".into()),
+        statement_id: Some(sid.into()),
+        action: Some(action.into()),
+        principal: Some("*".into()),
+        qualifier: qualifier.map(str::to_owned),
+        ..aws::AddPermissionRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_function_is_known_by_its_arn_its_policy_and_its_tags() {
+    let world = World::new();
+    let tags = [("team".to_owned(), "blue".to_owned())].into();
+    world
+        .call::<ops::CreateFunction>(aws::CreateFunctionRequest { tags: Some(tags), ..create("hello") })
+        .await
+        .unwrap();
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello";
+    let ask = |name: &str, qualifier: Option<&str>| {
+        let input = aws::InvocationRequest {
+            function_name: Some(name.into()),
+            qualifier: qualifier.map(str::to_owned),
+            ..aws::InvocationRequest::default()
+        };
+        about::<ops::Invoke>(&world, &input)
+    };
+    for name in ["hello", "000000000000:function:hello", arn] {
+        let known = ask(name, None);
+        assert_eq!((known.resource.as_deref(), known.policy), (Some(arn), None), "{name}");
+        assert_eq!(known.keys, [("aws:ResourceTag/team".to_owned(), vec!["blue".to_owned()])]);
+    }
+    assert_eq!(ask("hello:live", None).resource, Some(format!("{arn}:live")));
+    assert_eq!(ask("nobody", None).resource.as_deref(), Some("arn:aws:lambda:us-east-1:000000000000:function:nobody"));
+    world.call::<ops::AddPermission>(permit("all", "lambda:InvokeFunction", None)).await.unwrap();
+    assert!(ask("hello", None).policy.unwrap().contains("\"Sid\":\"all\""), "a change is seen at once");
+    assert_eq!(ask("hello", Some("live")).policy, None, "each qualifier has a policy of its own");
+}
+
+#[tokio::test]
+async fn to_give_a_function_a_role_is_a_permission_of_its_own() {
+    let world = World::new();
+    let needed = about::<ops::CreateFunction>(&world, &create("hello")).also;
+    assert_eq!((needed.len(), needed[0].action, needed[0].resource.as_str()), (1, "iam:PassRole", ROLE));
+    assert_eq!(needed[0].keys[0], ("iam:PassedToService".to_owned(), vec!["lambda.amazonaws.com".to_owned()]));
+    let name = Some("hello".to_owned());
+    let without = aws::UpdateFunctionConfigurationRequest { function_name: name, ..Default::default() };
+    assert!(about::<ops::UpdateFunctionConfiguration>(&world, &without).also.is_empty());
+    let with = aws::UpdateFunctionConfigurationRequest { role: Some(ROLE.into()), ..without };
+    assert_eq!(about::<ops::UpdateFunctionConfiguration>(&world, &with).also[0].action, "iam:PassRole");
+}
+
+/// Allows what the resource's policy names for a public URL; remembers who asked for what.
+#[derive(Default)]
+struct ByPolicy(Mutex<Vec<(String, String)>>);
+
+impl Policies for ByPolicy {
+    fn decide(&self, ask: &Ask<'_>) -> Decision {
+        self.0.lock().unwrap().push((ask.principal.arn(), ask.action.to_owned()));
+        let auth = ask.keys.iter().any(|(key, values)| key == "lambda:FunctionUrlAuthType" && values == &["NONE"]);
+        let by_url = ask.keys.iter().any(|(key, values)| key == "lambda:InvokedViaFunctionUrl" && values == &["true"]);
+        let named = ask.policy.is_some_and(|policy| policy.contains(&format!("\"{}\"", ask.action)));
+        if auth && by_url && named {
+            return Decision::Allowed("the policy".into());
+        }
+        Decision::Denied(Denial { message: "no".into(), because: "no".into(), always: false })
+    }
+}
+
+#[tokio::test]
+async fn a_public_url_needs_both_permissions_and_knows_nobody() {
+    let policies = Arc::new(ByPolicy::default());
+    let gate = Arc::new(Gate::new(policies.clone(), Mode::Enforce, Arc::new(SystemClocks)));
+    let world = World::with(Disk::new(), |options| options.gate = gate);
+    let host = crate::urls::with_url(&world, "NONE", None).await;
+    let visit = || async {
+        let mut visit = request("GET", &host, "/", &[], b"");
+        visit.principal = Principal::User { account: Account::DEFAULT, name: "ann".into() };
+        serve(&world, visit).await.0
+    };
+    assert_eq!(visit().await, 403);
+    world.call::<ops::AddPermission>(permit("one", "lambda:InvokeFunctionUrl", None)).await.unwrap();
+    assert_eq!(visit().await, 403);
+    world.call::<ops::AddPermission>(permit("two", "lambda:InvokeFunction", None)).await.unwrap();
+    assert_eq!(visit().await, 200);
+    assert!(policies.0.lock().unwrap().iter().all(|(who, _)| who == "*"), "nobody's signature counts here");
+}

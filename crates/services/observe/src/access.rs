@@ -1,0 +1,25 @@
+//! What the policies must know of logs: which log group an identifier means.
+//!
+//! Source: Amazon CloudWatch Logs User Guide, "CloudWatch Logs resources and operations": policies name a group with what
+//! lies in it, so that its ARN goes on with `:log-stream:`; operations on tags alone name the bare group.
+
+use door::{About, AuthContext, Subject};
+
+use crate::Observe;
+
+impl AuthContext for Observe {
+    fn about(&self, subject: &Subject<'_>) -> About {
+        About { resource: identified(subject), ..About::default() }
+    }
+}
+
+/// The ARN of a group that is named by `logGroupIdentifier`, a name or an ARN, instead of `logGroupName`.
+fn identified(subject: &Subject<'_>) -> Option<String> {
+    let identifier = subject.text("logGroupIdentifier")?;
+    let stream = subject.text("logStreamName").unwrap_or_default();
+    let group = match identifier.strip_suffix(":*").unwrap_or(&identifier) {
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        name => format!("arn:aws:logs:{}:{}:log-group:{name}", subject.region, subject.account()),
+    };
+    Some(format!("{group}:log-stream:{stream}"))
+}

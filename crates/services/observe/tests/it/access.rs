@@ -1,0 +1,29 @@
+//! What the door's policies learn of log groups.
+
+use base::{Account, Principal, Region};
+use door::{AuthContext, Subject};
+use model::logs::{self, ops};
+use wire::Op;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_group_is_known_by_its_name_or_its_identifier() {
+    let world = World::new();
+    let (principal, region) = (Principal::Root { account: Account::DEFAULT, verified: true }, Region::default_region());
+    let ask = |identifier: Option<&str>| {
+        let input = logs::GetLogEventsRequest {
+            log_group_identifier: identifier.map(str::to_owned),
+            log_stream_name: Some("s".into()),
+            ..Default::default()
+        };
+        let operation = ops::GetLogEvents::ROW;
+        let subject = Subject { operation, input: &input, principal: &principal, region: &region, resource: "*" };
+        world.observe.about(&subject).resource
+    };
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/g";
+    assert_eq!(ask(None), None, "the template says it");
+    for identifier in ["/g", arn, "arn:aws:logs:us-east-1:000000000000:log-group:/g:*"] {
+        assert_eq!(ask(Some(identifier)), Some(format!("{arn}:log-stream:s")), "{identifier}");
+    }
+}
