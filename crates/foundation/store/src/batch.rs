@@ -10,6 +10,9 @@ pub(crate) const VALUE_BYTES: usize = 8 * 1024 * 1024;
 /// Largest batch, bytes: it is held in memory and must fit the journal.
 pub(crate) const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
+/// What a transaction that deletes may write when the room is full, bytes: counters, and who has to hear of it.
+const DELETION_BYTES: u64 = 64 * 1024;
+
 /// One row to write: a value, or none to delete it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -88,6 +91,18 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.dropped.is_empty()
+    }
+
+    /// True if it is let through when the room is full: it takes something away, and writes little in its place.
+    pub(crate) fn makes_room(&self) -> bool {
+        let deletes = !self.dropped.is_empty() || self.writes.iter().any(|write| write.value.is_none());
+        deletes && self.bytes() <= DELETION_BYTES
+    }
+
+    /// Bytes of keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes = |write: &Write| write.key.len() + write.value.as_ref().map_or(0, Bytes::len);
+        self.writes.iter().map(|write| bytes(write) as u64).sum()
     }
 
     /// Refuses what the engines cannot hold, before anything is written.

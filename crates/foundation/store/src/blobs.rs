@@ -1,12 +1,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::blocking::blocking;
 use crate::digest::Hasher;
+use crate::disk::Room;
 use crate::folder::sync_folder;
 use crate::{Digest, Error, Folder, disk};
 
@@ -28,13 +29,23 @@ pub struct Blobs {
 struct Places {
     blobs: PathBuf,
     tmp: PathBuf,
+    /// Shared by everybody who uses the folder.
+    removing: Arc<Mutex<()>>,
+    room: Arc<Room>,
 }
 
 impl Blobs {
     /// The blobs of a data folder. The folder must stay open for as long as they are used.
     #[must_use]
     pub fn at(folder: &Folder) -> Self {
-        Self { folder: Arc::new(Places { blobs: folder.blobs(), tmp: folder.tmp() }) }
+        Self {
+            folder: Arc::new(Places {
+                blobs: folder.blobs(),
+                tmp: folder.tmp(),
+                removing: folder.removing(),
+                room: folder.room(),
+            }),
+        }
     }
 
     /// Stores `bytes`; costs nothing more than a look if they are there already.
@@ -65,32 +76,32 @@ impl Blobs {
         limit_bytes: u64,
     ) -> Result<(Digest, u64), Error> {
         let folder = Arc::clone(&self.folder);
-        blocking(move || {
-            let mut file = folder.begin(0)?;
-            let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
-            let mut buffer = vec![0; 128 * 1024];
-            loop {
-                let read = reader.read(&mut buffer).map_err(|cause| folder.failed("fill", &cause))?;
-                if read == 0 {
-                    break;
-                }
-                size_bytes += read as u64;
-                if size_bytes > limit_bytes {
-                    return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
-                }
-                if size_bytes / CHECK_BYTES > (size_bytes - read as u64) / CHECK_BYTES {
-                    disk::check_room(&folder.tmp, CHECK_BYTES)?;
-                }
-                hasher.update(&buffer[..read]);
-                file.write_all(&buffer[..read]).map_err(|cause| folder.failed("write", &cause))?;
-            }
-            let digest = hasher.finish();
-            if !folder.keep(&digest)? {
-                folder.finish(file, &digest)?;
-            }
-            Ok((digest, size_bytes))
-        })
-        .await
+        blocking(move || folder.put_reader(&mut reader, limit_bytes)).await
+    }
+
+    /// [`Blobs::put_reader`] for who is on a thread that may wait.
+    pub(crate) fn put_now(&self, reader: &mut dyn Read, limit_bytes: u64) -> Result<(Digest, u64), Error> {
+        self.folder.put_reader(reader, limit_bytes)
+    }
+
+    /// Takes hold of all blobs at the moment of `now`, so that none is removed meanwhile: they are linked into a folder that
+    /// goes when it is dropped. Costs no room on the disk.
+    ///
+    /// # Errors
+    /// What `now` answers; [`Error::Io`].
+    pub(crate) fn pin<T>(&self, now: impl FnOnce() -> Result<T, Error>) -> Result<(T, Pinned), Error> {
+        let places = &self.folder;
+        let made = tempfile::Builder::new().prefix("backup-").tempdir_in(&places.tmp);
+        let folder = made.map_err(|cause| places.failed("begin", &cause))?;
+        let _removing = places.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = now()?;
+        let found = places.list()?;
+        for (digest, _) in &found {
+            let path = places.path(digest);
+            let linked = fs::hard_link(&path, folder.path().join(digest.to_string()));
+            linked.map_err(|cause| Error::io("take hold of", &path, &cause))?;
+        }
+        Ok((moment, Pinned { folder, found }))
     }
 
     /// The bytes of a blob, checked against their name; none if there is no such blob.
@@ -149,6 +160,7 @@ impl Blobs {
         let (folder, digest) = (Arc::clone(&self.folder), *digest);
         blocking(move || {
             let path = folder.path(&digest);
+            let _removing = folder.removing.lock().unwrap_or_else(PoisonError::into_inner);
             match fs::remove_file(&path) {
                 Ok(()) => Ok(true),
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -168,7 +180,49 @@ impl Blobs {
     }
 }
 
+/// Blobs that stay although they are removed.
+pub(crate) struct Pinned {
+    folder: tempfile::TempDir,
+    /// Which, with their sizes in bytes, sorted.
+    pub(crate) found: Vec<(Digest, u64)>,
+}
+
+impl Pinned {
+    /// One of them, open for reading.
+    pub(crate) fn open(&self, digest: &Digest) -> Result<File, Error> {
+        let path = self.folder.path().join(digest.to_string());
+        File::open(&path).map_err(|cause| Error::io("open", &path, &cause))
+    }
+}
+
 impl Places {
+    fn put_reader(&self, reader: &mut dyn Read, limit_bytes: u64) -> Result<(Digest, u64), Error> {
+        let mut file = self.begin(0)?;
+        let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let read = reader.read(&mut buffer).map_err(|cause| self.failed("fill", &cause))?;
+            if read == 0 {
+                break;
+            }
+            size_bytes += read as u64;
+            if size_bytes > limit_bytes {
+                return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
+            }
+            if size_bytes / CHECK_BYTES > (size_bytes - read as u64) / CHECK_BYTES {
+                disk::check_room(&self.tmp, CHECK_BYTES)?;
+                self.room.check(CHECK_BYTES)?;
+            }
+            hasher.update(&buffer[..read]);
+            file.write_all(&buffer[..read]).map_err(|cause| self.failed("write", &cause))?;
+        }
+        let digest = hasher.finish();
+        if !self.keep(&digest)? {
+            self.finish(file, &digest)?;
+        }
+        Ok((digest, size_bytes))
+    }
+
     /// `blobs/ab/cdef…`: 256 folders keep each of them short.
     fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
@@ -181,6 +235,7 @@ impl Places {
 
     fn begin(&self, size_bytes: u64) -> Result<tempfile::NamedTempFile, Error> {
         disk::check_room(&self.tmp, size_bytes)?;
+        self.room.check(size_bytes)?;
         tempfile::NamedTempFile::new_in(&self.tmp).map_err(|cause| self.failed("make", &cause))
     }
 
@@ -196,7 +251,11 @@ impl Places {
             Err(cause) => return Err(Error::io("make", shelf, &cause)),
         }
         file.persist(&path).map_err(|failed| Error::io("write", &path, &failed.error))?;
-        sync_folder(shelf)
+        sync_folder(shelf).inspect_err(|_| {
+            // A later sync of the folder would succeed and mean nothing: the next put must begin anew. If the name cannot
+            // be taken back, the disk takes nothing any more, and says so then.
+            let _ = fs::remove_file(&path);
+        })
     }
 
     /// True if the blob is there and will stay there. The sync is for the case that another put of the same bytes has

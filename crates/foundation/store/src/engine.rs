@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use crate::disk::Level;
 use crate::{Error, Range, Row, Snapshot, Space, Write};
 
 /// What the sequencer needs of an embedded engine. It is called from one thread for writes and from any for reads.
@@ -17,6 +18,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
     ///
     /// Any error means that the state of the disk is unknown; the sequencer never calls again.
     fn commit(&self, writes: Vec<Write>) -> Result<(), Error>;
+
+    /// Whether there is room for `more_bytes` of new rows; asked before anything that is no deletion is taken in.
+    fn level(&self, more_bytes: u64) -> Result<Level, Error>;
 
     /// Bytes left on the disk.
     fn free_bytes(&self) -> Result<u64, Error>;

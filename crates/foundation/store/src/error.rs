@@ -82,6 +82,12 @@ pub enum Error {
     /// A row or file does not read as what it should be.
     #[error("{0} does not read as what it should be; the data folder is damaged or was written by another program")]
     Corrupt(String),
+    /// A file is no backup, or not a whole and unchanged one. Nothing was restored from it.
+    #[error("the backup cannot be used: {0}")]
+    Backup(String),
+    /// A backup was to be restored over something.
+    #[error("the folder {0} is not empty; a backup is restored into an empty or a new folder only")]
+    NotEmpty(String),
     /// A transaction's function panicked. Nothing of it was written.
     #[error("a transaction panicked; nothing of it was written")]
     Panicked,

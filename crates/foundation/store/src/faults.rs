@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use base::Fault;
 use bytes::Bytes;
 
+use crate::disk::Level;
 use crate::engine::Engine;
 use crate::sequencer::Sequenced;
 use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Write};
@@ -23,6 +24,8 @@ struct Disk {
 struct Switches {
     fails: AtomicBool,
     panics: AtomicBool,
+    /// The room is full, though the disk is not.
+    full: AtomicBool,
     free_bytes: AtomicU64,
     syncs: AtomicUsize,
     largest_group: AtomicUsize,
@@ -35,6 +38,7 @@ impl Disk {
         let switches = Switches {
             fails: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             free_bytes: AtomicU64::new(u64::MAX),
             syncs: AtomicUsize::new(0),
             largest_group: AtomicUsize::new(0),
@@ -114,6 +118,10 @@ impl Engine for Disk {
         Ok(())
     }
 
+    fn level(&self, _: u64) -> Result<Level, Error> {
+        Ok(if self.switches.full.load(Ordering::SeqCst) { Level::Full } else { Level::Plenty })
+    }
+
     fn free_bytes(&self) -> Result<u64, Error> {
         Ok(self.switches.free_bytes.load(Ordering::SeqCst))
     }
@@ -172,6 +180,18 @@ async fn a_failed_sync_poisons_the_store_and_is_never_retried() {
     assert!(matches!(kv.snapshot().err(), Some(Error::Poisoned(_))));
     assert!(matches!(kv.transact(vec![], put("after")).await, Err(Error::Poisoned(_))));
     assert_eq!(disk.syncs(), 2);
+}
+
+#[tokio::test]
+async fn a_poisoned_engine_is_never_dropped_because_it_would_sync() {
+    let disk = Disk::new();
+    drop(disk.start());
+    assert_eq!(Arc::strong_count(&disk.table), 1, "a sound one is");
+    let kv = disk.start();
+    disk.switches.fails.store(true, Ordering::SeqCst);
+    assert!(matches!(kv.transact(vec![], put("a")).await, Err(Error::Poisoned(_))));
+    drop(kv);
+    assert_eq!(Arc::strong_count(&disk.table), 2);
 }
 
 #[tokio::test]
@@ -261,6 +281,28 @@ async fn a_full_disk_refuses_and_recovers() {
     disk.switches.free_bytes.store(u64::MAX, Ordering::SeqCst);
     kv.transact(vec![], put("a")).await.unwrap();
     assert_eq!(disk.syncs(), 1);
+}
+
+#[tokio::test]
+async fn a_full_room_takes_in_nothing_new_but_lets_deletions_through() {
+    let disk = Disk::new();
+    let kv = disk.start();
+    kv.transact(vec![], put("a")).await.unwrap();
+    disk.switches.full.store(true, Ordering::SeqCst);
+    assert_eq!(kv.transact(vec![], put("b")).await, Err(Error::Full));
+    assert!(kv.get(Space::Control, b"a").unwrap().is_some(), "reads go on");
+    let delete = |bytes: usize| -> crate::Transaction {
+        Box::new(move |_: &Rows| {
+            let mut batch = Batch::new();
+            batch.delete(Space::Control, "a").put(Space::Outbox, "gone", vec![0; bytes]);
+            Ok(batch)
+        })
+    };
+    assert_eq!(kv.transact(vec![], delete(100_000)).await, Err(Error::Full));
+    kv.transact(vec![], delete(100)).await.unwrap();
+    assert_eq!(kv.get(Space::Control, b"a"), Ok(None));
+    disk.switches.full.store(false, Ordering::SeqCst);
+    kv.transact(vec![], put("b")).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,9 +2,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use crate::Error;
+use tokio::sync::watch;
+
+use crate::disk::Room;
 use crate::migrate::{FORMAT, MIGRATIONS, Migration, migrate};
+use crate::{Digest, Error};
 
 /// What a data folder is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub struct Folder {
     /// Removes an ephemeral folder; dropped before the lock, so that nobody takes a folder that is going away for a
     /// leftover.
     ephemeral: Option<tempfile::TempDir>,
+    /// Held while a blob is removed, and while a backup takes hold of those there are.
+    removing: Arc<Mutex<()>>,
+    /// What everybody who writes into the folder asks first.
+    room: Arc<Room>,
     /// Held for as long as the folder is in use.
     _lock: File,
 }
@@ -66,8 +74,7 @@ impl Folder {
         let path = std::path::absolute(path).map_err(|cause| Error::io("find", path, &cause))?;
         let found = inspect(&path, purpose, ours)?;
         if found.is_none() {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-            made.map_err(|cause| Error::io("make the data folder", &path, &cause))?;
+            make_folders(&path)?;
         }
         let lock = lock(&path)?;
         // Another process may have made, migrated or filled it before we had the lock.
@@ -82,7 +89,8 @@ impl Folder {
             Some(_) => {}
         }
         let made_for_tests = path.join(TEST_MARK).exists();
-        let folder = Self { path, made_for_tests, ephemeral: None, _lock: lock };
+        let room = Arc::new(Room::of(&path));
+        let folder = Self { path, made_for_tests, ephemeral: None, removing: Arc::default(), room, _lock: lock };
         for part in [folder.kv(), folder.blobs(), folder.trees(), folder.tmp(), folder.run()] {
             match fs::create_dir(&part) {
                 Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
@@ -136,6 +144,33 @@ impl Folder {
         self.path.join("run")
     }
 
+    /// Lets the folder take at most `bytes` of the disk; without a call, all that the disk has. From 95 % on, writes are
+    /// [`Error::Full`]; reads, and transactions that delete, go on.
+    pub fn limit(&self, bytes: u64) {
+        self.room.set_budget(bytes);
+    }
+
+    /// Changes each time a write finds the folder at 90 % of what it may take, or more: who keeps what can be spared shall
+    /// then take the oldest away.
+    #[must_use]
+    pub fn lows(&self) -> watch::Receiver<u64> {
+        self.room.lows()
+    }
+
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
+    }
+
+    /// Marks the closed folder at `path` as made for tests.
+    pub(crate) fn mark_for_tests(path: &Path) -> Result<(), Error> {
+        write_new(&path.join(TEST_MARK), b"")?;
+        sync_folder(path)
+    }
+
+    pub(crate) fn removing(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.removing)
+    }
+
     /// True if the folder was made for tests: only then may clock, reset and fault controls be enabled.
     #[must_use]
     pub fn made_for_tests(&self) -> bool {
@@ -181,6 +216,22 @@ fn inspect_new(path: &Path) -> Result<Option<u32>, Error> {
         }
     }
     Ok(None)
+}
+
+/// Makes a folder and those above it, each durable: the name of a folder stands in the one above.
+pub(crate) fn make_folders(path: &Path) -> Result<(), Error> {
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|cause| Error::io("make the data folder", path, &cause))?;
+    // One that stands empty may be ours from a start that was cut off before it came to this.
+    for above in missing.into_iter().chain([path]).filter_map(Path::parent) {
+        match File::open(above).and_then(|folder| folder.sync_all()) {
+            // Somebody else's folder, in which ours was made for us: not ours to sync.
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|cause| Error::io("sync", above, &cause))?,
+        }
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
@@ -232,6 +283,18 @@ fn write_new(path: &Path, content: &[u8]) -> Result<(), Error> {
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     let synced = File::open(path).and_then(|folder| folder.sync_all());
     synced.map_err(|cause| Error::io("sync", path, &cause))
+}
+
+/// The digests that entries of a folder are named by, sorted.
+pub(crate) fn digests_in(path: &Path) -> Result<Vec<Digest>, Error> {
+    let failed = |cause: io::Error| Error::io("read", path, &cause);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        found.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Removes what is in a folder, and leaves the folder.

@@ -6,16 +6,19 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 
-/// Cuts an unfinished group off the end of the newest journal, which was never acknowledged.
+/// Cuts an unfinished group off the end of the newest journal, which was never acknowledged, and writes the last whole one
+/// once more.
 ///
 /// A group is written only after the one before it was synced, so at most the last one can be unfinished: bytes that do
-/// not read, with a whole group behind them, are damage.
+/// not read, with a whole group behind them, are damage. And only the last one may be in the kernel's memory alone, after a
+/// sync that failed: it can be read, but no later sync would write it, and the groups that follow would stand behind a hole.
 ///
 /// # Errors
 /// [`Error::Corrupt`] if acknowledged groups are damaged; the journal is left as it is. [`Error::Io`].
@@ -26,11 +29,18 @@ pub(crate) fn mend(folder: &Path) -> Result<(), Error> {
         // Journals are made longer than what is in them; no group ends in zeros.
         let written = without_zeros(&bytes).len();
         let bytes = &bytes[..written];
-        let whole = whole_groups(bytes);
+        let (last, whole) = whole_groups(bytes);
+        let newest = position + 1 == journals.len();
+        if newest && last < whole {
+            let rewritten = OpenOptions::new().write(true).open(path).and_then(|file| {
+                file.write_all_at(&bytes[last..whole], last as u64)?;
+                file.sync_all()
+            });
+            rewritten.map_err(|cause| Error::io("sync", path, &cause))?;
+        }
         if whole == written {
             continue;
         }
-        let newest = position + 1 == journals.len();
         if !newest || a_group_follows(&bytes[whole..]) {
             return Err(Error::Corrupt(format!("the journal {} at byte {whole}", path.display())));
         }
@@ -67,7 +77,8 @@ pub(crate) fn empty(folder: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Corrupt`] if the version is missing and rows are there. [`Error::Io`].
 pub(crate) fn clear_unfinished(folder: &Path) -> Result<(), Error> {
-    let made = folder.join("version").metadata().is_ok_and(|version| version.len() > 0);
+    let made =
+        fs::read(folder.join("version")).is_ok_and(|version| version.len() > MAGIC.len() && version.starts_with(MAGIC));
     if made || !folder.exists() {
         return Ok(());
     }
@@ -108,13 +119,14 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// Bytes of the whole groups that `journal` begins with.
-fn whole_groups(journal: &[u8]) -> usize {
-    let mut end = 0;
+/// Where the last of the whole groups that `journal` begins with stands: its first byte, and the byte behind it.
+fn whole_groups(journal: &[u8]) -> (usize, usize) {
+    let (mut last, mut end) = (0, 0);
     while let Some(bytes) = group(&journal[end..]) {
+        last = end;
         end += bytes;
     }
-    end
+    (last, end)
 }
 
 /// True if a whole group begins anywhere behind the first byte.
@@ -126,6 +138,8 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
+/// What the engine's version begins with; one byte follows.
+const MAGIC: &[u8] = b"FJL";
 /// What a group's last bytes are.
 const TRAILER: &[u8] = b"FJL\x03";
 

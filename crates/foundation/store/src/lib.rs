@@ -1,12 +1,14 @@
 //! The bytes that survive: ordered rows with transactions, content-addressed blobs, unpacked trees, and the data folder.
 //!
-//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`] and [`Folder`].
+//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`] and [`Folder`];
+//! [`backup`], [`restore`] and [`check`] of all of them together.
 //! Why: an acknowledged write must survive `kill -9` and power loss, and only one room should have to think about how.
 //! Never: no service rule, no AWS word, no clock. A reader never sees a row that is not yet on the disk; a sync that failed
 //! is never retried (the kernel may have dropped the pages): the store is poisoned and the process must end.
 
 #![deny(missing_docs)]
 
+mod backup;
 mod batch;
 mod blobs;
 mod blocking;
@@ -21,12 +23,14 @@ mod kv;
 mod lsm;
 mod memory;
 mod migrate;
+pub mod outbox;
 mod rows;
 mod sequencer;
 mod staged;
 mod sweep;
 mod trees;
 
+pub use backup::{Checked, Contents, backup, check, restore, verify};
 pub use batch::{Batch, Write};
 pub use blobs::Blobs;
 pub use digest::{Digest, NotADigest};
@@ -34,7 +38,7 @@ pub use error::Error;
 pub use folder::{Folder, Use};
 pub use key::{Key, Range, Row, Space};
 pub use kv::{Kv, Snapshot, Transaction, get_json, transact_with};
-pub use lsm::open;
+pub use lsm::{open, open_in};
 pub use memory::memory;
 pub use rows::Rows;
 pub use trees::{Limits, Tree, Trees, ZipError};

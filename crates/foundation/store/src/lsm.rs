@@ -1,3 +1,4 @@
+use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,9 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use crate::disk::{Level, Room};
 use crate::engine::Engine;
+use crate::folder::sync_folder;
 use crate::sequencer::Sequenced;
-use crate::{Error, Kv, Range, Row, Snapshot, Space, Write, disk, journal};
+use crate::{Error, Folder, Kv, Range, Row, Snapshot, Space, Write, disk, journal};
 
 /// Block cache, bytes: part of the idle memory, so small.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -28,7 +31,15 @@ const CLOSE_WAIT_MS: u32 = 5_000;
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read or written, [`Error::Corrupt`] if it holds something else.
 pub fn open(folder: &Path) -> Result<Arc<dyn Kv>, Error> {
-    Ok(Arc::new(Sequenced::start(Lsm::open(folder)?)?))
+    Ok(Arc::new(Sequenced::start(Lsm::open(folder, None)?)?))
+}
+
+/// [`open`] for the rows of a data folder, within what the folder may take of the disk ([`Folder::limit`]).
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in(folder: &Folder) -> Result<Arc<dyn Kv>, Error> {
+    Ok(Arc::new(Sequenced::start(Lsm::open(&folder.kv(), Some(folder.room()))?)?))
 }
 
 /// fjall, with every space in one of its keyspaces, told apart by the first byte of the key.
@@ -38,6 +49,8 @@ pub fn open(folder: &Path) -> Result<Arc<dyn Kv>, Error> {
 pub(crate) struct Lsm {
     /// None once closed. Views hold a share; the last one to go closes the files.
     open: RwLock<Option<Arc<Tables>>>,
+    /// None where nobody has set a limit.
+    room: Option<Arc<Room>>,
 }
 
 struct Tables {
@@ -47,7 +60,8 @@ struct Tables {
 }
 
 impl Lsm {
-    fn open(path: &Path) -> Result<Self, Error> {
+    fn open(path: &Path, room: Option<Arc<Room>>) -> Result<Self, Error> {
+        let path = &std::path::absolute(path).map_err(|cause| Error::io("find", path, &cause))?;
         journal::clear_unfinished(path)?;
         journal::mend(path)?;
         let failed = |error: fjall::Error| describe("open the rows in", path, &error);
@@ -63,7 +77,8 @@ impl Lsm {
         let rows = db
             .keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
             .map_err(failed)?;
-        Ok(Self { open: RwLock::new(Some(Arc::new(Tables { rows, db, path: path.into() }))) })
+        sync_names(path)?;
+        Ok(Self { open: RwLock::new(Some(Arc::new(Tables { rows, db, path: path.into() }))), room })
     }
 
     fn tables(&self) -> Result<Arc<Tables>, Error> {
@@ -105,6 +120,10 @@ impl Engine for Lsm {
         batch.commit().map_err(|error| describe("write the rows in", &tables.path, &error))
     }
 
+    fn level(&self, more_bytes: u64) -> Result<Level, Error> {
+        self.room.as_ref().map_or(Ok(Level::Plenty), |room| room.level(more_bytes))
+    }
+
     fn free_bytes(&self) -> Result<u64, Error> {
         disk::free_bytes(&self.tables()?.path)
     }
@@ -135,6 +154,19 @@ impl Engine for Lsm {
         let why = if written_out { "a reader held on to a snapshot" } else { "the last table was not written in time" };
         Err(Error::Io { what: "cannot empty the journal".into(), cause: why.into() })
     }
+}
+
+/// Makes the folders of the store durable before anything is acknowledged in them. The engine does so for the files, but
+/// not for the folders that it makes: a power loss could take a folder with all that is in it.
+fn sync_names(path: &Path) -> Result<(), Error> {
+    let tables = path.join("keyspaces");
+    let entries = fs::read_dir(&tables).map_err(|cause| Error::io("read", &tables, &cause))?;
+    for entry in entries {
+        sync_folder(&entry.map_err(|cause| Error::io("read", &tables, &cause))?.path())?;
+    }
+    sync_folder(&tables)?;
+    sync_folder(path)?;
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Published rows as of one moment.

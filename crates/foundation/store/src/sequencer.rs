@@ -6,7 +6,7 @@ use base::BoxFuture;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::disk::RESERVE_BYTES;
+use crate::disk::{Level, RESERVE_BYTES};
 use crate::engine::Engine;
 use crate::staged::Staged;
 use crate::sweep::Sweeps;
@@ -202,7 +202,7 @@ impl<E: Engine> Sequencer<E> {
         while let Some(request) = next {
             match request {
                 Request::Transact { keys, f, done } => {
-                    let outcome = group.run(&keys, f);
+                    let outcome = group.run(&keys, f, self.engine.as_ref());
                     group.waiting.push((done, outcome));
                 }
                 Request::Close(done) => {
@@ -251,7 +251,11 @@ impl<E: Engine> Sequencer<E> {
     }
 
     /// The first cause stands. Whoever waits in the inbox finds its sender gone and reads the state.
+    ///
+    /// The engine is never dropped from here on: going, it would sync once more, and a sync that follows a failed one
+    /// succeeds without having written anything.
     fn poison(&mut self, cause: &str) {
+        std::mem::forget(Arc::clone(&self.engine));
         self.state.send_if_modified(|state| {
             let first = !matches!(state, State::Poisoned(_));
             if first {
@@ -285,12 +289,15 @@ fn refuse(waiting: Vec<(Done, Result<(), Error>)>, error: &Error) {
 
 impl Group {
     /// Runs one transaction over the staged rows and stages its batch.
-    fn run(&mut self, keys: &[Key], mut f: Transaction) -> Result<(), Error> {
+    fn run(&mut self, keys: &[Key], mut f: Transaction, engine: &impl Engine) -> Result<(), Error> {
         let rows = Rows::load(keys, &self.staged)?;
         let decided = catch_unwind(AssertUnwindSafe(|| f(&rows))).map_err(|_| Error::Panicked)?;
         rows.declared_all()?;
         let batch: Batch = decided?;
         batch.check()?;
+        if !batch.is_empty() && engine.level(batch.bytes())? == Level::Full && !batch.makes_room() {
+            return Err(Error::Full);
+        }
         for write in batch.writes() {
             self.staged.write(write.space, write.key.clone(), write.value.clone());
         }

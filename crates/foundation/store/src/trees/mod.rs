@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use self::error::ZipError;
 use self::unzip::unzip;
 use crate::blocking::blocking;
-use crate::folder::sync_folder;
+use crate::disk::Room;
+use crate::folder::{digests_in, sync_folder};
 use crate::{Blobs, Digest, Error, Folder};
 
 /// How much a zip may unpack to.
@@ -65,6 +66,7 @@ struct Places {
     tmp: PathBuf,
     /// Held to take a tree away, so that it cannot be a fresh one that just took a stale one's place.
     removing: Mutex<()>,
+    room: Arc<Room>,
 }
 
 /// What stands beside a tree.
@@ -83,10 +85,17 @@ impl Trees {
     /// The trees of a data folder, which must stay open for as long as they are used.
     #[must_use]
     pub fn at(folder: &Folder) -> Self {
-        Self { places: Arc::new(Places { trees: folder.trees(), tmp: folder.tmp(), removing: Mutex::default() }) }
+        Self {
+            places: Arc::new(Places {
+                trees: folder.trees(),
+                tmp: folder.tmp(),
+                removing: Mutex::default(),
+                room: folder.room(),
+            }),
+        }
     }
 
-    /// Unpacks a zip, unless its tree is there already.
+    /// Unpacks a zip that is new, unless its tree is there already.
     ///
     /// # Errors
     /// [`Error::Zip`] says which entry was refused and why; [`Error::Full`], [`Error::Io`]. Nothing half-made stays.
@@ -94,6 +103,8 @@ impl Trees {
         let places = Arc::clone(&self.places);
         blocking(move || {
             let digest = Digest::of(&zip);
+            // Only what is new: what a blob holds was taken in when there was room, and is needed now.
+            places.room.check(zip.len() as u64)?;
             places.unpack(digest, Cursor::new(zip), &limits)
         })
         .await
@@ -267,14 +278,7 @@ impl Places {
     }
 
     fn list(&self) -> Result<Vec<Digest>, Error> {
-        let failed = |cause: io::Error| Error::io("read", &self.trees, &cause);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.trees).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            found.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
-        }
-        found.sort_unstable();
-        Ok(found)
+        digests_in(&self.trees)
     }
 }
 
@@ -286,6 +290,18 @@ impl Tree {
         }
         Ok(self)
     }
+}
+
+/// Bytes that were unpacked into the folder of trees at `path`.
+pub(crate) fn counted_bytes(path: &Path) -> Result<u64, Error> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    let counts = digests_in(path)?.into_iter().filter_map(|digest| {
+        let text = fs::read(path.join(digest.to_string()).join(COUNT_FILE)).ok()?;
+        serde_json::from_slice::<Count>(&text).ok()
+    });
+    Ok(counts.map(|count| count.size_bytes).sum())
 }
 
 /// What names this run of the kernel; none where the kernel does not say.
