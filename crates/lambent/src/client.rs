@@ -136,6 +136,11 @@ pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
     error.downcast_ref::<AwsError>().is_some_and(|aws| aws.code == "ResourceNotFoundException")
 }
 
+/// Whether an error is AWS's "it is there already".
+pub(crate) fn is_conflict(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<AwsError>().is_some_and(|aws| aws.code == "ResourceConflictException")
+}
+
 impl Answer {
     /// The JSON of a success; an error otherwise.
     pub(crate) fn json(&self) -> anyhow::Result<Value> {

@@ -10,6 +10,7 @@ mod client;
 mod deploy;
 mod interpreters;
 mod serve;
+mod setup;
 
 use clap::Parser;
 

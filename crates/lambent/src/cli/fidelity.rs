@@ -156,14 +156,16 @@ async fn registered() -> anyhow::Result<Registered> {
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),
         bell: Arc::new(LocalBell::new()),
+        gate: door::Gate::off(),
         keys: identity.clone(),
         loopback: true,
         allow_older_runtimes: false,
         authority: String::new(),
         account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
+        egress: Some(base::Egress::All),
     })?;
 
-    let of = |builder: RouterBuilder| builder.build(identity.clone()).registered().to_vec();
+    let of = |builder: RouterBuilder| builder.build(door::Gate::off()).registered().to_vec();
     Ok(Registered {
         functions: of(functions::register(RouterBuilder::default(), &functions)),
         identity: of(identity::register(RouterBuilder::default(), &identity)),

@@ -1,8 +1,12 @@
-//! The commands. Each is a client of a running platform, except `serve`, `demo` and `doctor`.
+//! The commands. Each is a client of a running platform, except `serve`, `demo`, `doctor`, `setup`, and `backup`, `restore` and
+//! `check`, which work on a data folder.
 
+mod backup;
 mod demo;
 mod doctor;
+mod events;
 mod fidelity;
+mod iam;
 mod inspect;
 mod invoke;
 mod samples;
@@ -73,12 +77,32 @@ enum Command {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Show what this host offers: walls, interpreters, tools.
-    Doctor {
-        /// Which walls to ask for.
-        #[arg(long, value_enum, default_value_t = WallsArgument::Strong)]
-        walls: WallsArgument,
+    /// Write everything in a data folder to one file, also while the platform runs.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+        /// The data folder; by default `lambent` in `$XDG_DATA_HOME`.
+        #[arg(long, env = "LAMBENT_DATA")]
+        data: Option<PathBuf>,
     },
+    /// Make a data folder from a backup.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The folder to make; it must be empty or not exist.
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Read everything in a data folder and say what is wrong, also while the platform runs.
+    Check {
+        /// The data folder; by default `lambent` in `$XDG_DATA_HOME`.
+        #[arg(long, env = "LAMBENT_DATA")]
+        data: Option<PathBuf>,
+    },
+    /// Show what this host offers, wall by wall, and the command that mends what is missing.
+    Doctor(doctor::Arguments),
+    /// Give an ordinary user what walls need: run it once with sudo.
+    Setup(crate::setup::Arguments),
     /// Print `docs/fidelity.md`.
     #[command(hide = true)]
     Fidelity,
@@ -96,9 +120,35 @@ enum Command {
         /// The function.
         name: Option<String>,
     },
+    /// Who may do what.
+    #[command(subcommand)]
+    Iam(IamCommand),
+    /// Deliveries between services that failed too often.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Language runtimes that functions run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    /// List what is parked.
+    Stuck,
+    /// Deliver one again, or all.
+    Replay {
+        /// The id of one.
+        id: Option<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum IamCommand {
+    /// Say whether a principal may do something, by which statement, or what is missing.
+    Explain(iam::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +179,18 @@ pub(crate) enum WallsArgument {
     Weak,
 }
 
+/// Which addresses functions may reach. The platform's own endpoint is always among them; this host, its loopback and
+/// metadata services never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EgressArgument {
+    /// Public and private addresses.
+    All,
+    /// Public addresses.
+    Public,
+    /// Nothing.
+    None,
+}
+
 /// Whether functions get the CPU share of their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CpuLimit {
@@ -137,6 +199,29 @@ pub(crate) enum CpuLimit {
     /// All there is, while developing.
     Off,
 }
+
+/// What becomes of a call that policies do not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IamArgument {
+    /// It passes, and policies are not asked.
+    Off,
+    /// It passes, and the log says what would have been denied.
+    Warn,
+    /// It is refused.
+    Enforce,
+}
+
+/// How often an account may call the APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThrottleArgument {
+    /// As often as it likes.
+    Off,
+    /// At AWS's default rates, to see how a program bears them.
+    Aws,
+}
+
+/// The least a data folder can work in: a full journal, the tables being merged, and some data, bytes.
+const SMALLEST_BUDGET_BYTES: u64 = 256 << 20;
 
 /// How the platform runs.
 #[derive(Debug, Clone, Args)]
@@ -156,9 +241,16 @@ pub(crate) struct ServeArguments {
     /// Which walls functions live in.
     #[arg(long, value_enum, default_value_t = WallsArgument::Strong)]
     pub(crate) walls: WallsArgument,
+    /// Which addresses functions may reach: by default all when listening on loopback, else public ones. A function's tag
+    /// LAMBENT_EGRESS may narrow it.
+    #[arg(long, value_enum, env = "LAMBENT_EGRESS")]
+    pub(crate) egress: Option<EgressArgument>,
     /// Whether functions get the CPU share of their memory.
     #[arg(long, value_enum, default_value_t = CpuLimit::On)]
     pub(crate) cpu_limit: CpuLimit,
+    /// Sandboxes kept ready ahead of need; each costs about 0.4 MiB of kernel memory.
+    #[arg(long, default_value_t = 4, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=256))]
+    pub(crate) prepared: u16,
     /// How long an idle environment is kept, seconds.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) keep_alive: u64,
@@ -168,9 +260,49 @@ pub(crate) struct ServeArguments {
     /// Let an older interpreter stand in for a newer runtime.
     #[arg(long)]
     pub(crate) allow_older_runtimes: bool,
+    /// What becomes of a call that policies do not allow; by default `warn` on loopback, `enforce` elsewhere.
+    #[arg(long, value_enum, env = "LAMBENT_IAM")]
+    pub(crate) iam: Option<IamArgument>,
+    /// How often an account may call the APIs.
+    #[arg(long, value_enum, default_value_t = ThrottleArgument::Off)]
+    pub(crate) throttle: ThrottleArgument,
+    /// What the data folder may take of the disk, for example 20G; by default all there is. At 90 % the oldest logs of
+    /// functions go, at 95 % what is new is refused.
+    #[arg(long, env = "LAMBENT_DISK_BUDGET", value_name = "SIZE", value_parser = bytes_of)]
+    pub(crate) disk_budget: Option<u64>,
     /// Serve plain HTTP on an address that others can reach.
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+impl ServeArguments {
+    /// What becomes of a denial, on a listener that is or is not on loopback.
+    pub(crate) fn iam_mode(&self, loopback: bool) -> door::Mode {
+        match self.iam {
+            Some(IamArgument::Off) => door::Mode::Off,
+            Some(IamArgument::Warn) => door::Mode::Warn,
+            Some(IamArgument::Enforce) => door::Mode::Enforce,
+            None if loopback => door::Mode::Warn,
+            None => door::Mode::Enforce,
+        }
+    }
+}
+
+/// A size as people write it: bytes, or with K, M, G or T, each 1024 times the one before.
+fn bytes_of(text: &str) -> Result<u64, String> {
+    let (number, factor) = match text.char_indices().last() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => {
+            let power = "KMGT".find(unit.to_ascii_uppercase()).ok_or("the unit is one of K, M, G and T")?;
+            (&text[..at], 1024_u64.pow(power as u32 + 1))
+        }
+        _ => (text, 1),
+    };
+    let number: u64 = number.parse().map_err(|_| "a size is a number, for example 20G")?;
+    let bytes = number.checked_mul(factor).ok_or("the size is larger than any disk")?;
+    if bytes < SMALLEST_BUDGET_BYTES {
+        return Err(format!("the store itself needs {} MiB", SMALLEST_BUDGET_BYTES >> 20));
+    }
+    Ok(bytes)
 }
 
 /// Runs one command to its end.
@@ -203,14 +335,55 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs { name, follow, since } => inspect::logs(&client()?, name.as_deref(), follow, since).await?,
         Command::Ls => inspect::list(&client()?).await?,
         Command::Rm { name, yes } => inspect::remove(&client()?, &name, yes).await?,
-        Command::Doctor { walls } => return doctor::run(walls).await,
+        Command::Backup { file, data } => backup::backup(file, data).await?,
+        Command::Restore { file, data } => backup::restore(file, data).await?,
+        Command::Check { data } => backup::check(data).await?,
+        Command::Doctor(options) => return doctor::run(&options).await,
+        Command::Setup(options) => return crate::setup::run(&options),
         Command::Fidelity => print!("{}", fidelity::document().await?),
         Command::Env => tools::print_environment(&client()?),
         Command::Aws { arguments } => return tools::aws(&client()?, &arguments),
         Command::Open { name } => tools::open(&client()?, name.as_deref()).await?,
+        Command::Events(EventsCommand::Stuck) => events::stuck(&client()?).await?,
+        Command::Events(EventsCommand::Replay { id, all }) => events::replay(&client()?, id.as_deref(), all).await?,
+        Command::Iam(IamCommand::Explain(asked)) => return iam::explain(&client()?, asked).await,
         Command::Runtime(RuntimeCommand::Ls) => crate::interpreters::print()?,
         Command::Runtime(RuntimeCommand::Add { id, from }) => crate::interpreters::add(&id, &from)?,
         Command::Runtime(RuntimeCommand::Rm { id }) => crate::interpreters::remove(&id)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Arguments, Command, ServeArguments, bytes_of};
+
+    fn serve(arguments: &[&str]) -> ServeArguments {
+        let all = ["lambent", "serve"].iter().chain(arguments);
+        match Arguments::try_parse_from(all).map(|parsed| parsed.command) {
+            Ok(Command::Serve(serve)) => serve,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn denials_are_enforced_where_others_can_connect_unless_told_otherwise() {
+        assert_eq!(serve(&[]).iam_mode(true), door::Mode::Warn);
+        assert_eq!(serve(&[]).iam_mode(false), door::Mode::Enforce);
+        assert_eq!(serve(&["--iam", "enforce"]).iam_mode(true), door::Mode::Enforce);
+        assert_eq!(serve(&["--iam", "warn"]).iam_mode(false), door::Mode::Warn);
+        assert_eq!(serve(&["--iam", "off"]).iam_mode(false), door::Mode::Off);
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(bytes_of("20G"), Ok(20 << 30));
+        assert_eq!(bytes_of("300m"), Ok(300 << 20));
+        assert_eq!(bytes_of("268435456"), Ok(256 << 20));
+        for wrong in ["", "G", "1", "-1G", "1.5G", "20X", "99999999999T"] {
+            assert!(bytes_of(wrong).is_err(), "{wrong}");
+        }
+    }
 }

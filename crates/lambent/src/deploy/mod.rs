@@ -12,7 +12,7 @@ use base64::Engine as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::client::{Client, function, is_not_found};
+use crate::client::{Client, function, is_conflict, is_not_found};
 
 /// The role a function gets when none is named; only its form matters until IAM is enforced.
 const DEFAULT_ROLE: &str = "arn:aws:iam::000000000000:role/lambent-default";
@@ -195,13 +195,37 @@ async fn settled(client: &Client, name: &str) -> anyhow::Result<()> {
     bail!("{name} is still pending after a minute")
 }
 
+/// Lets everybody call the function by its URL: the two statements that AWS's own console adds.
+async fn open_to_all(client: &Client, name: &str) -> anyhow::Result<()> {
+    let statements = [
+        json!({
+            "StatementId": "FunctionURLAllowPublicAccess", "Action": "lambda:InvokeFunctionUrl", "Principal": "*",
+            "FunctionUrlAuthType": "NONE",
+        }),
+        json!({
+            "StatementId": "FunctionURLInvokeAllowPublicAccess", "Action": "lambda:InvokeFunction", "Principal": "*",
+            "InvokedViaFunctionUrl": true,
+        }),
+    ];
+    for statement in statements {
+        match client.lambda("POST", &function("2015-03-31", name, "/policy"), Some(&statement)).await {
+            // It is there since an earlier URL.
+            Err(error) if is_conflict(&error) => {}
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
 /// The function's URL, made if it has none, in the form that resolves on this host.
 async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
     let path = function("2021-10-31", name, "/url");
     let config = match client.lambda("GET", &path, None).await {
         Ok(config) => config,
         Err(error) if is_not_found(&error) => {
-            client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?
+            let made = client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?;
+            open_to_all(client, name).await?;
+            made
         }
         Err(error) => return Err(error),
     };

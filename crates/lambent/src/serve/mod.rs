@@ -1,8 +1,13 @@
 //! `lambent serve`: the one place where rooms meet.
 
+pub(crate) mod admin;
 mod late;
+mod outbox;
+mod outward;
 mod port;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use base::{BoxFuture, Clocks, LocalBell, SystemClocks, SystemRng, VirtualClocks};
 use console::Console;
-use door::{RouterBuilder, Via};
+use door::{Audit, Gate, RouterBuilder, Throttle, Via};
 use functions::Functions;
 use gateway::Gateway;
 use identity::Identity;
@@ -19,7 +24,7 @@ use observe::Observe;
 use sandbox::Walls;
 use tokio::sync::watch;
 
-use crate::cli::{CpuLimit, ServeArguments, WallsArgument};
+use crate::cli::{CpuLimit, EgressArgument, ServeArguments, ThrottleArgument, WallsArgument};
 use late::LateNet;
 
 /// How long a stop waits for what is running.
@@ -36,7 +41,7 @@ pub(crate) struct Running {
     observe: Arc<Observe>,
     observing: tokio::task::JoinHandle<()>,
     // Holds the lock and removes an ephemeral folder, so it goes last.
-    folder: store::Folder,
+    folder: Arc<store::Folder>,
 }
 
 /// The data folder when none is named: `$XDG_DATA_HOME/lambent`.
@@ -63,6 +68,9 @@ fn check(arguments: &ServeArguments) -> anyhow::Result<()> {
     let loopback = arguments.listen.ip().is_loopback();
     if !loopback && arguments.walls == WallsArgument::Weak {
         bail!("--walls=weak runs functions without walls, so it listens on loopback only, not on {}", arguments.listen);
+    }
+    if arguments.walls == WallsArgument::Weak && arguments.egress.is_some_and(|egress| egress != EgressArgument::All) {
+        bail!("--walls=weak leaves functions in the host's network, so it cannot keep --egress: leave one of them out");
     }
     if !loopback && !arguments.insecure {
         bail!(
@@ -93,7 +101,7 @@ fn open_folder(arguments: &ServeArguments) -> anyhow::Result<store::Folder> {
 pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> {
     log_to_stderr();
     check(&arguments)?;
-    let folder = open_folder(&arguments)?;
+    let folder = Arc::new(open_folder(&arguments)?);
     let listener = port::listen(arguments.listen)?;
     let address = listener.local_addr()?;
     let loopback = address.ip().is_loopback();
@@ -106,7 +114,10 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         None => Arc::new(SystemClocks),
     };
     let rng: Arc<dyn base::Rng> = Arc::new(SystemRng);
-    let kv = store::open(&folder.kv())?;
+    if let Some(bytes) = arguments.disk_budget {
+        folder.limit(bytes);
+    }
+    let kv = store::open_in(&folder)?;
 
     let identity = Identity::open(identity::Options {
         kv: Arc::clone(&kv),
@@ -118,17 +129,27 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let (observe, observing) =
         Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) });
 
+    let observing = observing.making_room(folder.lows());
+    let bell: Arc<dyn base::Bell> = Arc::new(LocalBell::new());
+    let gate = Arc::new(
+        Gate::new(identity.clone(), arguments.iam_mode(loopback), Arc::clone(&clocks))
+            .audited(Audit::new(observe.clone(), Arc::clone(&clocks))),
+    );
+
     let walls = walls(&arguments, &folder)?;
     let survey = walls.survey();
+    let surveyed = Arc::clone(&walls);
     let net = Arc::new(LateNet::default());
     let mut options =
         invoker::Options::new(walls, Arc::clone(&clocks), Arc::clone(&rng), observe.clone(), observe.clone());
     options.net = Some(net.clone());
+    options.outward = Some(outward::carrier(Arc::clone(&clocks), Arc::clone(&rng)));
     options.account_concurrency = arguments.concurrency;
     options.keep_alive_ms = arguments.keep_alive.saturating_mul(1000);
     options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
     let (invocations, invoker) = Invoker::start(options);
 
+    let egress = outward::rule(arguments.egress, loopback);
     let trees = store::Trees::at(&folder);
     let (functions, delivering) = Functions::open(functions::Options {
         kv: Arc::clone(&kv),
@@ -139,19 +160,35 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         bootstraps: write_bootstraps(&folder)?,
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),
-        bell: Arc::new(LocalBell::new()),
+        bell: Arc::clone(&bell),
+        gate: Arc::clone(&gate),
         keys: identity.clone(),
         loopback,
         allow_older_runtimes: arguments.allow_older_runtimes,
         authority: format!("localhost:{}", address.port()),
         account_concurrency: arguments.concurrency,
+        egress: (!survey.weak).then_some(egress),
     })?;
 
     let mut builder = RouterBuilder::default();
     builder = functions::register(builder, &functions);
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
-    let router = builder.build(identity.clone());
+    if arguments.throttle == ThrottleArgument::Aws {
+        builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
+    }
+    let router = builder.build(gate);
+    let metrics = Arc::clone(&router);
+    let outbox: Arc<dyn door::outbox::Outbox> = Arc::new(outbox::Rows(Arc::clone(&kv)));
+    let draining = door::outbox::Drain {
+        outbox: Arc::clone(&outbox),
+        dispatch: router.clone(),
+        services: model::SERVICES,
+        clocks: Arc::clone(&clocks),
+        bell: Arc::clone(&bell),
+        rng: Arc::clone(&rng),
+    };
+    let stuck = door::outbox::Stuck { outbox, clocks: Arc::clone(&clocks), bell };
 
     let shown = Arc::clone(&functions);
     let console = Console::new(console::Options {
@@ -163,17 +200,16 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         changes: invocations.changes(),
         keep_alive_ms: arguments.keep_alive.saturating_mul(1000),
     });
-    let (holds, of) = survey.count();
-    let weak = survey.weak;
     let gateway = Gateway::new(gateway::Options {
         dispatch: router,
         services: model::SERVICES,
-        sites: vec![functions.clone(), Arc::new(console)],
+        sites: vec![functions.clone(), identity.clone(), Arc::new(stuck), Arc::new(console)],
         keys: identity.clone(),
         clocks: Arc::clone(&clocks),
         rng,
         hosts: Vec::new(),
-        walls: Arc::new(move || gateway::Walls { holds: holds as u32, of: of as u32, weak }),
+        walls: Arc::new(move || count(&surveyed.survey())),
+        metrics: Arc::new(move || metrics.metrics()),
         test_controls: virtual_clocks,
         limits: gateway::Limits::default(),
         runtime: tokio::runtime::Handle::current(),
@@ -182,14 +218,23 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
 
     let observing = tokio::spawn(observing.run());
     loops.start(|stop| async move { either(delivering.run(), stop).await });
+    loops.start(|stop| async move { either(draining.run(), stop).await });
     loops.start(|stop| async move {
         either(invoker.run(), stop).await;
         invoker.drain().await;
     });
+    let owners = admin::listen(&folder)?;
+    let admin = Arc::new(admin::Admin {
+        folder: Arc::clone(&folder),
+        kv: Arc::clone(&kv),
+        blobs: store::Blobs::at(&folder),
+        trees: trees.clone(),
+    });
+    loops.start(move |stop| admin.serve(owners, stop));
     loops.start(move |stop| async move { gateway.serve(listener, Via::Client { loopback }, stop).await });
 
     let endpoint = format!("http://{address}");
-    greet(&endpoint, &folder, &survey, &identity);
+    greet(&endpoint, &folder, &survey, egress, &identity);
     Ok(Running { endpoint, survey, loops, store: kv, trees, observe, observing, folder })
 }
 
@@ -198,11 +243,20 @@ fn on_the_page(live: functions::Live) -> console::Live {
     console::Live { function, starting, busy, idle }
 }
 
+fn count(survey: &sandbox::Survey) -> gateway::Walls {
+    let (holds, of) = survey.count();
+    gateway::Walls { holds: holds as u32, of: of as u32, weak: survey.weak }
+}
+
 /// Says where it answers, and once in a folder's life its root key.
-fn greet(endpoint: &str, folder: &store::Folder, survey: &sandbox::Survey, identity: &Identity) {
+fn greet(endpoint: &str, folder: &store::Folder, survey: &sandbox::Survey, egress: base::Egress, identity: &Identity) {
     let (holds, of) = survey.count();
     let weak = if survey.weak { " (weak)" } else { "" };
-    println!("Lambent answers at {endpoint} · data {} · walls {holds}/{of}{weak}", folder.path().display());
+    let egress = if survey.weak { "as the host".to_owned() } else { format!("{egress:?}").to_ascii_lowercase() };
+    println!(
+        "Lambent answers at {endpoint} · data {} · walls {holds}/{of}{weak} · egress {egress}",
+        folder.path().display()
+    );
     if let Some((id, secret)) = identity.first_key()
         && !folder.is_ephemeral()
     {
@@ -217,10 +271,11 @@ fn walls(arguments: &ServeArguments, folder: &store::Folder) -> anyhow::Result<A
     let mut options = sandbox::Options::new(folder.run());
     options.mode = mode(arguments.walls);
     options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
+    options.prepared = usize::from(arguments.prepared);
     Ok(sandbox::Linux::start(options)?)
 }
 
-/// Writes our bootstraps where sandboxes can mount them from, and where every uid may read them.
+/// Writes our bootstraps where sandboxes can mount them from, and where every uid may read them, whatever the umask is.
 fn write_bootstraps(folder: &store::Folder) -> anyhow::Result<PathBuf> {
     let root = folder.run().join("bootstraps");
     for (name, bytes) in runtime::bootstraps() {
@@ -228,6 +283,10 @@ fn write_bootstraps(folder: &store::Folder) -> anyhow::Result<PathBuf> {
         let parent = path.parent().context("every bootstrap lies in a folder")?;
         std::fs::create_dir_all(parent)?;
         std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
+        for made in parent.ancestors().take_while(|made| made.starts_with(&root)) {
+            std::fs::set_permissions(made, Permissions::from_mode(0o755))?;
+        }
     }
     Ok(root)
 }
