@@ -23,14 +23,17 @@ NOBODY = 65534
 class Platform:
     """One `lambent serve` process on a free port, with a data folder that outlives restarts."""
 
-    def __init__(self, data, *arguments, rootless=False):
+    def __init__(self, data, *arguments, rootless=False, wrap=(), environment=None):
+        """`wrap` is the beginning of a command that becomes the platform, as `setpriv` does."""
         self.data, self.arguments, self.rootless = pathlib.Path(data), arguments, rootless
+        self.wrap, self.environment = list(wrap), environment or {}
         self.process = self.endpoint = None
         self.start()
 
     def start(self):
         command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), *self.arguments]
-        environment = {**os.environ, "RUST_BACKTRACE": "0"}
+        command = [*self.wrap, *command]
+        environment = {**os.environ, "RUST_BACKTRACE": "0", **self.environment}
         if self.rootless:
             os.chown(self.data, NOBODY, NOBODY)
             command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]

@@ -1,9 +1,12 @@
 """What was acknowledged is there after a stop, a kill and a restart."""
 
 import os
+import pathlib
+import signal
 import subprocess
 
 import pytest
+from botocore.exceptions import ClientError
 
 from platform_under_test import BINARY, create, eventually, invoke, ran
 
@@ -96,3 +99,27 @@ def test_without_walls_everything_but_invoke_works(own_platform, workspace):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_killed_helper_is_back_for_the_next_sandboxes(own_platform):
+    running = own_platform()
+    client = running.client("lambda")
+    create(client, "survivor", {"app.py": "import time\ndef handler(event, context):\n    time.sleep(event)\n    return 'here'\n"}, Timeout=30)
+    assert invoke(client, "survivor", 0)[0] == "here"
+    for _ in range(3):
+        threads = pathlib.Path(f"/proc/{running.process.pid}/task").iterdir()
+        pids = [pid for thread in threads for pid in (thread / "children").read_text().split()]
+        helpers = [int(pid) for pid in pids if "lambent-helper" in pathlib.Path(f"/proc/{pid}/comm").read_text()]
+        assert len(helpers) == 1, pids
+        os.kill(helpers[0], signal.SIGKILL)
+        # The control plane does not notice, and what was asked while it was gone may be refused for a moment only.
+        assert client.get_function(FunctionName="survivor")["Configuration"]["State"] == "Active"
+
+        def again():
+            try:
+                return invoke(client, "survivor", 0)[0]
+            except ClientError as error:
+                assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503, error
+                return None
+
+        assert eventually(again, lambda answer: answer == "here", seconds=10) == "here"
