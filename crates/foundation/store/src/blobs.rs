@@ -290,8 +290,12 @@ impl Places {
                 let name =
                     [&shelf, &path].map(|part| part.file_name().and_then(|name| name.to_str()).unwrap_or_default());
                 let Ok(digest) = name.concat().parse() else { continue };
-                let size = path.metadata().map_err(|cause| Error::io("read", &path, &cause))?.len();
-                found.push((digest, size));
+                match path.metadata() {
+                    Ok(data) => found.push((digest, data.len())),
+                    // Removed since the folder was read.
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                    Err(cause) => return Err(Error::io("read", &path, &cause)),
+                }
             }
         }
         found.sort_unstable();
