@@ -146,7 +146,15 @@ impl Gateway {
             deadline: None,
             depth: 0,
         };
-        let reply = self.options.dispatch.call(call).await?;
+        let dispatch = Arc::clone(&self.options.dispatch);
+        // A call that changes something is seen through, whether or not its caller waits: what follows a committed change (a
+        // cache to forget, a line in the audit log) must not depend on a connection.
+        let reply = if operation.name.starts_with("Invoke") {
+            dispatch.call(call).await?
+        } else {
+            let done = tokio::spawn(async move { dispatch.call(call).await }).await;
+            done.map_err(|broken| Fault::internal(format_args!("a call broke: {broken}")))??
+        };
         Ok((operation, reply))
     }
 }

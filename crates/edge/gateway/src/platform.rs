@@ -94,10 +94,13 @@ impl Gateway {
         })
     }
 
-    /// Counters, for whom the APIs would believe.
+    /// Counters of all accounts together, for a root whom the APIs would believe.
     fn metrics(&self, arrival: &Arrival<'_>) -> Response {
         match self.authenticate(arrival) {
-            Ok(_) => respond::text((self.options.metrics)()),
+            Ok(caller) if matches!(caller.principal, base::Principal::Root { .. }) => {
+                respond::text((self.options.metrics)())
+            }
+            Ok(_) => respond::plain(403, "the counters are for the account's root"),
             Err(fault) => respond::plain(fault.status, &fault.message),
         }
     }

@@ -27,16 +27,21 @@ pub(crate) struct Known {
 
 impl Policies for Identity {
     fn decide(&self, ask: &Ask<'_>) -> Decision {
+        let of = ask.owner.or_else(|| owner(ask.resource));
         if let Principal::Root { account, verified: false } = ask.principal
-            && (!self.loopback || self.is_claimed(*account))
+            && (!self.loopback || self.is_claimed(*account) || of.is_some_and(|of| self.is_claimed(of)))
         {
             let message =
                 words::refusal(&ask.principal.arn(), ask.action, ask.resource, Outcome::Missing(Layer::Identity));
             return Decision::Denied(Denial {
                 message: message.unwrap_or_default(),
                 because: "the access key is not known, and the account has keys".into(),
-                always: false,
+                // Trust is kept in every mode, and here nobody has proved who asks for it.
+                always: ask.trust,
             });
+        }
+        if let Some(denial) = self.passes_another_role(ask) {
+            return Decision::Denied(denial);
         }
         if self.is_believed(ask) {
             return Decision::Allowed("an unverified key on a loopback listener".into());
@@ -94,6 +99,22 @@ pub(crate) fn owner(resource: &str) -> Option<Account> {
 }
 
 impl Identity {
+    /// A function runs as the role its ARN's last part names: the ARN that policies judge must be that role's own, or a
+    /// spelling with another path or case would pass them.
+    fn passes_another_role(&self, ask: &Ask<'_>) -> Option<Denial> {
+        if ask.action != "iam:PassRole" {
+            return None;
+        }
+        let name = ask.resource.rsplit('/').next().unwrap_or_default();
+        let own = self.entity(owner(ask.resource)?, state::Kind::Role, name)?.arn.clone();
+        let because = format!("the role {name} is {own}, not {}", ask.resource);
+        (own != ask.resource).then(|| Denial {
+            message: format!("{} is not the ARN of a role; the role {name} has another path or spelling", ask.resource),
+            because,
+            always: true,
+        })
+    }
+
     /// Whether the caller proved nothing and may do anything nevertheless: nobody has a key of its account, nor of the
     /// account that owns the resource. Trust policies hold for it too.
     fn is_believed(&self, ask: &Ask<'_>) -> bool {

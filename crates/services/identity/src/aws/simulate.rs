@@ -61,7 +61,7 @@ impl Handle<ops::SimulatePrincipalPolicy> for Identity {
             caller: input.caller_arn,
             entries: input.context_entries.unwrap_or_default(),
         };
-        let simulation = self.simulation(subjects, asked)?;
+        let simulation = self.simulation(context.account, subjects, asked)?;
         Ok(answer(&simulation, input.marker.as_deref(), input.max_items)?.into())
     }
 }
@@ -89,7 +89,7 @@ impl Handle<ops::SimulateCustomPolicy> for Identity {
             caller: input.caller_arn,
             entries: input.context_entries.unwrap_or_default(),
         };
-        let simulation = self.simulation(subjects, asked)?;
+        let simulation = self.simulation(context.account, subjects, asked)?;
         Ok(answer(&simulation, input.marker.as_deref(), input.max_items)?.into())
     }
 }
@@ -99,7 +99,7 @@ fn refuse(operation: &str, member: &str, given: bool) -> Result<(), Fault> {
 }
 
 impl Identity {
-    fn simulation(&self, subjects: Subjects, asked: Asked) -> Result<Simulation, Fault> {
+    fn simulation(&self, account: Account, subjects: Subjects, asked: Asked) -> Result<Simulation, Fault> {
         let Subjects { mut caller, mut policies, mut boundary, mut context } = subjects;
         let read = |name: &str, text: &str, purpose| {
             let document = self.compiled.document(text, purpose);
@@ -118,7 +118,9 @@ impl Identity {
         let resource =
             asked.resource_policy.map(|text| read("ResourcePolicy", &text, Purpose::Resource)).transpose()?;
         if let Some(arn) = asked.caller {
-            let principal = principal_of(&arn).ok_or_else(|| faults::invalid(format!("{arn} is invalid")))?;
+            // Nothing is said of another account's users and roles.
+            let own = principal_of(&arn).filter(|principal| principal.account() == account);
+            let principal = own.ok_or_else(|| faults::invalid(format!("{arn} is invalid")))?;
             let known = self.known(&principal, None);
             self.describe(&principal, &known, None, &mut context);
             caller = known.caller;

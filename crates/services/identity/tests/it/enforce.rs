@@ -219,3 +219,17 @@ async fn a_role_is_meant_with_its_path() {
     assert!(world.strictly::<ops::GetRole>(user("ann"), None, look).await.is_err());
     world.strictly::<ops::GetUser>(root(), None, get_user("ann")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_role_is_passed_by_its_own_arn_and_no_other_spelling() {
+    let world = World::new().await;
+    world.create_user("ann").await;
+    world.allow_user("ann", r#"{"Effect":"Allow","Action":"iam:PassRole","Resource":"*"}"#).await;
+    let own = world.create_role("Admin").await.arn.unwrap();
+    let pass = |arn: &str| world.ask(&user("ann"), "iam:PassRole", arn);
+    assert!(matches!(pass(&own), door::Decision::Allowed(_)), "{own}");
+    for (from, to) in [("role/Admin", "role/dev-x/Admin"), ("role/Admin", "role/ADMIN"), ("arn:aws:", "arn:aws-cn:")] {
+        let decision = pass(&own.replace(from, to));
+        assert!(matches!(&decision, door::Decision::Denied(denial) if denial.always), "{to}: {decision:?}");
+    }
+}

@@ -87,6 +87,7 @@ impl Handle<ops::PutRetentionPolicy> for Observe {
         input: logs::PutRetentionPolicyRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
+        super::not_the_audit_log(input.log_group_name.as_deref().unwrap_or_default())?;
         let days = input.retention_in_days.unwrap_or_default();
         if !RETENTION_DAYS.contains(&days) {
             let allowed: Vec<String> = RETENTION_DAYS.iter().map(i64::to_string).collect();

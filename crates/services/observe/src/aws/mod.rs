@@ -63,8 +63,21 @@ fn by_arn(context: &Context, arn: &str) -> Result<GroupName, Fault> {
     let name = parsed.resource.strip_prefix("log-group:").filter(|_| parsed.service == "logs");
     let name = name.ok_or_else(|| faults::invalid(format!("The ARN {arn} does not name a log group.")))?;
     let name = name.strip_suffix(":*").unwrap_or(name);
-    if parsed.account != context.account.as_str() || parsed.region != context.region.as_str() {
+    let elsewhere = parsed.account != context.account.as_str() || parsed.region != context.region.as_str();
+    // Policies see the ARN as it was given: no second spelling of a group may pass them.
+    if elsewhere || parsed.partition != "aws" {
         return Err(faults::no_group());
     }
     Ok(own(context, name.to_owned()))
+}
+
+/// Refuses to change what the audit log says: only the platform writes there.
+///
+/// # Errors
+/// `AccessDeniedException`.
+fn not_the_audit_log(group: &str) -> Result<(), Fault> {
+    if group == door::AUDIT_GROUP {
+        return Err(Fault::new("AccessDeniedException", 400, format!("{group} is written by the platform alone.")));
+    }
+    Ok(())
 }

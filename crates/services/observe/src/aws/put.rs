@@ -22,7 +22,9 @@ impl Handle<ops::PutLogEvents> for Observe {
         input: logs::PutLogEventsRequest,
         _: Body,
     ) -> Result<Answer<logs::PutLogEventsResponse>, Fault> {
-        let name = own(&context, input.log_group_name.unwrap_or_default());
+        let group = input.log_group_name.unwrap_or_default();
+        super::not_the_audit_log(&group)?;
+        let name = own(&context, group);
         let stream_name = input.log_stream_name.unwrap_or_default();
         // A stream that a function has just begun may still be on its way in.
         self.queue.flush().await;

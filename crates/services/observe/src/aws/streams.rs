@@ -26,8 +26,10 @@ impl Handle<ops::CreateLogStream> for Observe {
         input: logs::CreateLogStreamRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
+        let group = input.log_group_name.unwrap_or_default();
+        super::not_the_audit_log(&group)?;
         self.queue.flush().await;
-        let name = own(&context, input.log_group_name.unwrap_or_default());
+        let name = own(&context, group);
         let group = self.group(&name)?;
         let fresh = Stream::new(self.random(), self.clocks.product().0);
         let group_row = name.row();

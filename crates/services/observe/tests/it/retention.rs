@@ -84,3 +84,14 @@ async fn retention_is_one_of_the_services_values_and_can_be_taken_back() {
         "The specified log group does not exist.",
     );
 }
+
+#[tokio::test]
+async fn nobody_shortens_the_audit_log() {
+    let world = World::new();
+    let group = Some(door::AUDIT_GROUP.to_owned());
+    let input = logs::PutRetentionPolicyRequest { log_group_name: group.clone(), retention_in_days: Some(1) };
+    let fault = world.call::<ops::PutRetentionPolicy>(input).await.unwrap_err();
+    assert_eq!((fault.code.as_ref(), fault.status), ("AccessDeniedException", 400));
+    let input = logs::CreateLogStreamRequest { log_group_name: group, log_stream_name: Some("mine".into()) };
+    assert_eq!(world.call::<ops::CreateLogStream>(input).await.unwrap_err().code, "AccessDeniedException");
+}
