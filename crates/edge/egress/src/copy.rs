@@ -85,6 +85,8 @@ async fn burst(from: &ReadHalf<'_>, to: &WriteHalf<'_>, moved: &AtomicU64) -> io
             }
         }
         buffer.clear();
+        // Two quick ends would keep a worker to themselves.
+        tokio::task::consume_budget().await;
     }
 }
 

@@ -13,10 +13,15 @@ use crate::message::{Ask, Fault, Message, News, Told};
 impl Helper<'_> {
     /// Starts a keeper where there is to be a volume, and says so where there is none.
     pub(super) fn start_scratch(&mut self) -> io::Result<()> {
-        self.scratch.start()?;
+        if let Err(error) = self.scratch.start() {
+            // What runs must not die of it: `/tmp` is memory from here on.
+            self.scratch.do_without(&format!("no process for the scratch volume: {error}"));
+        }
         match self.scratch.socket() {
             Some(socket) => {
-                Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(KEEPER), epoll::EventFlags::IN)?)
+                // Writable too: what it had no room for is sent when it has, whether or not it has anything to say.
+                let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+                Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(KEEPER), flags)?)
             }
             None => self.tell_wall(),
         }

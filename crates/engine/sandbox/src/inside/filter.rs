@@ -182,6 +182,11 @@ const SUBVOLUMES: &[libc::c_int] = &[
     0x5000_943f,
     0x4008_941a,
     0xc0c8_9425_u32 as libc::c_int,
+    // The same for callers of 32 bits, which every kernel serves; then what commits the whole volume for everybody.
+    0xc0c0_9425_u32 as libc::c_int,
+    0x0000_9408,
+    0x8008_9418_u32 as libc::c_int,
+    0x4008_9416,
 ];
 
 /// What does not exist. The limit of core files among them: it is 1 already (see `confine::no_dumps`), and any other
@@ -363,6 +368,8 @@ mod tests {
             (libc::SYS_ioctl, [0, 0x8940, 0], errno(libc::EPERM)),
             (libc::SYS_ioctl, [0, 0x5000_940e, 0], errno(libc::EPERM)),
             (libc::SYS_ioctl, [0, 0xc0c8_9425_u32 as libc::c_int, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, 0xc0c0_9425_u32 as libc::c_int, 0], errno(libc::EPERM)),
+            (libc::SYS_ioctl, [0, 0x9408, 0], errno(libc::EPERM)),
             (libc::SYS_ioctl, [0, libc::FICLONE as libc::c_int, 0], ALLOW),
             (libc::SYS_io_setup, none, errno(libc::ENOSYS)),
             (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as libc::c_int, 1], errno(libc::ENOSYS)),

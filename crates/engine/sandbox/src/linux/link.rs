@@ -255,6 +255,9 @@ impl Link {
         let waited = self.woken.wait_timeout_while(self.table(), wait, |table| !table.stopping);
         let mut table = waited.unwrap_or_else(PoisonError::into_inner).0;
         if lost > MOST_FAILURES {
+            // Nothing more is found out until a launch asks.
+            table.usable = false;
+            self.settled.send_replace(true);
             let asked = self.woken.wait_while(table, |table| !table.stopping && !table.asked);
             table = asked.unwrap_or_else(PoisonError::into_inner);
         }

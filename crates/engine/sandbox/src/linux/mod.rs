@@ -42,6 +42,9 @@ impl Options {
     }
 }
 
+/// How long a sandbox may take to be built, which takes milliseconds: a disk that hangs must not hold its place for ever.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// The walls of Linux: namespaces, cgroups, seccomp, Landlock, built by a helper process. Dropping it ends the helper and
 /// kills every sandbox, and waits for that.
 pub struct Linux {
@@ -85,7 +88,11 @@ impl Linux {
             self.link.forget(seq);
             return Err(error);
         }
-        let result = answer.await.unwrap_or(Err(Error::HelperLost));
+        let Ok(result) = tokio::time::timeout(PATIENCE, answer).await else {
+            let why = format!("it was not built within {} seconds", PATIENCE.as_secs());
+            return Err(Error::Exhausted { what: "time for another sandbox", why });
+        };
+        let result = result.unwrap_or(Err(Error::HelperLost));
         undo.armed = false;
         result
     }

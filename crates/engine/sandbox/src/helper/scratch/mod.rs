@@ -185,6 +185,12 @@ impl Scratch {
         self.proven
     }
 
+    /// There is no volume from here on.
+    pub(super) fn do_without(&mut self, why: &str) {
+        self.plan =
+            Err(Mend::new(why, "stop what uses up the host's processes and descriptors, and start lambent again"));
+    }
+
     /// Lets the keeper go and waits for its end.
     pub(super) fn end(&mut self) {
         if let Some((pid, socket)) = self.keeper.take() {
