@@ -118,6 +118,11 @@ def kernel():
                   "boot/ and lib/modules/ in LAMBENT_GUEST_KERNEL")
 
 
+def inside(path):
+    """Where a path of the host is in the machine, wherever the host has it: some folders are the machine's own."""
+    return f"/run/host{path}"
+
+
 def fetch():
     """Downloads Debian's kernel package and unpacks it, without installing it."""
     names = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True, check=True)

@@ -18,8 +18,9 @@ PLATFORM = """
 export HOME=/tmp/home; mkdir -p /tmp/home /tmp/fn /tmp/user
 printf 'def handler(event, context):\\n    return {"hello": 1}\\n' > /tmp/fn/app.py; chmod -R a+rX /tmp/fn
 echo "== root"
-BINARY doctor | head -4
-BINARY demo /tmp/fn --exit --listen 127.0.0.1:0
+cp BINARY /tmp/lambent
+/tmp/lambent doctor | head -4
+/tmp/lambent demo /tmp/fn --exit --listen 127.0.0.1:0
 echo "left: $(find /sys/fs/cgroup -mindepth 1 -type d)"
 groups=/sys/fs/cgroup/user
 echo "+memory +cpu +pids" > /sys/fs/cgroup/cgroup.subtree_control
@@ -71,7 +72,7 @@ def test_every_limit_of_the_sandbox_holds():
         shutil.copy(tests, f"{folder}/it")
         shutil.copy(helper, f"{folder}/lambent-helper")
         ended = run(f"""
-cp {folder}/* /tmp
+cp {guest.inside(folder)}/* /tmp
 LAMBENT_TEST_HELPER=/tmp/lambent-helper /tmp/it --test-threads=1 --color=never limits:: life:: death:: --skip two_hundred
 status=$?
 echo "left: $(find /sys/fs/cgroup -mindepth 1 -type d)"
@@ -85,7 +86,7 @@ exit $status
 def test_the_platform_runs_as_root_and_in_a_delegated_scope():
     if not pathlib.Path(BINARY).exists():
         pytest.skip(f"{BINARY} is not built: run `make build`")
-    output = run(PLATFORM.replace("BINARY", str(BINARY)), 120).output
+    output = run(PLATFORM.replace("BINARY", guest.inside(BINARY)), 120).output
     root, user = output.split("== user\n")
     for part in [root, user]:
         lines = [" ".join(line.split()) for line in part.splitlines()]

@@ -45,7 +45,7 @@ def test_setup_gives_a_user_groups_and_takes_them_back():
     if not pathlib.Path(BINARY).exists():
         pytest.skip(f"{BINARY} is not built: run `make build`")
     try:
-        ended = guest.run(SCRIPT.replace("BINARY", str(BINARY)), 180)
+        ended = guest.run(SCRIPT.replace("BINARY", guest.inside(BINARY)), 180)
     except guest.Missing as missing:
         pytest.skip(str(missing))
     assert ended.status == 0, ended.output + ended.console
