@@ -193,18 +193,5 @@ fn batch() -> (Batch, usize) {
 /// The kernel's, when it has no nf_tables or lacks one of its expressions: nothing is set then.
 pub(super) fn set() -> io::Result<()> {
     let (batch, answers) = batch();
-    batch.exchange(Some(NETFILTER), answers)?;
-    forget_soon();
-    Ok(())
-}
-
-/// Seconds after which the kernel forgets a connection in each of these states. A name query is answered sooner; what is
-/// closed on this machine has no packets left under way.
-const FORGET_S: &[(&str, u32)] = &[("tcp_timeout_time_wait", 2), ("tcp_timeout_close", 1), ("udp_timeout", 10)];
-
-/// Best effort: where these cannot be written, the kernel's own times (120, 10 and 30 seconds) stay.
-fn forget_soon() {
-    for (name, seconds) in FORGET_S {
-        let _ = std::fs::write(format!("/proc/sys/net/netfilter/nf_conntrack_{name}"), seconds.to_string());
-    }
+    batch.exchange(Some(NETFILTER), answers)
 }
