@@ -19,6 +19,8 @@ pub(crate) struct Allowed {
 /// One service, read.
 pub(crate) struct Service {
     pub(crate) module: String,
+    /// What its IAM actions begin with, if it is not the name that requests are signed with.
+    pub(crate) prefix: Option<String>,
     pub(crate) metadata: Value,
     pub(crate) operations: Vec<(Allowed, Value)>,
     /// The operations that AWS has and the list does not name.
@@ -77,6 +79,7 @@ pub(crate) fn service(data: &Path, list: &Path) -> anyhow::Result<Service> {
     others.sort_by(|a, b| a.0.cmp(&b.0));
     let mut service = Service {
         module: text(&list, "module")?,
+        prefix: list["prefix"].as_str().map(str::to_owned),
         metadata: api["metadata"].clone(),
         operations,
         others,

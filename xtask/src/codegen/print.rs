@@ -56,10 +56,12 @@ pub(crate) fn service(service: &Service) -> anyhow::Result<String> {
 fn head(out: &mut String, service: &Service) {
     let meta = &service.metadata;
     let text = |key: &str| meta[key].as_str().unwrap_or_default();
+    // Some models name only the one protocol that they prefer.
+    let only = std::slice::from_ref(&meta["protocol"]);
     let protocols: Vec<_> = meta["protocols"]
         .as_array()
-        .into_iter()
-        .flatten()
+        .map_or(only, Vec::as_slice)
+        .iter()
         .filter_map(Value::as_str)
         .filter_map(|protocol| match protocol {
             "json" if text("jsonVersion") == "1.0" => Some("Protocol::Json10"),
@@ -304,6 +306,13 @@ fn rest_xml(service: &Service) -> bool {
     service.metadata["protocol"] == "rest-xml"
 }
 
+/// What the IAM actions of a service begin with.
+fn prefix(service: &Service) -> &str {
+    let meta = &service.metadata;
+    let signing = meta["signingName"].as_str().or(meta["endpointPrefix"].as_str());
+    service.prefix.as_deref().or(signing).unwrap_or(&service.module)
+}
+
 fn operations(out: &mut String, service: &Service) -> anyhow::Result<()> {
     out.push_str("\n/// The operations.\npub mod ops {\n");
     for (allowed, operation) in &service.operations {
@@ -325,11 +334,7 @@ fn operations(out: &mut String, service: &Service) -> anyhow::Result<()> {
         let modelled = payload.or(operation["output"]["locationName"].as_str()).filter(|_| rest_xml(service));
         let id = service.metadata["serviceId"].as_str().unwrap_or_default();
         let root = roots::suffix(id, &allowed.name, modelled);
-        let signing = service.metadata["signingName"].as_str().or(service.metadata["endpointPrefix"].as_str());
-        let action = allowed
-            .action
-            .clone()
-            .unwrap_or_else(|| format!("{}:{}", signing.unwrap_or(&service.module), allowed.name));
+        let action = allowed.action.clone().unwrap_or_else(|| format!("{}:{}", prefix(service), allowed.name));
         let _ = writeln!(
             out,
             "wire::operation! {{ {} = {} in SERVICE, {:?} {:?} {}, {} => {}, {:?}, [{}], {action:?} on {:?}{} }}",

@@ -19,47 +19,69 @@ pub static SERVICE: wire::Service = wire::Service {
     xml_namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
     protocols: &[Protocol::Query],
     operations: &[
+        &ops::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER,
+        &ops::ADD_ROLE_TO_INSTANCE_PROFILE,
         &ops::ADD_USER_TO_GROUP,
         &ops::ATTACH_GROUP_POLICY,
         &ops::ATTACH_ROLE_POLICY,
         &ops::ATTACH_USER_POLICY,
         &ops::CREATE_ACCESS_KEY,
+        &ops::CREATE_ACCOUNT_ALIAS,
         &ops::CREATE_GROUP,
+        &ops::CREATE_INSTANCE_PROFILE,
+        &ops::CREATE_OPEN_ID_CONNECT_PROVIDER,
         &ops::CREATE_POLICY,
         &ops::CREATE_POLICY_VERSION,
         &ops::CREATE_ROLE,
+        &ops::CREATE_SERVICE_LINKED_ROLE,
         &ops::CREATE_USER,
         &ops::DELETE_ACCESS_KEY,
+        &ops::DELETE_ACCOUNT_ALIAS,
         &ops::DELETE_GROUP,
         &ops::DELETE_GROUP_POLICY,
+        &ops::DELETE_INSTANCE_PROFILE,
+        &ops::DELETE_OPEN_ID_CONNECT_PROVIDER,
         &ops::DELETE_POLICY,
         &ops::DELETE_POLICY_VERSION,
         &ops::DELETE_ROLE,
         &ops::DELETE_ROLE_PERMISSIONS_BOUNDARY,
         &ops::DELETE_ROLE_POLICY,
+        &ops::DELETE_SERVICE_LINKED_ROLE,
         &ops::DELETE_USER,
         &ops::DELETE_USER_PERMISSIONS_BOUNDARY,
         &ops::DELETE_USER_POLICY,
         &ops::DETACH_GROUP_POLICY,
         &ops::DETACH_ROLE_POLICY,
         &ops::DETACH_USER_POLICY,
+        &ops::GET_ACCESS_KEY_LAST_USED,
+        &ops::GET_ACCOUNT_SUMMARY,
         &ops::GET_GROUP,
         &ops::GET_GROUP_POLICY,
+        &ops::GET_INSTANCE_PROFILE,
+        &ops::GET_OPEN_ID_CONNECT_PROVIDER,
         &ops::GET_POLICY,
         &ops::GET_POLICY_VERSION,
         &ops::GET_ROLE,
         &ops::GET_ROLE_POLICY,
+        &ops::GET_SERVICE_LINKED_ROLE_DELETION_STATUS,
         &ops::GET_USER,
         &ops::GET_USER_POLICY,
         &ops::LIST_ACCESS_KEYS,
+        &ops::LIST_ACCOUNT_ALIASES,
         &ops::LIST_ATTACHED_GROUP_POLICIES,
         &ops::LIST_ATTACHED_ROLE_POLICIES,
         &ops::LIST_ATTACHED_USER_POLICIES,
+        &ops::LIST_ENTITIES_FOR_POLICY,
         &ops::LIST_GROUP_POLICIES,
         &ops::LIST_GROUPS,
         &ops::LIST_GROUPS_FOR_USER,
+        &ops::LIST_INSTANCE_PROFILE_TAGS,
+        &ops::LIST_INSTANCE_PROFILES,
         &ops::LIST_INSTANCE_PROFILES_FOR_ROLE,
+        &ops::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS,
+        &ops::LIST_OPEN_ID_CONNECT_PROVIDERS,
         &ops::LIST_POLICIES,
+        &ops::LIST_POLICY_TAGS,
         &ops::LIST_POLICY_VERSIONS,
         &ops::LIST_ROLE_POLICIES,
         &ops::LIST_ROLE_TAGS,
@@ -72,44 +94,46 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::PUT_ROLE_POLICY,
         &ops::PUT_USER_PERMISSIONS_BOUNDARY,
         &ops::PUT_USER_POLICY,
+        &ops::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER,
+        &ops::REMOVE_ROLE_FROM_INSTANCE_PROFILE,
         &ops::REMOVE_USER_FROM_GROUP,
         &ops::SET_DEFAULT_POLICY_VERSION,
         &ops::SIMULATE_CUSTOM_POLICY,
         &ops::SIMULATE_PRINCIPAL_POLICY,
+        &ops::TAG_INSTANCE_PROFILE,
+        &ops::TAG_OPEN_ID_CONNECT_PROVIDER,
+        &ops::TAG_POLICY,
         &ops::TAG_ROLE,
         &ops::TAG_USER,
+        &ops::UNTAG_INSTANCE_PROFILE,
+        &ops::UNTAG_OPEN_ID_CONNECT_PROVIDER,
+        &ops::UNTAG_POLICY,
         &ops::UNTAG_ROLE,
         &ops::UNTAG_USER,
         &ops::UPDATE_ACCESS_KEY,
         &ops::UPDATE_ASSUME_ROLE_POLICY,
+        &ops::UPDATE_GROUP,
+        &ops::UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT,
         &ops::UPDATE_ROLE,
+        &ops::UPDATE_ROLE_DESCRIPTION,
+        &ops::UPDATE_USER,
     ],
     others: &[
         Other("AcceptDelegationRequest", "", ""),
         Other("AcquireRole", "", ""),
-        Other("AddClientIDToOpenIDConnectProvider", "", ""),
-        Other("AddRoleToInstanceProfile", "", ""),
         Other("AssociateDelegationRequest", "", ""),
         Other("ChangePassword", "", ""),
-        Other("CreateAccountAlias", "", ""),
         Other("CreateDelegationRequest", "", ""),
-        Other("CreateInstanceProfile", "", ""),
         Other("CreateLoginProfile", "", ""),
-        Other("CreateOpenIDConnectProvider", "", ""),
         Other("CreateSAMLProvider", "", ""),
-        Other("CreateServiceLinkedRole", "", ""),
         Other("CreateServiceSpecificCredential", "", ""),
         Other("CreateVirtualMFADevice", "", ""),
         Other("DeactivateMFADevice", "", ""),
-        Other("DeleteAccountAlias", "", ""),
         Other("DeleteAccountPasswordPolicy", "", ""),
-        Other("DeleteInstanceProfile", "", ""),
         Other("DeleteLoginProfile", "", ""),
-        Other("DeleteOpenIDConnectProvider", "", ""),
         Other("DeleteSAMLProvider", "", ""),
         Other("DeleteSSHPublicKey", "", ""),
         Other("DeleteServerCertificate", "", ""),
-        Other("DeleteServiceLinkedRole", "", ""),
         Other("DeleteServiceSpecificCredential", "", ""),
         Other("DeleteSigningCertificate", "", ""),
         Other("DeleteVirtualMFADevice", "", ""),
@@ -123,20 +147,16 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("GenerateCredentialReport", "", ""),
         Other("GenerateOrganizationsAccessReport", "", ""),
         Other("GenerateServiceLastAccessedDetails", "", ""),
-        Other("GetAccessKeyLastUsed", "", ""),
         Other("GetAccountAuthorizationDetails", "", ""),
         Other("GetAccountPasswordPolicy", "", ""),
         Other("GetAccountProperties", "", ""),
-        Other("GetAccountSummary", "", ""),
         Other("GetContextKeysForCustomPolicy", "", ""),
         Other("GetContextKeysForPrincipalPolicy", "", ""),
         Other("GetCredentialReport", "", ""),
         Other("GetDelegationRequest", "", ""),
         Other("GetHumanReadableSummary", "", ""),
-        Other("GetInstanceProfile", "", ""),
         Other("GetLoginProfile", "", ""),
         Other("GetMFADevice", "", ""),
-        Other("GetOpenIDConnectProvider", "", ""),
         Other("GetOrganizationsAccessReport", "", ""),
         Other("GetOutboundWebIdentityFederationInfo", "", ""),
         Other("GetRoleTemplateVersion", "", ""),
@@ -145,19 +165,11 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("GetServerCertificate", "", ""),
         Other("GetServiceLastAccessedDetails", "", ""),
         Other("GetServiceLastAccessedDetailsWithEntities", "", ""),
-        Other("GetServiceLinkedRoleDeletionStatus", "", ""),
-        Other("ListAccountAliases", "", ""),
         Other("ListDelegationRequests", "", ""),
-        Other("ListEntitiesForPolicy", "", ""),
-        Other("ListInstanceProfileTags", "", ""),
-        Other("ListInstanceProfiles", "", ""),
         Other("ListMFADeviceTags", "", ""),
         Other("ListMFADevices", "", ""),
-        Other("ListOpenIDConnectProviderTags", "", ""),
-        Other("ListOpenIDConnectProviders", "", ""),
         Other("ListOrganizationsFeatures", "", ""),
         Other("ListPoliciesGrantingServiceAccess", "", ""),
-        Other("ListPolicyTags", "", ""),
         Other("ListSAMLProviderTags", "", ""),
         Other("ListSAMLProviders", "", ""),
         Other("ListSSHPublicKeys", "", ""),
@@ -168,36 +180,24 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("ListVirtualMFADevices", "", ""),
         Other("PutAccountProperties", "", ""),
         Other("RejectDelegationRequest", "", ""),
-        Other("RemoveClientIDFromOpenIDConnectProvider", "", ""),
-        Other("RemoveRoleFromInstanceProfile", "", ""),
         Other("ResetServiceSpecificCredential", "", ""),
         Other("ResyncMFADevice", "", ""),
         Other("SendDelegationToken", "", ""),
         Other("SetSecurityTokenServicePreferences", "", ""),
-        Other("TagInstanceProfile", "", ""),
         Other("TagMFADevice", "", ""),
-        Other("TagOpenIDConnectProvider", "", ""),
-        Other("TagPolicy", "", ""),
         Other("TagSAMLProvider", "", ""),
         Other("TagServerCertificate", "", ""),
-        Other("UntagInstanceProfile", "", ""),
         Other("UntagMFADevice", "", ""),
-        Other("UntagOpenIDConnectProvider", "", ""),
-        Other("UntagPolicy", "", ""),
         Other("UntagSAMLProvider", "", ""),
         Other("UntagServerCertificate", "", ""),
         Other("UpdateAccountPasswordPolicy", "", ""),
         Other("UpdateDelegationRequest", "", ""),
-        Other("UpdateGroup", "", ""),
         Other("UpdateLoginProfile", "", ""),
-        Other("UpdateOpenIDConnectProviderThumbprint", "", ""),
-        Other("UpdateRoleDescription", "", ""),
         Other("UpdateSAMLProvider", "", ""),
         Other("UpdateSSHPublicKey", "", ""),
         Other("UpdateServerCertificate", "", ""),
         Other("UpdateServiceSpecificCredential", "", ""),
         Other("UpdateSigningCertificate", "", ""),
-        Other("UpdateUser", "", ""),
         Other("UploadSSHPublicKey", "", ""),
         Other("UploadServerCertificate", "", ""),
         Other("UploadSigningCertificate", "", ""),
@@ -222,6 +222,18 @@ wire::structure! { AccessKey = ACCESS_KEY { 0 user_name: String,
 3 secret_access_key: String,
 4 create_date: Timestamp,
  } }
+static ACCESS_KEY_LAST_USED: Shape = Shape::new(
+    "AccessKeyLastUsed",
+    Kind::Structure(&[
+        Member::new("LastUsedDate", &DATE_TYPE),
+        Member::new("ServiceName", &STRING_TYPE).required(),
+        Member::new("Region", &STRING_TYPE).required(),
+    ]),
+);
+wire::structure! { AccessKeyLastUsed = ACCESS_KEY_LAST_USED { 0 last_used_date: Timestamp,
+1 service_name: String,
+2 region: String,
+ } }
 static ACCESS_KEY_METADATA: Shape = Shape::new(
     "AccessKeyMetadata",
     Kind::Structure(&[
@@ -239,6 +251,26 @@ wire::structure! { AccessKeyMetadata = ACCESS_KEY_METADATA { 0 user_name: String
 static ACTION_NAME_LIST_TYPE: Shape =
     Shape::new("ActionNameListType", Kind::List(&Member::new("member", &ACTION_NAME_TYPE)));
 static ACTION_NAME_TYPE: Shape = Shape::new("ActionNameType", Kind::Text).min(3).max(128);
+static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "AddClientIDToOpenIDConnectProviderRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ClientID", &CLIENT_ID_TYPE).required(),
+    ]),
+);
+wire::structure! { AddClientIDToOpenIDConnectProviderRequest = ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
+1 client_id: String,
+ } }
+static ADD_ROLE_TO_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "AddRoleToInstanceProfileRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { AddRoleToInstanceProfileRequest = ADD_ROLE_TO_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+1 role_name: String,
+ } }
 static ADD_USER_TO_GROUP_REQUEST: Shape = Shape::new(
     "AddUserToGroupRequest",
     Kind::Structure(&[
@@ -249,6 +281,7 @@ static ADD_USER_TO_GROUP_REQUEST: Shape = Shape::new(
 wire::structure! { AddUserToGroupRequest = ADD_USER_TO_GROUP_REQUEST { 0 group_name: String,
 1 user_name: String,
  } }
+static ARN_LIST_TYPE: Shape = Shape::new("ArnListType", Kind::List(&Member::new("member", &ARN_TYPE)));
 static ATTACH_GROUP_POLICY_REQUEST: Shape = Shape::new(
     "AttachGroupPolicyRequest",
     Kind::Structure(&[
@@ -348,6 +381,12 @@ static CREATE_ACCESS_KEY_RESPONSE: Shape =
     Shape::new("CreateAccessKeyResponse", Kind::Structure(&[Member::new("AccessKey", &ACCESS_KEY).required()]));
 wire::structure! { CreateAccessKeyResponse = CREATE_ACCESS_KEY_RESPONSE { 0 access_key: AccessKey,
 } }
+static CREATE_ACCOUNT_ALIAS_REQUEST: Shape = Shape::new(
+    "CreateAccountAliasRequest",
+    Kind::Structure(&[Member::new("AccountAlias", &ACCOUNT_ALIAS_TYPE).required()]),
+);
+wire::structure! { CreateAccountAliasRequest = CREATE_ACCOUNT_ALIAS_REQUEST { 0 account_alias: String,
+} }
 static CREATE_GROUP_REQUEST: Shape = Shape::new(
     "CreateGroupRequest",
     Kind::Structure(&[Member::new("Path", &PATH_TYPE), Member::new("GroupName", &GROUP_NAME_TYPE).required()]),
@@ -359,6 +398,45 @@ static CREATE_GROUP_RESPONSE: Shape =
     Shape::new("CreateGroupResponse", Kind::Structure(&[Member::new("Group", &GROUP).required()]));
 wire::structure! { CreateGroupResponse = CREATE_GROUP_RESPONSE { 0 group: Group,
 } }
+static CREATE_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "CreateInstanceProfileRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("Path", &PATH_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+wire::structure! { CreateInstanceProfileRequest = CREATE_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+1 path: String,
+2 tags: Vec<Tag>,
+ } }
+static CREATE_INSTANCE_PROFILE_RESPONSE: Shape = Shape::new(
+    "CreateInstanceProfileResponse",
+    Kind::Structure(&[Member::new("InstanceProfile", &INSTANCE_PROFILE).required()]),
+);
+wire::structure! { CreateInstanceProfileResponse = CREATE_INSTANCE_PROFILE_RESPONSE { 0 instance_profile: InstanceProfile,
+} }
+static CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "CreateOpenIDConnectProviderRequest",
+    Kind::Structure(&[
+        Member::new("Url", &OPEN_ID_CONNECT_PROVIDER_URL_TYPE).required(),
+        Member::new("ClientIDList", &CLIENT_ID_LIST_TYPE),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+wire::structure! { CreateOpenIDConnectProviderRequest = CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 url: String,
+1 client_id_list: Vec<String>,
+2 thumbprint_list: Vec<String>,
+3 tags: Vec<Tag>,
+ } }
+static CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Shape = Shape::new(
+    "CreateOpenIDConnectProviderResponse",
+    Kind::Structure(&[Member::new("OpenIDConnectProviderArn", &ARN_TYPE), Member::new("Tags", &TAG_LIST_TYPE)]),
+);
+wire::structure! { CreateOpenIDConnectProviderResponse = CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE { 0 open_id_connect_provider_arn: String,
+1 tags: Vec<Tag>,
+ } }
 static CREATE_POLICY_REQUEST: Shape = Shape::new(
     "CreatePolicyRequest",
     Kind::Structure(&[
@@ -419,6 +497,22 @@ static CREATE_ROLE_RESPONSE: Shape =
     Shape::new("CreateRoleResponse", Kind::Structure(&[Member::new("Role", &ROLE).required()]));
 wire::structure! { CreateRoleResponse = CREATE_ROLE_RESPONSE { 0 role: Role,
 } }
+static CREATE_SERVICE_LINKED_ROLE_REQUEST: Shape = Shape::new(
+    "CreateServiceLinkedRoleRequest",
+    Kind::Structure(&[
+        Member::new("AWSServiceName", &GROUP_NAME_TYPE).required(),
+        Member::new("Description", &ROLE_DESCRIPTION_TYPE),
+        Member::new("CustomSuffix", &CUSTOM_SUFFIX_TYPE),
+    ]),
+);
+wire::structure! { CreateServiceLinkedRoleRequest = CREATE_SERVICE_LINKED_ROLE_REQUEST { 0 aws_service_name: String,
+1 description: String,
+2 custom_suffix: String,
+ } }
+static CREATE_SERVICE_LINKED_ROLE_RESPONSE: Shape =
+    Shape::new("CreateServiceLinkedRoleResponse", Kind::Structure(&[Member::new("Role", &ROLE)]));
+wire::structure! { CreateServiceLinkedRoleResponse = CREATE_SERVICE_LINKED_ROLE_RESPONSE { 0 role: Role,
+} }
 static CREATE_USER_REQUEST: Shape = Shape::new(
     "CreateUserRequest",
     Kind::Structure(&[
@@ -446,6 +540,12 @@ static DELETE_ACCESS_KEY_REQUEST: Shape = Shape::new(
 wire::structure! { DeleteAccessKeyRequest = DELETE_ACCESS_KEY_REQUEST { 0 user_name: String,
 1 access_key_id: String,
  } }
+static DELETE_ACCOUNT_ALIAS_REQUEST: Shape = Shape::new(
+    "DeleteAccountAliasRequest",
+    Kind::Structure(&[Member::new("AccountAlias", &ACCOUNT_ALIAS_TYPE).required()]),
+);
+wire::structure! { DeleteAccountAliasRequest = DELETE_ACCOUNT_ALIAS_REQUEST { 0 account_alias: String,
+} }
 static DELETE_CONFLICT_EXCEPTION: Shape =
     Shape::new("DeleteConflictException", Kind::Structure(&[Member::new("message", &DELETE_CONFLICT_MESSAGE)]));
 wire::structure! { DeleteConflictException = DELETE_CONFLICT_EXCEPTION { 0 message: String,
@@ -463,6 +563,18 @@ wire::structure! { DeleteGroupPolicyRequest = DELETE_GROUP_POLICY_REQUEST { 0 gr
 static DELETE_GROUP_REQUEST: Shape =
     Shape::new("DeleteGroupRequest", Kind::Structure(&[Member::new("GroupName", &GROUP_NAME_TYPE).required()]));
 wire::structure! { DeleteGroupRequest = DELETE_GROUP_REQUEST { 0 group_name: String,
+} }
+static DELETE_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "DeleteInstanceProfileRequest",
+    Kind::Structure(&[Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required()]),
+);
+wire::structure! { DeleteInstanceProfileRequest = DELETE_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+} }
+static DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "DeleteOpenIDConnectProviderRequest",
+    Kind::Structure(&[Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required()]),
+);
+wire::structure! { DeleteOpenIDConnectProviderRequest = DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
 } }
 static DELETE_POLICY_REQUEST: Shape =
     Shape::new("DeletePolicyRequest", Kind::Structure(&[Member::new("PolicyArn", &ARN_TYPE).required()]));
@@ -498,6 +610,18 @@ static DELETE_ROLE_REQUEST: Shape =
     Shape::new("DeleteRoleRequest", Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]));
 wire::structure! { DeleteRoleRequest = DELETE_ROLE_REQUEST { 0 role_name: String,
 } }
+static DELETE_SERVICE_LINKED_ROLE_REQUEST: Shape = Shape::new(
+    "DeleteServiceLinkedRoleRequest",
+    Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]),
+);
+wire::structure! { DeleteServiceLinkedRoleRequest = DELETE_SERVICE_LINKED_ROLE_REQUEST { 0 role_name: String,
+} }
+static DELETE_SERVICE_LINKED_ROLE_RESPONSE: Shape = Shape::new(
+    "DeleteServiceLinkedRoleResponse",
+    Kind::Structure(&[Member::new("DeletionTaskId", &DELETION_TASK_ID_TYPE).required()]),
+);
+wire::structure! { DeleteServiceLinkedRoleResponse = DELETE_SERVICE_LINKED_ROLE_RESPONSE { 0 deletion_task_id: String,
+} }
 static DELETE_USER_PERMISSIONS_BOUNDARY_REQUEST: Shape = Shape::new(
     "DeleteUserPermissionsBoundaryRequest",
     Kind::Structure(&[Member::new("UserName", &USER_NAME_TYPE).required()]),
@@ -518,6 +642,16 @@ static DELETE_USER_REQUEST: Shape =
     Shape::new("DeleteUserRequest", Kind::Structure(&[Member::new("UserName", &EXISTING_USER_NAME_TYPE).required()]));
 wire::structure! { DeleteUserRequest = DELETE_USER_REQUEST { 0 user_name: String,
 } }
+static DELETION_TASK_FAILURE_REASON_TYPE: Shape = Shape::new(
+    "DeletionTaskFailureReasonType",
+    Kind::Structure(&[Member::new("Reason", &REASON_TYPE), Member::new("RoleUsageList", &ROLE_USAGE_LIST_TYPE)]),
+);
+wire::structure! { DeletionTaskFailureReasonType = DELETION_TASK_FAILURE_REASON_TYPE { 0 reason: String,
+1 role_usage_list: Vec<RoleUsageType>,
+ } }
+static DELETION_TASK_ID_TYPE: Shape = Shape::new("DeletionTaskIdType", Kind::Text).min(1).max(1000);
+static DELETION_TASK_STATUS_TYPE: Shape =
+    Shape::new("DeletionTaskStatusType", Kind::Text).values(&["SUCCEEDED", "IN_PROGRESS", "FAILED", "NOT_STARTED"]);
 static DETACH_GROUP_POLICY_REQUEST: Shape = Shape::new(
     "DetachGroupPolicyRequest",
     Kind::Structure(&[
@@ -554,6 +688,14 @@ static ENTITY_ALREADY_EXISTS_EXCEPTION: Shape = Shape::new(
 );
 wire::structure! { EntityAlreadyExistsException = ENTITY_ALREADY_EXISTS_EXCEPTION { 0 message: String,
 } }
+static ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION: Shape = Shape::new(
+    "EntityTemporarilyUnmodifiableException",
+    Kind::Structure(&[Member::new("message", &ENTITY_TEMPORARILY_UNMODIFIABLE_MESSAGE)]),
+);
+wire::structure! { EntityTemporarilyUnmodifiableException = ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION { 0 message: String,
+} }
+static ENTITY_TYPE: Shape =
+    Shape::new("EntityType", Kind::Text).values(&["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]);
 static EVAL_DECISION_DETAILS_TYPE: Shape = Shape::new(
     "EvalDecisionDetailsType",
     Kind::Map(&Member::new("key", &EVAL_DECISION_SOURCE_TYPE), &Member::new("value", &POLICY_EVALUATION_DECISION_TYPE)),
@@ -585,6 +727,26 @@ wire::structure! { EvaluationResult = EVALUATION_RESULT { 0 eval_action_name: St
  } }
 static EVALUATION_RESULTS_LIST_TYPE: Shape =
     Shape::new("EvaluationResultsListType", Kind::List(&Member::new("member", &EVALUATION_RESULT)));
+static GET_ACCESS_KEY_LAST_USED_REQUEST: Shape = Shape::new(
+    "GetAccessKeyLastUsedRequest",
+    Kind::Structure(&[Member::new("AccessKeyId", &ACCESS_KEY_ID_TYPE).required()]),
+);
+wire::structure! { GetAccessKeyLastUsedRequest = GET_ACCESS_KEY_LAST_USED_REQUEST { 0 access_key_id: String,
+} }
+static GET_ACCESS_KEY_LAST_USED_RESPONSE: Shape = Shape::new(
+    "GetAccessKeyLastUsedResponse",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("AccessKeyLastUsed", &ACCESS_KEY_LAST_USED),
+    ]),
+);
+wire::structure! { GetAccessKeyLastUsedResponse = GET_ACCESS_KEY_LAST_USED_RESPONSE { 0 user_name: String,
+1 access_key_last_used: AccessKeyLastUsed,
+ } }
+static GET_ACCOUNT_SUMMARY_RESPONSE: Shape =
+    Shape::new("GetAccountSummaryResponse", Kind::Structure(&[Member::new("SummaryMap", &SUMMARY_MAP_TYPE)]));
+wire::structure! { GetAccountSummaryResponse = GET_ACCOUNT_SUMMARY_RESPONSE { 0 summary_map: BTreeMap<String, i64>,
+} }
 static GET_GROUP_POLICY_REQUEST: Shape = Shape::new(
     "GetGroupPolicyRequest",
     Kind::Structure(&[
@@ -632,6 +794,40 @@ wire::structure! { GetGroupResponse = GET_GROUP_RESPONSE { 0 group: Group,
 1 users: Vec<User>,
 2 is_truncated: bool,
 3 marker: String,
+ } }
+static GET_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "GetInstanceProfileRequest",
+    Kind::Structure(&[Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required()]),
+);
+wire::structure! { GetInstanceProfileRequest = GET_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+} }
+static GET_INSTANCE_PROFILE_RESPONSE: Shape = Shape::new(
+    "GetInstanceProfileResponse",
+    Kind::Structure(&[Member::new("InstanceProfile", &INSTANCE_PROFILE).required()]),
+);
+wire::structure! { GetInstanceProfileResponse = GET_INSTANCE_PROFILE_RESPONSE { 0 instance_profile: InstanceProfile,
+} }
+static GET_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "GetOpenIDConnectProviderRequest",
+    Kind::Structure(&[Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required()]),
+);
+wire::structure! { GetOpenIDConnectProviderRequest = GET_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
+} }
+static GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Shape = Shape::new(
+    "GetOpenIDConnectProviderResponse",
+    Kind::Structure(&[
+        Member::new("Url", &OPEN_ID_CONNECT_PROVIDER_URL_TYPE),
+        Member::new("ClientIDList", &CLIENT_ID_LIST_TYPE),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE),
+        Member::new("CreateDate", &DATE_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+wire::structure! { GetOpenIDConnectProviderResponse = GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE { 0 url: String,
+1 client_id_list: Vec<String>,
+2 thumbprint_list: Vec<String>,
+3 create_date: Timestamp,
+4 tags: Vec<Tag>,
  } }
 static GET_POLICY_REQUEST: Shape =
     Shape::new("GetPolicyRequest", Kind::Structure(&[Member::new("PolicyArn", &ARN_TYPE).required()]));
@@ -684,6 +880,22 @@ static GET_ROLE_RESPONSE: Shape =
     Shape::new("GetRoleResponse", Kind::Structure(&[Member::new("Role", &ROLE).required()]));
 wire::structure! { GetRoleResponse = GET_ROLE_RESPONSE { 0 role: Role,
 } }
+static GET_SERVICE_LINKED_ROLE_DELETION_STATUS_REQUEST: Shape = Shape::new(
+    "GetServiceLinkedRoleDeletionStatusRequest",
+    Kind::Structure(&[Member::new("DeletionTaskId", &DELETION_TASK_ID_TYPE).required()]),
+);
+wire::structure! { GetServiceLinkedRoleDeletionStatusRequest = GET_SERVICE_LINKED_ROLE_DELETION_STATUS_REQUEST { 0 deletion_task_id: String,
+} }
+static GET_SERVICE_LINKED_ROLE_DELETION_STATUS_RESPONSE: Shape = Shape::new(
+    "GetServiceLinkedRoleDeletionStatusResponse",
+    Kind::Structure(&[
+        Member::new("Status", &DELETION_TASK_STATUS_TYPE).required(),
+        Member::new("Reason", &DELETION_TASK_FAILURE_REASON_TYPE),
+    ]),
+);
+wire::structure! { GetServiceLinkedRoleDeletionStatusResponse = GET_SERVICE_LINKED_ROLE_DELETION_STATUS_RESPONSE { 0 status: String,
+1 reason: DeletionTaskFailureReasonType,
+ } }
 static GET_USER_POLICY_REQUEST: Shape = Shape::new(
     "GetUserPolicyRequest",
     Kind::Structure(&[
@@ -795,6 +1007,25 @@ wire::structure! { ListAccessKeysResponse = LIST_ACCESS_KEYS_RESPONSE { 0 access
 1 is_truncated: bool,
 2 marker: String,
  } }
+static LIST_ACCOUNT_ALIASES_REQUEST: Shape = Shape::new(
+    "ListAccountAliasesRequest",
+    Kind::Structure(&[Member::new("Marker", &MARKER_TYPE), Member::new("MaxItems", &MAX_ITEMS_TYPE)]),
+);
+wire::structure! { ListAccountAliasesRequest = LIST_ACCOUNT_ALIASES_REQUEST { 0 marker: String,
+1 max_items: i64,
+ } }
+static LIST_ACCOUNT_ALIASES_RESPONSE: Shape = Shape::new(
+    "ListAccountAliasesResponse",
+    Kind::Structure(&[
+        Member::new("AccountAliases", &ACCOUNT_ALIAS_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListAccountAliasesResponse = LIST_ACCOUNT_ALIASES_RESPONSE { 0 account_aliases: Vec<String>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
 static LIST_ATTACHED_GROUP_POLICIES_REQUEST: Shape = Shape::new(
     "ListAttachedGroupPoliciesRequest",
     Kind::Structure(&[
@@ -873,6 +1104,40 @@ wire::structure! { ListAttachedUserPoliciesResponse = LIST_ATTACHED_USER_POLICIE
 1 is_truncated: bool,
 2 marker: String,
  } }
+static LIST_ENTITIES_FOR_POLICY_REQUEST: Shape = Shape::new(
+    "ListEntitiesForPolicyRequest",
+    Kind::Structure(&[
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+        Member::new("EntityFilter", &ENTITY_TYPE),
+        Member::new("PathPrefix", &PATH_TYPE),
+        Member::new("PolicyUsageFilter", &POLICY_USAGE_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListEntitiesForPolicyRequest = LIST_ENTITIES_FOR_POLICY_REQUEST { 0 policy_arn: String,
+1 entity_filter: String,
+2 path_prefix: String,
+3 policy_usage_filter: String,
+4 marker: String,
+5 max_items: i64,
+ } }
+static LIST_ENTITIES_FOR_POLICY_RESPONSE: Shape = Shape::new(
+    "ListEntitiesForPolicyResponse",
+    Kind::Structure(&[
+        Member::new("PolicyGroups", &POLICY_GROUP_LIST_TYPE),
+        Member::new("PolicyUsers", &POLICY_USER_LIST_TYPE),
+        Member::new("PolicyRoles", &POLICY_ROLE_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListEntitiesForPolicyResponse = LIST_ENTITIES_FOR_POLICY_RESPONSE { 0 policy_groups: Vec<PolicyGroup>,
+1 policy_users: Vec<PolicyUser>,
+2 policy_roles: Vec<PolicyRole>,
+3 is_truncated: bool,
+4 marker: String,
+ } }
 static LIST_GROUP_POLICIES_REQUEST: Shape = Shape::new(
     "ListGroupPoliciesRequest",
     Kind::Structure(&[
@@ -945,6 +1210,30 @@ wire::structure! { ListGroupsResponse = LIST_GROUPS_RESPONSE { 0 groups: Vec<Gro
 1 is_truncated: bool,
 2 marker: String,
  } }
+static LIST_INSTANCE_PROFILE_TAGS_REQUEST: Shape = Shape::new(
+    "ListInstanceProfileTagsRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListInstanceProfileTagsRequest = LIST_INSTANCE_PROFILE_TAGS_REQUEST { 0 instance_profile_name: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_INSTANCE_PROFILE_TAGS_RESPONSE: Shape = Shape::new(
+    "ListInstanceProfileTagsResponse",
+    Kind::Structure(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListInstanceProfileTagsResponse = LIST_INSTANCE_PROFILE_TAGS_RESPONSE { 0 tags: Vec<Tag>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
 static LIST_INSTANCE_PROFILES_FOR_ROLE_REQUEST: Shape = Shape::new(
     "ListInstanceProfilesForRoleRequest",
     Kind::Structure(&[
@@ -969,6 +1258,63 @@ wire::structure! { ListInstanceProfilesForRoleResponse = LIST_INSTANCE_PROFILES_
 1 is_truncated: bool,
 2 marker: String,
  } }
+static LIST_INSTANCE_PROFILES_REQUEST: Shape = Shape::new(
+    "ListInstanceProfilesRequest",
+    Kind::Structure(&[
+        Member::new("PathPrefix", &PATH_PREFIX_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListInstanceProfilesRequest = LIST_INSTANCE_PROFILES_REQUEST { 0 path_prefix: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_INSTANCE_PROFILES_RESPONSE: Shape = Shape::new(
+    "ListInstanceProfilesResponse",
+    Kind::Structure(&[
+        Member::new("InstanceProfiles", &INSTANCE_PROFILE_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListInstanceProfilesResponse = LIST_INSTANCE_PROFILES_RESPONSE { 0 instance_profiles: Vec<InstanceProfile>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST: Shape = Shape::new(
+    "ListOpenIDConnectProviderTagsRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListOpenIDConnectProviderTagsRequest = LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST { 0 open_id_connect_provider_arn: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE: Shape = Shape::new(
+    "ListOpenIDConnectProviderTagsResponse",
+    Kind::Structure(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListOpenIDConnectProviderTagsResponse = LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE { 0 tags: Vec<Tag>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST: Shape =
+    Shape::new("ListOpenIDConnectProvidersRequest", Kind::Structure(&[]));
+wire::structure! { ListOpenIDConnectProvidersRequest = LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST {  } }
+static LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Shape = Shape::new(
+    "ListOpenIDConnectProvidersResponse",
+    Kind::Structure(&[Member::new("OpenIDConnectProviderList", &OPEN_ID_CONNECT_PROVIDER_LIST_TYPE)]),
+);
+wire::structure! { ListOpenIDConnectProvidersResponse = LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE { 0 open_id_connect_provider_list: Vec<OpenIDConnectProviderListEntry>,
+} }
 static LIST_POLICIES_REQUEST: Shape = Shape::new(
     "ListPoliciesRequest",
     Kind::Structure(&[
@@ -996,6 +1342,30 @@ static LIST_POLICIES_RESPONSE: Shape = Shape::new(
     ]),
 );
 wire::structure! { ListPoliciesResponse = LIST_POLICIES_RESPONSE { 0 policies: Vec<Policy>,
+1 is_truncated: bool,
+2 marker: String,
+ } }
+static LIST_POLICY_TAGS_REQUEST: Shape = Shape::new(
+    "ListPolicyTagsRequest",
+    Kind::Structure(&[
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+wire::structure! { ListPolicyTagsRequest = LIST_POLICY_TAGS_REQUEST { 0 policy_arn: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_POLICY_TAGS_RESPONSE: Shape = Shape::new(
+    "ListPolicyTagsResponse",
+    Kind::Structure(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+wire::structure! { ListPolicyTagsResponse = LIST_POLICY_TAGS_RESPONSE { 0 tags: Vec<Tag>,
 1 is_truncated: bool,
 2 marker: String,
  } }
@@ -1177,6 +1547,22 @@ static NO_SUCH_ENTITY_EXCEPTION: Shape =
     Shape::new("NoSuchEntityException", Kind::Structure(&[Member::new("message", &NO_SUCH_ENTITY_MESSAGE)]));
 wire::structure! { NoSuchEntityException = NO_SUCH_ENTITY_EXCEPTION { 0 message: String,
 } }
+static OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY: Shape =
+    Shape::new("OpenIDConnectProviderListEntry", Kind::Structure(&[Member::new("Arn", &ARN_TYPE)]));
+wire::structure! { OpenIDConnectProviderListEntry = OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY { 0 arn: String,
+} }
+static OPEN_ID_CONNECT_PROVIDER_LIST_TYPE: Shape = Shape::new(
+    "OpenIDConnectProviderListType",
+    Kind::List(&Member::new("member", &OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY)),
+);
+static OPEN_ID_CONNECT_PROVIDER_URL_TYPE: Shape =
+    Shape::new("OpenIDConnectProviderUrlType", Kind::Text).min(1).max(255);
+static OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION: Shape = Shape::new(
+    "OpenIdIdpCommunicationErrorException",
+    Kind::Structure(&[Member::new("message", &OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_MESSAGE)]),
+);
+wire::structure! { OpenIdIdpCommunicationErrorException = OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION { 0 message: String,
+} }
 static ORDERED_ORGANIZATION_POLICY_TYPE: Shape = Shape::new(
     "OrderedOrganizationPolicyType",
     Kind::Structure(&[Member::new("ServiceControlPolicyInputList", &SIMULATION_POLICY_LIST_TYPE)]),
@@ -1238,6 +1624,15 @@ wire::structure! { PolicyEvaluationException = POLICY_EVALUATION_EXCEPTION { 0 m
 } }
 static POLICY_EXCLUSIONS_LIST_TYPE: Shape =
     Shape::new("PolicyExclusionsListType", Kind::List(&Member::new("member", &POLICY_IDENTIFIER))).max(256);
+static POLICY_GROUP: Shape = Shape::new(
+    "PolicyGroup",
+    Kind::Structure(&[Member::new("GroupName", &GROUP_NAME_TYPE), Member::new("GroupId", &ID_TYPE)]),
+);
+wire::structure! { PolicyGroup = POLICY_GROUP { 0 group_name: String,
+1 group_id: String,
+ } }
+static POLICY_GROUP_LIST_TYPE: Shape =
+    Shape::new("PolicyGroupListType", Kind::List(&Member::new("member", &POLICY_GROUP)));
 static POLICY_IDENTIFIER: Shape = Shape::new(
     "PolicyIdentifier",
     Kind::Union(&[
@@ -1265,6 +1660,15 @@ static POLICY_NOT_ATTACHABLE_EXCEPTION: Shape = Shape::new(
 );
 wire::structure! { PolicyNotAttachableException = POLICY_NOT_ATTACHABLE_EXCEPTION { 0 message: String,
 } }
+static POLICY_ROLE: Shape = Shape::new(
+    "PolicyRole",
+    Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE), Member::new("RoleId", &ID_TYPE)]),
+);
+wire::structure! { PolicyRole = POLICY_ROLE { 0 role_name: String,
+1 role_id: String,
+ } }
+static POLICY_ROLE_LIST_TYPE: Shape =
+    Shape::new("PolicyRoleListType", Kind::List(&Member::new("member", &POLICY_ROLE)));
 static POLICY_SOURCE_TYPE: Shape = Shape::new("PolicySourceType", Kind::Text).values(&[
     "user",
     "group",
@@ -1276,6 +1680,15 @@ static POLICY_SOURCE_TYPE: Shape = Shape::new("PolicySourceType", Kind::Text).va
 ]);
 static POLICY_USAGE_TYPE: Shape =
     Shape::new("PolicyUsageType", Kind::Text).values(&["PermissionsPolicy", "PermissionsBoundary"]);
+static POLICY_USER: Shape = Shape::new(
+    "PolicyUser",
+    Kind::Structure(&[Member::new("UserName", &USER_NAME_TYPE), Member::new("UserId", &ID_TYPE)]),
+);
+wire::structure! { PolicyUser = POLICY_USER { 0 user_name: String,
+1 user_id: String,
+ } }
+static POLICY_USER_LIST_TYPE: Shape =
+    Shape::new("PolicyUserListType", Kind::List(&Member::new("member", &POLICY_USER)));
 static POLICY_VERSION: Shape = Shape::new(
     "PolicyVersion",
     Kind::Structure(&[
@@ -1353,6 +1766,28 @@ wire::structure! { PutUserPolicyRequest = PUT_USER_POLICY_REQUEST { 0 user_name:
 1 policy_name: String,
 2 policy_document: String,
  } }
+static REASON_TYPE: Shape = Shape::new("ReasonType", Kind::Text).max(1000);
+static REGION_NAME_TYPE: Shape = Shape::new("RegionNameType", Kind::Text).min(1).max(100);
+static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "RemoveClientIDFromOpenIDConnectProviderRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ClientID", &CLIENT_ID_TYPE).required(),
+    ]),
+);
+wire::structure! { RemoveClientIDFromOpenIDConnectProviderRequest = REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
+1 client_id: String,
+ } }
+static REMOVE_ROLE_FROM_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "RemoveRoleFromInstanceProfileRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+    ]),
+);
+wire::structure! { RemoveRoleFromInstanceProfileRequest = REMOVE_ROLE_FROM_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+1 role_name: String,
+ } }
 static REMOVE_USER_FROM_GROUP_REQUEST: Shape = Shape::new(
     "RemoveUserFromGroupRequest",
     Kind::Structure(&[
@@ -1423,6 +1858,15 @@ static ROLE_LAST_USED: Shape = Shape::new(
 );
 wire::structure! { RoleLastUsed = ROLE_LAST_USED { 0 last_used_date: Timestamp,
 1 region: String,
+ } }
+static ROLE_USAGE_LIST_TYPE: Shape =
+    Shape::new("RoleUsageListType", Kind::List(&Member::new("member", &ROLE_USAGE_TYPE)));
+static ROLE_USAGE_TYPE: Shape = Shape::new(
+    "RoleUsageType",
+    Kind::Structure(&[Member::new("Region", &REGION_NAME_TYPE), Member::new("Resources", &ARN_LIST_TYPE)]),
+);
+wire::structure! { RoleUsageType = ROLE_USAGE_TYPE { 0 region: String,
+1 resources: Vec<String>,
  } }
 static SERVICE_FAILURE_EXCEPTION: Shape = Shape::new(
     "ServiceFailureException",
@@ -1548,6 +1992,33 @@ static TAG: Shape = Shape::new(
 wire::structure! { Tag = TAG { 0 key: String,
 1 value: String,
  } }
+static TAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "TagInstanceProfileRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { TagInstanceProfileRequest = TAG_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+1 tags: Vec<Tag>,
+ } }
+static TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "TagOpenIDConnectProviderRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { TagOpenIDConnectProviderRequest = TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
+1 tags: Vec<Tag>,
+ } }
+static TAG_POLICY_REQUEST: Shape = Shape::new(
+    "TagPolicyRequest",
+    Kind::Structure(&[Member::new("PolicyArn", &ARN_TYPE).required(), Member::new("Tags", &TAG_LIST_TYPE).required()]),
+);
+wire::structure! { TagPolicyRequest = TAG_POLICY_REQUEST { 0 policy_arn: String,
+1 tags: Vec<Tag>,
+ } }
 static TAG_ROLE_REQUEST: Shape = Shape::new(
     "TagRoleRequest",
     Kind::Structure(&[
@@ -1572,6 +2043,36 @@ static UNMODIFIABLE_ENTITY_EXCEPTION: Shape =
     Shape::new("UnmodifiableEntityException", Kind::Structure(&[Member::new("message", &UNMODIFIABLE_ENTITY_MESSAGE)]));
 wire::structure! { UnmodifiableEntityException = UNMODIFIABLE_ENTITY_EXCEPTION { 0 message: String,
 } }
+static UNTAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
+    "UntagInstanceProfileRequest",
+    Kind::Structure(&[
+        Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { UntagInstanceProfileRequest = UNTAG_INSTANCE_PROFILE_REQUEST { 0 instance_profile_name: String,
+1 tag_keys: Vec<String>,
+ } }
+static UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::new(
+    "UntagOpenIDConnectProviderRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { UntagOpenIDConnectProviderRequest = UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST { 0 open_id_connect_provider_arn: String,
+1 tag_keys: Vec<String>,
+ } }
+static UNTAG_POLICY_REQUEST: Shape = Shape::new(
+    "UntagPolicyRequest",
+    Kind::Structure(&[
+        Member::new("PolicyArn", &ARN_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { UntagPolicyRequest = UNTAG_POLICY_REQUEST { 0 policy_arn: String,
+1 tag_keys: Vec<String>,
+ } }
 static UNTAG_ROLE_REQUEST: Shape = Shape::new(
     "UntagRoleRequest",
     Kind::Structure(&[
@@ -1614,6 +2115,42 @@ static UPDATE_ASSUME_ROLE_POLICY_REQUEST: Shape = Shape::new(
 wire::structure! { UpdateAssumeRolePolicyRequest = UPDATE_ASSUME_ROLE_POLICY_REQUEST { 0 role_name: String,
 1 policy_document: String,
  } }
+static UPDATE_GROUP_REQUEST: Shape = Shape::new(
+    "UpdateGroupRequest",
+    Kind::Structure(&[
+        Member::new("GroupName", &GROUP_NAME_TYPE).required(),
+        Member::new("NewPath", &PATH_TYPE),
+        Member::new("NewGroupName", &GROUP_NAME_TYPE),
+    ]),
+);
+wire::structure! { UpdateGroupRequest = UPDATE_GROUP_REQUEST { 0 group_name: String,
+1 new_path: String,
+2 new_group_name: String,
+ } }
+static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST: Shape = Shape::new(
+    "UpdateOpenIDConnectProviderThumbprintRequest",
+    Kind::Structure(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE).required(),
+    ]),
+);
+wire::structure! { UpdateOpenIDConnectProviderThumbprintRequest = UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST { 0 open_id_connect_provider_arn: String,
+1 thumbprint_list: Vec<String>,
+ } }
+static UPDATE_ROLE_DESCRIPTION_REQUEST: Shape = Shape::new(
+    "UpdateRoleDescriptionRequest",
+    Kind::Structure(&[
+        Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+        Member::new("Description", &ROLE_DESCRIPTION_TYPE).required(),
+    ]),
+);
+wire::structure! { UpdateRoleDescriptionRequest = UPDATE_ROLE_DESCRIPTION_REQUEST { 0 role_name: String,
+1 description: String,
+ } }
+static UPDATE_ROLE_DESCRIPTION_RESPONSE: Shape =
+    Shape::new("UpdateRoleDescriptionResponse", Kind::Structure(&[Member::new("Role", &ROLE)]));
+wire::structure! { UpdateRoleDescriptionResponse = UPDATE_ROLE_DESCRIPTION_RESPONSE { 0 role: Role,
+} }
 static UPDATE_ROLE_REQUEST: Shape = Shape::new(
     "UpdateRoleRequest",
     Kind::Structure(&[
@@ -1628,6 +2165,18 @@ wire::structure! { UpdateRoleRequest = UPDATE_ROLE_REQUEST { 0 role_name: String
  } }
 static UPDATE_ROLE_RESPONSE: Shape = Shape::new("UpdateRoleResponse", Kind::Structure(&[]));
 wire::structure! { UpdateRoleResponse = UPDATE_ROLE_RESPONSE {  } }
+static UPDATE_USER_REQUEST: Shape = Shape::new(
+    "UpdateUserRequest",
+    Kind::Structure(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("NewPath", &PATH_TYPE),
+        Member::new("NewUserName", &USER_NAME_TYPE),
+    ]),
+);
+wire::structure! { UpdateUserRequest = UPDATE_USER_REQUEST { 0 user_name: String,
+1 new_path: String,
+2 new_user_name: String,
+ } }
 static USER: Shape = Shape::new(
     "User",
     Kind::Structure(&[
@@ -1654,14 +2203,22 @@ static ACCESS_KEY_ID_TYPE: Shape = Shape::new("accessKeyIdType", Kind::Text).min
 static ACCESS_KEY_METADATA_LIST_TYPE: Shape =
     Shape::new("accessKeyMetadataListType", Kind::List(&Member::new("member", &ACCESS_KEY_METADATA)));
 static ACCESS_KEY_SECRET_TYPE: Shape = Shape::new("accessKeySecretType", Kind::Text).sensitive();
+static ACCOUNT_ALIAS_LIST_TYPE: Shape =
+    Shape::new("accountAliasListType", Kind::List(&Member::new("member", &ACCOUNT_ALIAS_TYPE)));
+static ACCOUNT_ALIAS_TYPE: Shape =
+    Shape::new("accountAliasType", Kind::Text).min(3).max(63).pattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
 static ARN_TYPE: Shape = Shape::new("arnType", Kind::Text).min(20).max(2048);
 static ATTACHED_POLICIES_LIST_TYPE: Shape =
     Shape::new("attachedPoliciesListType", Kind::List(&Member::new("member", &ATTACHED_POLICY)));
 static ATTACHMENT_COUNT_TYPE: Shape = Shape::new("attachmentCountType", Kind::Integer);
 static BOOLEAN_TYPE: Shape = Shape::new("booleanType", Kind::Boolean);
+static CLIENT_ID_LIST_TYPE: Shape = Shape::new("clientIDListType", Kind::List(&Member::new("member", &CLIENT_ID_TYPE)));
+static CLIENT_ID_TYPE: Shape = Shape::new("clientIDType", Kind::Text).min(1).max(255);
+static CUSTOM_SUFFIX_TYPE: Shape = Shape::new("customSuffixType", Kind::Text).min(1).max(64).pattern("[\\w+=,.@-]+");
 static DATE_TYPE: Shape = Shape::new("dateType", Kind::Timestamp);
 static DELETE_CONFLICT_MESSAGE: Shape = Shape::new("deleteConflictMessage", Kind::Text);
 static ENTITY_ALREADY_EXISTS_MESSAGE: Shape = Shape::new("entityAlreadyExistsMessage", Kind::Text);
+static ENTITY_TEMPORARILY_UNMODIFIABLE_MESSAGE: Shape = Shape::new("entityTemporarilyUnmodifiableMessage", Kind::Text);
 static EXISTING_USER_NAME_TYPE: Shape =
     Shape::new("existingUserNameType", Kind::Text).min(1).max(128).pattern("[\\w+=,.@-]+");
 static GROUP_LIST_TYPE: Shape = Shape::new("groupListType", Kind::List(&Member::new("member", &GROUP)));
@@ -1678,6 +2235,8 @@ static MALFORMED_POLICY_DOCUMENT_MESSAGE: Shape = Shape::new("malformedPolicyDoc
 static MARKER_TYPE: Shape = Shape::new("markerType", Kind::Text).min(1).max(320).pattern("[\\u0020-\\u00FF]+");
 static MAX_ITEMS_TYPE: Shape = Shape::new("maxItemsType", Kind::Integer).min(1).max(1000);
 static NO_SUCH_ENTITY_MESSAGE: Shape = Shape::new("noSuchEntityMessage", Kind::Text);
+static OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_MESSAGE: Shape =
+    Shape::new("openIdIdpCommunicationErrorExceptionMessage", Kind::Text);
 static PATH_PREFIX_TYPE: Shape =
     Shape::new("pathPrefixType", Kind::Text).min(1).max(512).pattern("\\u002F[\\u0021-\\u007F]*");
 static PATH_TYPE: Shape =
@@ -1709,6 +2268,47 @@ static ROLE_NAME_TYPE: Shape = Shape::new("roleNameType", Kind::Text).min(1).max
 static SERVICE_FAILURE_EXCEPTION_MESSAGE: Shape = Shape::new("serviceFailureExceptionMessage", Kind::Text);
 static STATUS_TYPE: Shape = Shape::new("statusType", Kind::Text).values(&["Active", "Inactive", "Expired"]);
 static STRING_TYPE: Shape = Shape::new("stringType", Kind::Text);
+static SUMMARY_KEY_TYPE: Shape = Shape::new("summaryKeyType", Kind::Text).values(&[
+    "Users",
+    "UsersQuota",
+    "Groups",
+    "GroupsQuota",
+    "ServerCertificates",
+    "ServerCertificatesQuota",
+    "UserPolicySizeQuota",
+    "GroupPolicySizeQuota",
+    "GroupsPerUserQuota",
+    "SigningCertificatesPerUserQuota",
+    "AccessKeysPerUserQuota",
+    "MFADevices",
+    "MFADevicesInUse",
+    "AccountMFAEnabled",
+    "AccountAccessKeysPresent",
+    "AccountPasswordPresent",
+    "AccountSigningCertificatesPresent",
+    "AttachedPoliciesPerGroupQuota",
+    "AttachedPoliciesPerRoleQuota",
+    "AttachedPoliciesPerUserQuota",
+    "Policies",
+    "PoliciesQuota",
+    "PolicySizeQuota",
+    "PolicyVersionsInUse",
+    "PolicyVersionsInUseQuota",
+    "VersionsPerPolicyQuota",
+    "GlobalEndpointTokenVersion",
+    "AssumeRolePolicySizeQuota",
+    "InstanceProfiles",
+    "InstanceProfilesQuota",
+    "Providers",
+    "RolePolicySizeQuota",
+    "Roles",
+    "RolesQuota",
+]);
+static SUMMARY_MAP_TYPE: Shape = Shape::new(
+    "summaryMapType",
+    Kind::Map(&Member::new("key", &SUMMARY_KEY_TYPE), &Member::new("value", &SUMMARY_VALUE_TYPE)),
+);
+static SUMMARY_VALUE_TYPE: Shape = Shape::new("summaryValueType", Kind::Integer);
 static TAG_KEY_LIST_TYPE: Shape =
     Shape::new("tagKeyListType", Kind::List(&Member::new("member", &TAG_KEY_TYPE))).max(50);
 static TAG_KEY_TYPE: Shape =
@@ -1716,6 +2316,9 @@ static TAG_KEY_TYPE: Shape =
 static TAG_LIST_TYPE: Shape = Shape::new("tagListType", Kind::List(&Member::new("member", &TAG))).max(50);
 static TAG_VALUE_TYPE: Shape =
     Shape::new("tagValueType", Kind::Text).min(0).max(256).pattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
+static THUMBPRINT_LIST_TYPE: Shape =
+    Shape::new("thumbprintListType", Kind::List(&Member::new("member", &THUMBPRINT_TYPE)));
+static THUMBPRINT_TYPE: Shape = Shape::new("thumbprintType", Kind::Text).min(40).max(40);
 static UNMODIFIABLE_ENTITY_MESSAGE: Shape = Shape::new("unmodifiableEntityMessage", Kind::Text);
 static USER_LIST_TYPE: Shape = Shape::new("userListType", Kind::List(&Member::new("member", &USER)));
 static USER_NAME_TYPE: Shape = Shape::new("userNameType", Kind::Text).min(1).max(64).pattern("[\\w+=,.@-]+");
@@ -1740,6 +2343,14 @@ wire::error!(
     )
 );
 wire::error!(
+    entity_temporarily_unmodifiable_exception = ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION_ERROR(
+        "EntityTemporarilyUnmodifiableException",
+        "EntityTemporarilyUnmodifiable",
+        409,
+        ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION
+    )
+);
+wire::error!(
     invalid_input_exception =
         INVALID_INPUT_EXCEPTION_ERROR("InvalidInputException", "InvalidInput", 400, INVALID_INPUT_EXCEPTION)
 );
@@ -1758,6 +2369,14 @@ wire::error!(
 wire::error!(
     no_such_entity_exception =
         NO_SUCH_ENTITY_EXCEPTION_ERROR("NoSuchEntityException", "NoSuchEntity", 404, NO_SUCH_ENTITY_EXCEPTION)
+);
+wire::error!(
+    open_id_idp_communication_error_exception = OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_ERROR(
+        "OpenIdIdpCommunicationErrorException",
+        "OpenIdIdpCommunicationError",
+        400,
+        OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION
+    )
 );
 wire::error!(
     policy_evaluation_exception = POLICY_EVALUATION_EXCEPTION_ERROR(
@@ -1790,47 +2409,69 @@ wire::error!(
 
 /// The operations.
 pub mod ops {
+    wire::operation! { AddClientIDToOpenIDConnectProvider = ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::AddClientIDToOpenIDConnectProviderRequest => wire::Unit, "", [CONCURRENT_MODIFICATION_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AddClientIDToOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
+    wire::operation! { AddRoleToInstanceProfile = ADD_ROLE_TO_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::AddRoleToInstanceProfileRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AddRoleToInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
     wire::operation! { AddUserToGroup = ADD_USER_TO_GROUP in SERVICE, "POST" "/" 200, super::AddUserToGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AddUserToGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { AttachGroupPolicy = ATTACH_GROUP_POLICY in SERVICE, "POST" "/" 200, super::AttachGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { AttachRolePolicy = ATTACH_ROLE_POLICY in SERVICE, "POST" "/" 200, super::AttachRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { AttachUserPolicy = ATTACH_USER_POLICY in SERVICE, "POST" "/" 200, super::AttachUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:AttachUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { CreateAccessKey = CREATE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::CreateAccessKeyRequest => super::CreateAccessKeyResponse, "CreateAccessKeyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { CreateAccountAlias = CREATE_ACCOUNT_ALIAS in SERVICE, "POST" "/" 200, super::CreateAccountAliasRequest => wire::Unit, "", [CONCURRENT_MODIFICATION_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateAccountAlias" on "*" }
     wire::operation! { CreateGroup = CREATE_GROUP in SERVICE, "POST" "/" 200, super::CreateGroupRequest => super::CreateGroupResponse, "CreateGroupResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { CreateInstanceProfile = CREATE_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::CreateInstanceProfileRequest => super::CreateInstanceProfileResponse, "CreateInstanceProfileResult", [ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { CreateOpenIDConnectProvider = CREATE_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::CreateOpenIDConnectProviderRequest => super::CreateOpenIDConnectProviderResponse, "CreateOpenIDConnectProviderResult", [INVALID_INPUT_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR, OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_ERROR], "iam:CreateOpenIDConnectProvider" on "arn:aws:iam::{account}:oidc-provider/*" }
     wire::operation! { CreatePolicy = CREATE_POLICY in SERVICE, "POST" "/" 200, super::CreatePolicyRequest => super::CreatePolicyResponse, "CreatePolicyResult", [INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreatePolicy" on "arn:aws:iam::{account}:policy/{PolicyName}" }
     wire::operation! { CreatePolicyVersion = CREATE_POLICY_VERSION in SERVICE, "POST" "/" 200, super::CreatePolicyVersionRequest => super::CreatePolicyVersionResponse, "CreatePolicyVersionResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreatePolicyVersion" on "{PolicyArn}" }
     wire::operation! { CreateRole = CREATE_ROLE in SERVICE, "POST" "/" 200, super::CreateRoleRequest => super::CreateRoleResponse, "CreateRoleResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { CreateServiceLinkedRole = CREATE_SERVICE_LINKED_ROLE in SERVICE, "POST" "/" 200, super::CreateServiceLinkedRoleRequest => super::CreateServiceLinkedRoleResponse, "CreateServiceLinkedRoleResult", [INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateServiceLinkedRole" on "arn:aws:iam::{account}:role/aws-service-role/{AWSServiceName}/*" }
     wire::operation! { CreateUser = CREATE_USER in SERVICE, "POST" "/" 200, super::CreateUserRequest => super::CreateUserResponse, "CreateUserResult", [LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:CreateUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { DeleteAccessKey = DELETE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::DeleteAccessKeyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { DeleteAccountAlias = DELETE_ACCOUNT_ALIAS in SERVICE, "POST" "/" 200, super::DeleteAccountAliasRequest => wire::Unit, "", [CONCURRENT_MODIFICATION_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteAccountAlias" on "*" }
     wire::operation! { DeleteGroup = DELETE_GROUP in SERVICE, "POST" "/" 200, super::DeleteGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { DeleteGroupPolicy = DELETE_GROUP_POLICY in SERVICE, "POST" "/" 200, super::DeleteGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { DeleteInstanceProfile = DELETE_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::DeleteInstanceProfileRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { DeleteOpenIDConnectProvider = DELETE_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::DeleteOpenIDConnectProviderRequest => wire::Unit, "", [INVALID_INPUT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
     wire::operation! { DeletePolicy = DELETE_POLICY in SERVICE, "POST" "/" 200, super::DeletePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeletePolicy" on "{PolicyArn}" }
     wire::operation! { DeletePolicyVersion = DELETE_POLICY_VERSION in SERVICE, "POST" "/" 200, super::DeletePolicyVersionRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeletePolicyVersion" on "{PolicyArn}" }
     wire::operation! { DeleteRole = DELETE_ROLE in SERVICE, "POST" "/" 200, super::DeleteRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DeleteRolePermissionsBoundary = DELETE_ROLE_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::DeleteRolePermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRolePermissionsBoundary" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DeleteRolePolicy = DELETE_ROLE_POLICY in SERVICE, "POST" "/" 200, super::DeleteRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { DeleteServiceLinkedRole = DELETE_SERVICE_LINKED_ROLE in SERVICE, "POST" "/" 200, super::DeleteServiceLinkedRoleRequest => super::DeleteServiceLinkedRoleResponse, "DeleteServiceLinkedRoleResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteServiceLinkedRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DeleteUser = DELETE_USER in SERVICE, "POST" "/" 200, super::DeleteUserRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, DELETE_CONFLICT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { DeleteUserPermissionsBoundary = DELETE_USER_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::DeleteUserPermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUserPermissionsBoundary" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { DeleteUserPolicy = DELETE_USER_POLICY in SERVICE, "POST" "/" 200, super::DeleteUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DeleteUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { DetachGroupPolicy = DETACH_GROUP_POLICY in SERVICE, "POST" "/" 200, super::DetachGroupPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { DetachRolePolicy = DETACH_ROLE_POLICY in SERVICE, "POST" "/" 200, super::DetachRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { DetachUserPolicy = DETACH_USER_POLICY in SERVICE, "POST" "/" 200, super::DetachUserPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:DetachUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { GetAccessKeyLastUsed = GET_ACCESS_KEY_LAST_USED in SERVICE, "POST" "/" 200, super::GetAccessKeyLastUsedRequest => super::GetAccessKeyLastUsedResponse, "GetAccessKeyLastUsedResult", [], "iam:GetAccessKeyLastUsed" on "arn:aws:iam::{account}:user/*" }
+    wire::operation! { GetAccountSummary = GET_ACCOUNT_SUMMARY in SERVICE, "POST" "/" 200, wire::Unit => super::GetAccountSummaryResponse, "GetAccountSummaryResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetAccountSummary" on "*" }
     wire::operation! { GetGroup = GET_GROUP in SERVICE, "POST" "/" 200, super::GetGroupRequest => super::GetGroupResponse, "GetGroupResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { GetGroupPolicy = GET_GROUP_POLICY in SERVICE, "POST" "/" 200, super::GetGroupPolicyRequest => super::GetGroupPolicyResponse, "GetGroupPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetGroupPolicy" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { GetInstanceProfile = GET_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::GetInstanceProfileRequest => super::GetInstanceProfileResponse, "GetInstanceProfileResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { GetOpenIDConnectProvider = GET_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::GetOpenIDConnectProviderRequest => super::GetOpenIDConnectProviderResponse, "GetOpenIDConnectProviderResult", [INVALID_INPUT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
     wire::operation! { GetPolicy = GET_POLICY in SERVICE, "POST" "/" 200, super::GetPolicyRequest => super::GetPolicyResponse, "GetPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetPolicy" on "{PolicyArn}" }
     wire::operation! { GetPolicyVersion = GET_POLICY_VERSION in SERVICE, "POST" "/" 200, super::GetPolicyVersionRequest => super::GetPolicyVersionResponse, "GetPolicyVersionResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetPolicyVersion" on "{PolicyArn}" }
     wire::operation! { GetRole = GET_ROLE in SERVICE, "POST" "/" 200, super::GetRoleRequest => super::GetRoleResponse, "GetRoleResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { GetRolePolicy = GET_ROLE_POLICY in SERVICE, "POST" "/" 200, super::GetRolePolicyRequest => super::GetRolePolicyResponse, "GetRolePolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { GetServiceLinkedRoleDeletionStatus = GET_SERVICE_LINKED_ROLE_DELETION_STATUS in SERVICE, "POST" "/" 200, super::GetServiceLinkedRoleDeletionStatusRequest => super::GetServiceLinkedRoleDeletionStatusResponse, "GetServiceLinkedRoleDeletionStatusResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetServiceLinkedRoleDeletionStatus" on "arn:aws:iam::{account}:role/*" }
     wire::operation! { GetUser = GET_USER in SERVICE, "POST" "/" 200, super::GetUserRequest => super::GetUserResponse, "GetUserResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { GetUserPolicy = GET_USER_POLICY in SERVICE, "POST" "/" 200, super::GetUserPolicyRequest => super::GetUserPolicyResponse, "GetUserPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:GetUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { ListAccessKeys = LIST_ACCESS_KEYS in SERVICE, "POST" "/" 200, super::ListAccessKeysRequest => super::ListAccessKeysResponse, "ListAccessKeysResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAccessKeys" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListAccountAliases = LIST_ACCOUNT_ALIASES in SERVICE, "POST" "/" 200, super::ListAccountAliasesRequest => super::ListAccountAliasesResponse, "ListAccountAliasesResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAccountAliases" on "*" }
     wire::operation! { ListAttachedGroupPolicies = LIST_ATTACHED_GROUP_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedGroupPoliciesRequest => super::ListAttachedGroupPoliciesResponse, "ListAttachedGroupPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedGroupPolicies" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { ListAttachedRolePolicies = LIST_ATTACHED_ROLE_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedRolePoliciesRequest => super::ListAttachedRolePoliciesResponse, "ListAttachedRolePoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedRolePolicies" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { ListAttachedUserPolicies = LIST_ATTACHED_USER_POLICIES in SERVICE, "POST" "/" 200, super::ListAttachedUserPoliciesRequest => super::ListAttachedUserPoliciesResponse, "ListAttachedUserPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListAttachedUserPolicies" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListEntitiesForPolicy = LIST_ENTITIES_FOR_POLICY in SERVICE, "POST" "/" 200, super::ListEntitiesForPolicyRequest => super::ListEntitiesForPolicyResponse, "ListEntitiesForPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListEntitiesForPolicy" on "{PolicyArn}" }
     wire::operation! { ListGroupPolicies = LIST_GROUP_POLICIES in SERVICE, "POST" "/" 200, super::ListGroupPoliciesRequest => super::ListGroupPoliciesResponse, "ListGroupPoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroupPolicies" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { ListGroups = LIST_GROUPS in SERVICE, "POST" "/" 200, super::ListGroupsRequest => super::ListGroupsResponse, "ListGroupsResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroups" on "*" }
     wire::operation! { ListGroupsForUser = LIST_GROUPS_FOR_USER in SERVICE, "POST" "/" 200, super::ListGroupsForUserRequest => super::ListGroupsForUserResponse, "ListGroupsForUserResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListGroupsForUser" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { ListInstanceProfileTags = LIST_INSTANCE_PROFILE_TAGS in SERVICE, "POST" "/" 200, super::ListInstanceProfileTagsRequest => super::ListInstanceProfileTagsResponse, "ListInstanceProfileTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListInstanceProfileTags" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { ListInstanceProfiles = LIST_INSTANCE_PROFILES in SERVICE, "POST" "/" 200, super::ListInstanceProfilesRequest => super::ListInstanceProfilesResponse, "ListInstanceProfilesResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListInstanceProfiles" on "*" }
     wire::operation! { ListInstanceProfilesForRole = LIST_INSTANCE_PROFILES_FOR_ROLE in SERVICE, "POST" "/" 200, super::ListInstanceProfilesForRoleRequest => super::ListInstanceProfilesForRoleResponse, "ListInstanceProfilesForRoleResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListInstanceProfilesForRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { ListOpenIDConnectProviderTags = LIST_OPEN_ID_CONNECT_PROVIDER_TAGS in SERVICE, "POST" "/" 200, super::ListOpenIDConnectProviderTagsRequest => super::ListOpenIDConnectProviderTagsResponse, "ListOpenIDConnectProviderTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR], "iam:ListOpenIDConnectProviderTags" on "{OpenIDConnectProviderArn}" }
+    wire::operation! { ListOpenIDConnectProviders = LIST_OPEN_ID_CONNECT_PROVIDERS in SERVICE, "POST" "/" 200, super::ListOpenIDConnectProvidersRequest => super::ListOpenIDConnectProvidersResponse, "ListOpenIDConnectProvidersResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListOpenIDConnectProviders" on "*" }
     wire::operation! { ListPolicies = LIST_POLICIES in SERVICE, "POST" "/" 200, super::ListPoliciesRequest => super::ListPoliciesResponse, "ListPoliciesResult", [SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListPolicies" on "*" }
+    wire::operation! { ListPolicyTags = LIST_POLICY_TAGS in SERVICE, "POST" "/" 200, super::ListPolicyTagsRequest => super::ListPolicyTagsResponse, "ListPolicyTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR], "iam:ListPolicyTags" on "{PolicyArn}" }
     wire::operation! { ListPolicyVersions = LIST_POLICY_VERSIONS in SERVICE, "POST" "/" 200, super::ListPolicyVersionsRequest => super::ListPolicyVersionsResponse, "ListPolicyVersionsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListPolicyVersions" on "{PolicyArn}" }
     wire::operation! { ListRolePolicies = LIST_ROLE_POLICIES in SERVICE, "POST" "/" 200, super::ListRolePoliciesRequest => super::ListRolePoliciesResponse, "ListRolePoliciesResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListRolePolicies" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { ListRoleTags = LIST_ROLE_TAGS in SERVICE, "POST" "/" 200, super::ListRoleTagsRequest => super::ListRoleTagsResponse, "ListRoleTagsResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:ListRoleTags" on "arn:aws:iam::{account}:role/{RoleName}" }
@@ -1843,15 +2484,27 @@ pub mod ops {
     wire::operation! { PutRolePolicy = PUT_ROLE_POLICY in SERVICE, "POST" "/" 200, super::PutRolePolicyRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { PutUserPermissionsBoundary = PUT_USER_PERMISSIONS_BOUNDARY in SERVICE, "POST" "/" 200, super::PutUserPermissionsBoundaryRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_NOT_ATTACHABLE_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutUserPermissionsBoundary" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { PutUserPolicy = PUT_USER_POLICY in SERVICE, "POST" "/" 200, super::PutUserPolicyRequest => wire::Unit, "", [LIMIT_EXCEEDED_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:PutUserPolicy" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { RemoveClientIDFromOpenIDConnectProvider = REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::RemoveClientIDFromOpenIDConnectProviderRequest => wire::Unit, "", [CONCURRENT_MODIFICATION_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:RemoveClientIDFromOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
+    wire::operation! { RemoveRoleFromInstanceProfile = REMOVE_ROLE_FROM_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::RemoveRoleFromInstanceProfileRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:RemoveRoleFromInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
     wire::operation! { RemoveUserFromGroup = REMOVE_USER_FROM_GROUP in SERVICE, "POST" "/" 200, super::RemoveUserFromGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:RemoveUserFromGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
     wire::operation! { SetDefaultPolicyVersion = SET_DEFAULT_POLICY_VERSION in SERVICE, "POST" "/" 200, super::SetDefaultPolicyVersionRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:SetDefaultPolicyVersion" on "{PolicyArn}" }
     wire::operation! { SimulateCustomPolicy = SIMULATE_CUSTOM_POLICY in SERVICE, "POST" "/" 200, super::SimulateCustomPolicyRequest => super::SimulatePolicyResponse, "SimulateCustomPolicyResult", [INVALID_INPUT_EXCEPTION_ERROR, POLICY_EVALUATION_EXCEPTION_ERROR], "iam:SimulateCustomPolicy" on "*" }
     wire::operation! { SimulatePrincipalPolicy = SIMULATE_PRINCIPAL_POLICY in SERVICE, "POST" "/" 200, super::SimulatePrincipalPolicyRequest => super::SimulatePolicyResponse, "SimulatePrincipalPolicyResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, POLICY_EVALUATION_EXCEPTION_ERROR], "iam:SimulatePrincipalPolicy" on "{PolicySourceArn}" }
+    wire::operation! { TagInstanceProfile = TAG_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::TagInstanceProfileRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { TagOpenIDConnectProvider = TAG_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::TagOpenIDConnectProviderRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
+    wire::operation! { TagPolicy = TAG_POLICY in SERVICE, "POST" "/" 200, super::TagPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagPolicy" on "{PolicyArn}" }
     wire::operation! { TagRole = TAG_ROLE in SERVICE, "POST" "/" 200, super::TagRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { TagUser = TAG_USER in SERVICE, "POST" "/" 200, super::TagUserRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:TagUser" on "arn:aws:iam::{account}:user/{UserName}" }
+    wire::operation! { UntagInstanceProfile = UNTAG_INSTANCE_PROFILE in SERVICE, "POST" "/" 200, super::UntagInstanceProfileRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagInstanceProfile" on "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}" }
+    wire::operation! { UntagOpenIDConnectProvider = UNTAG_OPEN_ID_CONNECT_PROVIDER in SERVICE, "POST" "/" 200, super::UntagOpenIDConnectProviderRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagOpenIDConnectProvider" on "{OpenIDConnectProviderArn}" }
+    wire::operation! { UntagPolicy = UNTAG_POLICY in SERVICE, "POST" "/" 200, super::UntagPolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagPolicy" on "{PolicyArn}" }
     wire::operation! { UntagRole = UNTAG_ROLE in SERVICE, "POST" "/" 200, super::UntagRoleRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagRole" on "arn:aws:iam::{account}:role/{RoleName}" }
     wire::operation! { UntagUser = UNTAG_USER in SERVICE, "POST" "/" 200, super::UntagUserRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UntagUser" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { UpdateAccessKey = UPDATE_ACCESS_KEY in SERVICE, "POST" "/" 200, super::UpdateAccessKeyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR], "iam:UpdateAccessKey" on "arn:aws:iam::{account}:user/{UserName}" }
     wire::operation! { UpdateAssumeRolePolicy = UPDATE_ASSUME_ROLE_POLICY in SERVICE, "POST" "/" 200, super::UpdateAssumeRolePolicyRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, MALFORMED_POLICY_DOCUMENT_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateAssumeRolePolicy" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { UpdateGroup = UPDATE_GROUP in SERVICE, "POST" "/" 200, super::UpdateGroupRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateGroup" on "arn:aws:iam::{account}:group/{GroupName}" }
+    wire::operation! { UpdateOpenIDConnectProviderThumbprint = UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT in SERVICE, "POST" "/" 200, super::UpdateOpenIDConnectProviderThumbprintRequest => wire::Unit, "", [CONCURRENT_MODIFICATION_EXCEPTION_ERROR, INVALID_INPUT_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateOpenIDConnectProviderThumbprint" on "{OpenIDConnectProviderArn}" }
     wire::operation! { UpdateRole = UPDATE_ROLE in SERVICE, "POST" "/" 200, super::UpdateRoleRequest => super::UpdateRoleResponse, "UpdateRoleResult", [UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, NO_SUCH_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateRole" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { UpdateRoleDescription = UPDATE_ROLE_DESCRIPTION in SERVICE, "POST" "/" 200, super::UpdateRoleDescriptionRequest => super::UpdateRoleDescriptionResponse, "UpdateRoleDescriptionResult", [NO_SUCH_ENTITY_EXCEPTION_ERROR, UNMODIFIABLE_ENTITY_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateRoleDescription" on "arn:aws:iam::{account}:role/{RoleName}" }
+    wire::operation! { UpdateUser = UPDATE_USER in SERVICE, "POST" "/" 200, super::UpdateUserRequest => wire::Unit, "", [NO_SUCH_ENTITY_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, ENTITY_ALREADY_EXISTS_EXCEPTION_ERROR, ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION_ERROR, CONCURRENT_MODIFICATION_EXCEPTION_ERROR, SERVICE_FAILURE_EXCEPTION_ERROR], "iam:UpdateUser" on "arn:aws:iam::{account}:user/{UserName}" }
 }

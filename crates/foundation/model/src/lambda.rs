@@ -21,13 +21,17 @@ pub static SERVICE: wire::Service = wire::Service {
     operations: &[
         &ops::ADD_LAYER_VERSION_PERMISSION,
         &ops::ADD_PERMISSION,
+        &ops::CHECKPOINT_DURABLE_EXECUTION,
         &ops::CREATE_ALIAS,
+        &ops::CREATE_CODE_SIGNING_CONFIG,
         &ops::CREATE_EVENT_SOURCE_MAPPING,
         &ops::CREATE_FUNCTION,
         &ops::CREATE_FUNCTION_URL_CONFIG,
         &ops::DELETE_ALIAS,
+        &ops::DELETE_CODE_SIGNING_CONFIG,
         &ops::DELETE_EVENT_SOURCE_MAPPING,
         &ops::DELETE_FUNCTION,
+        &ops::DELETE_FUNCTION_CODE_SIGNING_CONFIG,
         &ops::DELETE_FUNCTION_CONCURRENCY,
         &ops::DELETE_FUNCTION_EVENT_INVOKE_CONFIG,
         &ops::DELETE_FUNCTION_URL_CONFIG,
@@ -35,6 +39,10 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::DELETE_PROVISIONED_CONCURRENCY_CONFIG,
         &ops::GET_ACCOUNT_SETTINGS,
         &ops::GET_ALIAS,
+        &ops::GET_CODE_SIGNING_CONFIG,
+        &ops::GET_DURABLE_EXECUTION,
+        &ops::GET_DURABLE_EXECUTION_HISTORY,
+        &ops::GET_DURABLE_EXECUTION_STATE,
         &ops::GET_EVENT_SOURCE_MAPPING,
         &ops::GET_FUNCTION,
         &ops::GET_FUNCTION_CODE_SIGNING_CONFIG,
@@ -51,11 +59,15 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::GET_RUNTIME_MANAGEMENT_CONFIG,
         &ops::INVOKE,
         &ops::INVOKE_ASYNC,
+        &ops::INVOKE_WITH_RESPONSE_STREAM,
         &ops::LIST_ALIASES,
+        &ops::LIST_CODE_SIGNING_CONFIGS,
+        &ops::LIST_DURABLE_EXECUTIONS_BY_FUNCTION,
         &ops::LIST_EVENT_SOURCE_MAPPINGS,
         &ops::LIST_FUNCTION_EVENT_INVOKE_CONFIGS,
         &ops::LIST_FUNCTION_URL_CONFIGS,
         &ops::LIST_FUNCTIONS,
+        &ops::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG,
         &ops::LIST_LAYER_VERSIONS,
         &ops::LIST_LAYERS,
         &ops::LIST_PROVISIONED_CONCURRENCY_CONFIGS,
@@ -63,6 +75,7 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::LIST_VERSIONS_BY_FUNCTION,
         &ops::PUBLISH_LAYER_VERSION,
         &ops::PUBLISH_VERSION,
+        &ops::PUT_FUNCTION_CODE_SIGNING_CONFIG,
         &ops::PUT_FUNCTION_CONCURRENCY,
         &ops::PUT_FUNCTION_EVENT_INVOKE_CONFIG,
         &ops::PUT_FUNCTION_RECURSION_CONFIG,
@@ -70,9 +83,14 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::PUT_RUNTIME_MANAGEMENT_CONFIG,
         &ops::REMOVE_LAYER_VERSION_PERMISSION,
         &ops::REMOVE_PERMISSION,
+        &ops::SEND_DURABLE_EXECUTION_CALLBACK_FAILURE,
+        &ops::SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT,
+        &ops::SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS,
+        &ops::STOP_DURABLE_EXECUTION,
         &ops::TAG_RESOURCE,
         &ops::UNTAG_RESOURCE,
         &ops::UPDATE_ALIAS,
+        &ops::UPDATE_CODE_SIGNING_CONFIG,
         &ops::UPDATE_EVENT_SOURCE_MAPPING,
         &ops::UPDATE_FUNCTION_CODE,
         &ops::UPDATE_FUNCTION_CONFIGURATION,
@@ -80,49 +98,24 @@ pub static SERVICE: wire::Service = wire::Service {
         &ops::UPDATE_FUNCTION_URL_CONFIG,
     ],
     others: &[
-        Other("CheckpointDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
         Other("CreateCapacityProvider", "POST", "/2025-11-30/capacity-providers"),
-        Other("CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs"),
         Other("DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Other("DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
         Other("DeleteDurableExecution", "DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
-        Other("DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
         Other("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
         Other("GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Other("GetCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
-        Other("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
-        Other("GetDurableExecutionHistory", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
-        Other(
-            "GetDurableExecutionState",
-            "GET",
-            "/2025-12-01/durable-executions/{DurableExecutionArn}/state?CheckpointToken",
-        ),
         Other(
             "GetFunctionScalingConfig",
             "GET",
             "/2025-11-30/functions/{FunctionName}/function-scaling-config?Qualifier",
         ),
         Other("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
-        Other(
-            "InvokeWithResponseStream",
-            "POST",
-            "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
-        ),
         Other("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
-        Other("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs"),
-        Other("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
         Other(
             "ListFunctionVersionsByCapacityProvider",
             "GET",
             "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions",
         ),
-        Other(
-            "ListFunctionsByCodeSigningConfig",
-            "GET",
-            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
-        ),
         Other("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
-        Other("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
         Other(
             "PutFunctionScalingConfig",
             "PUT",
@@ -130,24 +123,7 @@ pub static SERVICE: wire::Service = wire::Service {
         ),
         Other("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
         Other("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
-        Other(
-            "SendDurableExecutionCallbackFailure",
-            "POST",
-            "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail",
-        ),
-        Other(
-            "SendDurableExecutionCallbackHeartbeat",
-            "POST",
-            "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat",
-        ),
-        Other(
-            "SendDurableExecutionCallbackSuccess",
-            "POST",
-            "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed",
-        ),
-        Other("StopDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
         Other("UpdateCapacityProvider", "PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Other("UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ],
     query_compatible: false,
     bare_errors: false,
@@ -288,6 +264,12 @@ static ALLOW_METHODS_LIST: Shape =
     Shape::new("AllowMethodsList", Kind::List(&Member::new("member", &METHOD))).min(0).max(6);
 static ALLOW_ORIGINS_LIST: Shape =
     Shape::new("AllowOriginsList", Kind::List(&Member::new("member", &ORIGIN))).min(0).max(100);
+static ALLOWED_PUBLISHERS: Shape = Shape::new(
+    "AllowedPublishers",
+    Kind::Structure(&[Member::new("SigningProfileVersionArns", &SIGNING_PROFILE_VERSION_ARNS).required()]),
+);
+wire::structure! { AllowedPublishers = ALLOWED_PUBLISHERS { 0 signing_profile_version_arns: Vec<String>,
+} }
 static AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape::new(
     "AmazonManagedKafkaEventSourceConfig",
     Kind::Structure(&[
@@ -304,11 +286,72 @@ static ARCHITECTURE: Shape = Shape::new("Architecture", Kind::Text).values(&["x8
 static ARCHITECTURES_LIST: Shape =
     Shape::new("ArchitecturesList", Kind::List(&Member::new("member", &ARCHITECTURE))).min(1).max(1);
 static ARN: Shape = Shape::new("Arn", Kind::Text).min(0).max(10000).pattern("arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)");
+static ATTEMPT_COUNT: Shape = Shape::new("AttemptCount", Kind::Integer).min(0);
 static BATCH_SIZE: Shape = Shape::new("BatchSize", Kind::Integer).min(1).max(10000);
+static BINARY_OPERATION_PAYLOAD: Shape =
+    Shape::new("BinaryOperationPayload", Kind::Blob).min(0).max(1048576).sensitive();
 static BISECT_BATCH_ON_FUNCTION_ERROR: Shape = Shape::new("BisectBatchOnFunctionError", Kind::Boolean);
 static BLOB: Shape = Shape::new("Blob", Kind::Blob).sensitive();
 static BLOB_STREAM: Shape = Shape::new("BlobStream", Kind::Blob);
 static BOOLEAN: Shape = Shape::new("Boolean", Kind::Boolean);
+static CALLBACK_DETAILS: Shape = Shape::new(
+    "CallbackDetails",
+    Kind::Structure(&[
+        Member::new("CallbackId", &CALLBACK_ID),
+        Member::new("Result", &OPERATION_PAYLOAD),
+        Member::new("Error", &ERROR_OBJECT),
+    ]),
+);
+wire::structure! { CallbackDetails = CALLBACK_DETAILS { 0 callback_id: String,
+1 result: String,
+2 error: ErrorObject,
+ } }
+static CALLBACK_FAILED_DETAILS: Shape =
+    Shape::new("CallbackFailedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { CallbackFailedDetails = CALLBACK_FAILED_DETAILS { 0 error: EventError,
+} }
+static CALLBACK_ID: Shape = Shape::new("CallbackId", Kind::Text).min(1).max(1024).pattern("[A-Za-z0-9+/]+={0,2}");
+static CALLBACK_OPTIONS: Shape = Shape::new(
+    "CallbackOptions",
+    Kind::Structure(&[
+        Member::new("TimeoutSeconds", &CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER),
+        Member::new("HeartbeatTimeoutSeconds", &CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER),
+    ]),
+);
+wire::structure! { CallbackOptions = CALLBACK_OPTIONS { 0 timeout_seconds: i64,
+1 heartbeat_timeout_seconds: i64,
+ } }
+static CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER: Shape =
+    Shape::new("CallbackOptionsHeartbeatTimeoutSecondsInteger", Kind::Integer).min(0).max(99999999);
+static CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER: Shape =
+    Shape::new("CallbackOptionsTimeoutSecondsInteger", Kind::Integer).min(0).max(99999999);
+static CALLBACK_STARTED_DETAILS: Shape = Shape::new(
+    "CallbackStartedDetails",
+    Kind::Structure(&[
+        Member::new("CallbackId", &CALLBACK_ID).required(),
+        Member::new("HeartbeatTimeout", &DURATION_SECONDS),
+        Member::new("Timeout", &DURATION_SECONDS),
+    ]),
+);
+wire::structure! { CallbackStartedDetails = CALLBACK_STARTED_DETAILS { 0 callback_id: String,
+1 heartbeat_timeout: i64,
+2 timeout: i64,
+ } }
+static CALLBACK_SUCCEEDED_DETAILS: Shape =
+    Shape::new("CallbackSucceededDetails", Kind::Structure(&[Member::new("Result", &EVENT_RESULT).required()]));
+wire::structure! { CallbackSucceededDetails = CALLBACK_SUCCEEDED_DETAILS { 0 result: EventResult,
+} }
+static CALLBACK_TIMED_OUT_DETAILS: Shape =
+    Shape::new("CallbackTimedOutDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { CallbackTimedOutDetails = CALLBACK_TIMED_OUT_DETAILS { 0 error: EventError,
+} }
+static CALLBACK_TIMEOUT_EXCEPTION: Shape = Shape::new(
+    "CallbackTimeoutException",
+    Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
+);
+wire::structure! { CallbackTimeoutException = CALLBACK_TIMEOUT_EXCEPTION { 0 type_: String,
+1 message: String,
+ } }
 static CAPACITY_PROVIDER_ARN: Shape = Shape::new("CapacityProviderArn", Kind::Text).min(1).max(140).pattern("arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+");
 static CAPACITY_PROVIDER_CONFIG: Shape = Shape::new(
     "CapacityProviderConfig",
@@ -320,6 +363,91 @@ static CAPACITY_PROVIDER_CONFIG: Shape = Shape::new(
 );
 wire::structure! { CapacityProviderConfig = CAPACITY_PROVIDER_CONFIG { 0 lambda_managed_instances_capacity_provider_config: LambdaManagedInstancesCapacityProviderConfig,
 } }
+static CHAINED_INVOKE_DETAILS: Shape = Shape::new(
+    "ChainedInvokeDetails",
+    Kind::Structure(&[Member::new("Result", &OPERATION_PAYLOAD), Member::new("Error", &ERROR_OBJECT)]),
+);
+wire::structure! { ChainedInvokeDetails = CHAINED_INVOKE_DETAILS { 0 result: String,
+1 error: ErrorObject,
+ } }
+static CHAINED_INVOKE_FAILED_DETAILS: Shape =
+    Shape::new("ChainedInvokeFailedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ChainedInvokeFailedDetails = CHAINED_INVOKE_FAILED_DETAILS { 0 error: EventError,
+} }
+static CHAINED_INVOKE_OPTIONS: Shape = Shape::new(
+    "ChainedInvokeOptions",
+    Kind::Structure(&[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required(),
+        Member::new("TenantId", &TENANT_ID),
+        Member::new("XAmznTraceId", &X_AMZN_TRACE_ID),
+    ]),
+);
+wire::structure! { ChainedInvokeOptions = CHAINED_INVOKE_OPTIONS { 0 function_name: String,
+1 tenant_id: String,
+2 x_amzn_trace_id: String,
+ } }
+static CHAINED_INVOKE_STARTED_DETAILS: Shape = Shape::new(
+    "ChainedInvokeStartedDetails",
+    Kind::Structure(&[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required(),
+        Member::new("TenantId", &TENANT_ID),
+        Member::new("Input", &EVENT_INPUT),
+        Member::new("ExecutedVersion", &VERSION_WITH_LATEST_PUBLISHED),
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN),
+    ]),
+);
+wire::structure! { ChainedInvokeStartedDetails = CHAINED_INVOKE_STARTED_DETAILS { 0 function_name: String,
+1 tenant_id: String,
+2 input: EventInput,
+3 executed_version: String,
+4 durable_execution_arn: String,
+ } }
+static CHAINED_INVOKE_STOPPED_DETAILS: Shape =
+    Shape::new("ChainedInvokeStoppedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ChainedInvokeStoppedDetails = CHAINED_INVOKE_STOPPED_DETAILS { 0 error: EventError,
+} }
+static CHAINED_INVOKE_SUCCEEDED_DETAILS: Shape =
+    Shape::new("ChainedInvokeSucceededDetails", Kind::Structure(&[Member::new("Result", &EVENT_RESULT).required()]));
+wire::structure! { ChainedInvokeSucceededDetails = CHAINED_INVOKE_SUCCEEDED_DETAILS { 0 result: EventResult,
+} }
+static CHAINED_INVOKE_TIMED_OUT_DETAILS: Shape =
+    Shape::new("ChainedInvokeTimedOutDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ChainedInvokeTimedOutDetails = CHAINED_INVOKE_TIMED_OUT_DETAILS { 0 error: EventError,
+} }
+static CHECKPOINT_DURABLE_EXECUTION_REQUEST: Shape = Shape::new(
+    "CheckpointDurableExecutionRequest",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).at(L::Uri).required(),
+        Member::new("CheckpointToken", &CHECKPOINT_TOKEN).required(),
+        Member::new("Updates", &OPERATION_UPDATES),
+        Member::new("ClientToken", &CLIENT_TOKEN).token(),
+    ]),
+);
+wire::structure! { CheckpointDurableExecutionRequest = CHECKPOINT_DURABLE_EXECUTION_REQUEST { 0 durable_execution_arn: String,
+1 checkpoint_token: String,
+2 updates: Vec<OperationUpdate>,
+3 client_token: String,
+ } }
+static CHECKPOINT_DURABLE_EXECUTION_RESPONSE: Shape = Shape::new(
+    "CheckpointDurableExecutionResponse",
+    Kind::Structure(&[
+        Member::new("CheckpointToken", &CHECKPOINT_TOKEN),
+        Member::new("NewExecutionState", &CHECKPOINT_UPDATED_EXECUTION_STATE).required(),
+    ]),
+);
+wire::structure! { CheckpointDurableExecutionResponse = CHECKPOINT_DURABLE_EXECUTION_RESPONSE { 0 checkpoint_token: String,
+1 new_execution_state: CheckpointUpdatedExecutionState,
+ } }
+static CHECKPOINT_TOKEN: Shape =
+    Shape::new("CheckpointToken", Kind::Text).min(1).max(2048).pattern("[A-Za-z0-9+/]+={0,2}");
+static CHECKPOINT_UPDATED_EXECUTION_STATE: Shape = Shape::new(
+    "CheckpointUpdatedExecutionState",
+    Kind::Structure(&[Member::new("Operations", &OPERATIONS), Member::new("NextMarker", &STRING)]),
+);
+wire::structure! { CheckpointUpdatedExecutionState = CHECKPOINT_UPDATED_EXECUTION_STATE { 0 operations: Vec<Operation>,
+1 next_marker: String,
+ } }
+static CLIENT_TOKEN: Shape = Shape::new("ClientToken", Kind::Text).min(1).max(64).pattern("[\\x21-\\x7E]+");
 static CODE_ARTIFACT_USER_DELETED_EXCEPTION: Shape = Shape::new(
     "CodeArtifactUserDeletedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
@@ -341,7 +469,29 @@ static CODE_ARTIFACT_USER_PENDING_EXCEPTION: Shape = Shape::new(
 wire::structure! { CodeArtifactUserPendingException = CODE_ARTIFACT_USER_PENDING_EXCEPTION { 0 type_: String,
 1 message: String,
  } }
+static CODE_SIGNING_CONFIG: Shape = Shape::new(
+    "CodeSigningConfig",
+    Kind::Structure(&[
+        Member::new("CodeSigningConfigId", &CODE_SIGNING_CONFIG_ID).required(),
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS).required(),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES).required(),
+        Member::new("LastModified", &TIMESTAMP).required(),
+    ]),
+);
+wire::structure! { CodeSigningConfig = CODE_SIGNING_CONFIG { 0 code_signing_config_id: String,
+1 code_signing_config_arn: String,
+2 description: String,
+3 allowed_publishers: AllowedPublishers,
+4 code_signing_policies: CodeSigningPolicies,
+5 last_modified: String,
+ } }
 static CODE_SIGNING_CONFIG_ARN: Shape = Shape::new("CodeSigningConfigArn", Kind::Text).min(0).max(200).pattern("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}");
+static CODE_SIGNING_CONFIG_ID: Shape =
+    Shape::new("CodeSigningConfigId", Kind::Text).pattern("csc-[a-zA-Z0-9-_\\.]{17}");
+static CODE_SIGNING_CONFIG_LIST: Shape =
+    Shape::new("CodeSigningConfigList", Kind::List(&Member::new("member", &CODE_SIGNING_CONFIG)));
 static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "CodeSigningConfigNotFoundException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
@@ -349,6 +499,13 @@ static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape::new(
 wire::structure! { CodeSigningConfigNotFoundException = CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION { 0 type_: String,
 1 message: String,
  } }
+static CODE_SIGNING_POLICIES: Shape = Shape::new(
+    "CodeSigningPolicies",
+    Kind::Structure(&[Member::new("UntrustedArtifactOnDeployment", &CODE_SIGNING_POLICY)]),
+);
+wire::structure! { CodeSigningPolicies = CODE_SIGNING_POLICIES { 0 untrusted_artifact_on_deployment: String,
+} }
+static CODE_SIGNING_POLICY: Shape = Shape::new("CodeSigningPolicy", Kind::Text).values(&["Warn", "Enforce"]);
 static CODE_STORAGE_EXCEEDED_EXCEPTION: Shape = Shape::new(
     "CodeStorageExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
@@ -374,6 +531,32 @@ static CONCURRENCY: Shape = Shape::new(
     Kind::Structure(&[Member::new("ReservedConcurrentExecutions", &RESERVED_CONCURRENT_EXECUTIONS)]),
 );
 wire::structure! { Concurrency = CONCURRENCY { 0 reserved_concurrent_executions: i64,
+} }
+static CONTEXT_DETAILS: Shape = Shape::new(
+    "ContextDetails",
+    Kind::Structure(&[
+        Member::new("ReplayChildren", &REPLAY_CHILDREN),
+        Member::new("Result", &OPERATION_PAYLOAD),
+        Member::new("Error", &ERROR_OBJECT),
+    ]),
+);
+wire::structure! { ContextDetails = CONTEXT_DETAILS { 0 replay_children: bool,
+1 result: String,
+2 error: ErrorObject,
+ } }
+static CONTEXT_FAILED_DETAILS: Shape =
+    Shape::new("ContextFailedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ContextFailedDetails = CONTEXT_FAILED_DETAILS { 0 error: EventError,
+} }
+static CONTEXT_OPTIONS: Shape =
+    Shape::new("ContextOptions", Kind::Structure(&[Member::new("ReplayChildren", &REPLAY_CHILDREN)]));
+wire::structure! { ContextOptions = CONTEXT_OPTIONS { 0 replay_children: bool,
+} }
+static CONTEXT_STARTED_DETAILS: Shape = Shape::new("ContextStartedDetails", Kind::Structure(&[]));
+wire::structure! { ContextStartedDetails = CONTEXT_STARTED_DETAILS {  } }
+static CONTEXT_SUCCEEDED_DETAILS: Shape =
+    Shape::new("ContextSucceededDetails", Kind::Structure(&[Member::new("Result", &EVENT_RESULT).required()]));
+wire::structure! { ContextSucceededDetails = CONTEXT_SUCCEEDED_DETAILS { 0 result: EventResult,
 } }
 static CORS: Shape = Shape::new(
     "Cors",
@@ -409,6 +592,26 @@ wire::structure! { CreateAliasRequest = CREATE_ALIAS_REQUEST { 0 function_name: 
 3 description: String,
 4 routing_config: AliasRoutingConfiguration,
  } }
+static CREATE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "CreateCodeSigningConfigRequest",
+    Kind::Structure(&[
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS).required(),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES),
+        Member::new("Tags", &TAGS),
+    ]),
+);
+wire::structure! { CreateCodeSigningConfigRequest = CREATE_CODE_SIGNING_CONFIG_REQUEST { 0 description: String,
+1 allowed_publishers: AllowedPublishers,
+2 code_signing_policies: CodeSigningPolicies,
+3 tags: BTreeMap<String, String>,
+ } }
+static CREATE_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new(
+    "CreateCodeSigningConfigResponse",
+    Kind::Structure(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
+);
+wire::structure! { CreateCodeSigningConfigResponse = CREATE_CODE_SIGNING_CONFIG_RESPONSE { 0 code_signing_config: CodeSigningConfig,
+} }
 static CREATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::new(
     "CreateEventSourceMappingRequest",
     Kind::Structure(&[
@@ -587,11 +790,25 @@ static DELETE_ALIAS_REQUEST: Shape = Shape::new(
 wire::structure! { DeleteAliasRequest = DELETE_ALIAS_REQUEST { 0 function_name: String,
 1 name: String,
  } }
+static DELETE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "DeleteCodeSigningConfigRequest",
+    Kind::Structure(&[Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).at(L::Uri).required()]),
+);
+wire::structure! { DeleteCodeSigningConfigRequest = DELETE_CODE_SIGNING_CONFIG_REQUEST { 0 code_signing_config_arn: String,
+} }
+static DELETE_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new("DeleteCodeSigningConfigResponse", Kind::Structure(&[]));
+wire::structure! { DeleteCodeSigningConfigResponse = DELETE_CODE_SIGNING_CONFIG_RESPONSE {  } }
 static DELETE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::new(
     "DeleteEventSourceMappingRequest",
     Kind::Structure(&[Member::new("UUID", &UUID_STRING).at(L::Uri).required()]),
 );
 wire::structure! { DeleteEventSourceMappingRequest = DELETE_EVENT_SOURCE_MAPPING_REQUEST { 0 uuid: String,
+} }
+static DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "DeleteFunctionCodeSigningConfigRequest",
+    Kind::Structure(&[Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(L::Uri).required()]),
+);
+wire::structure! { DeleteFunctionCodeSigningConfigRequest = DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST { 0 function_name: String,
 } }
 static DELETE_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape::new(
     "DeleteFunctionConcurrencyRequest",
@@ -697,6 +914,8 @@ wire::structure! { DurableExecutionAlreadyStartedException = DURABLE_EXECUTION_A
 static DURABLE_EXECUTION_ARN: Shape = Shape::new("DurableExecutionArn", Kind::Text).min(1).max(1024).pattern("arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)");
 static DURABLE_EXECUTION_NAME: Shape =
     Shape::new("DurableExecutionName", Kind::Text).min(1).max(64).pattern("[a-zA-Z0-9-_]+");
+static DURABLE_EXECUTIONS: Shape = Shape::new("DurableExecutions", Kind::List(&Member::new("member", &EXECUTION)));
+static DURATION_SECONDS: Shape = Shape::new("DurationSeconds", Kind::Integer).min(0);
 static EC2_ACCESS_DENIED_EXCEPTION: Shape = Shape::new(
     "EC2AccessDeniedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
@@ -803,6 +1022,131 @@ static EPHEMERAL_STORAGE: Shape =
 wire::structure! { EphemeralStorage = EPHEMERAL_STORAGE { 0 size: i64,
 } }
 static EPHEMERAL_STORAGE_SIZE: Shape = Shape::new("EphemeralStorageSize", Kind::Integer).min(512).max(32768);
+static ERROR_DATA: Shape = Shape::new("ErrorData", Kind::Text).sensitive();
+static ERROR_MESSAGE: Shape = Shape::new("ErrorMessage", Kind::Text).sensitive();
+static ERROR_OBJECT: Shape = Shape::new(
+    "ErrorObject",
+    Kind::Structure(&[
+        Member::new("ErrorMessage", &ERROR_MESSAGE),
+        Member::new("ErrorType", &ERROR_TYPE),
+        Member::new("ErrorData", &ERROR_DATA),
+        Member::new("StackTrace", &STACK_TRACE_ENTRIES),
+    ]),
+);
+wire::structure! { ErrorObject = ERROR_OBJECT { 0 error_message: String,
+1 error_type: String,
+2 error_data: String,
+3 stack_trace: Vec<String>,
+ } }
+static ERROR_TYPE: Shape = Shape::new("ErrorType", Kind::Text).sensitive();
+static EVENT: Shape = Shape::new(
+    "Event",
+    Kind::Structure(&[
+        Member::new("EventType", &EVENT_TYPE),
+        Member::new("SubType", &OPERATION_SUB_TYPE),
+        Member::new("EventId", &EVENT_ID),
+        Member::new("Id", &OPERATION_ID),
+        Member::new("Name", &OPERATION_NAME),
+        Member::new("EventTimestamp", &EXECUTION_TIMESTAMP),
+        Member::new("ParentId", &OPERATION_ID),
+        Member::new("ExecutionStartedDetails", &EXECUTION_STARTED_DETAILS),
+        Member::new("ExecutionSucceededDetails", &EXECUTION_SUCCEEDED_DETAILS),
+        Member::new("ExecutionFailedDetails", &EXECUTION_FAILED_DETAILS),
+        Member::new("ExecutionTimedOutDetails", &EXECUTION_TIMED_OUT_DETAILS),
+        Member::new("ExecutionStoppedDetails", &EXECUTION_STOPPED_DETAILS),
+        Member::new("ContextStartedDetails", &CONTEXT_STARTED_DETAILS),
+        Member::new("ContextSucceededDetails", &CONTEXT_SUCCEEDED_DETAILS),
+        Member::new("ContextFailedDetails", &CONTEXT_FAILED_DETAILS),
+        Member::new("WaitStartedDetails", &WAIT_STARTED_DETAILS),
+        Member::new("WaitSucceededDetails", &WAIT_SUCCEEDED_DETAILS),
+        Member::new("WaitCancelledDetails", &WAIT_CANCELLED_DETAILS),
+        Member::new("StepStartedDetails", &STEP_STARTED_DETAILS),
+        Member::new("StepSucceededDetails", &STEP_SUCCEEDED_DETAILS),
+        Member::new("StepFailedDetails", &STEP_FAILED_DETAILS),
+        Member::new("ChainedInvokeStartedDetails", &CHAINED_INVOKE_STARTED_DETAILS),
+        Member::new("ChainedInvokeSucceededDetails", &CHAINED_INVOKE_SUCCEEDED_DETAILS),
+        Member::new("ChainedInvokeFailedDetails", &CHAINED_INVOKE_FAILED_DETAILS),
+        Member::new("ChainedInvokeTimedOutDetails", &CHAINED_INVOKE_TIMED_OUT_DETAILS),
+        Member::new("ChainedInvokeStoppedDetails", &CHAINED_INVOKE_STOPPED_DETAILS),
+        Member::new("CallbackStartedDetails", &CALLBACK_STARTED_DETAILS),
+        Member::new("CallbackSucceededDetails", &CALLBACK_SUCCEEDED_DETAILS),
+        Member::new("CallbackFailedDetails", &CALLBACK_FAILED_DETAILS),
+        Member::new("CallbackTimedOutDetails", &CALLBACK_TIMED_OUT_DETAILS),
+        Member::new("InvocationCompletedDetails", &INVOCATION_COMPLETED_DETAILS),
+        Member::new("ExecutionPausedDetails", &EXECUTION_PAUSED_DETAILS),
+        Member::new("ExecutionResumedDetails", &EXECUTION_RESUMED_DETAILS),
+    ]),
+);
+wire::structure! { Event = EVENT { 0 event_type: String,
+1 sub_type: String,
+2 event_id: i64,
+3 id: String,
+4 name: String,
+5 event_timestamp: Timestamp,
+6 parent_id: String,
+7 execution_started_details: ExecutionStartedDetails,
+8 execution_succeeded_details: ExecutionSucceededDetails,
+9 execution_failed_details: ExecutionFailedDetails,
+10 execution_timed_out_details: ExecutionTimedOutDetails,
+11 execution_stopped_details: ExecutionStoppedDetails,
+12 context_started_details: ContextStartedDetails,
+13 context_succeeded_details: ContextSucceededDetails,
+14 context_failed_details: ContextFailedDetails,
+15 wait_started_details: WaitStartedDetails,
+16 wait_succeeded_details: WaitSucceededDetails,
+17 wait_cancelled_details: WaitCancelledDetails,
+18 step_started_details: StepStartedDetails,
+19 step_succeeded_details: StepSucceededDetails,
+20 step_failed_details: StepFailedDetails,
+21 chained_invoke_started_details: ChainedInvokeStartedDetails,
+22 chained_invoke_succeeded_details: ChainedInvokeSucceededDetails,
+23 chained_invoke_failed_details: ChainedInvokeFailedDetails,
+24 chained_invoke_timed_out_details: ChainedInvokeTimedOutDetails,
+25 chained_invoke_stopped_details: ChainedInvokeStoppedDetails,
+26 callback_started_details: CallbackStartedDetails,
+27 callback_succeeded_details: CallbackSucceededDetails,
+28 callback_failed_details: CallbackFailedDetails,
+29 callback_timed_out_details: CallbackTimedOutDetails,
+30 invocation_completed_details: InvocationCompletedDetails,
+31 execution_paused_details: ExecutionPausedDetails,
+32 execution_resumed_details: ExecutionResumedDetails,
+ } }
+static EVENT_ERROR: Shape = Shape::new(
+    "EventError",
+    Kind::Structure(&[Member::new("Payload", &ERROR_OBJECT), Member::new("Truncated", &TRUNCATED)]),
+);
+wire::structure! { EventError = EVENT_ERROR { 0 payload: ErrorObject,
+1 truncated: bool,
+ } }
+static EVENT_ID: Shape = Shape::new("EventId", Kind::Integer).min(1);
+static EVENT_INPUT: Shape = Shape::new(
+    "EventInput",
+    Kind::Structure(&[Member::new("Payload", &INPUT_PAYLOAD), Member::new("Truncated", &TRUNCATED)]),
+);
+wire::structure! { EventInput = EVENT_INPUT { 0 payload: String,
+1 truncated: bool,
+ } }
+static EVENT_PAUSE_REASON: Shape = Shape::new(
+    "EventPauseReason",
+    Kind::Structure(&[Member::new("Payload", &PAUSE_REASON), Member::new("Truncated", &TRUNCATED)]),
+);
+wire::structure! { EventPauseReason = EVENT_PAUSE_REASON { 0 payload: String,
+1 truncated: bool,
+ } }
+static EVENT_RESULT: Shape = Shape::new(
+    "EventResult",
+    Kind::Structure(&[Member::new("Payload", &OPERATION_PAYLOAD), Member::new("Truncated", &TRUNCATED)]),
+);
+wire::structure! { EventResult = EVENT_RESULT { 0 payload: String,
+1 truncated: bool,
+ } }
+static EVENT_RESUME_REASON: Shape = Shape::new(
+    "EventResumeReason",
+    Kind::Structure(&[Member::new("Payload", &RESUME_REASON), Member::new("Truncated", &TRUNCATED)]),
+);
+wire::structure! { EventResumeReason = EVENT_RESUME_REASON { 0 payload: String,
+1 truncated: bool,
+ } }
 static EVENT_SOURCE_MAPPING_ARN: Shape = Shape::new("EventSourceMappingArn", Kind::Text).min(85).max(120).pattern("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
 static EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::new(
     "EventSourceMappingConfiguration",
@@ -902,9 +1246,125 @@ static EVENT_SOURCE_POSITION: Shape =
     Shape::new("EventSourcePosition", Kind::Text).values(&["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]);
 static EVENT_SOURCE_TOKEN: Shape =
     Shape::new("EventSourceToken", Kind::Text).min(0).max(256).pattern("[a-zA-Z0-9._\\-]+");
+static EVENT_TYPE: Shape = Shape::new("EventType", Kind::Text).values(&[
+    "ExecutionStarted",
+    "ExecutionSucceeded",
+    "ExecutionFailed",
+    "ExecutionTimedOut",
+    "ExecutionStopped",
+    "ContextStarted",
+    "ContextSucceeded",
+    "ContextFailed",
+    "WaitStarted",
+    "WaitSucceeded",
+    "WaitCancelled",
+    "StepStarted",
+    "StepSucceeded",
+    "StepFailed",
+    "ChainedInvokeStarted",
+    "ChainedInvokeSucceeded",
+    "ChainedInvokeFailed",
+    "ChainedInvokeTimedOut",
+    "ChainedInvokeStopped",
+    "CallbackStarted",
+    "CallbackSucceeded",
+    "CallbackFailed",
+    "CallbackTimedOut",
+    "InvocationCompleted",
+    "ExecutionPaused",
+    "ExecutionResumed",
+]);
+static EVENTS: Shape = Shape::new("Events", Kind::List(&Member::new("member", &EVENT)));
+static EXECUTION: Shape = Shape::new(
+    "Execution",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).required(),
+        Member::new("DurableExecutionName", &DURABLE_EXECUTION_NAME).required(),
+        Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN).required(),
+        Member::new("Status", &EXECUTION_STATUS).required(),
+        Member::new("StartTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("EndTimestamp", &EXECUTION_TIMESTAMP),
+        Member::new("KMSKeyArn", &KMS_KEY_ARN),
+    ]),
+);
+wire::structure! { Execution = EXECUTION { 0 durable_execution_arn: String,
+1 durable_execution_name: String,
+2 function_arn: String,
+3 status: String,
+4 start_timestamp: Timestamp,
+5 end_timestamp: Timestamp,
+6 kms_key_arn: String,
+ } }
+static EXECUTION_DATA_INCLUDED: Shape = Shape::new("ExecutionDataIncluded", Kind::Boolean);
+static EXECUTION_DETAILS: Shape =
+    Shape::new("ExecutionDetails", Kind::Structure(&[Member::new("InputPayload", &INPUT_PAYLOAD)]));
+wire::structure! { ExecutionDetails = EXECUTION_DETAILS { 0 input_payload: String,
+} }
 static EXECUTION_ENVIRONMENT_MEMORY_GI_B_PER_V_CPU: Shape =
     Shape::new("ExecutionEnvironmentMemoryGiBPerVCpu", Kind::Double).min(2).max(8);
+static EXECUTION_FAILED_DETAILS: Shape =
+    Shape::new("ExecutionFailedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ExecutionFailedDetails = EXECUTION_FAILED_DETAILS { 0 error: EventError,
+} }
+static EXECUTION_PAUSED_DETAILS: Shape = Shape::new(
+    "ExecutionPausedDetails",
+    Kind::Structure(&[
+        Member::new("PauseRequestTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("Reason", &EVENT_PAUSE_REASON),
+        Member::new("ExecutionTimeoutPaused", &EXECUTION_TIMEOUT_PAUSED).required(),
+    ]),
+);
+wire::structure! { ExecutionPausedDetails = EXECUTION_PAUSED_DETAILS { 0 pause_request_timestamp: Timestamp,
+1 reason: EventPauseReason,
+2 execution_timeout_paused: bool,
+ } }
+static EXECUTION_RESUMED_DETAILS: Shape = Shape::new(
+    "ExecutionResumedDetails",
+    Kind::Structure(&[
+        Member::new("ResumeRequestTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("Reason", &EVENT_RESUME_REASON),
+    ]),
+);
+wire::structure! { ExecutionResumedDetails = EXECUTION_RESUMED_DETAILS { 0 resume_request_timestamp: Timestamp,
+1 reason: EventResumeReason,
+ } }
+static EXECUTION_STARTED_DETAILS: Shape = Shape::new(
+    "ExecutionStartedDetails",
+    Kind::Structure(&[
+        Member::new("Input", &EVENT_INPUT).required(),
+        Member::new("ExecutionTimeout", &DURATION_SECONDS).required(),
+    ]),
+);
+wire::structure! { ExecutionStartedDetails = EXECUTION_STARTED_DETAILS { 0 input: EventInput,
+1 execution_timeout: i64,
+ } }
+static EXECUTION_STATUS: Shape = Shape::new("ExecutionStatus", Kind::Text).values(&[
+    "RUNNING",
+    "SUCCEEDED",
+    "FAILED",
+    "TIMED_OUT",
+    "STOPPED",
+    "DELETING",
+    "PAUSING",
+    "PAUSED",
+]);
+static EXECUTION_STATUS_LIST: Shape =
+    Shape::new("ExecutionStatusList", Kind::List(&Member::new("member", &EXECUTION_STATUS))).min(1).max(10);
+static EXECUTION_STOPPED_DETAILS: Shape =
+    Shape::new("ExecutionStoppedDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR).required()]));
+wire::structure! { ExecutionStoppedDetails = EXECUTION_STOPPED_DETAILS { 0 error: EventError,
+} }
+static EXECUTION_SUCCEEDED_DETAILS: Shape =
+    Shape::new("ExecutionSucceededDetails", Kind::Structure(&[Member::new("Result", &EVENT_RESULT).required()]));
+wire::structure! { ExecutionSucceededDetails = EXECUTION_SUCCEEDED_DETAILS { 0 result: EventResult,
+} }
+static EXECUTION_TIMED_OUT_DETAILS: Shape =
+    Shape::new("ExecutionTimedOutDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR)]));
+wire::structure! { ExecutionTimedOutDetails = EXECUTION_TIMED_OUT_DETAILS { 0 error: EventError,
+} }
 static EXECUTION_TIMEOUT: Shape = Shape::new("ExecutionTimeout", Kind::Integer).min(1).max(31622400);
+static EXECUTION_TIMEOUT_PAUSED: Shape = Shape::new("ExecutionTimeoutPaused", Kind::Boolean);
+static EXECUTION_TIMESTAMP: Shape = Shape::new("ExecutionTimestamp", Kind::Timestamp);
 static FILE_SYSTEM_ARN: Shape = Shape::new("FileSystemArn", Kind::Text).min(0).max(256).pattern("arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}");
 static FILE_SYSTEM_CONFIG: Shape = Shape::new(
     "FileSystemConfig",
@@ -943,6 +1403,7 @@ static FILTER_CRITERIA_ERROR_MESSAGE: Shape =
 static FILTER_LIST: Shape = Shape::new("FilterList", Kind::List(&Member::new("member", &FILTER)));
 static FULL_DOCUMENT: Shape = Shape::new("FullDocument", Kind::Text).values(&["UpdateLookup", "Default"]);
 static FUNCTION_ARN: Shape = Shape::new("FunctionArn", Kind::Text).min(0).max(10000).pattern("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?");
+static FUNCTION_ARN_LIST: Shape = Shape::new("FunctionArnList", Kind::List(&Member::new("member", &FUNCTION_ARN)));
 static FUNCTION_CODE: Shape = Shape::new(
     "FunctionCode",
     Kind::Structure(&[
@@ -1174,6 +1635,108 @@ static GET_ALIAS_REQUEST: Shape = Shape::new(
 );
 wire::structure! { GetAliasRequest = GET_ALIAS_REQUEST { 0 function_name: String,
 1 name: String,
+ } }
+static GET_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "GetCodeSigningConfigRequest",
+    Kind::Structure(&[Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).at(L::Uri).required()]),
+);
+wire::structure! { GetCodeSigningConfigRequest = GET_CODE_SIGNING_CONFIG_REQUEST { 0 code_signing_config_arn: String,
+} }
+static GET_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new(
+    "GetCodeSigningConfigResponse",
+    Kind::Structure(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
+);
+wire::structure! { GetCodeSigningConfigResponse = GET_CODE_SIGNING_CONFIG_RESPONSE { 0 code_signing_config: CodeSigningConfig,
+} }
+static GET_DURABLE_EXECUTION_HISTORY_REQUEST: Shape = Shape::new(
+    "GetDurableExecutionHistoryRequest",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).at(L::Uri).required(),
+        Member::new("IncludeExecutionData", &INCLUDE_EXECUTION_DATA).at(L::Query),
+        Member::new("MaxItems", &ITEM_COUNT).at(L::Query),
+        Member::new("Marker", &STRING).at(L::Query),
+        Member::new("ReverseOrder", &REVERSE_ORDER).at(L::Query),
+    ]),
+);
+wire::structure! { GetDurableExecutionHistoryRequest = GET_DURABLE_EXECUTION_HISTORY_REQUEST { 0 durable_execution_arn: String,
+1 include_execution_data: bool,
+2 max_items: i64,
+3 marker: String,
+4 reverse_order: bool,
+ } }
+static GET_DURABLE_EXECUTION_HISTORY_RESPONSE: Shape = Shape::new(
+    "GetDurableExecutionHistoryResponse",
+    Kind::Structure(&[Member::new("Events", &EVENTS).required(), Member::new("NextMarker", &STRING)]),
+);
+wire::structure! { GetDurableExecutionHistoryResponse = GET_DURABLE_EXECUTION_HISTORY_RESPONSE { 0 events: Vec<Event>,
+1 next_marker: String,
+ } }
+static GET_DURABLE_EXECUTION_REQUEST: Shape = Shape::new(
+    "GetDurableExecutionRequest",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).at(L::Uri).required(),
+        Member::new("IncludeExecutionData", &INCLUDE_EXECUTION_DATA).at(L::Query),
+    ]),
+);
+wire::structure! { GetDurableExecutionRequest = GET_DURABLE_EXECUTION_REQUEST { 0 durable_execution_arn: String,
+1 include_execution_data: bool,
+ } }
+static GET_DURABLE_EXECUTION_RESPONSE: Shape = Shape::new(
+    "GetDurableExecutionResponse",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).required(),
+        Member::new("DurableExecutionName", &DURABLE_EXECUTION_NAME).required(),
+        Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN).required(),
+        Member::new("InputPayload", &INPUT_PAYLOAD),
+        Member::new("Result", &OUTPUT_PAYLOAD),
+        Member::new("Error", &ERROR_OBJECT),
+        Member::new("StartTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("Status", &EXECUTION_STATUS).required(),
+        Member::new("EndTimestamp", &EXECUTION_TIMESTAMP),
+        Member::new("Version", &VERSION_WITH_LATEST_PUBLISHED),
+        Member::new("TraceHeader", &TRACE_HEADER),
+        Member::new("ExecutionDataIncluded", &EXECUTION_DATA_INCLUDED),
+        Member::new("DurableConfig", &DURABLE_CONFIG),
+        Member::new("PauseDetails", &PAUSE_DETAILS),
+        Member::new("ExpectedExecutionTimeoutTimestamp", &EXECUTION_TIMESTAMP),
+    ]),
+);
+wire::structure! { GetDurableExecutionResponse = GET_DURABLE_EXECUTION_RESPONSE { 0 durable_execution_arn: String,
+1 durable_execution_name: String,
+2 function_arn: String,
+3 input_payload: String,
+4 result: String,
+5 error: ErrorObject,
+6 start_timestamp: Timestamp,
+7 status: String,
+8 end_timestamp: Timestamp,
+9 version: String,
+10 trace_header: TraceHeader,
+11 execution_data_included: bool,
+12 durable_config: DurableConfig,
+13 pause_details: PauseDetails,
+14 expected_execution_timeout_timestamp: Timestamp,
+ } }
+static GET_DURABLE_EXECUTION_STATE_REQUEST: Shape = Shape::new(
+    "GetDurableExecutionStateRequest",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).at(L::Uri).required(),
+        Member::new("CheckpointToken", &CHECKPOINT_TOKEN).at(L::Query).required(),
+        Member::new("Marker", &STRING).at(L::Query),
+        Member::new("MaxItems", &ITEM_COUNT).at(L::Query),
+    ]),
+);
+wire::structure! { GetDurableExecutionStateRequest = GET_DURABLE_EXECUTION_STATE_REQUEST { 0 durable_execution_arn: String,
+1 checkpoint_token: String,
+2 marker: String,
+3 max_items: i64,
+ } }
+static GET_DURABLE_EXECUTION_STATE_RESPONSE: Shape = Shape::new(
+    "GetDurableExecutionStateResponse",
+    Kind::Structure(&[Member::new("Operations", &OPERATIONS).required(), Member::new("NextMarker", &STRING)]),
+);
+wire::structure! { GetDurableExecutionStateResponse = GET_DURABLE_EXECUTION_STATE_RESPONSE { 0 operations: Vec<Operation>,
+1 next_marker: String,
  } }
 static GET_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::new(
     "GetEventSourceMappingRequest",
@@ -1449,6 +2012,8 @@ static IMAGE_CONFIG_RESPONSE: Shape = Shape::new(
 wire::structure! { ImageConfigResponse = IMAGE_CONFIG_RESPONSE { 0 image_config: ImageConfig,
 1 error: ImageConfigError,
  } }
+static INCLUDE_EXECUTION_DATA: Shape = Shape::new("IncludeExecutionData", Kind::Boolean);
+static INPUT_PAYLOAD: Shape = Shape::new("InputPayload", Kind::Text).min(0).max(6291456).sensitive();
 static INTEGER: Shape = Shape::new("Integer", Kind::Integer);
 static INVALID_CODE_SIGNATURE_EXCEPTION: Shape = Shape::new(
     "InvalidCodeSignatureException",
@@ -1498,6 +2063,20 @@ static INVALID_ZIP_FILE_EXCEPTION: Shape = Shape::new(
 );
 wire::structure! { InvalidZipFileException = INVALID_ZIP_FILE_EXCEPTION { 0 type_: String,
 1 message: String,
+ } }
+static INVOCATION_COMPLETED_DETAILS: Shape = Shape::new(
+    "InvocationCompletedDetails",
+    Kind::Structure(&[
+        Member::new("StartTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("EndTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("RequestId", &STRING).required(),
+        Member::new("Error", &EVENT_ERROR),
+    ]),
+);
+wire::structure! { InvocationCompletedDetails = INVOCATION_COMPLETED_DETAILS { 0 start_timestamp: Timestamp,
+1 end_timestamp: Timestamp,
+2 request_id: String,
+3 error: EventError,
  } }
 static INVOCATION_REQUEST: Shape = Shape::new(
     "InvocationRequest",
@@ -1556,7 +2135,71 @@ static INVOKE_ASYNC_RESPONSE: Shape =
 wire::structure! { InvokeAsyncResponse = INVOKE_ASYNC_RESPONSE { 0 status: i64,
 } }
 static INVOKE_MODE: Shape = Shape::new("InvokeMode", Kind::Text).values(&["BUFFERED", "RESPONSE_STREAM"]);
+static INVOKE_RESPONSE_STREAM_UPDATE: Shape = Shape::new(
+    "InvokeResponseStreamUpdate",
+    Kind::Structure(&[Member::new("Payload", &BLOB).event(EventPart::Payload)]),
+);
+wire::structure! { InvokeResponseStreamUpdate = INVOKE_RESPONSE_STREAM_UPDATE { 0 payload: Bytes,
+} }
+static INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Shape = Shape::new(
+    "InvokeWithResponseStreamCompleteEvent",
+    Kind::Structure(&[
+        Member::new("ErrorCode", &STRING),
+        Member::new("ErrorDetails", &STRING),
+        Member::new("LogResult", &STRING),
+    ]),
+);
+wire::structure! { InvokeWithResponseStreamCompleteEvent = INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT { 0 error_code: String,
+1 error_details: String,
+2 log_result: String,
+ } }
+static INVOKE_WITH_RESPONSE_STREAM_REQUEST: Shape = Shape::new(
+    "InvokeWithResponseStreamRequest",
+    Kind::Structure(&[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(L::Uri).required(),
+        Member::new("LogType", &LOG_TYPE).wire("X-Amz-Log-Type").at(L::Header),
+        Member::new("ClientContext", &STRING).wire("X-Amz-Client-Context").at(L::Header),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(L::Query),
+        Member::new("Payload", &BLOB).at(L::Payload),
+        Member::new("TenantId", &TENANT_ID).wire("X-Amz-Tenant-Id").at(L::Header),
+        Member::new("InvocationType", &RESPONSE_STREAMING_INVOCATION_TYPE).wire("X-Amz-Invocation-Type").at(L::Header),
+    ]),
+);
+wire::structure! { InvokeWithResponseStreamRequest = INVOKE_WITH_RESPONSE_STREAM_REQUEST { 0 function_name: String,
+1 log_type: String,
+2 client_context: String,
+3 qualifier: String,
+4 payload: Bytes,
+5 tenant_id: String,
+6 invocation_type: String,
+ } }
+static INVOKE_WITH_RESPONSE_STREAM_RESPONSE: Shape = Shape::new(
+    "InvokeWithResponseStreamResponse",
+    Kind::Structure(&[
+        Member::new("StatusCode", &INTEGER).at(L::Status),
+        Member::new("ExecutedVersion", &VERSION).wire("X-Amz-Executed-Version").at(L::Header),
+        Member::new("EventStream", &INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT).at(L::Payload),
+        Member::new("ResponseStreamContentType", &STRING).wire("Content-Type").at(L::Header),
+    ]),
+);
+wire::structure! { InvokeWithResponseStreamResponse = INVOKE_WITH_RESPONSE_STREAM_RESPONSE { 0 status_code: i64,
+1 executed_version: String,
+2 event_stream: InvokeWithResponseStreamResponseEvent,
+3 response_stream_content_type: String,
+ } }
+static INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT: Shape = Shape::new(
+    "InvokeWithResponseStreamResponseEvent",
+    Kind::Structure(&[
+        Member::new("PayloadChunk", &INVOKE_RESPONSE_STREAM_UPDATE),
+        Member::new("InvokeComplete", &INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT),
+    ]),
+)
+.event_stream();
+wire::structure! { InvokeWithResponseStreamResponseEvent = INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT { 0 payload_chunk: InvokeResponseStreamUpdate,
+1 invoke_complete: InvokeWithResponseStreamCompleteEvent,
+ } }
 static INVOKED_VIA_FUNCTION_URL: Shape = Shape::new("InvokedViaFunctionUrl", Kind::Boolean);
+static ITEM_COUNT: Shape = Shape::new("ItemCount", Kind::Integer).min(0).max(1000);
 static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape::new(
     "KMSAccessDeniedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
@@ -1804,6 +2447,57 @@ static LIST_ALIASES_RESPONSE: Shape = Shape::new(
 wire::structure! { ListAliasesResponse = LIST_ALIASES_RESPONSE { 0 next_marker: String,
 1 aliases: Vec<AliasConfiguration>,
  } }
+static LIST_CODE_SIGNING_CONFIGS_REQUEST: Shape = Shape::new(
+    "ListCodeSigningConfigsRequest",
+    Kind::Structure(&[
+        Member::new("Marker", &STRING).at(L::Query),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(L::Query),
+    ]),
+);
+wire::structure! { ListCodeSigningConfigsRequest = LIST_CODE_SIGNING_CONFIGS_REQUEST { 0 marker: String,
+1 max_items: i64,
+ } }
+static LIST_CODE_SIGNING_CONFIGS_RESPONSE: Shape = Shape::new(
+    "ListCodeSigningConfigsResponse",
+    Kind::Structure(&[
+        Member::new("NextMarker", &STRING),
+        Member::new("CodeSigningConfigs", &CODE_SIGNING_CONFIG_LIST),
+    ]),
+);
+wire::structure! { ListCodeSigningConfigsResponse = LIST_CODE_SIGNING_CONFIGS_RESPONSE { 0 next_marker: String,
+1 code_signing_configs: Vec<CodeSigningConfig>,
+ } }
+static LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST: Shape = Shape::new(
+    "ListDurableExecutionsByFunctionRequest",
+    Kind::Structure(&[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(L::Uri).required(),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(L::Query),
+        Member::new("DurableExecutionName", &DURABLE_EXECUTION_NAME).at(L::Query),
+        Member::new("Statuses", &EXECUTION_STATUS_LIST).at(L::Query),
+        Member::new("StartedAfter", &EXECUTION_TIMESTAMP).at(L::Query),
+        Member::new("StartedBefore", &EXECUTION_TIMESTAMP).at(L::Query),
+        Member::new("ReverseOrder", &REVERSE_ORDER).at(L::Query),
+        Member::new("Marker", &STRING).at(L::Query),
+        Member::new("MaxItems", &ITEM_COUNT).at(L::Query),
+    ]),
+);
+wire::structure! { ListDurableExecutionsByFunctionRequest = LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST { 0 function_name: String,
+1 qualifier: String,
+2 durable_execution_name: String,
+3 statuses: Vec<String>,
+4 started_after: Timestamp,
+5 started_before: Timestamp,
+6 reverse_order: bool,
+7 marker: String,
+8 max_items: i64,
+ } }
+static LIST_DURABLE_EXECUTIONS_BY_FUNCTION_RESPONSE: Shape = Shape::new(
+    "ListDurableExecutionsByFunctionResponse",
+    Kind::Structure(&[Member::new("DurableExecutions", &DURABLE_EXECUTIONS), Member::new("NextMarker", &STRING)]),
+);
+wire::structure! { ListDurableExecutionsByFunctionResponse = LIST_DURABLE_EXECUTIONS_BY_FUNCTION_RESPONSE { 0 durable_executions: Vec<Execution>,
+1 next_marker: String,
+ } }
 static LIST_EVENT_SOURCE_MAPPINGS_REQUEST: Shape = Shape::new(
     "ListEventSourceMappingsRequest",
     Kind::Structure(&[
@@ -1871,6 +2565,25 @@ static LIST_FUNCTION_URL_CONFIGS_RESPONSE: Shape = Shape::new(
 );
 wire::structure! { ListFunctionUrlConfigsResponse = LIST_FUNCTION_URL_CONFIGS_RESPONSE { 0 function_url_configs: Vec<FunctionUrlConfig>,
 1 next_marker: String,
+ } }
+static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "ListFunctionsByCodeSigningConfigRequest",
+    Kind::Structure(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).at(L::Uri).required(),
+        Member::new("Marker", &STRING).at(L::Query),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(L::Query),
+    ]),
+);
+wire::structure! { ListFunctionsByCodeSigningConfigRequest = LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST { 0 code_signing_config_arn: String,
+1 marker: String,
+2 max_items: i64,
+ } }
+static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new(
+    "ListFunctionsByCodeSigningConfigResponse",
+    Kind::Structure(&[Member::new("NextMarker", &STRING), Member::new("FunctionArns", &FUNCTION_ARN_LIST)]),
+);
+wire::structure! { ListFunctionsByCodeSigningConfigResponse = LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE { 0 next_marker: String,
+1 function_arns: Vec<String>,
  } }
 static LIST_FUNCTIONS_REQUEST: Shape = Shape::new(
     "ListFunctionsRequest",
@@ -2063,11 +2776,117 @@ wire::structure! { OnFailure = ON_FAILURE { 0 destination: String,
 static ON_SUCCESS: Shape = Shape::new("OnSuccess", Kind::Structure(&[Member::new("Destination", &DESTINATION_ARN)]));
 wire::structure! { OnSuccess = ON_SUCCESS { 0 destination: String,
 } }
+static OPERATION: Shape = Shape::new(
+    "Operation",
+    Kind::Structure(&[
+        Member::new("Id", &OPERATION_ID).required(),
+        Member::new("ParentId", &OPERATION_ID),
+        Member::new("Name", &OPERATION_NAME),
+        Member::new("Type", &OPERATION_TYPE).required(),
+        Member::new("SubType", &OPERATION_SUB_TYPE),
+        Member::new("StartTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("EndTimestamp", &EXECUTION_TIMESTAMP),
+        Member::new("Status", &OPERATION_STATUS).required(),
+        Member::new("ExecutionDetails", &EXECUTION_DETAILS),
+        Member::new("ContextDetails", &CONTEXT_DETAILS),
+        Member::new("StepDetails", &STEP_DETAILS),
+        Member::new("WaitDetails", &WAIT_DETAILS),
+        Member::new("CallbackDetails", &CALLBACK_DETAILS),
+        Member::new("ChainedInvokeDetails", &CHAINED_INVOKE_DETAILS),
+    ]),
+);
+wire::structure! { Operation = OPERATION { 0 id: String,
+1 parent_id: String,
+2 name: String,
+3 type_: String,
+4 sub_type: String,
+5 start_timestamp: Timestamp,
+6 end_timestamp: Timestamp,
+7 status: String,
+8 execution_details: ExecutionDetails,
+9 context_details: ContextDetails,
+10 step_details: StepDetails,
+11 wait_details: WaitDetails,
+12 callback_details: CallbackDetails,
+13 chained_invoke_details: ChainedInvokeDetails,
+ } }
+static OPERATION_ACTION: Shape =
+    Shape::new("OperationAction", Kind::Text).values(&["START", "SUCCEED", "FAIL", "RETRY", "CANCEL"]);
+static OPERATION_ID: Shape = Shape::new("OperationId", Kind::Text).min(1).max(64).pattern("[a-zA-Z0-9-_]+");
+static OPERATION_NAME: Shape = Shape::new("OperationName", Kind::Text).min(1).max(256).pattern("[\\x20-\\x7E]+");
+static OPERATION_PAYLOAD: Shape = Shape::new("OperationPayload", Kind::Text).min(0).max(6291456).sensitive();
+static OPERATION_STATUS: Shape = Shape::new("OperationStatus", Kind::Text).values(&[
+    "STARTED",
+    "PENDING",
+    "READY",
+    "SUCCEEDED",
+    "FAILED",
+    "CANCELLED",
+    "TIMED_OUT",
+    "STOPPED",
+]);
+static OPERATION_SUB_TYPE: Shape = Shape::new("OperationSubType", Kind::Text).min(1).max(32).pattern("[a-zA-Z0-9-_]+");
+static OPERATION_TYPE: Shape = Shape::new("OperationType", Kind::Text).values(&[
+    "EXECUTION",
+    "CONTEXT",
+    "STEP",
+    "WAIT",
+    "CALLBACK",
+    "CHAINED_INVOKE",
+]);
+static OPERATION_UPDATE: Shape = Shape::new(
+    "OperationUpdate",
+    Kind::Structure(&[
+        Member::new("Id", &OPERATION_ID).required(),
+        Member::new("ParentId", &OPERATION_ID),
+        Member::new("Name", &OPERATION_NAME),
+        Member::new("Type", &OPERATION_TYPE).required(),
+        Member::new("SubType", &OPERATION_SUB_TYPE),
+        Member::new("Action", &OPERATION_ACTION).required(),
+        Member::new("Payload", &OPERATION_PAYLOAD),
+        Member::new("Error", &ERROR_OBJECT),
+        Member::new("ContextOptions", &CONTEXT_OPTIONS),
+        Member::new("StepOptions", &STEP_OPTIONS),
+        Member::new("WaitOptions", &WAIT_OPTIONS),
+        Member::new("CallbackOptions", &CALLBACK_OPTIONS),
+        Member::new("ChainedInvokeOptions", &CHAINED_INVOKE_OPTIONS),
+    ]),
+);
+wire::structure! { OperationUpdate = OPERATION_UPDATE { 0 id: String,
+1 parent_id: String,
+2 name: String,
+3 type_: String,
+4 sub_type: String,
+5 action: String,
+6 payload: String,
+7 error: ErrorObject,
+8 context_options: ContextOptions,
+9 step_options: StepOptions,
+10 wait_options: WaitOptions,
+11 callback_options: CallbackOptions,
+12 chained_invoke_options: ChainedInvokeOptions,
+ } }
+static OPERATION_UPDATES: Shape = Shape::new("OperationUpdates", Kind::List(&Member::new("member", &OPERATION_UPDATE)));
+static OPERATIONS: Shape = Shape::new("Operations", Kind::List(&Member::new("member", &OPERATION)));
 static ORGANIZATION_ID: Shape = Shape::new("OrganizationId", Kind::Text).min(0).max(34).pattern("o-[a-z0-9]{10,32}");
 static ORIGIN: Shape = Shape::new("Origin", Kind::Text).min(1).max(253).pattern(".*");
+static OUTPUT_PAYLOAD: Shape = Shape::new("OutputPayload", Kind::Text).min(0).max(6291456).sensitive();
 static PACKAGE_TYPE: Shape = Shape::new("PackageType", Kind::Text).values(&["Zip", "Image"]);
 static PARALLELIZATION_FACTOR: Shape = Shape::new("ParallelizationFactor", Kind::Integer).min(1).max(10);
 static PATTERN: Shape = Shape::new("Pattern", Kind::Text).min(0).max(4096).pattern("[\\s\\S]*");
+static PAUSE_DETAILS: Shape = Shape::new(
+    "PauseDetails",
+    Kind::Structure(&[
+        Member::new("PauseRequestTimestamp", &EXECUTION_TIMESTAMP).required(),
+        Member::new("Reason", &PAUSE_REASON),
+        Member::new("ExecutionTimeoutPaused", &EXECUTION_TIMEOUT_PAUSED).required(),
+    ]),
+);
+wire::structure! { PauseDetails = PAUSE_DETAILS { 0 pause_request_timestamp: Timestamp,
+1 reason: String,
+2 execution_timeout_paused: bool,
+ } }
+static PAUSE_REASON: Shape = Shape::new("PauseReason", Kind::Text).min(0).max(1024).sensitive();
 static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape =
     Shape::new("PerExecutionEnvironmentMaxConcurrency", Kind::Integer).min(1).max(1600);
 static POLICY_LENGTH_EXCEEDED_EXCEPTION: Shape = Shape::new(
@@ -2198,6 +3017,26 @@ wire::structure! { PublishVersionRequest = PUBLISH_VERSION_REQUEST { 0 function_
 2 description: String,
 3 revision_id: String,
 4 publish_to: String,
+ } }
+static PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "PutFunctionCodeSigningConfigRequest",
+    Kind::Structure(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(L::Uri).required(),
+    ]),
+);
+wire::structure! { PutFunctionCodeSigningConfigRequest = PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST { 0 code_signing_config_arn: String,
+1 function_name: String,
+ } }
+static PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new(
+    "PutFunctionCodeSigningConfigResponse",
+    Kind::Structure(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &FUNCTION_NAME).required(),
+    ]),
+);
+wire::structure! { PutFunctionCodeSigningConfigResponse = PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE { 0 code_signing_config_arn: String,
+1 function_name: String,
  } }
 static PUT_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape::new(
     "PutFunctionConcurrencyRequest",
@@ -2334,6 +3173,7 @@ wire::structure! { RemovePermissionRequest = REMOVE_PERMISSION_REQUEST { 0 funct
 2 qualifier: String,
 3 revision_id: String,
  } }
+static REPLAY_CHILDREN: Shape = Shape::new("ReplayChildren", Kind::Boolean);
 static REQUEST_TOO_LARGE_EXCEPTION: Shape = Shape::new(
     "RequestTooLargeException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
@@ -2384,7 +3224,21 @@ static RESOURCE_NOT_READY_EXCEPTION: Shape = Shape::new(
 wire::structure! { ResourceNotReadyException = RESOURCE_NOT_READY_EXCEPTION { 0 type_: String,
 1 message: String,
  } }
+static RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
+    Shape::new("ResponseStreamingInvocationType", Kind::Text).values(&["RequestResponse", "DryRun"]);
+static RESUME_REASON: Shape = Shape::new("ResumeReason", Kind::Text).min(0).max(1024).sensitive();
 static RETENTION_PERIOD_IN_DAYS: Shape = Shape::new("RetentionPeriodInDays", Kind::Integer).min(1).max(90);
+static RETRY_DETAILS: Shape = Shape::new(
+    "RetryDetails",
+    Kind::Structure(&[
+        Member::new("CurrentAttempt", &ATTEMPT_COUNT),
+        Member::new("NextAttemptDelaySeconds", &DURATION_SECONDS),
+    ]),
+);
+wire::structure! { RetryDetails = RETRY_DETAILS { 0 current_attempt: i64,
+1 next_attempt_delay_seconds: i64,
+ } }
+static REVERSE_ORDER: Shape = Shape::new("ReverseOrder", Kind::Boolean);
 static ROLE_ARN: Shape = Shape::new("RoleArn", Kind::Text)
     .min(0)
     .max(10000)
@@ -2531,6 +3385,41 @@ wire::structure! { SelfManagedKafkaEventSourceConfig = SELF_MANAGED_KAFKA_EVENT_
 1 schema_registry_config: KafkaSchemaRegistryConfig,
 2 consumption_mode: String,
  } }
+static SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST: Shape = Shape::new(
+    "SendDurableExecutionCallbackFailureRequest",
+    Kind::Structure(&[
+        Member::new("CallbackId", &CALLBACK_ID).at(L::Uri).required(),
+        Member::new("Error", &ERROR_OBJECT).at(L::Payload),
+    ]),
+);
+wire::structure! { SendDurableExecutionCallbackFailureRequest = SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST { 0 callback_id: String,
+1 error: ErrorObject,
+ } }
+static SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_RESPONSE: Shape =
+    Shape::new("SendDurableExecutionCallbackFailureResponse", Kind::Structure(&[]));
+wire::structure! { SendDurableExecutionCallbackFailureResponse = SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_RESPONSE {  } }
+static SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST: Shape = Shape::new(
+    "SendDurableExecutionCallbackHeartbeatRequest",
+    Kind::Structure(&[Member::new("CallbackId", &CALLBACK_ID).at(L::Uri).required()]),
+);
+wire::structure! { SendDurableExecutionCallbackHeartbeatRequest = SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST { 0 callback_id: String,
+} }
+static SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_RESPONSE: Shape =
+    Shape::new("SendDurableExecutionCallbackHeartbeatResponse", Kind::Structure(&[]));
+wire::structure! { SendDurableExecutionCallbackHeartbeatResponse = SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_RESPONSE {  } }
+static SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST: Shape = Shape::new(
+    "SendDurableExecutionCallbackSuccessRequest",
+    Kind::Structure(&[
+        Member::new("CallbackId", &CALLBACK_ID).at(L::Uri).required(),
+        Member::new("Result", &BINARY_OPERATION_PAYLOAD).at(L::Payload),
+    ]),
+);
+wire::structure! { SendDurableExecutionCallbackSuccessRequest = SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST { 0 callback_id: String,
+1 result: Bytes,
+ } }
+static SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_RESPONSE: Shape =
+    Shape::new("SendDurableExecutionCallbackSuccessResponse", Kind::Structure(&[]));
+wire::structure! { SendDurableExecutionCallbackSuccessResponse = SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_RESPONSE {  } }
 static SENSITIVE_STRING: Shape = Shape::new("SensitiveString", Kind::Text).sensitive();
 static SENSITIVE_STRING_ON_SERVER_ONLY: Shape = Shape::new("SensitiveStringOnServerOnly", Kind::Text).min(0).max(10000);
 static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: Shape = Shape::new(
@@ -2552,6 +3441,8 @@ static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape::new(
 wire::structure! { ServiceQuotaExceededException = SERVICE_QUOTA_EXCEEDED_EXCEPTION { 0 type_: String,
 1 message: String,
  } }
+static SIGNING_PROFILE_VERSION_ARNS: Shape =
+    Shape::new("SigningProfileVersionArns", Kind::List(&Member::new("member", &ARN))).min(1).max(20);
 static SNAP_START: Shape = Shape::new("SnapStart", Kind::Structure(&[Member::new("ApplyOn", &SNAP_START_APPLY_ON)]));
 wire::structure! { SnapStart = SNAP_START { 0 apply_on: String,
 } }
@@ -2623,6 +3514,9 @@ static SOURCE_ACCESS_TYPE: Shape = Shape::new("SourceAccessType", Kind::Text).va
     "IAM_OAUTHBEARER_AUTH",
 ]);
 static SOURCE_OWNER: Shape = Shape::new("SourceOwner", Kind::Text).min(0).max(12).pattern("\\d{12}");
+static STACK_TRACE_ENTRIES: Shape =
+    Shape::new("StackTraceEntries", Kind::List(&Member::new("member", &STACK_TRACE_ENTRY)));
+static STACK_TRACE_ENTRY: Shape = Shape::new("StackTraceEntry", Kind::Text).sensitive();
 static STATE: Shape = Shape::new("State", Kind::Text).values(&[
     "Pending",
     "Active",
@@ -2678,6 +3572,66 @@ static STATE_REASON_CODE: Shape = Shape::new("StateReasonCode", Kind::Text).valu
     "DependencyError",
 ]);
 static STATEMENT_ID: Shape = Shape::new("StatementId", Kind::Text).min(1).max(100).pattern("([a-zA-Z0-9-_]+)");
+static STEP_DETAILS: Shape = Shape::new(
+    "StepDetails",
+    Kind::Structure(&[
+        Member::new("Attempt", &ATTEMPT_COUNT),
+        Member::new("NextAttemptTimestamp", &EXECUTION_TIMESTAMP),
+        Member::new("Result", &OPERATION_PAYLOAD),
+        Member::new("Error", &ERROR_OBJECT),
+    ]),
+);
+wire::structure! { StepDetails = STEP_DETAILS { 0 attempt: i64,
+1 next_attempt_timestamp: Timestamp,
+2 result: String,
+3 error: ErrorObject,
+ } }
+static STEP_FAILED_DETAILS: Shape = Shape::new(
+    "StepFailedDetails",
+    Kind::Structure(&[
+        Member::new("Error", &EVENT_ERROR).required(),
+        Member::new("RetryDetails", &RETRY_DETAILS).required(),
+    ]),
+);
+wire::structure! { StepFailedDetails = STEP_FAILED_DETAILS { 0 error: EventError,
+1 retry_details: RetryDetails,
+ } }
+static STEP_OPTIONS: Shape = Shape::new(
+    "StepOptions",
+    Kind::Structure(&[Member::new("NextAttemptDelaySeconds", &STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER)]),
+);
+wire::structure! { StepOptions = STEP_OPTIONS { 0 next_attempt_delay_seconds: i64,
+} }
+static STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER: Shape =
+    Shape::new("StepOptionsNextAttemptDelaySecondsInteger", Kind::Integer).min(1).max(31622400);
+static STEP_STARTED_DETAILS: Shape = Shape::new("StepStartedDetails", Kind::Structure(&[]));
+wire::structure! { StepStartedDetails = STEP_STARTED_DETAILS {  } }
+static STEP_SUCCEEDED_DETAILS: Shape = Shape::new(
+    "StepSucceededDetails",
+    Kind::Structure(&[
+        Member::new("Result", &EVENT_RESULT).required(),
+        Member::new("RetryDetails", &RETRY_DETAILS).required(),
+    ]),
+);
+wire::structure! { StepSucceededDetails = STEP_SUCCEEDED_DETAILS { 0 result: EventResult,
+1 retry_details: RetryDetails,
+ } }
+static STOP_DURABLE_EXECUTION_REQUEST: Shape = Shape::new(
+    "StopDurableExecutionRequest",
+    Kind::Structure(&[
+        Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).at(L::Uri).required(),
+        Member::new("Error", &ERROR_OBJECT).at(L::Payload),
+    ]),
+);
+wire::structure! { StopDurableExecutionRequest = STOP_DURABLE_EXECUTION_REQUEST { 0 durable_execution_arn: String,
+1 error: ErrorObject,
+ } }
+static STOP_DURABLE_EXECUTION_RESPONSE: Shape = Shape::new(
+    "StopDurableExecutionResponse",
+    Kind::Structure(&[Member::new("StopTimestamp", &EXECUTION_TIMESTAMP).required()]),
+);
+wire::structure! { StopDurableExecutionResponse = STOP_DURABLE_EXECUTION_RESPONSE { 0 stop_timestamp: Timestamp,
+} }
 static STRING: Shape = Shape::new("String", Kind::Text);
 static STRING_LIST: Shape = Shape::new("StringList", Kind::List(&Member::new("member", &STRING))).min(0).max(1500);
 static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: Shape = Shape::new(
@@ -2752,6 +3706,10 @@ wire::structure! { TooManyRequestsException = TOO_MANY_REQUESTS_EXCEPTION { 0 re
  } }
 static TOPIC: Shape = Shape::new("Topic", Kind::Text).min(1).max(249).pattern("[^.]([a-zA-Z0-9\\-_.]+)");
 static TOPICS: Shape = Shape::new("Topics", Kind::List(&Member::new("member", &TOPIC))).min(1).max(1);
+static TRACE_HEADER: Shape =
+    Shape::new("TraceHeader", Kind::Structure(&[Member::new("XAmznTraceId", &X_AMZN_TRACE_ID)]));
+wire::structure! { TraceHeader = TRACE_HEADER { 0 x_amzn_trace_id: String,
+} }
 static TRACING_CONFIG: Shape = Shape::new("TracingConfig", Kind::Structure(&[Member::new("Mode", &TRACING_MODE)]));
 wire::structure! { TracingConfig = TRACING_CONFIG { 0 mode: String,
 } }
@@ -2760,6 +3718,7 @@ static TRACING_CONFIG_RESPONSE: Shape =
 wire::structure! { TracingConfigResponse = TRACING_CONFIG_RESPONSE { 0 mode: String,
 } }
 static TRACING_MODE: Shape = Shape::new("TracingMode", Kind::Text).values(&["Active", "PassThrough"]);
+static TRUNCATED: Shape = Shape::new("Truncated", Kind::Boolean);
 static TUMBLING_WINDOW_IN_SECONDS: Shape = Shape::new("TumblingWindowInSeconds", Kind::Integer).min(0).max(900);
 static URI: Shape = Shape::new("URI", Kind::Text).min(1).max(200).pattern("[ a-zA-Z0-9-\\/*:_+=.@-]*");
 static UUID_STRING: Shape = Shape::new("UUIDString", Kind::Text).min(36).max(36);
@@ -2800,6 +3759,26 @@ wire::structure! { UpdateAliasRequest = UPDATE_ALIAS_REQUEST { 0 function_name: 
 4 routing_config: AliasRoutingConfiguration,
 5 revision_id: String,
  } }
+static UPDATE_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::new(
+    "UpdateCodeSigningConfigRequest",
+    Kind::Structure(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).at(L::Uri).required(),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES),
+    ]),
+);
+wire::structure! { UpdateCodeSigningConfigRequest = UPDATE_CODE_SIGNING_CONFIG_REQUEST { 0 code_signing_config_arn: String,
+1 description: String,
+2 allowed_publishers: AllowedPublishers,
+3 code_signing_policies: CodeSigningPolicies,
+ } }
+static UPDATE_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::new(
+    "UpdateCodeSigningConfigResponse",
+    Kind::Structure(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
+);
+wire::structure! { UpdateCodeSigningConfigResponse = UPDATE_CODE_SIGNING_CONFIG_RESPONSE { 0 code_signing_config: CodeSigningConfig,
+} }
 static UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::new(
     "UpdateEventSourceMappingRequest",
     Kind::Structure(&[
@@ -3018,14 +3997,51 @@ wire::structure! { VpcConfigResponse = VPC_CONFIG_RESPONSE { 0 subnet_ids: Vec<S
 3 ipv6_allowed_for_dual_stack: bool,
  } }
 static VPC_ID: Shape = Shape::new("VpcId", Kind::Text);
+static WAIT_CANCELLED_DETAILS: Shape =
+    Shape::new("WaitCancelledDetails", Kind::Structure(&[Member::new("Error", &EVENT_ERROR)]));
+wire::structure! { WaitCancelledDetails = WAIT_CANCELLED_DETAILS { 0 error: EventError,
+} }
+static WAIT_DETAILS: Shape =
+    Shape::new("WaitDetails", Kind::Structure(&[Member::new("ScheduledEndTimestamp", &EXECUTION_TIMESTAMP)]));
+wire::structure! { WaitDetails = WAIT_DETAILS { 0 scheduled_end_timestamp: Timestamp,
+} }
+static WAIT_OPTIONS: Shape =
+    Shape::new("WaitOptions", Kind::Structure(&[Member::new("WaitSeconds", &WAIT_OPTIONS_WAIT_SECONDS_INTEGER)]));
+wire::structure! { WaitOptions = WAIT_OPTIONS { 0 wait_seconds: i64,
+} }
+static WAIT_OPTIONS_WAIT_SECONDS_INTEGER: Shape =
+    Shape::new("WaitOptionsWaitSecondsInteger", Kind::Integer).min(1).max(31622400);
+static WAIT_STARTED_DETAILS: Shape = Shape::new(
+    "WaitStartedDetails",
+    Kind::Structure(&[
+        Member::new("Duration", &DURATION_SECONDS).required(),
+        Member::new("ScheduledEndTimestamp", &EXECUTION_TIMESTAMP).required(),
+    ]),
+);
+wire::structure! { WaitStartedDetails = WAIT_STARTED_DETAILS { 0 duration: i64,
+1 scheduled_end_timestamp: Timestamp,
+ } }
+static WAIT_SUCCEEDED_DETAILS: Shape =
+    Shape::new("WaitSucceededDetails", Kind::Structure(&[Member::new("Duration", &DURATION_SECONDS)]));
+wire::structure! { WaitSucceededDetails = WAIT_SUCCEEDED_DETAILS { 0 duration: i64,
+} }
 static WEIGHT: Shape = Shape::new("Weight", Kind::Double);
 static WORKING_DIRECTORY: Shape = Shape::new("WorkingDirectory", Kind::Text).min(0).max(1000);
+static X_AMZN_TRACE_ID: Shape = Shape::new("XAmznTraceId", Kind::Text).min(0).max(8192);
 wire::error!(
     alias_limit_exceeded_exception = ALIAS_LIMIT_EXCEEDED_EXCEPTION_ERROR(
         "AliasLimitExceededException",
         "AliasLimitExceededException",
         400,
         ALIAS_LIMIT_EXCEEDED_EXCEPTION
+    )
+);
+wire::error!(
+    callback_timeout_exception = CALLBACK_TIMEOUT_EXCEPTION_ERROR(
+        "CallbackTimeoutException",
+        "CallbackTimeoutException",
+        400,
+        CALLBACK_TIMEOUT_EXCEPTION
     )
 );
 wire::error!(
@@ -3438,13 +4454,17 @@ wire::error!(
 pub mod ops {
     wire::operation! { AddLayerVersionPermission = ADD_LAYER_VERSION_PERMISSION in SERVICE, "POST" "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy" 201, super::AddLayerVersionPermissionRequest => super::AddLayerVersionPermissionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, POLICY_LENGTH_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:AddLayerVersionPermission" on "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}" }
     wire::operation! { AddPermission = ADD_PERMISSION in SERVICE, "POST" "/2015-03-31/functions/{FunctionName}/policy" 201, super::AddPermissionRequest => super::AddPermissionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, PUBLIC_POLICY_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, POLICY_LENGTH_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:AddPermission" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { CheckpointDurableExecution = CHECKPOINT_DURABLE_EXECUTION in SERVICE, "POST" "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint" 200, super::CheckpointDurableExecutionRequest => super::CheckpointDurableExecutionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:CheckpointDurableExecution" on "{DurableExecutionArn}" }
     wire::operation! { CreateAlias = CREATE_ALIAS in SERVICE, "POST" "/2015-03-31/functions/{FunctionName}/aliases" 201, super::CreateAliasRequest => super::AliasConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, ALIAS_LIMIT_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:CreateAlias" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { CreateCodeSigningConfig = CREATE_CODE_SIGNING_CONFIG in SERVICE, "POST" "/2020-04-22/code-signing-configs" 201, super::CreateCodeSigningConfigRequest => super::CreateCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR], "lambda:CreateCodeSigningConfig" on "*" }
     wire::operation! { CreateEventSourceMapping = CREATE_EVENT_SOURCE_MAPPING in SERVICE, "POST" "/2015-03-31/event-source-mappings" 202, super::CreateEventSourceMappingRequest => super::EventSourceMappingConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:CreateEventSourceMapping" on "*" }
     wire::operation! { CreateFunction = CREATE_FUNCTION in SERVICE, "POST" "/2015-03-31/functions" 201, super::CreateFunctionRequest => super::FunctionConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, INVALID_CODE_SIGNATURE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_VERIFICATION_FAILED_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR, CODE_STORAGE_EXCEEDED_EXCEPTION_ERROR, FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION_ERROR], "lambda:CreateFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { CreateFunctionUrlConfig = CREATE_FUNCTION_URL_CONFIG in SERVICE, "POST" "/2021-10-31/functions/{FunctionName}/url" 201, super::CreateFunctionUrlConfigRequest => super::CreateFunctionUrlConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:CreateFunctionUrlConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { DeleteAlias = DELETE_ALIAS in SERVICE, "DELETE" "/2015-03-31/functions/{FunctionName}/aliases/{Name}" 204, super::DeleteAliasRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteAlias" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { DeleteCodeSigningConfig = DELETE_CODE_SIGNING_CONFIG in SERVICE, "DELETE" "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}" 204, super::DeleteCodeSigningConfigRequest => super::DeleteCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteCodeSigningConfig" on "{CodeSigningConfigArn}" }
     wire::operation! { DeleteEventSourceMapping = DELETE_EVENT_SOURCE_MAPPING in SERVICE, "DELETE" "/2015-03-31/event-source-mappings/{UUID}" 202, super::DeleteEventSourceMappingRequest => super::EventSourceMappingConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_IN_USE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteEventSourceMapping" on "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}" }
     wire::operation! { DeleteFunction = DELETE_FUNCTION in SERVICE, "DELETE" "/2015-03-31/functions/{FunctionName}" 200, super::DeleteFunctionRequest => super::DeleteFunctionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { DeleteFunctionCodeSigningConfig = DELETE_FUNCTION_CODE_SIGNING_CONFIG in SERVICE, "DELETE" "/2020-06-30/functions/{FunctionName}/code-signing-config" 204, super::DeleteFunctionCodeSigningConfigRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteFunctionCodeSigningConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { DeleteFunctionConcurrency = DELETE_FUNCTION_CONCURRENCY in SERVICE, "DELETE" "/2017-10-31/functions/{FunctionName}/concurrency" 204, super::DeleteFunctionConcurrencyRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteFunctionConcurrency" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { DeleteFunctionEventInvokeConfig = DELETE_FUNCTION_EVENT_INVOKE_CONFIG in SERVICE, "DELETE" "/2019-09-25/functions/{FunctionName}/event-invoke-config" 204, super::DeleteFunctionEventInvokeConfigRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteFunctionEventInvokeConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { DeleteFunctionUrlConfig = DELETE_FUNCTION_URL_CONFIG in SERVICE, "DELETE" "/2021-10-31/functions/{FunctionName}/url" 204, super::DeleteFunctionUrlConfigRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteFunctionUrlConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
@@ -3452,6 +4472,10 @@ pub mod ops {
     wire::operation! { DeleteProvisionedConcurrencyConfig = DELETE_PROVISIONED_CONCURRENCY_CONFIG in SERVICE, "DELETE" "/2019-09-30/functions/{FunctionName}/provisioned-concurrency" 204, super::DeleteProvisionedConcurrencyConfigRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:DeleteProvisionedConcurrencyConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { GetAccountSettings = GET_ACCOUNT_SETTINGS in SERVICE, "GET" "/2016-08-19/account-settings" 200, super::GetAccountSettingsRequest => super::GetAccountSettingsResponse, "", [SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR], "lambda:GetAccountSettings" on "*" }
     wire::operation! { GetAlias = GET_ALIAS in SERVICE, "GET" "/2015-03-31/functions/{FunctionName}/aliases/{Name}" 200, super::GetAliasRequest => super::AliasConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetAlias" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { GetCodeSigningConfig = GET_CODE_SIGNING_CONFIG in SERVICE, "GET" "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}" 200, super::GetCodeSigningConfigRequest => super::GetCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetCodeSigningConfig" on "{CodeSigningConfigArn}" }
+    wire::operation! { GetDurableExecution = GET_DURABLE_EXECUTION in SERVICE, "GET" "/2025-12-01/durable-executions/{DurableExecutionArn}" 200, super::GetDurableExecutionRequest => super::GetDurableExecutionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:GetDurableExecution" on "{DurableExecutionArn}" }
+    wire::operation! { GetDurableExecutionHistory = GET_DURABLE_EXECUTION_HISTORY in SERVICE, "GET" "/2025-12-01/durable-executions/{DurableExecutionArn}/history" 200, super::GetDurableExecutionHistoryRequest => super::GetDurableExecutionHistoryResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:GetDurableExecutionHistory" on "{DurableExecutionArn}" }
+    wire::operation! { GetDurableExecutionState = GET_DURABLE_EXECUTION_STATE in SERVICE, "GET" "/2025-12-01/durable-executions/{DurableExecutionArn}/state" 200, super::GetDurableExecutionStateRequest => super::GetDurableExecutionStateResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:GetDurableExecutionState" on "{DurableExecutionArn}" }
     wire::operation! { GetEventSourceMapping = GET_EVENT_SOURCE_MAPPING in SERVICE, "GET" "/2015-03-31/event-source-mappings/{UUID}" 200, super::GetEventSourceMappingRequest => super::EventSourceMappingConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetEventSourceMapping" on "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}" }
     wire::operation! { GetFunction = GET_FUNCTION in SERVICE, "GET" "/2015-03-31/functions/{FunctionName}" 200, super::GetFunctionRequest => super::GetFunctionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { GetFunctionCodeSigningConfig = GET_FUNCTION_CODE_SIGNING_CONFIG in SERVICE, "GET" "/2020-06-30/functions/{FunctionName}/code-signing-config" 200, super::GetFunctionCodeSigningConfigRequest => super::GetFunctionCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetFunctionCodeSigningConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
@@ -3468,11 +4492,15 @@ pub mod ops {
     wire::operation! { GetRuntimeManagementConfig = GET_RUNTIME_MANAGEMENT_CONFIG in SERVICE, "GET" "/2021-07-20/functions/{FunctionName}/runtime-management-config" 200, super::GetRuntimeManagementConfigRequest => super::GetRuntimeManagementConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:GetRuntimeManagementConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { Invoke = INVOKE in SERVICE, "POST" "/2015-03-31/functions/{FunctionName}/invocations" 200, super::InvocationRequest => super::InvocationResponse, "", [RUNTIME_ALIAS_DELETED_EXCEPTION_ERROR, CODE_ARTIFACT_USER_DELETED_EXCEPTION_ERROR, RESOURCE_NOT_READY_EXCEPTION_ERROR, SERVICE_QUOTA_EXCEEDED_EXCEPTION_ERROR, INVALID_SECURITY_GROUP_ID_EXCEPTION_ERROR, SNAP_START_TIMEOUT_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, EC2_THROTTLED_EXCEPTION_ERROR, EFS_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, REQUEST_TOO_LARGE_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR, UNSUPPORTED_MEDIA_TYPE_EXCEPTION_ERROR, S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION_ERROR, INVALID_RUNTIME_EXCEPTION_ERROR, NO_PUBLISHED_VERSION_EXCEPTION_ERROR, EC2_UNEXPECTED_EXCEPTION_ERROR, INVALID_SUBNET_ID_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, EC2_ACCESS_DENIED_EXCEPTION_ERROR, EFSIO_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, RUNTIME_VERSION_DELETED_EXCEPTION_ERROR, ENI_LIMIT_REACHED_EXCEPTION_ERROR, SNAP_START_NOT_READY_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, CODE_ARTIFACT_USER_PENDING_EXCEPTION_ERROR, SNAP_START_EXCEPTION_ERROR, RECURSIVE_INVOCATION_EXCEPTION_ERROR, S3_FILES_MOUNT_FAILURE_EXCEPTION_ERROR, EFS_MOUNT_TIMEOUT_EXCEPTION_ERROR, ENI_NOT_READY_EXCEPTION_ERROR, S3_FILES_MOUNT_TIMEOUT_EXCEPTION_ERROR, CODE_ARTIFACT_USER_FAILED_EXCEPTION_ERROR, MODE_NOT_SUPPORTED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, INVALID_REQUEST_CONTENT_EXCEPTION_ERROR, SNAP_START_REGENERATION_FAILURE_EXCEPTION_ERROR, DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION_ERROR, INVALID_ZIP_FILE_EXCEPTION_ERROR, EFS_MOUNT_FAILURE_EXCEPTION_ERROR], "lambda:InvokeFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { InvokeAsync = INVOKE_ASYNC in SERVICE, "POST" "/2014-11-13/functions/{FunctionName}/invoke-async" 202, super::InvokeAsyncRequest => super::InvokeAsyncResponse, "", [SERVICE_QUOTA_EXCEEDED_EXCEPTION_ERROR, INVALID_SECURITY_GROUP_ID_EXCEPTION_ERROR, SNAP_START_TIMEOUT_EXCEPTION_ERROR, EC2_THROTTLED_EXCEPTION_ERROR, EFS_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR, S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, INVALID_RUNTIME_EXCEPTION_ERROR, EC2_UNEXPECTED_EXCEPTION_ERROR, INVALID_SUBNET_ID_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, EC2_ACCESS_DENIED_EXCEPTION_ERROR, EFSIO_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, ENI_LIMIT_REACHED_EXCEPTION_ERROR, SNAP_START_NOT_READY_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, SNAP_START_EXCEPTION_ERROR, S3_FILES_MOUNT_FAILURE_EXCEPTION_ERROR, EFS_MOUNT_TIMEOUT_EXCEPTION_ERROR, S3_FILES_MOUNT_TIMEOUT_EXCEPTION_ERROR, MODE_NOT_SUPPORTED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, INVALID_REQUEST_CONTENT_EXCEPTION_ERROR, SNAP_START_REGENERATION_FAILURE_EXCEPTION_ERROR, EFS_MOUNT_FAILURE_EXCEPTION_ERROR], "lambda:InvokeFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { InvokeWithResponseStream = INVOKE_WITH_RESPONSE_STREAM in SERVICE, "POST" "/2021-11-15/functions/{FunctionName}/response-streaming-invocations" 200, super::InvokeWithResponseStreamRequest => super::InvokeWithResponseStreamResponse, "", [RUNTIME_ALIAS_DELETED_EXCEPTION_ERROR, CODE_ARTIFACT_USER_DELETED_EXCEPTION_ERROR, RESOURCE_NOT_READY_EXCEPTION_ERROR, SERVICE_QUOTA_EXCEEDED_EXCEPTION_ERROR, INVALID_SECURITY_GROUP_ID_EXCEPTION_ERROR, SNAP_START_TIMEOUT_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, EC2_THROTTLED_EXCEPTION_ERROR, EFS_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, REQUEST_TOO_LARGE_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR, UNSUPPORTED_MEDIA_TYPE_EXCEPTION_ERROR, S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION_ERROR, SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION_ERROR, INVALID_RUNTIME_EXCEPTION_ERROR, NO_PUBLISHED_VERSION_EXCEPTION_ERROR, EC2_UNEXPECTED_EXCEPTION_ERROR, INVALID_SUBNET_ID_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, EC2_ACCESS_DENIED_EXCEPTION_ERROR, EFSIO_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, RUNTIME_VERSION_DELETED_EXCEPTION_ERROR, ENI_LIMIT_REACHED_EXCEPTION_ERROR, SNAP_START_NOT_READY_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, CODE_ARTIFACT_USER_PENDING_EXCEPTION_ERROR, SNAP_START_EXCEPTION_ERROR, RECURSIVE_INVOCATION_EXCEPTION_ERROR, S3_FILES_MOUNT_FAILURE_EXCEPTION_ERROR, EFS_MOUNT_TIMEOUT_EXCEPTION_ERROR, S3_FILES_MOUNT_TIMEOUT_EXCEPTION_ERROR, CODE_ARTIFACT_USER_FAILED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, INVALID_REQUEST_CONTENT_EXCEPTION_ERROR, SNAP_START_REGENERATION_FAILURE_EXCEPTION_ERROR, INVALID_ZIP_FILE_EXCEPTION_ERROR, EFS_MOUNT_FAILURE_EXCEPTION_ERROR], "lambda:InvokeFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { ListAliases = LIST_ALIASES in SERVICE, "GET" "/2015-03-31/functions/{FunctionName}/aliases" 200, super::ListAliasesRequest => super::ListAliasesResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListAliases" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { ListCodeSigningConfigs = LIST_CODE_SIGNING_CONFIGS in SERVICE, "GET" "/2020-04-22/code-signing-configs" 200, super::ListCodeSigningConfigsRequest => super::ListCodeSigningConfigsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR], "lambda:ListCodeSigningConfigs" on "*" }
+    wire::operation! { ListDurableExecutionsByFunction = LIST_DURABLE_EXECUTIONS_BY_FUNCTION in SERVICE, "GET" "/2025-12-01/functions/{FunctionName}/durable-executions" 200, super::ListDurableExecutionsByFunctionRequest => super::ListDurableExecutionsByFunctionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListDurableExecutionsByFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { ListEventSourceMappings = LIST_EVENT_SOURCE_MAPPINGS in SERVICE, "GET" "/2015-03-31/event-source-mappings" 200, super::ListEventSourceMappingsRequest => super::ListEventSourceMappingsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListEventSourceMappings" on "*" }
     wire::operation! { ListFunctionEventInvokeConfigs = LIST_FUNCTION_EVENT_INVOKE_CONFIGS in SERVICE, "GET" "/2019-09-25/functions/{FunctionName}/event-invoke-config/list" 200, super::ListFunctionEventInvokeConfigsRequest => super::ListFunctionEventInvokeConfigsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListFunctionEventInvokeConfigs" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { ListFunctionUrlConfigs = LIST_FUNCTION_URL_CONFIGS in SERVICE, "GET" "/2021-10-31/functions/{FunctionName}/urls" 200, super::ListFunctionUrlConfigsRequest => super::ListFunctionUrlConfigsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListFunctionUrlConfigs" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { ListFunctions = LIST_FUNCTIONS in SERVICE, "GET" "/2015-03-31/functions" 200, super::ListFunctionsRequest => super::ListFunctionsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR], "lambda:ListFunctions" on "*" }
+    wire::operation! { ListFunctionsByCodeSigningConfig = LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG in SERVICE, "GET" "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions" 200, super::ListFunctionsByCodeSigningConfigRequest => super::ListFunctionsByCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListFunctionsByCodeSigningConfig" on "{CodeSigningConfigArn}" }
     wire::operation! { ListLayerVersions = LIST_LAYER_VERSIONS in SERVICE, "GET" "/2018-10-31/layers/{LayerName}/versions" 200, super::ListLayerVersionsRequest => super::ListLayerVersionsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListLayerVersions" on "*" }
     wire::operation! { ListLayers = LIST_LAYERS in SERVICE, "GET" "/2018-10-31/layers" 200, super::ListLayersRequest => super::ListLayersResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR], "lambda:ListLayers" on "*" }
     wire::operation! { ListProvisionedConcurrencyConfigs = LIST_PROVISIONED_CONCURRENCY_CONFIGS in SERVICE, "GET" "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL" 200, super::ListProvisionedConcurrencyConfigsRequest => super::ListProvisionedConcurrencyConfigsResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListProvisionedConcurrencyConfigs" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
@@ -3480,6 +4508,7 @@ pub mod ops {
     wire::operation! { ListVersionsByFunction = LIST_VERSIONS_BY_FUNCTION in SERVICE, "GET" "/2015-03-31/functions/{FunctionName}/versions" 200, super::ListVersionsByFunctionRequest => super::ListVersionsByFunctionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:ListVersionsByFunction" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { PublishLayerVersion = PUBLISH_LAYER_VERSION in SERVICE, "POST" "/2018-10-31/layers/{LayerName}/versions" 201, super::PublishLayerVersionRequest => super::PublishLayerVersionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_STORAGE_EXCEEDED_EXCEPTION_ERROR], "lambda:PublishLayerVersion" on "arn:aws:lambda:{region}:{account}:layer:{LayerName}" }
     wire::operation! { PublishVersion = PUBLISH_VERSION in SERVICE, "POST" "/2015-03-31/functions/{FunctionName}/versions" 201, super::PublishVersionRequest => super::FunctionConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_STORAGE_EXCEEDED_EXCEPTION_ERROR, FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:PublishVersion" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { PutFunctionCodeSigningConfig = PUT_FUNCTION_CODE_SIGNING_CONFIG in SERVICE, "PUT" "/2020-06-30/functions/{FunctionName}/code-signing-config" 200, super::PutFunctionCodeSigningConfigRequest => super::PutFunctionCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR], "lambda:PutFunctionCodeSigningConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { PutFunctionConcurrency = PUT_FUNCTION_CONCURRENCY in SERVICE, "PUT" "/2017-10-31/functions/{FunctionName}/concurrency" 200, super::PutFunctionConcurrencyRequest => super::Concurrency, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:PutFunctionConcurrency" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { PutFunctionEventInvokeConfig = PUT_FUNCTION_EVENT_INVOKE_CONFIG in SERVICE, "PUT" "/2019-09-25/functions/{FunctionName}/event-invoke-config" 200, super::PutFunctionEventInvokeConfigRequest => super::FunctionEventInvokeConfig, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:PutFunctionEventInvokeConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { PutFunctionRecursionConfig = PUT_FUNCTION_RECURSION_CONFIG in SERVICE, "PUT" "/2024-08-31/functions/{FunctionName}/recursion-config" 200, super::PutFunctionRecursionConfigRequest => super::PutFunctionRecursionConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:PutFunctionRecursionConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
@@ -3487,9 +4516,14 @@ pub mod ops {
     wire::operation! { PutRuntimeManagementConfig = PUT_RUNTIME_MANAGEMENT_CONFIG in SERVICE, "PUT" "/2021-07-20/functions/{FunctionName}/runtime-management-config" 200, super::PutRuntimeManagementConfigRequest => super::PutRuntimeManagementConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:PutRuntimeManagementConfig" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { RemoveLayerVersionPermission = REMOVE_LAYER_VERSION_PERMISSION in SERVICE, "DELETE" "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}" 204, super::RemoveLayerVersionPermissionRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:RemoveLayerVersionPermission" on "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}" }
     wire::operation! { RemovePermission = REMOVE_PERMISSION in SERVICE, "DELETE" "/2015-03-31/functions/{FunctionName}/policy/{StatementId}" 204, super::RemovePermissionRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, PUBLIC_POLICY_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:RemovePermission" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { SendDurableExecutionCallbackFailure = SEND_DURABLE_EXECUTION_CALLBACK_FAILURE in SERVICE, "POST" "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail" 200, super::SendDurableExecutionCallbackFailureRequest => super::SendDurableExecutionCallbackFailureResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CALLBACK_TIMEOUT_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:SendDurableExecutionCallbackFailure" on "arn:aws:lambda:{region}:{account}:function:*" }
+    wire::operation! { SendDurableExecutionCallbackHeartbeat = SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT in SERVICE, "POST" "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat" 200, super::SendDurableExecutionCallbackHeartbeatRequest => super::SendDurableExecutionCallbackHeartbeatResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CALLBACK_TIMEOUT_EXCEPTION_ERROR], "lambda:SendDurableExecutionCallbackHeartbeat" on "arn:aws:lambda:{region}:{account}:function:*" }
+    wire::operation! { SendDurableExecutionCallbackSuccess = SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS in SERVICE, "POST" "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed" 200, super::SendDurableExecutionCallbackSuccessRequest => super::SendDurableExecutionCallbackSuccessResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CALLBACK_TIMEOUT_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:SendDurableExecutionCallbackSuccess" on "arn:aws:lambda:{region}:{account}:function:*" }
+    wire::operation! { StopDurableExecution = STOP_DURABLE_EXECUTION in SERVICE, "POST" "/2025-12-01/durable-executions/{DurableExecutionArn}/stop" 200, super::StopDurableExecutionRequest => super::StopDurableExecutionResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, KMS_INVALID_STATE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, KMS_NOT_FOUND_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, KMS_ACCESS_DENIED_EXCEPTION_ERROR, KMS_DISABLED_EXCEPTION_ERROR], "lambda:StopDurableExecution" on "{DurableExecutionArn}" }
     wire::operation! { TagResource = TAG_RESOURCE in SERVICE, "POST" "/2017-03-31/tags/{Resource}" 204, super::TagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:TagResource" on "{Resource}" }
     wire::operation! { UntagResource = UNTAG_RESOURCE in SERVICE, "DELETE" "/2017-03-31/tags/{Resource}" 204, super::UntagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:UntagResource" on "{Resource}" }
     wire::operation! { UpdateAlias = UPDATE_ALIAS in SERVICE, "PUT" "/2015-03-31/functions/{FunctionName}/aliases/{Name}" 200, super::UpdateAliasRequest => super::AliasConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:UpdateAlias" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
+    wire::operation! { UpdateCodeSigningConfig = UPDATE_CODE_SIGNING_CONFIG in SERVICE, "PUT" "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}" 200, super::UpdateCodeSigningConfigRequest => super::UpdateCodeSigningConfigResponse, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:UpdateCodeSigningConfig" on "{CodeSigningConfigArn}" }
     wire::operation! { UpdateEventSourceMapping = UPDATE_EVENT_SOURCE_MAPPING in SERVICE, "PUT" "/2015-03-31/event-source-mappings/{UUID}" 202, super::UpdateEventSourceMappingRequest => super::EventSourceMappingConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_IN_USE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "lambda:UpdateEventSourceMapping" on "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}" }
     wire::operation! { UpdateFunctionCode = UPDATE_FUNCTION_CODE in SERVICE, "PUT" "/2015-03-31/functions/{FunctionName}/code" 200, super::UpdateFunctionCodeRequest => super::FunctionConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, INVALID_CODE_SIGNATURE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_VERIFICATION_FAILED_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR, CODE_STORAGE_EXCEEDED_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:UpdateFunctionCode" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }
     wire::operation! { UpdateFunctionConfiguration = UPDATE_FUNCTION_CONFIGURATION in SERVICE, "PUT" "/2015-03-31/functions/{FunctionName}/configuration" 200, super::UpdateFunctionConfigurationRequest => super::FunctionConfiguration, "", [INVALID_PARAMETER_VALUE_EXCEPTION_ERROR, RESOURCE_CONFLICT_EXCEPTION_ERROR, SERVICE_EXCEPTION_ERROR, TOO_MANY_REQUESTS_EXCEPTION_ERROR, INVALID_CODE_SIGNATURE_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, CODE_VERIFICATION_FAILED_EXCEPTION_ERROR, CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION_ERROR, PRECONDITION_FAILED_EXCEPTION_ERROR], "lambda:UpdateFunctionConfiguration" on "arn:aws:lambda:{region}:{account}:function:{FunctionName}" }

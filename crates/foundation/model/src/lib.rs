@@ -4,6 +4,7 @@
 //! What: one module per service, flat rows. Why: AWS's constraints and names come from AWS's models, not from memory.
 //! Never: logic.
 
+pub mod cloudwatch;
 pub mod iam;
 pub mod lambda;
 pub mod logs;
@@ -12,4 +13,5 @@ pub mod sts;
 /// The botocore release the models come from.
 pub const BOTOCORE: &str = "1.44.5";
 /// Every modelled service.
-pub static SERVICES: &[&wire::Service] = &[&iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE];
+pub static SERVICES: &[&wire::Service] =
+    &[&cloudwatch::SERVICE, &iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE];

@@ -19,27 +19,47 @@ pub static SERVICE: wire::Service = wire::Service {
     xml_namespace: "",
     protocols: &[Protocol::Json11],
     operations: &[
+        &ops::ASSOCIATE_KMS_KEY,
         &ops::CREATE_LOG_GROUP,
         &ops::CREATE_LOG_STREAM,
         &ops::DELETE_LOG_GROUP,
         &ops::DELETE_LOG_STREAM,
+        &ops::DELETE_METRIC_FILTER,
+        &ops::DELETE_QUERY_DEFINITION,
+        &ops::DELETE_RESOURCE_POLICY,
         &ops::DELETE_RETENTION_POLICY,
         &ops::DELETE_SUBSCRIPTION_FILTER,
         &ops::DESCRIBE_LOG_GROUPS,
         &ops::DESCRIBE_LOG_STREAMS,
+        &ops::DESCRIBE_METRIC_FILTERS,
+        &ops::DESCRIBE_QUERIES,
+        &ops::DESCRIBE_QUERY_DEFINITIONS,
+        &ops::DESCRIBE_RESOURCE_POLICIES,
         &ops::DESCRIBE_SUBSCRIPTION_FILTERS,
+        &ops::DISASSOCIATE_KMS_KEY,
         &ops::FILTER_LOG_EVENTS,
         &ops::GET_LOG_EVENTS,
+        &ops::GET_LOG_GROUP_FIELDS,
+        &ops::GET_LOG_RECORD,
+        &ops::GET_QUERY_RESULTS,
         &ops::LIST_TAGS_FOR_RESOURCE,
         &ops::LIST_TAGS_LOG_GROUP,
         &ops::PUT_LOG_EVENTS,
+        &ops::PUT_METRIC_FILTER,
+        &ops::PUT_QUERY_DEFINITION,
+        &ops::PUT_RESOURCE_POLICY,
         &ops::PUT_RETENTION_POLICY,
         &ops::PUT_SUBSCRIPTION_FILTER,
+        &ops::START_LIVE_TAIL,
+        &ops::START_QUERY,
+        &ops::STOP_QUERY,
+        &ops::TAG_LOG_GROUP,
         &ops::TAG_RESOURCE,
+        &ops::TEST_METRIC_FILTER,
+        &ops::UNTAG_LOG_GROUP,
         &ops::UNTAG_RESOURCE,
     ],
     others: &[
-        Other("AssociateKmsKey", "", ""),
         Other("AssociateSourceToS3TableIntegration", "", ""),
         Other("CancelExportTask", "", ""),
         Other("CancelImportTask", "", ""),
@@ -60,9 +80,6 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("DeleteIntegration", "", ""),
         Other("DeleteLogAnomalyDetector", "", ""),
         Other("DeleteLookupTable", "", ""),
-        Other("DeleteMetricFilter", "", ""),
-        Other("DeleteQueryDefinition", "", ""),
-        Other("DeleteResourcePolicy", "", ""),
         Other("DeleteScheduledQuery", "", ""),
         Other("DeleteSyslogConfiguration", "", ""),
         Other("DeleteTransformer", "", ""),
@@ -78,11 +95,6 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("DescribeImportTasks", "", ""),
         Other("DescribeIndexPolicies", "", ""),
         Other("DescribeLookupTables", "", ""),
-        Other("DescribeMetricFilters", "", ""),
-        Other("DescribeQueries", "", ""),
-        Other("DescribeQueryDefinitions", "", ""),
-        Other("DescribeResourcePolicies", "", ""),
-        Other("DisassociateKmsKey", "", ""),
         Other("DisassociateSourceFromS3TableIntegration", "", ""),
         Other("GetDataProtectionPolicy", "", ""),
         Other("GetDelivery", "", ""),
@@ -92,11 +104,8 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("GetIntegration", "", ""),
         Other("GetLogAnomalyDetector", "", ""),
         Other("GetLogFields", "", ""),
-        Other("GetLogGroupFields", "", ""),
         Other("GetLogObject", "", ""),
-        Other("GetLogRecord", "", ""),
         Other("GetLookupTable", "", ""),
-        Other("GetQueryResults", "", ""),
         Other("GetScheduledQuery", "", ""),
         Other("GetScheduledQueryHistory", "", ""),
         Other("GetStorageTierPolicy", "", ""),
@@ -121,19 +130,10 @@ pub static SERVICE: wire::Service = wire::Service {
         Other("PutIndexPolicy", "", ""),
         Other("PutIntegration", "", ""),
         Other("PutLogGroupDeletionProtection", "", ""),
-        Other("PutMetricFilter", "", ""),
-        Other("PutQueryDefinition", "", ""),
-        Other("PutResourcePolicy", "", ""),
         Other("PutStorageTierPolicy", "", ""),
         Other("PutSyslogConfiguration", "", ""),
         Other("PutTransformer", "", ""),
-        Other("StartLiveTail", "", ""),
-        Other("StartQuery", "", ""),
-        Other("StopQuery", "", ""),
-        Other("TagLogGroup", "", ""),
-        Other("TestMetricFilter", "", ""),
         Other("TestTransformer", "", ""),
-        Other("UntagLogGroup", "", ""),
         Other("UpdateAnomaly", "", ""),
         Other("UpdateDeliveryConfiguration", "", ""),
         Other("UpdateLogAnomalyDetector", "", ""),
@@ -144,13 +144,29 @@ pub static SERVICE: wire::Service = wire::Service {
     bare_errors: false,
 };
 
+static ACCESS_DENIED_EXCEPTION: Shape = Shape::new("AccessDeniedException", Kind::Structure(&[]));
+wire::structure! { AccessDeniedException = ACCESS_DENIED_EXCEPTION {  } }
 static ACCOUNT_ID: Shape = Shape::new("AccountId", Kind::Text).min(12).max(12).pattern("^\\d{12}$");
 static ACCOUNT_IDS: Shape = Shape::new("AccountIds", Kind::List(&Member::new("member", &ACCOUNT_ID))).min(0).max(20);
 static AMAZON_RESOURCE_NAME: Shape =
     Shape::new("AmazonResourceName", Kind::Text).min(1).max(1011).pattern("[\\w+=/:,.@-]*");
 static APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::new("ApplyOnTransformedLogs", Kind::Boolean);
 static ARN: Shape = Shape::new("Arn", Kind::Text);
+static ASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::new(
+    "AssociateKmsKeyRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("kmsKeyId", &KMS_KEY_ID).required(),
+        Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER),
+    ]),
+);
+wire::structure! { AssociateKmsKeyRequest = ASSOCIATE_KMS_KEY_REQUEST { 0 log_group_name: String,
+1 kms_key_id: String,
+2 resource_identifier: String,
+ } }
 static BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::new("BearerTokenAuthenticationEnabled", Kind::Boolean);
+static BYTES_SCANNED_VALUE: Shape = Shape::new("BytesScannedValue", Kind::Double);
+static CLIENT_TOKEN: Shape = Shape::new("ClientToken", Kind::Text).min(36).max(128).pattern("\\S{36,128}");
 static CREATE_LOG_GROUP_REQUEST: Shape = Shape::new(
     "CreateLogGroupRequest",
     Kind::Structure(&[
@@ -186,6 +202,7 @@ wire::structure! { DataAlreadyAcceptedException = DATA_ALREADY_ACCEPTED_EXCEPTIO
 static DATA_PROTECTION_STATUS: Shape =
     Shape::new("DataProtectionStatus", Kind::Text).values(&["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"]);
 static DAYS: Shape = Shape::new("Days", Kind::Integer);
+static DEFAULT_VALUE: Shape = Shape::new("DefaultValue", Kind::Double);
 static DELETE_LOG_GROUP_REQUEST: Shape =
     Shape::new("DeleteLogGroupRequest", Kind::Structure(&[Member::new("logGroupName", &LOG_GROUP_NAME).required()]));
 wire::structure! { DeleteLogGroupRequest = DELETE_LOG_GROUP_REQUEST { 0 log_group_name: String,
@@ -199,6 +216,38 @@ static DELETE_LOG_STREAM_REQUEST: Shape = Shape::new(
 );
 wire::structure! { DeleteLogStreamRequest = DELETE_LOG_STREAM_REQUEST { 0 log_group_name: String,
 1 log_stream_name: String,
+ } }
+static DELETE_METRIC_FILTER_REQUEST: Shape = Shape::new(
+    "DeleteMetricFilterRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+    ]),
+);
+wire::structure! { DeleteMetricFilterRequest = DELETE_METRIC_FILTER_REQUEST { 0 log_group_name: String,
+1 filter_name: String,
+ } }
+static DELETE_QUERY_DEFINITION_REQUEST: Shape = Shape::new(
+    "DeleteQueryDefinitionRequest",
+    Kind::Structure(&[Member::new("queryDefinitionId", &QUERY_ID).required()]),
+);
+wire::structure! { DeleteQueryDefinitionRequest = DELETE_QUERY_DEFINITION_REQUEST { 0 query_definition_id: String,
+} }
+static DELETE_QUERY_DEFINITION_RESPONSE: Shape =
+    Shape::new("DeleteQueryDefinitionResponse", Kind::Structure(&[Member::new("success", &SUCCESS)]));
+wire::structure! { DeleteQueryDefinitionResponse = DELETE_QUERY_DEFINITION_RESPONSE { 0 success: bool,
+} }
+static DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::new(
+    "DeleteResourcePolicyRequest",
+    Kind::Structure(&[
+        Member::new("policyName", &POLICY_NAME),
+        Member::new("resourceArn", &ARN),
+        Member::new("expectedRevisionId", &EXPECTED_REVISION_ID),
+    ]),
+);
+wire::structure! { DeleteResourcePolicyRequest = DELETE_RESOURCE_POLICY_REQUEST { 0 policy_name: String,
+1 resource_arn: String,
+2 expected_revision_id: String,
  } }
 static DELETE_RETENTION_POLICY_REQUEST: Shape = Shape::new(
     "DeleteRetentionPolicyRequest",
@@ -279,6 +328,97 @@ static DESCRIBE_LOG_STREAMS_RESPONSE: Shape = Shape::new(
 wire::structure! { DescribeLogStreamsResponse = DESCRIBE_LOG_STREAMS_RESPONSE { 0 log_streams: Vec<LogStream>,
 1 next_token: String,
  } }
+static DESCRIBE_METRIC_FILTERS_REQUEST: Shape = Shape::new(
+    "DescribeMetricFiltersRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("filterNamePrefix", &FILTER_NAME),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+        Member::new("metricName", &METRIC_NAME),
+        Member::new("metricNamespace", &METRIC_NAMESPACE),
+    ]),
+);
+wire::structure! { DescribeMetricFiltersRequest = DESCRIBE_METRIC_FILTERS_REQUEST { 0 log_group_name: String,
+1 filter_name_prefix: String,
+2 next_token: String,
+3 limit: i64,
+4 metric_name: String,
+5 metric_namespace: String,
+ } }
+static DESCRIBE_METRIC_FILTERS_RESPONSE: Shape = Shape::new(
+    "DescribeMetricFiltersResponse",
+    Kind::Structure(&[Member::new("metricFilters", &METRIC_FILTERS), Member::new("nextToken", &NEXT_TOKEN)]),
+);
+wire::structure! { DescribeMetricFiltersResponse = DESCRIBE_METRIC_FILTERS_RESPONSE { 0 metric_filters: Vec<MetricFilter>,
+1 next_token: String,
+ } }
+static DESCRIBE_QUERIES_MAX_RESULTS: Shape = Shape::new("DescribeQueriesMaxResults", Kind::Integer).min(1).max(1000);
+static DESCRIBE_QUERIES_REQUEST: Shape = Shape::new(
+    "DescribeQueriesRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("maxResults", &DESCRIBE_QUERIES_MAX_RESULTS),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+    ]),
+);
+wire::structure! { DescribeQueriesRequest = DESCRIBE_QUERIES_REQUEST { 0 log_group_name: String,
+1 status: String,
+2 max_results: i64,
+3 next_token: String,
+4 query_language: String,
+ } }
+static DESCRIBE_QUERIES_RESPONSE: Shape = Shape::new(
+    "DescribeQueriesResponse",
+    Kind::Structure(&[Member::new("queries", &QUERY_INFO_LIST), Member::new("nextToken", &NEXT_TOKEN)]),
+);
+wire::structure! { DescribeQueriesResponse = DESCRIBE_QUERIES_RESPONSE { 0 queries: Vec<QueryInfo>,
+1 next_token: String,
+ } }
+static DESCRIBE_QUERY_DEFINITIONS_REQUEST: Shape = Shape::new(
+    "DescribeQueryDefinitionsRequest",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryDefinitionNamePrefix", &QUERY_DEFINITION_NAME),
+        Member::new("maxResults", &QUERY_LIST_MAX_RESULTS),
+        Member::new("nextToken", &NEXT_TOKEN),
+    ]),
+);
+wire::structure! { DescribeQueryDefinitionsRequest = DESCRIBE_QUERY_DEFINITIONS_REQUEST { 0 query_language: String,
+1 query_definition_name_prefix: String,
+2 max_results: i64,
+3 next_token: String,
+ } }
+static DESCRIBE_QUERY_DEFINITIONS_RESPONSE: Shape = Shape::new(
+    "DescribeQueryDefinitionsResponse",
+    Kind::Structure(&[Member::new("queryDefinitions", &QUERY_DEFINITION_LIST), Member::new("nextToken", &NEXT_TOKEN)]),
+);
+wire::structure! { DescribeQueryDefinitionsResponse = DESCRIBE_QUERY_DEFINITIONS_RESPONSE { 0 query_definitions: Vec<QueryDefinition>,
+1 next_token: String,
+ } }
+static DESCRIBE_RESOURCE_POLICIES_REQUEST: Shape = Shape::new(
+    "DescribeResourcePoliciesRequest",
+    Kind::Structure(&[
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+        Member::new("resourceArn", &ARN),
+        Member::new("policyScope", &POLICY_SCOPE),
+    ]),
+);
+wire::structure! { DescribeResourcePoliciesRequest = DESCRIBE_RESOURCE_POLICIES_REQUEST { 0 next_token: String,
+1 limit: i64,
+2 resource_arn: String,
+3 policy_scope: String,
+ } }
+static DESCRIBE_RESOURCE_POLICIES_RESPONSE: Shape = Shape::new(
+    "DescribeResourcePoliciesResponse",
+    Kind::Structure(&[Member::new("resourcePolicies", &RESOURCE_POLICIES), Member::new("nextToken", &NEXT_TOKEN)]),
+);
+wire::structure! { DescribeResourcePoliciesResponse = DESCRIBE_RESOURCE_POLICIES_RESPONSE { 0 resource_policies: Vec<ResourcePolicy>,
+1 next_token: String,
+ } }
 static DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST: Shape = Shape::new(
     "DescribeSubscriptionFiltersRequest",
     Kind::Structure(&[
@@ -304,8 +444,23 @@ wire::structure! { DescribeSubscriptionFiltersResponse = DESCRIBE_SUBSCRIPTION_F
 1 next_token: String,
  } }
 static DESTINATION_ARN: Shape = Shape::new("DestinationArn", Kind::Text).min(1);
+static DIMENSIONS: Shape =
+    Shape::new("Dimensions", Kind::Map(&Member::new("key", &DIMENSIONS_KEY), &Member::new("value", &DIMENSIONS_VALUE)));
+static DIMENSIONS_KEY: Shape = Shape::new("DimensionsKey", Kind::Text).max(255);
+static DIMENSIONS_VALUE: Shape = Shape::new("DimensionsValue", Kind::Text).max(255);
+static DISASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::new(
+    "DisassociateKmsKeyRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER),
+    ]),
+);
+wire::structure! { DisassociateKmsKeyRequest = DISASSOCIATE_KMS_KEY_REQUEST { 0 log_group_name: String,
+1 resource_identifier: String,
+ } }
 static DISTRIBUTION: Shape = Shape::new("Distribution", Kind::Text).values(&["Random", "ByLogStream"]);
 static EMIT_SYSTEM_FIELDS: Shape = Shape::new("EmitSystemFields", Kind::List(&Member::new("member", &SYSTEM_FIELD)));
+static ENCRYPTION_KEY: Shape = Shape::new("EncryptionKey", Kind::Text).max(256);
 static ENTITY: Shape = Shape::new(
     "Entity",
     Kind::Structure(&[
@@ -343,7 +498,13 @@ static ENTITY_REJECTION_ERROR_TYPE: Shape = Shape::new("EntityRejectionErrorType
 ]);
 static EVENT_ID: Shape = Shape::new("EventId", Kind::Text);
 static EVENT_MESSAGE: Shape = Shape::new("EventMessage", Kind::Text).min(1);
+static EVENT_NUMBER: Shape = Shape::new("EventNumber", Kind::Long);
 static EVENTS_LIMIT: Shape = Shape::new("EventsLimit", Kind::Integer).min(1).max(10000);
+static EVENTS_LIMIT_START_QUERY: Shape = Shape::new("EventsLimitStartQuery", Kind::Integer).min(1).max(100000);
+static EXPECTED_REVISION_ID: Shape = Shape::new("ExpectedRevisionId", Kind::Text).min(1);
+static EXTRACTED_VALUES: Shape =
+    Shape::new("ExtractedValues", Kind::Map(&Member::new("key", &TOKEN), &Member::new("value", &VALUE)));
+static FIELD: Shape = Shape::new("Field", Kind::Text);
 static FIELD_SELECTION_CRITERIA: Shape = Shape::new("FieldSelectionCriteria", Kind::Text).min(0).max(2000);
 static FILTER_COUNT: Shape = Shape::new("FilterCount", Kind::Integer);
 static FILTER_LOG_EVENTS_REQUEST: Shape = Shape::new(
@@ -444,6 +605,65 @@ wire::structure! { GetLogEventsResponse = GET_LOG_EVENTS_RESPONSE { 0 events: Ve
 1 next_forward_token: String,
 2 next_backward_token: String,
  } }
+static GET_LOG_GROUP_FIELDS_REQUEST: Shape = Shape::new(
+    "GetLogGroupFieldsRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("time", &TIMESTAMP),
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
+    ]),
+);
+wire::structure! { GetLogGroupFieldsRequest = GET_LOG_GROUP_FIELDS_REQUEST { 0 log_group_name: String,
+1 time: i64,
+2 log_group_identifier: String,
+ } }
+static GET_LOG_GROUP_FIELDS_RESPONSE: Shape =
+    Shape::new("GetLogGroupFieldsResponse", Kind::Structure(&[Member::new("logGroupFields", &LOG_GROUP_FIELD_LIST)]));
+wire::structure! { GetLogGroupFieldsResponse = GET_LOG_GROUP_FIELDS_RESPONSE { 0 log_group_fields: Vec<LogGroupField>,
+} }
+static GET_LOG_RECORD_REQUEST: Shape = Shape::new(
+    "GetLogRecordRequest",
+    Kind::Structure(&[Member::new("logRecordPointer", &LOG_RECORD_POINTER).required(), Member::new("unmask", &UNMASK)]),
+);
+wire::structure! { GetLogRecordRequest = GET_LOG_RECORD_REQUEST { 0 log_record_pointer: String,
+1 unmask: bool,
+ } }
+static GET_LOG_RECORD_RESPONSE: Shape =
+    Shape::new("GetLogRecordResponse", Kind::Structure(&[Member::new("logRecord", &LOG_RECORD)]));
+wire::structure! { GetLogRecordResponse = GET_LOG_RECORD_RESPONSE { 0 log_record: BTreeMap<String, String>,
+} }
+static GET_QUERY_RESULTS_MAX_ITEMS: Shape = Shape::new("GetQueryResultsMaxItems", Kind::Integer).min(0).max(10000);
+static GET_QUERY_RESULTS_NEXT_TOKEN: Shape = Shape::new("GetQueryResultsNextToken", Kind::Text).max(1024);
+static GET_QUERY_RESULTS_REQUEST: Shape = Shape::new(
+    "GetQueryResultsRequest",
+    Kind::Structure(&[
+        Member::new("queryId", &QUERY_ID).required(),
+        Member::new("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
+        Member::new("maxItems", &GET_QUERY_RESULTS_MAX_ITEMS),
+    ]),
+);
+wire::structure! { GetQueryResultsRequest = GET_QUERY_RESULTS_REQUEST { 0 query_id: String,
+1 next_token: String,
+2 max_items: i64,
+ } }
+static GET_QUERY_RESULTS_RESPONSE: Shape = Shape::new(
+    "GetQueryResultsResponse",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("results", &QUERY_RESULTS),
+        Member::new("statistics", &QUERY_STATISTICS),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("encryptionKey", &ENCRYPTION_KEY),
+        Member::new("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
+    ]),
+);
+wire::structure! { GetQueryResultsResponse = GET_QUERY_RESULTS_RESPONSE { 0 query_language: String,
+1 results: Vec<Vec<ResultField>>,
+2 statistics: QueryStatistics,
+3 status: String,
+4 encryption_key: String,
+5 next_token: String,
+ } }
 static INCLUDE_LINKED_ACCOUNTS: Shape = Shape::new("IncludeLinkedAccounts", Kind::Boolean);
 static INHERITED_PROPERTIES: Shape =
     Shape::new("InheritedProperties", Kind::List(&Member::new("member", &INHERITED_PROPERTY)));
@@ -473,6 +693,7 @@ static INVALID_SEQUENCE_TOKEN_EXCEPTION: Shape = Shape::new(
 );
 wire::structure! { InvalidSequenceTokenException = INVALID_SEQUENCE_TOKEN_EXCEPTION { 0 expected_sequence_token: String,
 } }
+static IS_SAMPLED: Shape = Shape::new("IsSampled", Kind::Boolean);
 static KMS_KEY_ID: Shape = Shape::new("KmsKeyId", Kind::Text).max(256);
 static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape::new("LimitExceededException", Kind::Structure(&[]));
 wire::structure! { LimitExceededException = LIMIT_EXCEEDED_EXCEPTION {  } }
@@ -494,6 +715,56 @@ static LIST_TAGS_LOG_GROUP_RESPONSE: Shape =
     Shape::new("ListTagsLogGroupResponse", Kind::Structure(&[Member::new("tags", &TAGS)]));
 wire::structure! { ListTagsLogGroupResponse = LIST_TAGS_LOG_GROUP_RESPONSE { 0 tags: BTreeMap<String, String>,
 } }
+static LIVE_TAIL_SESSION_LOG_EVENT: Shape = Shape::new(
+    "LiveTailSessionLogEvent",
+    Kind::Structure(&[
+        Member::new("logStreamName", &LOG_STREAM_NAME),
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
+        Member::new("message", &EVENT_MESSAGE),
+        Member::new("timestamp", &TIMESTAMP),
+        Member::new("ingestionTime", &TIMESTAMP),
+    ]),
+);
+wire::structure! { LiveTailSessionLogEvent = LIVE_TAIL_SESSION_LOG_EVENT { 0 log_stream_name: String,
+1 log_group_identifier: String,
+2 message: String,
+3 timestamp: i64,
+4 ingestion_time: i64,
+ } }
+static LIVE_TAIL_SESSION_METADATA: Shape =
+    Shape::new("LiveTailSessionMetadata", Kind::Structure(&[Member::new("sampled", &IS_SAMPLED)]));
+wire::structure! { LiveTailSessionMetadata = LIVE_TAIL_SESSION_METADATA { 0 sampled: bool,
+} }
+static LIVE_TAIL_SESSION_RESULTS: Shape =
+    Shape::new("LiveTailSessionResults", Kind::List(&Member::new("member", &LIVE_TAIL_SESSION_LOG_EVENT)));
+static LIVE_TAIL_SESSION_START: Shape = Shape::new(
+    "LiveTailSessionStart",
+    Kind::Structure(&[
+        Member::new("requestId", &REQUEST_ID),
+        Member::new("sessionId", &SESSION_ID),
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ]),
+);
+wire::structure! { LiveTailSessionStart = LIVE_TAIL_SESSION_START { 0 request_id: String,
+1 session_id: String,
+2 log_group_identifiers: Vec<String>,
+3 log_stream_names: Vec<String>,
+4 log_stream_name_prefixes: Vec<String>,
+5 log_event_filter_pattern: String,
+ } }
+static LIVE_TAIL_SESSION_UPDATE: Shape = Shape::new(
+    "LiveTailSessionUpdate",
+    Kind::Structure(&[
+        Member::new("sessionMetadata", &LIVE_TAIL_SESSION_METADATA),
+        Member::new("sessionResults", &LIVE_TAIL_SESSION_RESULTS),
+    ]),
+);
+wire::structure! { LiveTailSessionUpdate = LIVE_TAIL_SESSION_UPDATE { 0 session_metadata: LiveTailSessionMetadata,
+1 session_results: Vec<LiveTailSessionLogEvent>,
+ } }
 static LOG_EVENT_INDEX: Shape = Shape::new("LogEventIndex", Kind::Integer);
 static LOG_GROUP: Shape = Shape::new(
     "LogGroup",
@@ -531,12 +802,25 @@ wire::structure! { LogGroup = LOG_GROUP { 0 log_group_name: String,
  } }
 static LOG_GROUP_CLASS: Shape =
     Shape::new("LogGroupClass", Kind::Text).values(&["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"]);
+static LOG_GROUP_FIELD: Shape =
+    Shape::new("LogGroupField", Kind::Structure(&[Member::new("name", &FIELD), Member::new("percent", &PERCENTAGE)]));
+wire::structure! { LogGroupField = LOG_GROUP_FIELD { 0 name: String,
+1 percent: i64,
+ } }
+static LOG_GROUP_FIELD_LIST: Shape =
+    Shape::new("LogGroupFieldList", Kind::List(&Member::new("member", &LOG_GROUP_FIELD)));
 static LOG_GROUP_IDENTIFIER: Shape =
     Shape::new("LogGroupIdentifier", Kind::Text).min(1).max(2048).pattern("[\\w#+=/:,.@-]*");
+static LOG_GROUP_IDENTIFIERS: Shape =
+    Shape::new("LogGroupIdentifiers", Kind::List(&Member::new("member", &LOG_GROUP_IDENTIFIER)));
 static LOG_GROUP_NAME: Shape = Shape::new("LogGroupName", Kind::Text).min(1).max(512).pattern("[\\.\\-_/#A-Za-z0-9]+");
 static LOG_GROUP_NAME_PATTERN: Shape =
     Shape::new("LogGroupNamePattern", Kind::Text).min(0).max(512).pattern("[\\.\\-_/#A-Za-z0-9]*");
+static LOG_GROUP_NAMES: Shape = Shape::new("LogGroupNames", Kind::List(&Member::new("member", &LOG_GROUP_NAME)));
 static LOG_GROUPS: Shape = Shape::new("LogGroups", Kind::List(&Member::new("member", &LOG_GROUP)));
+static LOG_RECORD: Shape =
+    Shape::new("LogRecord", Kind::Map(&Member::new("key", &FIELD), &Member::new("value", &VALUE)));
+static LOG_RECORD_POINTER: Shape = Shape::new("LogRecordPointer", Kind::Text);
 static LOG_STREAM: Shape = Shape::new(
     "LogStream",
     Kind::Structure(&[
@@ -562,7 +846,71 @@ wire::structure! { LogStream = LOG_STREAM { 0 log_stream_name: String,
 static LOG_STREAM_NAME: Shape = Shape::new("LogStreamName", Kind::Text).min(1).max(512).pattern("[^:*]*");
 static LOG_STREAM_SEARCHED_COMPLETELY: Shape = Shape::new("LogStreamSearchedCompletely", Kind::Boolean);
 static LOG_STREAMS: Shape = Shape::new("LogStreams", Kind::List(&Member::new("member", &LOG_STREAM)));
+static MALFORMED_QUERY_EXCEPTION: Shape =
+    Shape::new("MalformedQueryException", Kind::Structure(&[Member::new("queryCompileError", &QUERY_COMPILE_ERROR)]));
+wire::structure! { MalformedQueryException = MALFORMED_QUERY_EXCEPTION { 0 query_compile_error: QueryCompileError,
+} }
 static MESSAGE: Shape = Shape::new("Message", Kind::Text);
+static METRIC_FILTER: Shape = Shape::new(
+    "MetricFilter",
+    Kind::Structure(&[
+        Member::new("filterName", &FILTER_NAME),
+        Member::new("filterPattern", &FILTER_PATTERN),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS),
+        Member::new("creationTime", &TIMESTAMP),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ]),
+);
+wire::structure! { MetricFilter = METRIC_FILTER { 0 filter_name: String,
+1 filter_pattern: String,
+2 metric_transformations: Vec<MetricTransformation>,
+3 creation_time: i64,
+4 log_group_name: String,
+5 apply_on_transformed_logs: bool,
+6 field_selection_criteria: String,
+7 emit_system_field_dimensions: Vec<String>,
+ } }
+static METRIC_FILTER_MATCH_RECORD: Shape = Shape::new(
+    "MetricFilterMatchRecord",
+    Kind::Structure(&[
+        Member::new("eventNumber", &EVENT_NUMBER),
+        Member::new("eventMessage", &EVENT_MESSAGE),
+        Member::new("extractedValues", &EXTRACTED_VALUES),
+    ]),
+);
+wire::structure! { MetricFilterMatchRecord = METRIC_FILTER_MATCH_RECORD { 0 event_number: i64,
+1 event_message: String,
+2 extracted_values: BTreeMap<String, String>,
+ } }
+static METRIC_FILTER_MATCHES: Shape =
+    Shape::new("MetricFilterMatches", Kind::List(&Member::new("member", &METRIC_FILTER_MATCH_RECORD)));
+static METRIC_FILTERS: Shape = Shape::new("MetricFilters", Kind::List(&Member::new("member", &METRIC_FILTER)));
+static METRIC_NAME: Shape = Shape::new("MetricName", Kind::Text).max(255).pattern("[^:*$]*");
+static METRIC_NAMESPACE: Shape = Shape::new("MetricNamespace", Kind::Text).max(255).pattern("[^:*$]*");
+static METRIC_TRANSFORMATION: Shape = Shape::new(
+    "MetricTransformation",
+    Kind::Structure(&[
+        Member::new("metricName", &METRIC_NAME).required(),
+        Member::new("metricNamespace", &METRIC_NAMESPACE).required(),
+        Member::new("metricValue", &METRIC_VALUE).required(),
+        Member::new("defaultValue", &DEFAULT_VALUE),
+        Member::new("dimensions", &DIMENSIONS),
+        Member::new("unit", &STANDARD_UNIT),
+    ]),
+);
+wire::structure! { MetricTransformation = METRIC_TRANSFORMATION { 0 metric_name: String,
+1 metric_namespace: String,
+2 metric_value: String,
+3 default_value: f64,
+4 dimensions: BTreeMap<String, String>,
+5 unit: String,
+ } }
+static METRIC_TRANSFORMATIONS: Shape =
+    Shape::new("MetricTransformations", Kind::List(&Member::new("member", &METRIC_TRANSFORMATION))).min(1).max(1);
+static METRIC_VALUE: Shape = Shape::new("MetricValue", Kind::Text).max(100);
 static NEXT_TOKEN: Shape = Shape::new("NextToken", Kind::Text).min(1);
 static OPERATION_ABORTED_EXCEPTION: Shape = Shape::new("OperationAbortedException", Kind::Structure(&[]));
 wire::structure! { OperationAbortedException = OPERATION_ABORTED_EXCEPTION {  } }
@@ -580,7 +928,10 @@ wire::structure! { OutputLogEvent = OUTPUT_LOG_EVENT { 0 timestamp: i64,
 2 ingestion_time: i64,
  } }
 static OUTPUT_LOG_EVENTS: Shape = Shape::new("OutputLogEvents", Kind::List(&Member::new("member", &OUTPUT_LOG_EVENT)));
+static PERCENTAGE: Shape = Shape::new("Percentage", Kind::Integer).min(0).max(100);
+static POLICY_DOCUMENT: Shape = Shape::new("PolicyDocument", Kind::Text).min(1).max(51200);
 static POLICY_NAME: Shape = Shape::new("PolicyName", Kind::Text);
+static POLICY_SCOPE: Shape = Shape::new("PolicyScope", Kind::Text).values(&["ACCOUNT", "RESOURCE"]);
 static PUT_LOG_EVENTS_REQUEST: Shape = Shape::new(
     "PutLogEventsRequest",
     Kind::Structure(&[
@@ -608,6 +959,74 @@ static PUT_LOG_EVENTS_RESPONSE: Shape = Shape::new(
 wire::structure! { PutLogEventsResponse = PUT_LOG_EVENTS_RESPONSE { 0 next_sequence_token: String,
 1 rejected_log_events_info: RejectedLogEventsInfo,
 2 rejected_entity_info: RejectedEntityInfo,
+ } }
+static PUT_METRIC_FILTER_REQUEST: Shape = Shape::new(
+    "PutMetricFilterRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS).required(),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ]),
+);
+wire::structure! { PutMetricFilterRequest = PUT_METRIC_FILTER_REQUEST { 0 log_group_name: String,
+1 filter_name: String,
+2 filter_pattern: String,
+3 metric_transformations: Vec<MetricTransformation>,
+4 apply_on_transformed_logs: bool,
+5 field_selection_criteria: String,
+6 emit_system_field_dimensions: Vec<String>,
+ } }
+static PUT_QUERY_DEFINITION_REQUEST: Shape = Shape::new(
+    "PutQueryDefinitionRequest",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("name", &QUERY_DEFINITION_NAME).required(),
+        Member::new("queryDefinitionId", &QUERY_ID),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("queryString", &QUERY_DEFINITION_STRING).required(),
+        Member::new("clientToken", &CLIENT_TOKEN).token(),
+        Member::new("parameters", &QUERY_PARAMETER_LIST),
+    ]),
+);
+wire::structure! { PutQueryDefinitionRequest = PUT_QUERY_DEFINITION_REQUEST { 0 query_language: String,
+1 name: String,
+2 query_definition_id: String,
+3 log_group_names: Vec<String>,
+4 query_string: String,
+5 client_token: String,
+6 parameters: Vec<QueryParameter>,
+ } }
+static PUT_QUERY_DEFINITION_RESPONSE: Shape =
+    Shape::new("PutQueryDefinitionResponse", Kind::Structure(&[Member::new("queryDefinitionId", &QUERY_ID)]));
+wire::structure! { PutQueryDefinitionResponse = PUT_QUERY_DEFINITION_RESPONSE { 0 query_definition_id: String,
+} }
+static PUT_RESOURCE_POLICY_REQUEST: Shape = Shape::new(
+    "PutResourcePolicyRequest",
+    Kind::Structure(&[
+        Member::new("policyName", &POLICY_NAME),
+        Member::new("policyDocument", &POLICY_DOCUMENT),
+        Member::new("resourceArn", &ARN),
+        Member::new("expectedRevisionId", &EXPECTED_REVISION_ID),
+    ]),
+);
+wire::structure! { PutResourcePolicyRequest = PUT_RESOURCE_POLICY_REQUEST { 0 policy_name: String,
+1 policy_document: String,
+2 resource_arn: String,
+3 expected_revision_id: String,
+ } }
+static PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::new(
+    "PutResourcePolicyResponse",
+    Kind::Structure(&[
+        Member::new("resourcePolicy", &RESOURCE_POLICY),
+        Member::new("revisionId", &EXPECTED_REVISION_ID),
+    ]),
+);
+wire::structure! { PutResourcePolicyResponse = PUT_RESOURCE_POLICY_RESPONSE { 0 resource_policy: ResourcePolicy,
+1 revision_id: String,
  } }
 static PUT_RETENTION_POLICY_REQUEST: Shape = Shape::new(
     "PutRetentionPolicyRequest",
@@ -643,6 +1062,126 @@ wire::structure! { PutSubscriptionFilterRequest = PUT_SUBSCRIPTION_FILTER_REQUES
 7 field_selection_criteria: String,
 8 emit_system_fields: Vec<String>,
  } }
+static QUERY_CHAR_OFFSET: Shape = Shape::new("QueryCharOffset", Kind::Integer);
+static QUERY_COMPILE_ERROR: Shape = Shape::new(
+    "QueryCompileError",
+    Kind::Structure(&[Member::new("location", &QUERY_COMPILE_ERROR_LOCATION), Member::new("message", &MESSAGE)]),
+);
+wire::structure! { QueryCompileError = QUERY_COMPILE_ERROR { 0 location: QueryCompileErrorLocation,
+1 message: String,
+ } }
+static QUERY_COMPILE_ERROR_LOCATION: Shape = Shape::new(
+    "QueryCompileErrorLocation",
+    Kind::Structure(&[
+        Member::new("startCharOffset", &QUERY_CHAR_OFFSET),
+        Member::new("endCharOffset", &QUERY_CHAR_OFFSET),
+    ]),
+);
+wire::structure! { QueryCompileErrorLocation = QUERY_COMPILE_ERROR_LOCATION { 0 start_char_offset: i64,
+1 end_char_offset: i64,
+ } }
+static QUERY_DEFINITION: Shape = Shape::new(
+    "QueryDefinition",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryDefinitionId", &QUERY_ID),
+        Member::new("name", &QUERY_DEFINITION_NAME),
+        Member::new("queryString", &QUERY_DEFINITION_STRING),
+        Member::new("lastModified", &TIMESTAMP),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("parameters", &QUERY_PARAMETER_LIST),
+    ]),
+);
+wire::structure! { QueryDefinition = QUERY_DEFINITION { 0 query_language: String,
+1 query_definition_id: String,
+2 name: String,
+3 query_string: String,
+4 last_modified: i64,
+5 log_group_names: Vec<String>,
+6 parameters: Vec<QueryParameter>,
+ } }
+static QUERY_DEFINITION_LIST: Shape =
+    Shape::new("QueryDefinitionList", Kind::List(&Member::new("member", &QUERY_DEFINITION)));
+static QUERY_DEFINITION_NAME: Shape = Shape::new("QueryDefinitionName", Kind::Text).min(1).max(255);
+static QUERY_DEFINITION_STRING: Shape = Shape::new("QueryDefinitionString", Kind::Text).min(1).max(10000);
+static QUERY_DURATION: Shape = Shape::new("QueryDuration", Kind::Long);
+static QUERY_ID: Shape = Shape::new("QueryId", Kind::Text).min(1).max(256);
+static QUERY_INFO: Shape = Shape::new(
+    "QueryInfo",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryId", &QUERY_ID),
+        Member::new("queryString", &QUERY_STRING),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("createTime", &TIMESTAMP),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("queryDuration", &QUERY_DURATION),
+        Member::new("bytesScanned", &BYTES_SCANNED_VALUE),
+        Member::new("userIdentity", &USER_IDENTITY),
+    ]),
+);
+wire::structure! { QueryInfo = QUERY_INFO { 0 query_language: String,
+1 query_id: String,
+2 query_string: String,
+3 status: String,
+4 create_time: i64,
+5 log_group_name: String,
+6 query_duration: i64,
+7 bytes_scanned: f64,
+8 user_identity: String,
+ } }
+static QUERY_INFO_LIST: Shape = Shape::new("QueryInfoList", Kind::List(&Member::new("member", &QUERY_INFO)));
+static QUERY_LANGUAGE: Shape = Shape::new("QueryLanguage", Kind::Text).values(&["CWLI", "SQL", "PPL"]);
+static QUERY_LIST_MAX_RESULTS: Shape = Shape::new("QueryListMaxResults", Kind::Integer).min(1).max(1000);
+static QUERY_PARAMETER: Shape = Shape::new(
+    "QueryParameter",
+    Kind::Structure(&[
+        Member::new("name", &QUERY_PARAMETER_NAME).required(),
+        Member::new("defaultValue", &QUERY_PARAMETER_DEFAULT_VALUE),
+        Member::new("description", &QUERY_PARAMETER_DESCRIPTION),
+    ]),
+);
+wire::structure! { QueryParameter = QUERY_PARAMETER { 0 name: String,
+1 default_value: String,
+2 description: String,
+ } }
+static QUERY_PARAMETER_DEFAULT_VALUE: Shape = Shape::new("QueryParameterDefaultValue", Kind::Text).max(1024);
+static QUERY_PARAMETER_DESCRIPTION: Shape = Shape::new("QueryParameterDescription", Kind::Text).max(512);
+static QUERY_PARAMETER_LIST: Shape =
+    Shape::new("QueryParameterList", Kind::List(&Member::new("member", &QUERY_PARAMETER))).max(20);
+static QUERY_PARAMETER_NAME: Shape =
+    Shape::new("QueryParameterName", Kind::Text).min(1).max(128).pattern("^[a-zA-Z_][a-zA-Z0-9_]*");
+static QUERY_RESULTS: Shape = Shape::new("QueryResults", Kind::List(&Member::new("member", &RESULT_ROWS)));
+static QUERY_STATISTICS: Shape = Shape::new(
+    "QueryStatistics",
+    Kind::Structure(&[
+        Member::new("recordsMatched", &STATS_VALUE),
+        Member::new("recordsScanned", &STATS_VALUE),
+        Member::new("estimatedRecordsSkipped", &STATS_VALUE),
+        Member::new("bytesScanned", &STATS_VALUE),
+        Member::new("estimatedBytesSkipped", &STATS_VALUE),
+        Member::new("logGroupsScanned", &STATS_VALUE),
+        Member::new("resultCount", &STATS_VALUE),
+    ]),
+);
+wire::structure! { QueryStatistics = QUERY_STATISTICS { 0 records_matched: f64,
+1 records_scanned: f64,
+2 estimated_records_skipped: f64,
+3 bytes_scanned: f64,
+4 estimated_bytes_skipped: f64,
+5 log_groups_scanned: f64,
+6 result_count: f64,
+ } }
+static QUERY_STATUS: Shape = Shape::new("QueryStatus", Kind::Text).values(&[
+    "Scheduled",
+    "Running",
+    "Complete",
+    "Failed",
+    "Cancelled",
+    "Timeout",
+    "Unknown",
+]);
+static QUERY_STRING: Shape = Shape::new("QueryString", Kind::Text).min(0).max(10000);
 static REJECTED_ENTITY_INFO: Shape = Shape::new(
     "RejectedEntityInfo",
     Kind::Structure(&[Member::new("errorType", &ENTITY_REJECTION_ERROR_TYPE).required()]),
@@ -661,10 +1200,38 @@ wire::structure! { RejectedLogEventsInfo = REJECTED_LOG_EVENTS_INFO { 0 too_new_
 1 too_old_log_event_end_index: i64,
 2 expired_log_event_end_index: i64,
  } }
+static REQUEST_ID: Shape = Shape::new("RequestId", Kind::Text).min(0).max(256);
 static RESOURCE_ALREADY_EXISTS_EXCEPTION: Shape = Shape::new("ResourceAlreadyExistsException", Kind::Structure(&[]));
 wire::structure! { ResourceAlreadyExistsException = RESOURCE_ALREADY_EXISTS_EXCEPTION {  } }
+static RESOURCE_IDENTIFIER: Shape =
+    Shape::new("ResourceIdentifier", Kind::Text).min(1).max(2048).pattern("[\\w+=/:,.@\\-\\*]*");
 static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape::new("ResourceNotFoundException", Kind::Structure(&[]));
 wire::structure! { ResourceNotFoundException = RESOURCE_NOT_FOUND_EXCEPTION {  } }
+static RESOURCE_POLICIES: Shape = Shape::new("ResourcePolicies", Kind::List(&Member::new("member", &RESOURCE_POLICY)));
+static RESOURCE_POLICY: Shape = Shape::new(
+    "ResourcePolicy",
+    Kind::Structure(&[
+        Member::new("policyName", &POLICY_NAME),
+        Member::new("policyDocument", &POLICY_DOCUMENT),
+        Member::new("lastUpdatedTime", &TIMESTAMP),
+        Member::new("policyScope", &POLICY_SCOPE),
+        Member::new("resourceArn", &ARN),
+        Member::new("revisionId", &EXPECTED_REVISION_ID),
+    ]),
+);
+wire::structure! { ResourcePolicy = RESOURCE_POLICY { 0 policy_name: String,
+1 policy_document: String,
+2 last_updated_time: i64,
+3 policy_scope: String,
+4 resource_arn: String,
+5 revision_id: String,
+ } }
+static RESULT_FIELD: Shape =
+    Shape::new("ResultField", Kind::Structure(&[Member::new("field", &FIELD), Member::new("value", &VALUE)]));
+wire::structure! { ResultField = RESULT_FIELD { 0 field: String,
+1 value: String,
+ } }
+static RESULT_ROWS: Shape = Shape::new("ResultRows", Kind::List(&Member::new("member", &RESULT_FIELD)));
 static ROLE_ARN: Shape = Shape::new("RoleArn", Kind::Text).min(1);
 static SEARCHED_LOG_STREAM: Shape = Shape::new(
     "SearchedLogStream",
@@ -681,7 +1248,119 @@ static SEARCHED_LOG_STREAMS: Shape =
 static SEQUENCE_TOKEN: Shape = Shape::new("SequenceToken", Kind::Text).min(1);
 static SERVICE_UNAVAILABLE_EXCEPTION: Shape = Shape::new("ServiceUnavailableException", Kind::Structure(&[]));
 wire::structure! { ServiceUnavailableException = SERVICE_UNAVAILABLE_EXCEPTION {  } }
+static SESSION_ID: Shape = Shape::new("SessionId", Kind::Text).min(0).max(256);
+static SESSION_STREAMING_EXCEPTION: Shape =
+    Shape::new("SessionStreamingException", Kind::Structure(&[Member::new("message", &MESSAGE)]));
+wire::structure! { SessionStreamingException = SESSION_STREAMING_EXCEPTION { 0 message: String,
+} }
+static SESSION_TIMEOUT_EXCEPTION: Shape =
+    Shape::new("SessionTimeoutException", Kind::Structure(&[Member::new("message", &MESSAGE)]));
+wire::structure! { SessionTimeoutException = SESSION_TIMEOUT_EXCEPTION { 0 message: String,
+} }
+static STANDARD_UNIT: Shape = Shape::new("StandardUnit", Kind::Text).values(&[
+    "Seconds",
+    "Microseconds",
+    "Milliseconds",
+    "Bytes",
+    "Kilobytes",
+    "Megabytes",
+    "Gigabytes",
+    "Terabytes",
+    "Bits",
+    "Kilobits",
+    "Megabits",
+    "Gigabits",
+    "Terabits",
+    "Percent",
+    "Count",
+    "Bytes/Second",
+    "Kilobytes/Second",
+    "Megabytes/Second",
+    "Gigabytes/Second",
+    "Terabytes/Second",
+    "Bits/Second",
+    "Kilobits/Second",
+    "Megabits/Second",
+    "Gigabits/Second",
+    "Terabits/Second",
+    "Count/Second",
+    "None",
+]);
 static START_FROM_HEAD: Shape = Shape::new("StartFromHead", Kind::Boolean);
+static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Shape =
+    Shape::new("StartLiveTailLogGroupIdentifiers", Kind::List(&Member::new("member", &LOG_GROUP_IDENTIFIER)))
+        .min(1)
+        .max(10);
+static START_LIVE_TAIL_REQUEST: Shape = Shape::new(
+    "StartLiveTailRequest",
+    Kind::Structure(&[
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS).required(),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ]),
+);
+wire::structure! { StartLiveTailRequest = START_LIVE_TAIL_REQUEST { 0 log_group_identifiers: Vec<String>,
+1 log_stream_names: Vec<String>,
+2 log_stream_name_prefixes: Vec<String>,
+3 log_event_filter_pattern: String,
+ } }
+static START_LIVE_TAIL_RESPONSE: Shape = Shape::new(
+    "StartLiveTailResponse",
+    Kind::Structure(&[Member::new("responseStream", &START_LIVE_TAIL_RESPONSE_STREAM)]),
+);
+wire::structure! { StartLiveTailResponse = START_LIVE_TAIL_RESPONSE { 0 response_stream: StartLiveTailResponseStream,
+} }
+static START_LIVE_TAIL_RESPONSE_STREAM: Shape = Shape::new(
+    "StartLiveTailResponseStream",
+    Kind::Structure(&[
+        Member::new("sessionStart", &LIVE_TAIL_SESSION_START),
+        Member::new("sessionUpdate", &LIVE_TAIL_SESSION_UPDATE),
+        Member::new("SessionTimeoutException", &SESSION_TIMEOUT_EXCEPTION),
+        Member::new("SessionStreamingException", &SESSION_STREAMING_EXCEPTION),
+    ]),
+)
+.event_stream();
+wire::structure! { StartLiveTailResponseStream = START_LIVE_TAIL_RESPONSE_STREAM { 0 session_start: LiveTailSessionStart,
+1 session_update: LiveTailSessionUpdate,
+2 session_timeout_exception: SessionTimeoutException,
+3 session_streaming_exception: SessionStreamingException,
+ } }
+static START_QUERY_REQUEST: Shape = Shape::new(
+    "StartQueryRequest",
+    Kind::Structure(&[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("logGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
+        Member::new("startTime", &TIMESTAMP).required(),
+        Member::new("endTime", &TIMESTAMP).required(),
+        Member::new("queryString", &QUERY_STRING).required(),
+        Member::new("limit", &EVENTS_LIMIT_START_QUERY),
+    ]),
+);
+wire::structure! { StartQueryRequest = START_QUERY_REQUEST { 0 query_language: String,
+1 log_group_name: String,
+2 log_group_names: Vec<String>,
+3 log_group_identifiers: Vec<String>,
+4 start_time: i64,
+5 end_time: i64,
+6 query_string: String,
+7 limit: i64,
+ } }
+static START_QUERY_RESPONSE: Shape =
+    Shape::new("StartQueryResponse", Kind::Structure(&[Member::new("queryId", &QUERY_ID)]));
+wire::structure! { StartQueryResponse = START_QUERY_RESPONSE { 0 query_id: String,
+} }
+static STATS_VALUE: Shape = Shape::new("StatsValue", Kind::Double);
+static STOP_QUERY_REQUEST: Shape =
+    Shape::new("StopQueryRequest", Kind::Structure(&[Member::new("queryId", &QUERY_ID).required()]));
+wire::structure! { StopQueryRequest = STOP_QUERY_REQUEST { 0 query_id: String,
+} }
+static STOP_QUERY_RESPONSE: Shape =
+    Shape::new("StopQueryResponse", Kind::Structure(&[Member::new("success", &SUCCESS)]));
+wire::structure! { StopQueryResponse = STOP_QUERY_RESPONSE { 0 success: bool,
+} }
 static STORED_BYTES: Shape = Shape::new("StoredBytes", Kind::Long).min(0);
 static SUBSCRIPTION_FILTER: Shape = Shape::new(
     "SubscriptionFilter",
@@ -711,9 +1390,18 @@ wire::structure! { SubscriptionFilter = SUBSCRIPTION_FILTER { 0 filter_name: Str
  } }
 static SUBSCRIPTION_FILTERS: Shape =
     Shape::new("SubscriptionFilters", Kind::List(&Member::new("member", &SUBSCRIPTION_FILTER)));
+static SUCCESS: Shape = Shape::new("Success", Kind::Boolean);
 static SYSTEM_FIELD: Shape = Shape::new("SystemField", Kind::Text);
 static TAG_KEY: Shape = Shape::new("TagKey", Kind::Text).min(1).max(128).pattern("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$");
 static TAG_KEY_LIST: Shape = Shape::new("TagKeyList", Kind::List(&Member::new("member", &TAG_KEY))).min(0).max(50);
+static TAG_LIST: Shape = Shape::new("TagList", Kind::List(&Member::new("member", &TAG_KEY))).min(1);
+static TAG_LOG_GROUP_REQUEST: Shape = Shape::new(
+    "TagLogGroupRequest",
+    Kind::Structure(&[Member::new("logGroupName", &LOG_GROUP_NAME).required(), Member::new("tags", &TAGS).required()]),
+);
+wire::structure! { TagLogGroupRequest = TAG_LOG_GROUP_REQUEST { 0 log_group_name: String,
+1 tags: BTreeMap<String, String>,
+ } }
 static TAG_RESOURCE_REQUEST: Shape = Shape::new(
     "TagResourceRequest",
     Kind::Structure(&[
@@ -727,7 +1415,24 @@ wire::structure! { TagResourceRequest = TAG_RESOURCE_REQUEST { 0 resource_arn: S
 static TAG_VALUE: Shape = Shape::new("TagValue", Kind::Text).max(256).pattern("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
 static TAGS: Shape =
     Shape::new("Tags", Kind::Map(&Member::new("key", &TAG_KEY), &Member::new("value", &TAG_VALUE))).min(1).max(50);
+static TEST_EVENT_MESSAGES: Shape =
+    Shape::new("TestEventMessages", Kind::List(&Member::new("member", &EVENT_MESSAGE))).min(1).max(50);
+static TEST_METRIC_FILTER_REQUEST: Shape = Shape::new(
+    "TestMetricFilterRequest",
+    Kind::Structure(&[
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("logEventMessages", &TEST_EVENT_MESSAGES).required(),
+    ]),
+);
+wire::structure! { TestMetricFilterRequest = TEST_METRIC_FILTER_REQUEST { 0 filter_pattern: String,
+1 log_event_messages: Vec<String>,
+ } }
+static TEST_METRIC_FILTER_RESPONSE: Shape =
+    Shape::new("TestMetricFilterResponse", Kind::Structure(&[Member::new("matches", &METRIC_FILTER_MATCHES)]));
+wire::structure! { TestMetricFilterResponse = TEST_METRIC_FILTER_RESPONSE { 0 matches: Vec<MetricFilterMatchRecord>,
+} }
 static TIMESTAMP: Shape = Shape::new("Timestamp", Kind::Long).min(0);
+static TOKEN: Shape = Shape::new("Token", Kind::Text);
 static TOO_MANY_TAGS_EXCEPTION: Shape = Shape::new(
     "TooManyTagsException",
     Kind::Structure(&[Member::new("message", &MESSAGE), Member::new("resourceName", &AMAZON_RESOURCE_NAME)]),
@@ -738,6 +1443,16 @@ wire::structure! { TooManyTagsException = TOO_MANY_TAGS_EXCEPTION { 0 message: S
 static UNMASK: Shape = Shape::new("Unmask", Kind::Boolean);
 static UNRECOGNIZED_CLIENT_EXCEPTION: Shape = Shape::new("UnrecognizedClientException", Kind::Structure(&[]));
 wire::structure! { UnrecognizedClientException = UNRECOGNIZED_CLIENT_EXCEPTION {  } }
+static UNTAG_LOG_GROUP_REQUEST: Shape = Shape::new(
+    "UntagLogGroupRequest",
+    Kind::Structure(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("tags", &TAG_LIST).required(),
+    ]),
+);
+wire::structure! { UntagLogGroupRequest = UNTAG_LOG_GROUP_REQUEST { 0 log_group_name: String,
+1 tags: Vec<String>,
+ } }
 static UNTAG_RESOURCE_REQUEST: Shape = Shape::new(
     "UntagResourceRequest",
     Kind::Structure(&[
@@ -748,8 +1463,14 @@ static UNTAG_RESOURCE_REQUEST: Shape = Shape::new(
 wire::structure! { UntagResourceRequest = UNTAG_RESOURCE_REQUEST { 0 resource_arn: String,
 1 tag_keys: Vec<String>,
  } }
+static USER_IDENTITY: Shape = Shape::new("UserIdentity", Kind::Text).min(1).max(2048);
 static VALIDATION_EXCEPTION: Shape = Shape::new("ValidationException", Kind::Structure(&[]));
 wire::structure! { ValidationException = VALIDATION_EXCEPTION {  } }
+static VALUE: Shape = Shape::new("Value", Kind::Text);
+wire::error!(
+    access_denied_exception =
+        ACCESS_DENIED_EXCEPTION_ERROR("AccessDeniedException", "AccessDeniedException", 400, ACCESS_DENIED_EXCEPTION)
+);
 wire::error!(
     data_already_accepted_exception = DATA_ALREADY_ACCEPTED_EXCEPTION_ERROR(
         "DataAlreadyAcceptedException",
@@ -788,6 +1509,14 @@ wire::error!(
         "LimitExceededException",
         400,
         LIMIT_EXCEEDED_EXCEPTION
+    )
+);
+wire::error!(
+    malformed_query_exception = MALFORMED_QUERY_EXCEPTION_ERROR(
+        "MalformedQueryException",
+        "MalformedQueryException",
+        400,
+        MALFORMED_QUERY_EXCEPTION
     )
 );
 wire::error!(
@@ -841,22 +1570,43 @@ wire::error!(
 
 /// The operations.
 pub mod ops {
+    wire::operation! { AssociateKmsKey = ASSOCIATE_KMS_KEY in SERVICE, "POST" "/" 200, super::AssociateKmsKeyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:AssociateKmsKey" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { CreateLogGroup = CREATE_LOG_GROUP in SERVICE, "POST" "/" 200, super::CreateLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { CreateLogStream = CREATE_LOG_STREAM in SERVICE, "POST" "/" 200, super::CreateLogStreamRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_ALREADY_EXISTS_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:CreateLogStream" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
     wire::operation! { DeleteLogGroup = DELETE_LOG_GROUP in SERVICE, "POST" "/" 200, super::DeleteLogGroupRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, VALIDATION_EXCEPTION_ERROR], "logs:DeleteLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { DeleteLogStream = DELETE_LOG_STREAM in SERVICE, "POST" "/" 200, super::DeleteLogStreamRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, VALIDATION_EXCEPTION_ERROR], "logs:DeleteLogStream" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
+    wire::operation! { DeleteMetricFilter = DELETE_METRIC_FILTER in SERVICE, "POST" "/" 200, super::DeleteMetricFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteMetricFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DeleteQueryDefinition = DELETE_QUERY_DEFINITION in SERVICE, "POST" "/" 200, super::DeleteQueryDefinitionRequest => super::DeleteQueryDefinitionResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteQueryDefinition" on "*" }
+    wire::operation! { DeleteResourcePolicy = DELETE_RESOURCE_POLICY in SERVICE, "POST" "/" 200, super::DeleteResourcePolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteResourcePolicy" on "*" }
     wire::operation! { DeleteRetentionPolicy = DELETE_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::DeleteRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { DeleteSubscriptionFilter = DELETE_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::DeleteSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DeleteSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { DescribeLogGroups = DESCRIBE_LOG_GROUPS in SERVICE, "POST" "/" 200, super::DescribeLogGroupsRequest => super::DescribeLogGroupsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogGroups" on "arn:aws:logs:{region}:{account}:log-group::log-stream:" }
     wire::operation! { DescribeLogStreams = DESCRIBE_LOG_STREAMS in SERVICE, "POST" "/" 200, super::DescribeLogStreamsRequest => super::DescribeLogStreamsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeLogStreams" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DescribeMetricFilters = DESCRIBE_METRIC_FILTERS in SERVICE, "POST" "/" 200, super::DescribeMetricFiltersRequest => super::DescribeMetricFiltersResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeMetricFilters" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DescribeQueries = DESCRIBE_QUERIES in SERVICE, "POST" "/" 200, super::DescribeQueriesRequest => super::DescribeQueriesResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeQueries" on "*" }
+    wire::operation! { DescribeQueryDefinitions = DESCRIBE_QUERY_DEFINITIONS in SERVICE, "POST" "/" 200, super::DescribeQueryDefinitionsRequest => super::DescribeQueryDefinitionsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeQueryDefinitions" on "*" }
+    wire::operation! { DescribeResourcePolicies = DESCRIBE_RESOURCE_POLICIES in SERVICE, "POST" "/" 200, super::DescribeResourcePoliciesRequest => super::DescribeResourcePoliciesResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeResourcePolicies" on "*" }
     wire::operation! { DescribeSubscriptionFilters = DESCRIBE_SUBSCRIPTION_FILTERS in SERVICE, "POST" "/" 200, super::DescribeSubscriptionFiltersRequest => super::DescribeSubscriptionFiltersResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DescribeSubscriptionFilters" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { DisassociateKmsKey = DISASSOCIATE_KMS_KEY in SERVICE, "POST" "/" 200, super::DisassociateKmsKeyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:DisassociateKmsKey" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { FilterLogEvents = FILTER_LOG_EVENTS in SERVICE, "POST" "/" 200, super::FilterLogEventsRequest => super::FilterLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:FilterLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { GetLogEvents = GET_LOG_EVENTS in SERVICE, "POST" "/" 200, super::GetLogEventsRequest => super::GetLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:GetLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
+    wire::operation! { GetLogGroupFields = GET_LOG_GROUP_FIELDS in SERVICE, "POST" "/" 200, super::GetLogGroupFieldsRequest => super::GetLogGroupFieldsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:GetLogGroupFields" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { GetLogRecord = GET_LOG_RECORD in SERVICE, "POST" "/" 200, super::GetLogRecordRequest => super::GetLogRecordResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:GetLogRecord" on "arn:aws:logs:{region}:{account}:log-group::log-stream:" }
+    wire::operation! { GetQueryResults = GET_QUERY_RESULTS in SERVICE, "POST" "/" 200, super::GetQueryResultsRequest => super::GetQueryResultsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:GetQueryResults" on "arn:aws:logs:{region}:{account}:log-group::log-stream:" }
     wire::operation! { ListTagsForResource = LIST_TAGS_FOR_RESOURCE in SERVICE, "POST" "/" 200, super::ListTagsForResourceRequest => super::ListTagsForResourceResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:ListTagsForResource" on "{resourceArn}" }
     wire::operation! { ListTagsLogGroup = LIST_TAGS_LOG_GROUP in SERVICE, "POST" "/" 200, super::ListTagsLogGroupRequest => super::ListTagsLogGroupResponse, "", [RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:ListTagsLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
     wire::operation! { PutLogEvents = PUT_LOG_EVENTS in SERVICE, "POST" "/" 200, super::PutLogEventsRequest => super::PutLogEventsResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, INVALID_SEQUENCE_TOKEN_EXCEPTION_ERROR, DATA_ALREADY_ACCEPTED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, UNRECOGNIZED_CLIENT_EXCEPTION_ERROR], "logs:PutLogEvents" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:{logStreamName}" }
+    wire::operation! { PutMetricFilter = PUT_METRIC_FILTER in SERVICE, "POST" "/" 200, super::PutMetricFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, INVALID_OPERATION_EXCEPTION_ERROR], "logs:PutMetricFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { PutQueryDefinition = PUT_QUERY_DEFINITION in SERVICE, "POST" "/" 200, super::PutQueryDefinitionRequest => super::PutQueryDefinitionResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:PutQueryDefinition" on "*" }
+    wire::operation! { PutResourcePolicy = PUT_RESOURCE_POLICY in SERVICE, "POST" "/" 200, super::PutResourcePolicyRequest => super::PutResourcePolicyResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:PutResourcePolicy" on "*" }
     wire::operation! { PutRetentionPolicy = PUT_RETENTION_POLICY in SERVICE, "POST" "/" 200, super::PutRetentionPolicyRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:PutRetentionPolicy" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
     wire::operation! { PutSubscriptionFilter = PUT_SUBSCRIPTION_FILTER in SERVICE, "POST" "/" 200, super::PutSubscriptionFilterRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, OPERATION_ABORTED_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, INVALID_OPERATION_EXCEPTION_ERROR], "logs:PutSubscriptionFilter" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { StartLiveTail = START_LIVE_TAIL in SERVICE, "POST" "/" 200, super::StartLiveTailRequest => super::StartLiveTailResponse, "", [ACCESS_DENIED_EXCEPTION_ERROR, INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, INVALID_OPERATION_EXCEPTION_ERROR], "logs:StartLiveTail" on "arn:aws:logs:{region}:{account}:log-group:*" }
+    wire::operation! { StartQuery = START_QUERY in SERVICE, "POST" "/" 200, super::StartQueryRequest => super::StartQueryResponse, "", [MALFORMED_QUERY_EXCEPTION_ERROR, INVALID_PARAMETER_EXCEPTION_ERROR, LIMIT_EXCEEDED_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:StartQuery" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:log-stream:" }
+    wire::operation! { StopQuery = STOP_QUERY in SERVICE, "POST" "/" 200, super::StopQueryRequest => super::StopQueryResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:StopQuery" on "*" }
+    wire::operation! { TagLogGroup = TAG_LOG_GROUP in SERVICE, "POST" "/" 200, super::TagLogGroupRequest => wire::Unit, "", [RESOURCE_NOT_FOUND_EXCEPTION_ERROR, INVALID_PARAMETER_EXCEPTION_ERROR], "logs:TagLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
     wire::operation! { TagResource = TAG_RESOURCE in SERVICE, "POST" "/" 200, super::TagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR, TOO_MANY_TAGS_EXCEPTION_ERROR], "logs:TagResource" on "{resourceArn}" }
+    wire::operation! { TestMetricFilter = TEST_METRIC_FILTER in SERVICE, "POST" "/" 200, super::TestMetricFilterRequest => super::TestMetricFilterResponse, "", [INVALID_PARAMETER_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:TestMetricFilter" on "*" }
+    wire::operation! { UntagLogGroup = UNTAG_LOG_GROUP in SERVICE, "POST" "/" 200, super::UntagLogGroupRequest => wire::Unit, "", [RESOURCE_NOT_FOUND_EXCEPTION_ERROR], "logs:UntagLogGroup" on "arn:aws:logs:{region}:{account}:log-group:{logGroupName}" }
     wire::operation! { UntagResource = UNTAG_RESOURCE in SERVICE, "POST" "/" 200, super::UntagResourceRequest => wire::Unit, "", [INVALID_PARAMETER_EXCEPTION_ERROR, RESOURCE_NOT_FOUND_EXCEPTION_ERROR, SERVICE_UNAVAILABLE_EXCEPTION_ERROR], "logs:UntagResource" on "{resourceArn}" }
 }

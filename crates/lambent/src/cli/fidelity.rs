@@ -17,6 +17,10 @@ use wire::{Operation, Service};
 /// What a reader must know before the tables. Its claims are about behaviour, so no table can give them.
 const PREFACE: &str = include_str!("fidelity.md");
 
+/// What stands above the services of which nothing is handled.
+const BARE: &str = "\n## Services known by name only\n\nRequests for these are understood in the service's own protocols \
+     and refused by name with NotImplemented, in the shape of the service's own errors:\n\n";
+
 /// Grades by service and operation.
 type Grades = HashMap<(&'static str, &'static str), Vec<&'static Graded>>;
 
@@ -27,14 +31,22 @@ pub(crate) async fn document() -> anyhow::Result<String> {
     let grades = grades(&registered);
     let mut out = PREFACE.to_owned();
     writeln!(out, "\n| service | handled | refused |\n|---|---|---|")?;
-    for service in model::SERVICES {
-        let all = service.operations.len();
-        let done = service.operations.iter().filter(|row| handled(row)).count();
-        writeln!(out, "| [{0}](#{0}) | {done} | {1} |", service.name, all - done)?;
-    }
+    let mut bare = String::new();
+    let mut sections = String::new();
     for service in model::SERVICES {
         let (done, refused): (Vec<_>, Vec<_>) = service.operations.iter().copied().partition(handled);
-        section(&mut out, service, &done, &refused, &grades)?;
+        if done.is_empty() {
+            let names: Vec<_> = refused.iter().map(|row| row.name).collect();
+            writeln!(bare, "- **{}** ({}): {}.", service.name, names.len(), names.join(", "))?;
+        } else {
+            writeln!(out, "| [{0}](#{0}) | {1} | {2} |", service.name, done.len(), refused.len())?;
+            section(&mut sections, service, &done, &refused, &grades)?;
+        }
+    }
+    out.push_str(&sections);
+    if !bare.is_empty() {
+        out.push_str(BARE);
+        out.push_str(&bare);
     }
     Ok(out)
 }
@@ -71,10 +83,11 @@ fn section(
             _ => format!("{} (`{}`)", row.name, row.action),
         };
         let names: Vec<_> = refused.iter().map(named).collect();
+        let prefix = refused.iter().find_map(|row| row.action.split_once(':')).map_or("", |(prefix, _)| prefix);
         writeln!(
             out,
             "\nRefused by name with NotImplemented; the IAM action is `{}:` and the operation's name unless told: {}.",
-            service.signing_name,
+            prefix,
             names.join(", ")
         )?;
     }
