@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::{Clocks, Egress, Outward, Rng, Uplink};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -39,9 +39,10 @@ pub struct Options {
 /// Counts and times that the carrier keeps.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections of one sandbox at a time. Further ones are reset.
+    /// Connections of one sandbox at a time. Further ones are reset, and the function's log says so.
     pub sandbox_connections: usize,
-    /// Connections of all sandboxes at a time: each takes two of this process's descriptors. Further ones are reset.
+    /// Connections of all sandboxes at a time: each takes two of this process's descriptors. A sandbox may hold no more of
+    /// them than are free, so that whoever comes later finds some.
     pub connections: usize,
     /// Time a dialled host has to answer.
     pub dial: Duration,
@@ -50,7 +51,7 @@ pub struct Limits {
     /// Name queries of one sandbox under way at a time. Further ones wait in the socket's buffer.
     pub sandbox_queries: usize,
     /// Name queries of all sandboxes that wait for resolvers at a time: each takes a few descriptors. Further ones wait for
-    /// their turn, as long as for an answer.
+    /// their turn, as long as for an answer; a sandbox takes no more turns than are free.
     pub queries: usize,
     /// Connections of one sandbox for name queries at a time. Further ones wait to be accepted.
     pub query_connections: usize,
@@ -87,9 +88,11 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     runtime: tokio::runtime::Handle,
     // One for each connection.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     // One for each name query that resolvers are asked.
     pub(crate) turns: Semaphore,
+    // Name queries taken from sandboxes and not answered yet, those that wait for a turn included.
+    asking: AtomicUsize,
     // Whether it was said that there is none left.
     crowded: AtomicBool,
 }
@@ -116,8 +119,9 @@ impl Carrier {
             network,
             names: Source::new(names, clocks),
             rng,
-            places: Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)),
+            places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             turns: Semaphore::new(limits.queries.min(Semaphore::MAX_PERMITS)),
+            asking: AtomicUsize::new(0),
             limits,
             runtime,
             crowded: AtomicBool::new(false),
@@ -163,20 +167,27 @@ impl Outward for Carrier {
 
 /// Takes the connections of one sandbox until it is dropped.
 async fn serve(sandbox: Arc<Sandbox>, listener: TcpListener) {
-    let most = sandbox.shared.limits.sandbox_connections;
+    let shared = &sandbox.shared;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((inside, _)) if connections.len() < most => {
-                    connections.spawn(carry(Arc::clone(&sandbox), inside));
-                }
-                Ok((inside, _)) => reset(inside),
+                Ok((inside, _)) => match shared.place(connections.len()) {
+                    Some(place) => drop(connections.spawn(carry(Arc::clone(&sandbox), inside, place))),
+                    None => sandbox.turn_away(inside, connections.len()),
+                },
                 Err(error) => rest_after(&error).await,
             },
             Some(ended) = connections.join_next(), if !connections.is_empty() => report(ended),
         }
     }
+}
+
+/// How many a sandbox may hold of what all share: as many as are `free`. One alone gets half of all, n that want
+/// everything get an n-plus-first part each, and as much is left for the next. Source: A. K. Choudhury, E. L. Hahne,
+/// "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998, with factor 1.
+fn share(most: usize, free: usize) -> usize {
+    most.min(free)
 }
 
 /// After a failed accept or receive: the cause is the process's, and trying again at once would only burn time.
@@ -194,9 +205,8 @@ pub(crate) fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection from its arrival to its end.
-async fn carry(sandbox: Arc<Sandbox>, mut inside: TcpStream) {
+async fn carry(sandbox: Arc<Sandbox>, mut inside: TcpStream, _place: OwnedSemaphorePermit) {
     let shared = &sandbox.shared;
-    let Some(_place) = shared.place() else { return reset(inside) };
     let Some(mut outside) = sandbox.dial(&inside).await else { return reset(inside) };
     if let Err(error) = both_ways(&mut inside, &mut outside, shared.limits.half_closed).await {
         tracing::debug!(%error, "a connection out of a sandbox broke off");
@@ -206,15 +216,35 @@ async fn carry(sandbox: Arc<Sandbox>, mut inside: TcpStream) {
 }
 
 impl Shared {
-    fn place(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        let place = self.places.try_acquire().ok();
-        if self.crowded.swap(place.is_none(), Ordering::Relaxed) != place.is_none() && place.is_none() {
+    /// A place for a connection of a sandbox that holds so many.
+    fn place(&self, held: usize) -> Option<OwnedSemaphorePermit> {
+        let free = self.places.available_permits();
+        if self.crowded.swap(free == 0, Ordering::Relaxed) != (free == 0) && free == 0 {
             tracing::warn!(
                 connections = self.limits.connections,
                 "functions hold as many connections to the outside as the platform carries; further ones are reset"
             );
         }
-        place
+        if held >= share(self.limits.sandbox_connections, free) {
+            return None;
+        }
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+}
+
+/// A name query under way.
+pub(crate) struct Asking(Arc<Sandbox>);
+
+impl Asking {
+    pub(crate) fn begin(sandbox: &Arc<Sandbox>) -> Self {
+        sandbox.shared.asking.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(sandbox))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.shared.asking.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -227,9 +257,18 @@ enum Unmade {
     Failed(#[from] io::Error),
     #[error("nobody answered in time")]
     Late,
+    #[error("this function holds {0} connections already, which is its share")]
+    Full(usize),
 }
 
 impl Sandbox {
+    /// How many name queries it may have under way; one always, which then waits for its turn.
+    pub(crate) fn share_of_queries(&self) -> usize {
+        let limits = &self.shared.limits;
+        let free = limits.queries.saturating_sub(self.shared.asking.load(Ordering::Relaxed));
+        share(limits.sandbox_queries, free).max(1)
+    }
+
     /// The other half of a connection that arrived; what is in the way is told.
     async fn dial(&self, inside: &TcpStream) -> Option<TcpStream> {
         let to = match self.shared.network.destination(inside) {
@@ -247,6 +286,14 @@ impl Sandbox {
                 None
             }
         }
+    }
+
+    /// Resets one connection too many.
+    fn turn_away(&self, inside: TcpStream, held: usize) {
+        if let Ok(to) = self.shared.network.destination(&inside) {
+            self.tell_once(to, &Unmade::Full(held));
+        }
+        reset(inside);
     }
 
     async fn reach(&self, inside: &TcpStream, to: SocketAddrV4) -> Result<TcpStream, Unmade> {

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::carrier::{Sandbox, report, rest_after};
+use crate::carrier::{Asking, Sandbox, report, rest_after};
 use message::Verdict;
 use upstream::Way;
 
@@ -27,10 +27,12 @@ pub(crate) async fn serve_udp(sandbox: Arc<Sandbox>, socket: UdpSocket) {
     let mut buffer = vec![0; QUERY_BYTES];
     loop {
         tokio::select! {
-            received = socket.recv_from(&mut buffer), if queries.len() < sandbox.shared.limits.sandbox_queries => match received {
+            received = socket.recv_from(&mut buffer), if queries.len() < sandbox.share_of_queries() => match received {
                 Ok((length, from)) => {
                     let (query, sandbox, socket) = (buffer[..length].to_vec(), Arc::clone(&sandbox), Arc::clone(&socket));
+                    let asking = Asking::begin(&sandbox);
                     queries.spawn(async move {
+                        let _asking = asking;
                         if let Some(answer) = resolve(&sandbox, &query, Way::Udp).await
                             && let Err(error) = socket.send_to(&answer, from).await
                         {

@@ -252,3 +252,30 @@ async fn many_queries_at_once_are_all_answered() {
     let answered = futures_util::future::join_all(asking).await;
     assert_eq!(answered, (0..100).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_sandbox_whose_questions_nobody_answers_leaves_turns_for_others() {
+    let greedy = World::with(Egress::All, Limits { queries: 8, ..Limits::default() });
+    let silent = Resolver::new(|query| {
+        let deaf = query.windows(4).any(|part| part == b"deaf");
+        if deaf { Vec::new() } else { vec![reply(query, Rcode::NOERROR, Some([203, 0, 113, 10]))] }
+    })
+    .await;
+    ask_in_turn(&greedy, &[&silent]);
+    let modest = greedy.another();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for id in 0..64 {
+        socket.send_to(&query("deaf.example", Rtype::A, id), greedy.dns_udp).await.unwrap();
+    }
+    // Its share of eight turns is four: with four taken, as many are free.
+    soon(async {
+        while silent.count() < 4 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    for id in 0..20 {
+        assert_eq!(udp(&modest, &query("example.com", Rtype::A, id)).await.header().rcode(), Rcode::NOERROR);
+    }
+    assert!(silent.count() <= 4 * 2 + 20, "the silent questions took {} turns", silent.count() - 20);
+}

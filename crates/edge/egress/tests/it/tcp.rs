@@ -147,12 +147,17 @@ async fn open(world: &World, host: &tokio::net::TcpListener) -> (TcpStream, TcpS
 #[tokio::test]
 async fn more_connections_than_a_sandbox_may_hold_are_reset() {
     for limits in
-        [Limits { sandbox_connections: 2, ..Limits::default() }, Limits { connections: 2, ..Limits::default() }]
+        [Limits { sandbox_connections: 2, ..Limits::default() }, Limits { connections: 4, ..Limits::default() }]
     {
-        let world = World::with(Egress::All, limits);
+        let mut world = World::with(Egress::All, limits);
         let host = world.host(PUBLIC).await;
         let (first, second) = (open(&world, &host).await, open(&world, &host).await);
         assert_eq!(end(world.dial(PUBLIC).await).await, Err(ErrorKind::ConnectionReset));
+        let told = world.line().await;
+        assert_eq!(
+            told,
+            "Lambent: no connection to 203.0.113.10:80: this function holds 2 connections already, which is its share"
+        );
         // One that ends makes room for another.
         let (inside, outside) = first;
         drop(outside);
@@ -169,6 +174,31 @@ async fn more_connections_than_a_sandbox_may_hold_are_reset() {
         soon(room).await;
         drop(second);
     }
+}
+
+#[tokio::test]
+async fn greedy_sandboxes_leave_places_for_the_next() {
+    let first = World::with(Egress::All, Limits { connections: 32, ..Limits::default() });
+    let host = first.host(PUBLIC).await;
+    let mut sandboxes = vec![first];
+    for _ in 0..4 {
+        sandboxes.push(sandboxes[0].another());
+    }
+    let mut held = Vec::new();
+    let mut counts = Vec::new();
+    for sandbox in &sandboxes {
+        // It takes what it gets, until it is told that this is all.
+        let before = held.len();
+        loop {
+            let inside = sandbox.dial(PUBLIC).await;
+            tokio::select! {
+                accepted = host.accept() => held.push((inside, accepted.unwrap().0)),
+                _ = inside.ready(tokio::io::Interest::READABLE) => break,
+            }
+        }
+        counts.push(held.len() - before);
+    }
+    assert_eq!(counts, [16, 8, 4, 2, 1], "each gets as many as it leaves");
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ impl Clocks for Later {
 }
 
 pub(crate) struct World {
+    carrier: Arc<Carrier>,
+    rule: Egress,
     pub(crate) network: Arc<PaperNetwork>,
     pub(crate) clocks: Arc<Later>,
     pub(crate) names: Arc<Mutex<HostNames>>,
@@ -103,6 +105,22 @@ impl World {
             runtime: tokio::runtime::Handle::current(),
             limits,
         });
+        Self::of(Arc::new(carrier), rule, network, clocks, names)
+    }
+
+    /// Another sandbox that the same carrier serves.
+    pub(crate) fn another(&self) -> Self {
+        let (network, clocks, names) = (Arc::clone(&self.network), Arc::clone(&self.clocks), Arc::clone(&self.names));
+        Self::of(Arc::clone(&self.carrier), self.rule, network, clocks, names)
+    }
+
+    fn of(
+        carrier: Arc<Carrier>,
+        rule: Egress,
+        network: Arc<PaperNetwork>,
+        clocks: Arc<Later>,
+        names: Arc<Mutex<HostNames>>,
+    ) -> Self {
         let uplink = Uplink {
             tcp: Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap()),
             dns_udp: std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
@@ -112,9 +130,10 @@ impl World {
         let (dns_udp, dns_tcp) = (uplink.dns_udp.local_addr().unwrap(), uplink.dns_tcp.local_addr().unwrap());
         let (tell, told) = mpsc::unbounded_channel();
         // The invoker hands uplinks over from threads of its own.
-        let connect = move || carrier.connect(uplink, rule, Box::new(move |line| drop(tell.send(line))));
+        let carries = Arc::clone(&carrier);
+        let connect = move || carries.connect(uplink, rule, Box::new(move |line| drop(tell.send(line))));
         let guard = std::thread::spawn(connect).join().unwrap();
-        Self { network, clocks, names, told, tcp, dns_udp, dns_tcp, guard: Some(guard) }
+        Self { carrier, rule, network, clocks, names, told, tcp, dns_udp, dns_tcp, guard: Some(guard) }
     }
 
     /// A host of the network.
