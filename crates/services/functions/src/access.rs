@@ -3,16 +3,18 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Lambda", and AWS Lambda
 //! Developer Guide, "Control access to Lambda function URLs".
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Fault, Principal, Region};
 use door::{About, Ask, AuthContext, ConditionKeys, Mode, Need, SiteRequest, Subject, Visit};
-use model::lambda::ops;
+use model::lambda::{self as aws, ops};
 use wire::Op;
 
 use crate::Functions;
 use crate::aws::document;
+use crate::layer::{self, Layer};
 use crate::name::{self, Address};
 use crate::types::{Function, Url, UrlAuth};
 
@@ -22,6 +24,12 @@ const SERVICE: &str = "lambda.amazonaws.com";
 impl AuthContext for Functions {
     fn about(&self, subject: &Subject<'_>) -> About {
         let mut about = About { keys: of_input(subject), ..About::default() };
+        if let Some((layer, version)) = layer_meant(subject) {
+            let found = version.and_then(|version| self.state.layer_version(&layer, version).ok().flatten());
+            about.policy = found.and_then(|found| found.document()).map(Into::into);
+            about.resource = Some(version.map_or_else(|| layer.arn(), |version| layer.version_arn(version)));
+            return about;
+        }
         let Some((address, qualifier)) = self.meant(subject) else { return about };
         let resource = address.qualified(qualifier.as_deref());
         if let Some(access) = self.state.access(&address).ok().flatten() {
@@ -29,6 +37,7 @@ impl AuthContext for Functions {
             about.keys.extend(access.keys.iter().cloned());
         }
         about.also.extend(passed_role(subject, &address));
+        about.also.extend(layers(subject).iter().map(|arn| self.layer_need(arn)));
         about.resource = Some(resource);
         about
     }
@@ -44,6 +53,15 @@ impl Functions {
         let qualifier = subject.text("Qualifier");
         let named = name::resolve(subject.account(), subject.region, &text, qualifier.as_deref()).ok()?;
         Some((named.address, named.qualifier))
+    }
+
+    /// Who gives a function a layer must be allowed to read it.
+    /// Source: AWS Lambda Developer Guide, "Granting Lambda layer access to other accounts".
+    fn layer_need(&self, arn: &str) -> Need {
+        let found =
+            layer::parse(arn).and_then(|(layer, version)| self.state.layer_version(&layer, version?).ok().flatten());
+        let policy = found.and_then(|found| found.document()).map(Into::into);
+        Need { action: "lambda:GetLayerVersion", resource: arn.to_owned(), keys: Vec::new(), policy, trust: false }
     }
 
     /// Whether a function URL lets a request in. Both permissions are needed, since October 2025.
@@ -105,6 +123,26 @@ fn of_input(subject: &Subject<'_>) -> ConditionKeys {
         put("lambda:FunctionArn", function.and_then(|text| arn(&text, subject, subject.region)));
     }
     keys
+}
+
+/// The layer a call is about, and which of its versions.
+fn layer_meant(subject: &Subject<'_>) -> Option<(Layer, Option<u64>)> {
+    if let Some(arn) = subject.text("Arn").filter(|_| subject.operation.name == "GetLayerVersionByArn") {
+        return layer::parse(&arn);
+    }
+    let name = subject.text("LayerName").filter(|_| subject.operation.resource != "*")?;
+    let version = subject.resource.rsplit_once(':').and_then(|(_, version)| version.parse().ok());
+    let version = version.filter(|_| subject.operation.resource.ends_with("{VersionNumber}"));
+    Some((layer::resolve(subject.account(), subject.region, &name).ok()?, version))
+}
+
+/// The layers a call gives a function.
+fn layers(subject: &Subject<'_>) -> Vec<String> {
+    let input: &dyn Any = subject.input;
+    let created = input.downcast_ref::<aws::CreateFunctionRequest>().and_then(|input| input.layers.clone());
+    let changed =
+        input.downcast_ref::<aws::UpdateFunctionConfigurationRequest>().and_then(|input| input.layers.clone());
+    created.or(changed).unwrap_or_default()
 }
 
 fn arn(text: &str, subject: &Subject<'_>, region: &Region) -> Option<String> {

@@ -42,6 +42,7 @@ impl Uses {
 /// Code that is kept and may now be named in a row. Once dropped, code that no row names goes again.
 pub(crate) struct Kept {
     code: Code,
+    unpacked_bytes: u64,
     digest: Digest,
     unused: mpsc::UnboundedSender<Digest>,
     _naming: OwnedRwLockReadGuard<()>,
@@ -50,6 +51,11 @@ pub(crate) struct Kept {
 impl Kept {
     pub(crate) fn code(&self) -> &Code {
         &self.code
+    }
+
+    /// Bytes of all its files.
+    pub(crate) fn unpacked_bytes(&self) -> u64 {
+        self.unpacked_bytes
     }
 }
 
@@ -106,6 +112,7 @@ impl Codes {
         debug_assert_eq!(digest, tree.digest);
         let kept = Kept {
             code: Code { sha256: digest.to_string(), size_bytes },
+            unpacked_bytes: tree.size_bytes,
             digest,
             unused: self.uses.unused.clone(),
             _naming: naming,
@@ -126,17 +133,33 @@ impl Codes {
     /// # Errors
     /// The store's faults; `InternalFailure` when the code is gone, which a row that names it forbids.
     pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Vec<String>), Fault> {
-        let gone = || Fault::internal("a function's code is missing in the data folder");
+        let tree = self.tree(code).await?;
+        let contents = self.contents(code).await?;
+        *self.uses.lock().entry(tree.digest).or_default() += 1;
+        let lease = Lease { digest: tree.digest, uses: Arc::clone(&self.uses) };
+        Ok((tree, lease, contents))
+    }
+
+    /// The unpacked tree of some code that a row names. Call it under [`Codes::hold`] or while some is [`Kept`].
+    ///
+    /// # Errors
+    /// As [`Codes::open`].
+    pub(crate) async fn tree(&self, code: &Code) -> Result<Tree, Fault> {
         let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
-        let tree = match self.trees.get(&digest).await? {
-            Some(tree) => tree,
-            None => self.trees.unpack_blob(&self.blobs, &digest, Limits::default()).await?.ok_or_else(gone)?,
-        };
+        match self.trees.get(&digest).await? {
+            Some(tree) => Ok(tree),
+            None => self.trees.unpack_blob(&self.blobs, &digest, Limits::default()).await?.ok_or_else(gone),
+        }
+    }
+
+    /// The paths of what is inside some code that a row names. Call it as [`Codes::tree`].
+    ///
+    /// # Errors
+    /// As [`Codes::open`].
+    pub(crate) async fn contents(&self, code: &Code) -> Result<Vec<String>, Fault> {
+        let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
         let (file, _) = self.blobs.file(&digest).await?.ok_or_else(gone)?;
-        let contents = tokio::task::spawn_blocking(move || contents(file));
-        let contents = contents.await.map_err(|_| gone())?.ok_or_else(gone)?;
-        *self.uses.lock().entry(digest).or_default() += 1;
-        Ok((tree, Lease { digest, uses: Arc::clone(&self.uses) }, contents))
+        tokio::task::spawn_blocking(move || contents(file)).await.map_err(|_| gone())?.ok_or_else(gone)
     }
 
     /// The zip of some code.
@@ -170,6 +193,10 @@ impl Codes {
     pub(crate) async fn all(&self) -> Result<Vec<Digest>, Fault> {
         Ok(self.trees.list().await?)
     }
+}
+
+fn gone() -> Fault {
+    Fault::internal("a function's code is missing in the data folder")
 }
 
 /// The paths in a zip that was unpacked before.

@@ -11,6 +11,7 @@ mod engine;
 mod events;
 mod faults;
 mod grades;
+mod layer;
 mod name;
 mod rules;
 mod state;
@@ -24,6 +25,6 @@ pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
-pub use types::{Code, Cors, Function, Settings, Statement, Url, UrlAuth};
+pub use types::{Code, Cors, Function, LayerUse, Settings, Statement, Url, UrlAuth};
 
 pub(crate) use engine::Request;

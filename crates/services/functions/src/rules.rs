@@ -6,7 +6,7 @@ use base::{Fault, Timestamp, limits};
 use serde::de::IgnoredAny;
 
 use crate::faults;
-use crate::types::Settings;
+use crate::types::{LayerUse, Settings};
 
 /// Seconds and MiB. Source: AWS Lambda quotas.
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
@@ -36,6 +36,7 @@ pub(crate) struct Change {
     pub(crate) architectures: Option<Vec<String>>,
     /// Given: a group of one's own; given and empty: the one of the function's name.
     pub(crate) log_group: Option<String>,
+    pub(crate) layers: Option<Vec<LayerUse>>,
 }
 
 /// A new function's settings: AWS's defaults and what the request names.
@@ -59,6 +60,7 @@ pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
         environment: None,
         architecture: "x86_64".into(),
         log_group: None,
+        layers: Vec::new(),
     };
     change(&fresh, request)
 }
@@ -99,6 +101,9 @@ pub(crate) fn change(settings: &Settings, request: Change) -> Result<Settings, F
     }
     if let Some(group) = request.log_group {
         next.log_group = Some(group).filter(|group| !group.is_empty());
+    }
+    if let Some(layers) = request.layers {
+        next.layers = layers;
     }
     Ok(next)
 }

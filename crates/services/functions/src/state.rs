@@ -1,11 +1,13 @@
 //! The layout over the store: which rows a function has, and how they change together.
 //!
 //! In `Control`: `function/ACCOUNT/REGION/NAME` is the function; `function-code/SHA256/ACCOUNT/REGION/NAME` says that it
-//! uses that code; `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
+//! uses that code, as its own or as a layer's; `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
 //! reservations of that account, so that their sum is checked within the transaction. In `Queue`: `event/DUE/REQUEST/ACCOUNT/REGION/NAME` is
 //! an asynchronous invocation of that function, in the order they fall due.
 
-use std::collections::BTreeMap;
+mod layers;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{Account, Fault, Region, Timestamp};
@@ -218,12 +220,17 @@ impl State {
 /// The rows that follow from a function's row.
 fn follow(batch: &mut Batch, address: &Address, before: Option<&Function>, after: Option<&Function>) {
     let place = place(address);
-    let code = |function: &Function| format!("function-code/{}/{place}", function.code.sha256);
+    let codes = |function: Option<&Function>| -> BTreeSet<String> {
+        let codes = function.into_iter().flat_map(Function::codes);
+        codes.map(|code| format!("function-code/{}/{place}", code.sha256)).collect()
+    };
     let url = |function: &Function| function.url.as_ref().map(|url| format!("function-url/{}", url.id));
-    let (old_code, new_code) = (before.map(code), after.map(code));
-    if old_code != new_code {
-        old_code.map(|key| batch.delete(Space::Control, key));
-        new_code.map(|key| batch.put(Space::Control, key, Bytes::new()));
+    let (old_codes, new_codes) = (codes(before), codes(after));
+    for key in old_codes.difference(&new_codes) {
+        batch.delete(Space::Control, key.clone());
+    }
+    for key in new_codes.difference(&old_codes) {
+        batch.put(Space::Control, key.clone(), Bytes::new());
     }
     let (old_url, new_url) = (before.and_then(url), after.and_then(url));
     if old_url != new_url {

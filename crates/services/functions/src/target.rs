@@ -170,14 +170,22 @@ impl Functions {
         let choice = runtime::choose(runtime, &interpreters, policy);
         let choice = choice.map_err(|missing| cannot_run(missing.message))?;
         let (tree, lease, contents) = self.code.open(&function.code).await?;
-        if let Some(interpreter) = &choice.interpreter
-            && let Some(foreign) =
-                runtime::foreign_module(contents.iter().map(String::as_str), interpreter, std::env::consts::ARCH)
-        {
-            return Err(cannot_run(foreign.to_string()));
+        let mut layers = Vec::with_capacity(settings.layers.len());
+        for layer in &settings.layers {
+            layers.push(self.code.open(&layer.code).await?);
+        }
+        if let Some(interpreter) = &choice.interpreter {
+            let of_layers = layers.iter().flat_map(|(_, _, contents)| contents);
+            let of_layers = of_layers.filter_map(|path| importable(path, interpreter.version));
+            let modules = contents.iter().map(String::as_str).chain(of_layers);
+            if let Some(foreign) = runtime::foreign_module(modules, interpreter, std::env::consts::ARCH) {
+                return Err(cannot_run(foreign.to_string()));
+            }
         }
         // One that cannot be executed is still started: the invoker says and logs what the kernel says to it.
-        let theirs = Bootstraps { task: contents.iter().any(|path| path == "bootstrap"), opt: false };
+        let brings = |contents: &[String]| contents.iter().any(|path| path == "bootstrap");
+        let opt = layers.iter().any(|(_, _, contents)| brings(contents));
+        let theirs = Bootstraps { task: brings(&contents), opt };
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
             Err(none) => return Ok(Plan::NoBootstrap(none)),
@@ -188,12 +196,13 @@ impl Functions {
             Some(script) if choice.interpreter.is_some() => launch.wrapped(script),
             _ => launch,
         };
+        let (layers, leases): (Vec<_>, Vec<_>) = layers.into_iter().map(|(tree, lease, _)| (tree.path, lease)).unzip();
         let role = role_name(&settings.role).to_owned();
         let (keys, account, session) = (Arc::clone(&self.options.keys), address.account, address.name.clone());
         let role_of_keys = role.clone();
         let credentials = move || {
             // The claim on the code lives as long as the target that holds this closure.
-            let _claimed = &lease;
+            let _claimed = (&lease, &leases);
             let (id, secret, token) = keys.for_function(account, &role_of_keys, &session);
             vec![
                 ("AWS_ACCESS_KEY_ID".to_owned(), id),
@@ -221,7 +230,7 @@ impl Functions {
             env,
             credentials: Some(Arc::new(credentials)),
             argv: launch.argv,
-            image: Image { task: tree.path, layers: Vec::new(), runtime: mounts.collect() },
+            image: Image { task: tree.path, layers, runtime: mounts.collect() },
             isolation: walls.isolation,
             egress: walls.egress,
             log_group: group.into(),
@@ -248,6 +257,13 @@ fn variables(address: &Address, settings: &Settings, group: &str, choice: &runti
     })
 }
 
+/// The path under which Python finds what lies at a path of a layer; none where it does not look.
+fn importable(path: &str, (major, minor, _): (u32, u32, u32)) -> Option<&str> {
+    let path = path.strip_prefix("python/")?;
+    let site = format!("lib/python{major}.{minor}/site-packages/");
+    path.strip_prefix(&site).or_else(|| (!path.starts_with("lib/python")).then_some(path))
+}
+
 /// The role's name: the last part of its ARN, behind any path.
 fn role_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
@@ -261,6 +277,15 @@ mod tests {
     fn a_role_is_named_by_the_end_of_its_arn() {
         assert_eq!(role_name("arn:aws:iam::000000000000:role/service-role/mine"), "mine");
         assert_eq!(role_name("arn:aws:iam::000000000000:role/mine"), "mine");
+    }
+
+    #[test]
+    fn of_a_layer_python_sees_its_own_folders() {
+        let found = |path| importable(path, (3, 12, 4));
+        assert_eq!(found("python/a/b.so"), Some("a/b.so"));
+        assert_eq!(found("python/lib/python3.12/site-packages/a.so"), Some("a.so"));
+        assert_eq!(found("python/lib/python3.11/site-packages/a.so"), None);
+        assert_eq!(found("nodejs/a.so"), None);
     }
 
     #[test]

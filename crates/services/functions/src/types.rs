@@ -40,6 +40,11 @@ impl Function {
     pub fn modified(&self) -> Timestamp {
         Timestamp(self.modified_ms)
     }
+
+    /// All code it uses: its own, and that of its layers.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
+        std::iter::once(&self.code).chain(self.settings.layers.iter().map(|layer| &layer.code))
+    }
 }
 
 /// What a function's owner configured.
@@ -68,6 +73,9 @@ pub struct Settings {
     /// The log group, when it is not the one of the function's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
+    /// Its layers in order: a later one wins over an earlier one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerUse>,
 }
 
 impl fmt::Debug for Settings {
@@ -89,6 +97,15 @@ pub struct Code {
     pub sha256: String,
     /// Size of the zip archive, bytes.
     pub size_bytes: u64,
+}
+
+/// A layer version as a function uses it: with its code, so that it serves the function when it is deleted itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerUse {
+    /// The version's ARN.
+    pub arn: String,
+    /// Its code.
+    pub code: Code,
 }
 
 /// A function URL.

@@ -49,16 +49,20 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
         if input.dry_run == Some(true) {
             // Kept only until the answer: no row names it.
-            found.code = self.code.keep(zip).await?.code().clone();
+            let kept = self.code.keep(zip).await?;
+            self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
+            found.code = kept.code().clone();
             found.settings.architecture = architecture.unwrap_or(found.settings.architecture);
             return Ok(configuration(&address, None, &found, Detail::Whole).into());
         }
         let kept = self.code.keep(zip).await?;
+        self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
         let (code, insisted) = (kept.code().clone(), input.revision_id);
         let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
         let (function, was) = alter(&self, &address, move |function| {
             insist(function, insisted.as_deref())?;
-            let was = std::mem::replace(&mut function.code, code.clone());
+            let was = function.clone();
+            function.code.clone_from(&code);
             if let Some(architecture) = &architecture {
                 function.settings.architecture.clone_from(architecture);
             }
@@ -86,18 +90,28 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
         let (address, found) = whole(&self, &context, &text)?;
         let insisted = input.revision_id.clone();
         insist(&found, insisted.as_deref())?;
-        let requested = requested(input)?;
+        let arns = input.layers.clone();
+        let mut requested = requested(input)?;
+        // Held until the row names them: a layer version that is deleted meanwhile leaves its code to this function.
+        let held = self.code.hold().await;
+        if let Some(arns) = arns {
+            let layers = self.attach(&context, "UpdateFunctionConfiguration", &arns).await?;
+            self.fits(self.code.tree(&found.code).await?.size_bytes, &layers).await?;
+            requested.layers = Some(layers);
+        }
         self.accepts(&address, &rules::change(&found.settings, requested.clone())?)?;
         let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
-        let function = alter(&self, &address, move |function| {
+        let (function, was) = alter(&self, &address, move |function| {
             insist(function, insisted.as_deref())?;
+            let was = function.clone();
             function.settings = rules::change(&function.settings, requested.clone())?;
             function.revision.clone_from(&revision);
             function.modified_ms = now.0;
-            Ok(function.clone())
+            Ok((function.clone(), was))
         })
         .await?;
-        self.changed(&address, &function.code);
+        drop(held);
+        self.changed(&address, &was);
         self.prepare(&address);
         Ok(configuration(&address, None, &function, Detail::Whole).into())
     }
@@ -113,7 +127,6 @@ fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fa
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
-            ("Layers", some_of(input.layers.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("ImageConfig", input.image_config.is_some()),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
@@ -137,5 +150,6 @@ fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, F
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         architectures: None,
         log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
+        layers: None,
     })
 }

@@ -10,7 +10,7 @@ use super::describe::{Detail, configuration};
 use super::{refuse, required, some_of, some_text};
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
-use crate::types::{Code, Function, Settings};
+use crate::types::{Function, Settings};
 use crate::{Functions, faults, walls};
 
 impl Handle<ops::CreateFunction> for Functions {
@@ -31,13 +31,16 @@ impl Handle<ops::CreateFunction> for Functions {
         rules::tags(&tags)?;
         walls::check(&tags, self.options.egress)?;
         let code = input.code.clone().unwrap_or_default();
-        let settings = rules::create(requested(input)?)?;
+        let arns = input.layers.clone().unwrap_or_default();
+        let mut settings = rules::create(requested(input)?)?;
         self.accepts(&address, &settings)?;
         if self.state.get(&address)?.is_some() {
             return Err(exists(&address));
         }
         let zip = zip_of(code, "CreateFunction")?;
         let kept = self.code.keep(zip).await?;
+        settings.layers = self.attach(&context, "CreateFunction", &arns).await?;
+        self.fits(kept.unpacked_bytes(), &settings.layers).await?;
         let function = Function {
             settings,
             code: kept.code().clone(),
@@ -80,7 +83,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
-            ("Layers", some_of(input.layers.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("CodeSigningConfigArn", some_text(input.code_signing_config_arn.as_ref())),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
@@ -117,6 +119,7 @@ fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         architectures: input.architectures,
         log_group: log_group("CreateFunction", input.logging_config)?,
+        layers: None,
     })
 }
 
@@ -170,11 +173,13 @@ impl Functions {
         Ok(())
     }
 
-    /// What follows when a function's code or settings changed, or it went: its environments end, its code may go.
-    pub(crate) fn changed(&self, address: &Address, was: &Code) {
+    /// What follows when a function's code or settings changed, or it went: its environments end, the code it used may go.
+    pub(crate) fn changed(&self, address: &Address, was: &Function) {
         self.targets.forget(address);
         self.invoker.evict(&address.arn());
-        self.code.maybe_unused(&was.sha256);
+        for code in was.codes() {
+            self.code.maybe_unused(&code.sha256);
+        }
     }
 }
 
@@ -199,7 +204,7 @@ impl Handle<ops::DeleteFunction> for Functions {
                 Ok((None, function))
             })
             .await?;
-        self.changed(&named.address, &gone.code);
+        self.changed(&named.address, &gone);
         self.reserve(&named.address, None);
         Ok(aws::DeleteFunctionResponse { status_code: Some(204) }.into())
     }

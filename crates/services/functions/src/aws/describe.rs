@@ -45,6 +45,7 @@ pub(super) fn configuration(
         code_sha256: base64_of_hex(&function.code.sha256),
         version: text(LATEST),
         environment: environment(settings),
+        layers: layers(settings),
         tracing_config: Some(aws::TracingConfigResponse { mode: text("PassThrough") }),
         revision_id: text(&function.revision),
         state: whole.then(|| "Active".to_owned()),
@@ -76,12 +77,21 @@ fn environment(settings: &Settings) -> Option<aws::EnvironmentResponse> {
     Some(aws::EnvironmentResponse { variables: Some(variables), error: None })
 }
 
+fn layers(settings: &Settings) -> Option<Vec<aws::Layer>> {
+    let layers = settings.layers.iter().map(|layer| aws::Layer {
+        arn: Some(layer.arn.clone()),
+        code_size: i64::try_from(layer.code.size_bytes).ok(),
+        ..aws::Layer::default()
+    });
+    Some(layers.collect::<Vec<_>>()).filter(|layers| !layers.is_empty())
+}
+
 /// Names the runtime's version as AWS does. Ours has one version per identifier, so the name is made from that.
 pub(super) fn runtime_version(address: &Address, runtime: &str) -> String {
     format!("arn:aws:lambda:{}::runtime:{}", address.region, Digest::of(runtime.as_bytes()))
 }
 
-fn base64_of_hex(hex: &str) -> Option<String> {
+pub(super) fn base64_of_hex(hex: &str) -> Option<String> {
     let digest: Digest = hex.parse().ok()?;
     Some(STANDARD.encode(digest.as_bytes()))
 }

@@ -6,6 +6,7 @@ mod concurrency;
 mod create;
 mod describe;
 mod invoke;
+mod layers;
 mod list;
 mod policy;
 mod tags;
@@ -56,6 +57,15 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::RemovePermission, _>(functions)
         .on::<ops::GetPolicy, _>(functions)
         .on::<ops::GetAccountSettings, _>(functions)
+        .on::<ops::PublishLayerVersion, _>(functions)
+        .on::<ops::GetLayerVersion, _>(functions)
+        .on::<ops::GetLayerVersionByArn, _>(functions)
+        .on::<ops::DeleteLayerVersion, _>(functions)
+        .on::<ops::ListLayers, _>(functions)
+        .on::<ops::ListLayerVersions, _>(functions)
+        .on::<ops::AddLayerVersionPermission, _>(functions)
+        .on::<ops::RemoveLayerVersionPermission, _>(functions)
+        .on::<ops::GetLayerVersionPolicy, _>(functions)
 }
 
 /// The text of a required member. The door has checked that it is there.

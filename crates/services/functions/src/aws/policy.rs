@@ -13,7 +13,7 @@ use crate::types::{Function, Statement};
 use crate::{Functions, faults, name};
 
 /// Largest policy, bytes. Source: AWS Lambda quotas.
-const POLICY_BYTES: usize = 20_480;
+pub(super) const POLICY_BYTES: usize = 20_480;
 
 /// The statement a request asks for, as AWS writes it.
 fn statement(input: &aws::AddPermissionRequest, sid: &str, resource: &str) -> Value {
@@ -30,7 +30,7 @@ fn statement(input: &aws::AddPermissionRequest, sid: &str, resource: &str) -> Va
     statement.into()
 }
 
-fn principal(text: &str) -> Value {
+pub(super) fn principal(text: &str) -> Value {
     let account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match text {
         "*" => json!("*"),

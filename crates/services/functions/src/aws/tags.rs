@@ -35,14 +35,14 @@ impl Functions {
         mut change: impl FnMut(&mut BTreeMap<String, String>) -> Result<(), Fault> + Send + 'static,
     ) -> Result<Answer<Unit>, Fault> {
         let platform = self.options.egress;
-        let (moved, code) = alter(self, address, move |function| {
+        let (moved, function) = alter(self, address, move |function| {
             let before = Asked::of(&function.tags, platform);
             change(&mut function.tags)?;
-            Ok((before != Asked::of(&function.tags, platform), function.code.clone()))
+            Ok((before != Asked::of(&function.tags, platform), function.clone()))
         })
         .await?;
         if moved {
-            self.changed(address, &code);
+            self.changed(address, &function);
             self.prepare(address);
         }
         Ok(Unit.into())

@@ -8,6 +8,7 @@ mod control;
 mod coverage;
 mod events;
 mod invoke;
+mod layers;
 mod policies;
 mod refusals;
 mod urls;

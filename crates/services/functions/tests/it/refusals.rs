@@ -86,7 +86,7 @@ async fn settings_are_checked() {
 async fn what_is_not_done_is_refused_by_name() {
     type Case = (&'static str, fn(&mut aws::CreateFunctionRequest));
     let world = World::new();
-    let cases: [Case; 12] = [
+    let cases: [Case; 11] = [
         ("CreateFunction.PackageType=Image", |input| input.package_type = Some("Image".into())),
         ("CreateFunction.Publish", |input| input.publish = Some(true)),
         ("CreateFunction.VpcConfig", |input| {
@@ -101,7 +101,6 @@ async fn what_is_not_done_is_refused_by_name() {
         ("CreateFunction.TracingConfig.Mode=Active", |input| {
             input.tracing_config = Some(aws::TracingConfig { mode: Some("Active".into()) });
         }),
-        ("CreateFunction.Layers", |input| input.layers = Some(vec!["arn:aws:lambda:x".into()])),
         ("CreateFunction.SnapStart.ApplyOn=PublishedVersions", |input| {
             input.snap_start = Some(aws::SnapStart { apply_on: Some("PublishedVersions".into()) });
         }),
