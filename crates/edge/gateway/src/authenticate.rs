@@ -80,6 +80,9 @@ impl Gateway {
     }
 
     fn verify(&self, arrival: &Arrival<'_>, claim: &Claim, credential: &Credential) -> Result<(), Fault> {
+        if credential.void {
+            return Err(sigv4::unknown_key(&arrival.request));
+        }
         let now = self.options.clocks.signing();
         if credential.expires.is_some_and(|end| end <= now) {
             return Err(sigv4::wrong_token(&arrival.request, true));

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::host::{Place, Room, Start};
 use crate::log::{Log, Output};
 use crate::pool::Pool;
-use crate::{Refusal, Target};
+use crate::{Granted, Refusal, Target};
 
 /// The Runtime API's port inside.
 const RUNTIME_PORT: u16 = 9001;
@@ -44,6 +44,8 @@ pub(crate) struct Environment {
     pub(crate) log: Arc<Log>,
     /// Product time at launch.
     pub(crate) born: Timestamp,
+    // When the credentials it was given end, signing clock; none if it has none.
+    credentials_end: Option<Timestamp>,
     output: Arc<Output>,
     session: Arc<Session>,
     control: Arc<dyn Control>,
@@ -124,12 +126,14 @@ impl Environment {
         let options = &engine.options;
         let (id, Place { start, room }) = (engine.next_id(), place);
         let begun = options.clocks.monotonic();
-        let built = options.walls.launch(spec(engine, target, id, &log)).await.map_err(not_started)?;
+        let granted = target.credentials.as_ref().map(|fresh| fresh());
+        let credentials_end = granted.as_ref().map(|granted| granted.ends);
+        let built = options.walls.launch(spec(engine, target, id, &log, granted)).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
-        let born = options.clocks.product();
-        let mut environment = Self::assemble(engine, pool, target, room, log, id, built, born).map_err(|error| {
+        let mut environment = Self::assemble(engine, pool, target, room, log, id, built).map_err(|error| {
             NotStarted::Refused(Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })
         })?;
+        environment.credentials_end = credentials_end;
         let end = environment.init(start, limit).await;
         let ready = options.clocks.monotonic();
         if matches!(end, InitEnd::Ready) && options.cpu_limit {
@@ -145,7 +149,6 @@ impl Environment {
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is one part of the environment")]
     fn assemble(
         engine: &Engine,
         pool: &Arc<Pool>,
@@ -154,7 +157,6 @@ impl Environment {
         log: Arc<Log>,
         id: EnvironmentId,
         built: sandbox::Environment,
-        born: Timestamp,
     ) -> io::Result<Self> {
         let mut listeners = built.listeners.into_iter();
         let mut listener = || listeners.next().ok_or_else(|| io::Error::other("it has no listener"));
@@ -185,7 +187,8 @@ impl Environment {
         Ok(Self {
             id,
             log,
-            born,
+            born: engine.options.clocks.product(),
+            credentials_end: None,
             output,
             _serving: Task::spawn(Arc::clone(&session).serve(runtime_api)),
             _watching: Task::spawn(watcher.run(control.exited())),
@@ -269,6 +272,12 @@ impl Environment {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
+
+    /// Whether an invocation that begins now might outlast the credentials it was given.
+    pub(crate) fn outlasts_credentials(&self, clocks: &dyn Clocks, timeout_ms: u64) -> bool {
+        let longest = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
+        self.credentials_end.is_some_and(|end| end <= clocks.signing().plus_ms(longest))
+    }
 }
 
 impl Drop for Environment {
@@ -320,14 +329,12 @@ impl Drop for Task {
     }
 }
 
-fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log) -> Spec {
+fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log, granted: Option<Granted>) -> Spec {
     let options = &engine.options;
     let mut env = target.env.clone();
     env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
     env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
-    if let Some(credentials) = &target.credentials {
-        env.extend(credentials());
-    }
+    env.extend(granted.into_iter().flat_map(|granted| granted.variables));
     let mut ports = vec![RUNTIME_PORT];
     if options.net.is_some() {
         ports.push(ENDPOINT_PORT);

@@ -30,4 +30,4 @@ pub use engine::{Handle, Invoker, Invoking, Live, Service};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use sandbox::{Image, Isolation, Mount};
-pub use target::{Credentials, Invocation, Target, TargetKey};
+pub use target::{Credentials, Granted, Invocation, Target, TargetKey};

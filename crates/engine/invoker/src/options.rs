@@ -27,7 +27,7 @@ pub struct Options {
     pub account_concurrency: u32,
     /// How long an unused environment is kept, product time, ms.
     pub keep_alive_ms: u64,
-    /// An environment older than this is ended after its invocation, product time, ms: its credentials would expire.
+    /// An environment older than this is ended after its invocation, product time, ms.
     pub max_age_ms: u64,
     /// Most live environments.
     pub max_environments: usize,

@@ -57,7 +57,8 @@ impl Run<'_> {
     /// An idle environment, or a new one after its INIT.
     pub(crate) async fn place(&self) -> Result<Placed, Unplaced> {
         while let Some(mut lease) = self.pool.take_idle() {
-            if !lease.environment().has_ended() {
+            // One that can serve no more ends here, by being dropped.
+            if self.can_serve(&mut lease) {
                 lease.environment().log.begin(self.invocation.want_tail);
                 return Ok(self.warm(lease));
             }
@@ -69,6 +70,12 @@ impl Run<'_> {
             }
             Found::Room(place) => self.cold(place).await,
         }
+    }
+
+    fn can_serve(&self, lease: &mut Lease) -> bool {
+        let environment = lease.environment();
+        !environment.has_ended()
+            && !environment.outlasts_credentials(&*self.engine.options.clocks, self.target.timeout_ms)
     }
 
     fn warm(&self, lease: Lease) -> Placed {

@@ -181,7 +181,8 @@ impl Run<'_> {
         let tail = environment.log.finish(line);
         let now = options.clocks.product();
         let age_ms = now.0.saturating_sub(environment.born.0).unsigned_abs();
-        if ending.reusable && age_ms < options.max_age_ms {
+        let spent = environment.outlasts_credentials(&*options.clocks, self.target.timeout_ms);
+        if ending.reusable && !spent && age_ms < options.max_age_ms {
             if placed.lease.give_back(now) {
                 self.engine.keep(&self.pool, now);
             }

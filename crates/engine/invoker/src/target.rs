@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use base::{Account, Egress, Principal, Region, RequestId};
+use base::{Account, Egress, Principal, Region, RequestId, Timestamp};
 use bytes::Bytes;
 use sandbox::{Image, Isolation};
 
@@ -22,8 +22,17 @@ pub struct TargetKey {
     pub revision: Arc<str>,
 }
 
-/// The role's temporary credentials as environment variables, fresh at each call.
-pub type Credentials = Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
+/// The role's temporary credentials, fresh at each call.
+pub type Credentials = Arc<dyn Fn() -> Granted + Send + Sync>;
+
+/// What one environment is given.
+#[derive(Clone)]
+pub struct Granted {
+    /// As environment variables.
+    pub variables: Vec<(String, String)>,
+    /// When they end, signing clock: no invocation begins that might outlast them.
+    pub ends: Timestamp,
+}
 
 /// Everything needed to run one function version. Built once per revision and shared by its invocations.
 #[derive(Clone)]

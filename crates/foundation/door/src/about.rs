@@ -19,6 +19,8 @@ pub struct Subject<'a> {
     pub input: &'a dyn Structure,
     /// Who calls.
     pub principal: &'a Principal,
+    /// The access key that signed, if a known one did.
+    pub key_id: Option<&'a str>,
     /// The region it acts in.
     pub region: &'a Region,
     /// The resource's ARN by the operation's template.

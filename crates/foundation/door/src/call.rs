@@ -60,6 +60,8 @@ pub struct Call {
 pub struct Context {
     /// Who calls.
     pub principal: Principal,
+    /// The access key that signed, if a known one did: what a session was begun with hangs on it.
+    pub key_id: Option<String>,
     /// How it came.
     pub via: Via,
     /// The account the call acts in.

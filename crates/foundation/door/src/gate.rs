@@ -107,6 +107,29 @@ impl Gate {
         }
     }
 
+    /// Whether a service may act as a role. A role that nobody made stands for one with every trust, unless denials are
+    /// the answer: scripts for local clouds name roles without making them. One that exists is held to its word always.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn assume(&self, role: &str, service: &Principal, region: &Region, request: RequestId) -> Result<(), Denial> {
+        if let Some(trust) = self.policies.trust_of(role) {
+            let keys = self.keys(&Origin::default(), service, region);
+            return self.authorise(&assuming(role, service, Some(&trust), &keys), request);
+        }
+        let because = format!("there is no role {role}");
+        match self.mode {
+            Mode::Off => Ok(()),
+            Mode::Warn => {
+                if self.is_news(&assuming(role, service, None, &[])) {
+                    tracing::warn!(%request, "--iam=enforce would refuse this: {because} for {}", service.arn());
+                }
+                Ok(())
+            }
+            Mode::Enforce => Err(Denial { message: because.clone(), because, always: false }),
+        }
+    }
+
     /// Records a denial of a request that was no [`crate::Call`], such as a visit of a function URL; `operation` is what
     /// it would have done.
     pub fn record(&self, operation: &'static Operation, ask: &Ask<'_>, visit: &Visit<'_>, denial: &Denial) {
@@ -140,6 +163,17 @@ impl Gate {
             }
         }
     }
+}
+
+/// What a service asks that wants to act as a role.
+fn assuming<'a>(
+    role: &'a str,
+    service: &'a Principal,
+    policy: Option<&'a str>,
+    keys: &'a [(String, Vec<String>)],
+) -> Ask<'a> {
+    let action = "sts:AssumeRole";
+    Ask { principal: service, key_id: None, action, resource: role, owner: None, policy, trust: true, keys }
 }
 
 /// Has no policies.

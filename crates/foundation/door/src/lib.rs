@@ -27,7 +27,7 @@ pub use call::{Answer, Call, Context, Input, Reply, Via};
 pub use gate::{Gate, Mode, Visit};
 pub use grade::{Grade, Graded};
 pub use origin::Origin;
-pub use ports::{Ask, Credential, Decision, Denial, Dispatch, Keys, Policies};
+pub use ports::{Ask, Credential, Decision, Denial, Dispatch, Keys, Policies, Temporary};
 pub use router::{Handle, Router, RouterBuilder};
 pub use site::{Site, SiteRequest, SiteResponse};
 pub use throttle::Throttle;

@@ -1,6 +1,8 @@
 //! The ports of the door: who answers what it must know.
 
-use base::{Account, BoxFuture, Fault, Principal};
+use std::sync::Arc;
+
+use base::{Account, BoxFuture, Fault, Principal, Timestamp};
 
 use crate::{Call, Reply};
 
@@ -20,7 +22,30 @@ pub struct Credential {
     /// For temporary credentials: the token that must come along.
     pub session_token: Option<String>,
     /// For temporary credentials: when they end; signing clock.
-    pub expires: Option<base::Timestamp>,
+    pub expires: Option<Timestamp>,
+    /// Refused as if nobody had made it, also where unknown keys are let in: it is inactive, or whom it named is gone.
+    pub void: bool,
+}
+
+/// Temporary credentials as a program gets them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Temporary {
+    /// `ASIA…`
+    pub key_id: String,
+    /// The secret that signs.
+    pub secret: String,
+    /// What must come along.
+    pub token: String,
+    /// When they end; signing clock.
+    pub expires: Timestamp,
+}
+
+// By hand, so that no log ever shows the secret.
+impl std::fmt::Debug for Temporary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { key_id, expires, .. } = self;
+        f.debug_struct("Temporary").field("key_id", key_id).field("expires", expires).finish_non_exhaustive()
+    }
 }
 
 /// Access key → credential. Answered by `identity`.
@@ -29,8 +54,8 @@ pub trait Keys: Send + Sync {
     fn find(&self, key_id: &str) -> Option<Credential>;
     /// Whether the account has a key somebody made: then unknown keys hold no rights there.
     fn account_has_keys(&self, account: Account) -> bool;
-    /// Fresh temporary credentials of a function's role session: key id, secret, token.
-    fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String);
+    /// Fresh temporary credentials of a function's role session.
+    fn for_function(&self, account: Account, role: &str, session: &str) -> Temporary;
 }
 
 /// One permission, as the policies are asked for it.
@@ -78,4 +103,8 @@ pub struct Denial {
 pub trait Policies: Send + Sync {
     /// Whether it is permitted.
     fn decide(&self, ask: &Ask<'_>) -> Decision;
+    /// The trust policy of the role with exactly this ARN: JSON; none when nobody made it.
+    fn trust_of(&self, _role: &str) -> Option<Arc<str>> {
+        None
+    }
 }

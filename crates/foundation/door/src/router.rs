@@ -126,8 +126,9 @@ impl Router {
         let operation = call.operation;
         let account = call.principal.account();
         let template = resource(operation, input, call.region.as_str(), account.as_str());
+        let key_id = call.origin.key_id.as_deref();
         let subject =
-            Subject { operation, input, principal: &call.principal, region: &call.region, resource: &template };
+            Subject { operation, input, principal: &call.principal, key_id, region: &call.region, resource: &template };
         let context = self.contexts.get(operation.service.name);
         let About { free, resource, owner, policy, trust, keys: own, also } =
             context.map_or_else(About::default, |context| context.about(&subject));
@@ -152,7 +153,7 @@ impl Router {
         keys.extend(own);
         let ask = Ask {
             principal: &call.principal,
-            key_id: call.origin.key_id.as_deref(),
+            key_id,
             action: operation.action,
             resource,
             owner,
@@ -214,6 +215,7 @@ impl Router {
         let context = Context {
             account: call.principal.account(),
             principal: call.principal,
+            key_id: call.origin.key_id,
             via: call.via,
             region: call.region,
             request_id: call.request_id,

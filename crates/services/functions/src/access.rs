@@ -19,7 +19,7 @@ use crate::name::{self, Address};
 use crate::types::{Function, Url, UrlAuth};
 
 /// To whom functions' roles are passed.
-const SERVICE: &str = "lambda.amazonaws.com";
+pub(crate) const SERVICE: &str = "lambda.amazonaws.com";
 
 impl AuthContext for Functions {
     fn about(&self, subject: &Subject<'_>) -> About {

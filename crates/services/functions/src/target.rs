@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Fault, Principal};
-use invoker::{Image, Mount, Target, TargetKey};
+use door::Temporary;
+use invoker::{Granted, Image, Mount, Target, TargetKey};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
@@ -203,12 +204,13 @@ impl Functions {
         let credentials = move || {
             // The claim on the code lives as long as the target that holds this closure.
             let _claimed = (&lease, &leases);
-            let (id, secret, token) = keys.for_function(account, &role_of_keys, &session);
-            vec![
-                ("AWS_ACCESS_KEY_ID".to_owned(), id),
+            let Temporary { key_id, secret, token, expires } = keys.for_function(account, &role_of_keys, &session);
+            let variables = vec![
+                ("AWS_ACCESS_KEY_ID".to_owned(), key_id),
                 ("AWS_SECRET_ACCESS_KEY".to_owned(), secret),
                 ("AWS_SESSION_TOKEN".to_owned(), token),
-            ]
+            ];
+            Granted { variables, ends: expires }
         };
         let group = log_group(address, settings);
         let env = variables(address, settings, &group, &choice);

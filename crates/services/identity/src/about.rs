@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base::{Account, Arn, Principal};
 use door::{About, AuthContext, ConditionKeys, Need, Subject};
+use model::sts;
 
 use crate::engine::Identity;
 use crate::holder::Holder;
@@ -41,16 +42,27 @@ impl Identity {
         let role = owner.and_then(|account| self.role(account, name).ok().filter(|role| role.arn(account) == arn));
         let policy: Option<Arc<str>> = role.as_ref().map(|role| role.trust.as_str().into());
         tags(&mut keys, role.iter().flat_map(|role| &role.tags));
-        // Session tags are a permission of their own.
+        let before = subject.key_id.and_then(|id| self.session_of(id));
+        let inherited = before.as_ref().and_then(|session| session.source_identity.clone());
+        let source = subject.text("SourceIdentity").or(inherited);
+        keys.extend(source.iter().map(|source| ("sts:SourceIdentity".to_owned(), vec![source.clone()])));
+        let any: &dyn std::any::Any = subject.input;
+        let transitive =
+            any.downcast_ref::<sts::AssumeRoleRequest>().and_then(|input| input.transitive_tag_keys.clone());
+        keys.extend(transitive.map(|names| ("sts:TransitiveTagKeys".to_owned(), names)));
+        // Session tags, also those that go on from the caller's session, and a source identity are permissions of their
+        // own: in the caller's policies and in the trust policy.
         let given = subject.tags();
-        let tagging = (!given.is_empty()).then(|| Need {
-            action: "sts:TagSession",
-            resource: arn,
-            keys: keys.iter().cloned().chain(given).collect(),
+        let tags = !given.is_empty() || before.is_some_and(|session| !session.transitive.is_empty());
+        let also = [("sts:TagSession", tags), ("sts:SetSourceIdentity", source.is_some())];
+        let also = also.into_iter().filter(|(_, asked)| *asked).map(|(action, _)| Need {
+            action,
+            resource: arn.clone(),
+            keys: keys.iter().chain(&given).cloned().collect(),
             policy: policy.clone(),
             trust: true,
         });
-        let also = tagging.into_iter().collect();
+        let also = also.collect();
         About { owner, policy, trust: true, keys, also, ..About::default() }
     }
 

@@ -26,6 +26,13 @@ pub(crate) struct Known {
 }
 
 impl Policies for Identity {
+    fn trust_of(&self, role: &str) -> Option<Arc<str>> {
+        let account = owner(role)?;
+        let name = role.rsplit('/').next()?;
+        let found = self.role(account, name).ok()?;
+        (found.arn(account) == role).then(|| found.trust.into())
+    }
+
     fn decide(&self, ask: &Ask<'_>) -> Decision {
         let of = ask.owner.or_else(|| owner(ask.resource));
         if let Principal::Root { account, verified: false } = ask.principal
@@ -193,6 +200,9 @@ impl Identity {
             context.set(&format!("aws:PrincipalTag/{key}"), value);
         }
         if let Some(session) = session {
+            if let Some(source) = &session.source_identity {
+                context.set("aws:SourceIdentity", source);
+            }
             // Temporary credentials say whether a second factor was given; none ever is.
             context.set("aws:MultiFactorAuthPresent", "false");
             let (year, month, day, hour, minute, second, _) = base::Timestamp(session.issued_ms).civil();

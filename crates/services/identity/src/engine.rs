@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base::{Account, Clocks, Fault, Rng};
-use door::{Credential, Keys};
+use door::{Credential, Keys, Temporary};
 use store::{Batch, Key, Kv, Rows, Space, transact_with};
 
 use crate::faults;
@@ -235,10 +235,9 @@ async fn begin(kv: &dyn Kv, clocks: &dyn Clocks, rng: &dyn Rng) -> Result<Option
 impl Keys for Identity {
     fn find(&self, key_id: &str) -> Option<Credential> {
         if let Some(key) = self.key(key_id) {
-            // An inactive key stays known, so that it is refused also where unknown keys are let in: nobody has this secret.
-            let secret =
-                if key.active { key.secret.clone() } else { self.deriver.secret(&format!("inactive\0{key_id}")) };
-            return Some(Credential { principal: key.principal(), secret, session_token: None, expires: None });
+            // An inactive key stays known, so that it is refused also where unknown keys are let in.
+            let (principal, void) = (key.principal(), !key.active);
+            return Some(Credential { principal, secret: key.secret, session_token: None, expires: None, void });
         }
         self.session_credential(key_id)
     }
@@ -247,7 +246,7 @@ impl Keys for Identity {
         self.is_claimed(account)
     }
 
-    fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String) {
+    fn for_function(&self, account: Account, role: &str, session: &str) -> Temporary {
         self.function_session(account, role, session)
     }
 }

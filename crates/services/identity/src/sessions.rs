@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Account, Fault, Timestamp};
-use door::Credential;
+use door::{Credential, Temporary};
 use store::Batch;
 
 use crate::engine::Identity;
 use crate::rules::credential::{self, KeyKind};
-use crate::state::{self, SPACE};
+use crate::state::{self, Kind, SPACE};
 use crate::types::{Session, Speaker};
 
 /// A function's credentials change every twelve hours and serve for one period more, so that an environment that got
@@ -37,22 +37,26 @@ struct Issued {
 
 impl Identity {
     /// The credentials of a function's role session: the same within a period, also after a restart.
-    pub(crate) fn function_session(&self, account: Account, role: &str, session: &str) -> (String, String, String) {
+    pub(crate) fn function_session(&self, account: Account, role: &str, session: &str) -> Temporary {
         // Functions are configured with the role's ARN; the principal has its name.
         let role = role.rsplit('/').next().unwrap_or(role);
         let now = self.clocks.signing();
         let period = now.0.div_euclid(PERIOD_MS);
         let expires_ms = (period + 2) * PERIOD_MS;
         let speaker = Speaker::Role { role: role.to_owned(), session: session.to_owned() };
-        let whose = Session::new(account, speaker, expires_ms - 2 * PERIOD_MS, expires_ms);
-        let principal = whose.principal();
+        let holder = self.holder_of(account, &speaker);
+        let mut whose = Session::new(account, speaker, expires_ms - 2 * PERIOD_MS, expires_ms);
+        whose.holder = holder;
+        // A role made anew under the name gets other credentials.
+        let role = format!("{role}\0{}", whose.holder.as_deref().unwrap_or_default());
         for attempt in 0.. {
-            let noise = self.deriver.session_noise(account, role, session, period, attempt);
+            let noise = self.deriver.session_noise(account, &role, session, period, attempt);
             let id = credential::key_id(KeyKind::Temporary, account, noise);
-            let known = self.remembered(&id).unwrap_or_else(|| self.remember(&id, &whose, now)).credential;
+            let known = self.remembered(&id).unwrap_or_else(|| self.remember(&id, &whose, now));
             // Two sessions may share a key id by chance: the later one takes the next.
-            if known.principal == principal && known.expires == Some(whose.expires()) {
-                return (id, known.secret.clone(), known.session_token.clone().unwrap_or_default());
+            if *known.session == whose {
+                let (secret, token) = (known.credential.secret.clone(), known.credential.session_token.clone());
+                return Temporary { key_id: id, secret, token: token.unwrap_or_default(), expires: whose.expires() };
             }
         }
         unreachable!("there are more key ids than attempts")
@@ -60,7 +64,7 @@ impl Identity {
 
     /// Issues credentials that outlive a restart. They may be used as soon as this returns.
     pub(crate) async fn issue(&self, whose: Session) -> Result<(String, Arc<Credential>), Fault> {
-        let account = whose.account.parse().unwrap_or(Account::DEFAULT);
+        let account = whose.account();
         let id = credential::key_id(KeyKind::Temporary, account, self.noise());
         let now = self.clocks.signing();
         let ended = self.ended_rows(now)?;
@@ -81,7 +85,28 @@ impl Identity {
 
     /// The credential of a temporary key. One that ended is still found, so that its user hears that it expired.
     pub(crate) fn session_credential(&self, key_id: &str) -> Option<Credential> {
-        self.issued(key_id).map(|issued| (*issued.credential).clone())
+        let Issued { credential, session } = self.issued(key_id)?;
+        Some(Credential { void: self.has_ended(&session), ..(*credential).clone() })
+    }
+
+    /// Whether a session ended before its time: whom it names is gone, or who began it proved nothing where only proven
+    /// callers count by now.
+    fn has_ended(&self, session: &Session) -> bool {
+        let account = session.account();
+        if session.unproven && (!self.loopback || self.is_claimed(account)) {
+            return true;
+        }
+        session.holder.is_some() && session.holder != self.holder_of(account, &session.speaker)
+    }
+
+    /// The unique id of the role or user that a session speaks for, if somebody made it.
+    pub(crate) fn holder_of(&self, account: Account, speaker: &Speaker) -> Option<String> {
+        let (kind, name) = match speaker {
+            Speaker::Root => return None,
+            Speaker::User(name) => (Kind::User, name),
+            Speaker::Role { role, .. } => (Kind::Role, role),
+        };
+        self.entity(account, kind, name).map(|entity| entity.id.clone())
     }
 
     /// The session of a temporary key: its policies, tags and times.
@@ -114,6 +139,7 @@ impl Identity {
             secret: self.deriver.secret(key_id),
             session_token: Some(self.deriver.token(key_id, whose.expires_ms)),
             expires: Some(whose.expires()),
+            void: false,
         });
         let issued = Issued { credential, session: Arc::new(whose.clone()) };
         let mut live = self.sessions.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! The nouns of IAM as they are kept: one row each, as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Account, Principal, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -218,6 +218,19 @@ pub struct Session {
     /// Session tags, which go before the role's own: `aws:PrincipalTag/…`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Keys of the session tags that sessions begun with this one have too.
+    #[serde(default)]
+    pub transitive: BTreeSet<String>,
+    /// Who is behind it, `aws:SourceIdentity`: never changed in a chain of sessions.
+    #[serde(default)]
+    pub source_identity: Option<String>,
+    /// The unique id of the role or user when it began: one made later under the same name is another. None of root, and
+    /// of a role that nobody made.
+    #[serde(default)]
+    pub holder: Option<String>,
+    /// Whoever began it proved nothing, or began it with such a session: it ends when somebody makes keys for the account.
+    #[serde(default)]
+    pub unproven: bool,
 }
 
 /// The three kinds of principals that temporary credentials can name.
@@ -247,19 +260,33 @@ impl Session {
             policies: Vec::new(),
             policy_arns: Vec::new(),
             tags: BTreeMap::new(),
+            transitive: BTreeSet::new(),
+            source_identity: None,
+            holder: None,
+            unproven: false,
         }
     }
 
     /// Whom the credentials name.
     pub fn principal(&self) -> Principal {
-        let account = self.account.parse().unwrap_or(Account::DEFAULT);
+        let account = self.account();
         match &self.speaker {
-            Speaker::Root => Principal::Root { account, verified: true },
+            Speaker::Root => Principal::Root { account, verified: !self.unproven },
             Speaker::User(name) => Principal::User { account, name: name.clone() },
             Speaker::Role { role, session } => {
                 Principal::Session { account, role: role.clone(), session: session.clone() }
             }
         }
+    }
+
+    /// The account, which was checked before it was stored.
+    pub fn account(&self) -> Account {
+        self.account.parse().unwrap_or(Account::DEFAULT)
+    }
+
+    /// The tags that sessions begun with this one have too.
+    pub(crate) fn handed_on(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.tags.iter().filter(|(key, _)| self.transitive.contains(*key))
     }
 
     /// When they end.

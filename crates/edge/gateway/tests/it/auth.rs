@@ -1,6 +1,6 @@
 //! Who is believed: a known key's signature always counts; what proves nothing counts on loopback only.
 
-use crate::world::{IDENTITY, KEY, LIST, Made, SECRET, Signed, World, root};
+use crate::world::{IDENTITY, KEY, LIST, Made, SECRET, Signed, VOID, World, root};
 
 #[tokio::test]
 async fn a_known_key_is_verified_and_names_its_principal_and_region() {
@@ -34,6 +34,25 @@ async fn a_temporary_key_needs_its_token_and_ends() {
     let got = world.signed("ASIAOVER", SECRET, Some("token"), LIST).await;
     assert_eq!((got.status, got.header("x-amzn-errortype")), (403, "ExpiredTokenException"));
     assert_eq!(world.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_void_key_is_refused_as_if_nobody_had_made_it_also_where_unknown_keys_are_believed() {
+    for loopback in [true, false] {
+        let world = World::made(Made { loopback, ..Made::default() }).await;
+        for (secret, target, code) in [
+            (SECRET, LIST, "UnrecognizedClientException"),
+            ("another", LIST, "UnrecognizedClientException"),
+            (SECRET, IDENTITY, "InvalidClientTokenId"),
+        ] {
+            let got = world.signed(VOID, secret, None, target).await;
+            assert_eq!(got.status, 403);
+            let body = &got.body;
+            assert!(got.header("x-amzn-errortype") == code || body.contains(code), "{body}");
+            assert!(body.contains("The security token included in the request is invalid."), "{body}");
+        }
+        assert!(world.seen().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base::{Account, BoxFuture, Clocks, Fault, Principal, SystemClocks, SystemRng, VirtualClocks};
+use base::{Account, BoxFuture, Clocks, Fault, Principal, SystemClocks, SystemRng, Timestamp, VirtualClocks};
 use bytes::Bytes;
-use door::{Body, Call, Credential, Dispatch, Input, Keys, Reply, Site, SiteRequest, SiteResponse, Via};
+use door::{Body, Call, Credential, Dispatch, Input, Keys, Reply, Site, SiteRequest, SiteResponse, Temporary, Via};
 use gateway::{Gateway, Limits, Options, Walls};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,8 +79,8 @@ impl Keys for Ring {
     fn account_has_keys(&self, account: Account) -> bool {
         self.taken.contains(&account)
     }
-    fn for_function(&self, _: Account, _: &str, _: &str) -> (String, String, String) {
-        (String::new(), String::new(), String::new())
+    fn for_function(&self, _: Account, _: &str, _: &str) -> Temporary {
+        Temporary { key_id: String::new(), secret: String::new(), token: String::new(), expires: Timestamp(0) }
     }
 }
 
@@ -136,6 +136,8 @@ impl Default for Made {
 }
 
 pub(crate) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// Its owner made it inactive.
+pub(crate) const VOID: &str = "AKIAI44QH8DHBEXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 pub(crate) fn root(account: &str, verified: bool) -> Principal {
@@ -148,11 +150,13 @@ pub(crate) fn ring() -> Ring {
         secret: SECRET.into(),
         session_token: token.map(str::to_owned),
         expires,
+        void: false,
     };
     let now = SystemClocks.signing();
     let known = HashMap::from([
         (KEY.to_owned(), credential(None, None)),
         ("ASIATEMPORARY".to_owned(), credential(Some("token"), Some(now.plus_ms(60_000)))),
+        (VOID.to_owned(), Credential { void: true, ..credential(None, None) }),
         ("ASIAOVER".to_owned(), credential(Some("token"), Some(now.plus_ms(-1)))),
     ]);
     Ring { known, taken: vec!["111122223333".parse().unwrap()] }

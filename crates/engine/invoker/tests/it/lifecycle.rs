@@ -1,11 +1,12 @@
 //! How environments begin, are used again, and end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use base::{BoxFuture, Clocks, StartKind, Timestamp, VirtualClocks};
 use invoker::testing::{FakeWalls, Reply};
-use invoker::{Refusal, TargetKey};
+use invoker::{Granted, Refusal, TargetKey};
 
 use crate::world::{World, arn, body, target, target_with};
 
@@ -201,7 +202,8 @@ async fn each_environment_gets_its_own_variables() {
         let count = Arc::new(AtomicUsize::new(0));
         target.credentials = Some(Arc::new(move || {
             let n = count.fetch_add(1, Ordering::Relaxed);
-            vec![("AWS_SESSION_TOKEN".into(), format!("token {n}"))]
+            let variables = vec![("AWS_SESSION_TOKEN".into(), format!("token {n}"))];
+            Granted { variables, ends: base::Timestamp(i64::MAX) }
         }));
     });
     let stream = body(&world.call(&f, "stream").await.unwrap());
@@ -217,6 +219,58 @@ async fn each_environment_gets_its_own_variables() {
         assert_eq!(get("AWS_ENDPOINT_URL"), None);
         assert_eq!((spec.ports.as_slice(), spec.limits.cpu_millis), (&[9001u16][..], Some(2000)));
     }
+}
+
+/// Clocks whose signing clock is in hand too.
+#[derive(Default)]
+struct Hands {
+    others: base::VirtualClocks,
+    signing_ms: AtomicI64,
+}
+
+impl Clocks for Hands {
+    fn monotonic(&self) -> Instant {
+        self.others.monotonic()
+    }
+    fn signing(&self) -> Timestamp {
+        Timestamp(self.signing_ms.load(Ordering::Relaxed))
+    }
+    fn product(&self) -> Timestamp {
+        self.others.product()
+    }
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+        self.others.product_reaches(due)
+    }
+}
+
+#[tokio::test]
+async fn no_invocation_begins_that_might_outlast_the_environments_credentials() {
+    let clocks = Arc::new(Hands::default());
+    let mut world = World::with(|options| options.clocks = clocks.clone());
+    let now = Arc::clone(&clocks);
+    let f = target_with("f", "1", |target| {
+        let grant = move || Granted { variables: Vec::new(), ends: now.signing().plus_ms(60_000) };
+        target.credentials = Some(Arc::new(grant));
+    });
+    assert_eq!(f.timeout_ms, 20_000);
+    // When the invocation begins, when it ends, and what serves it.
+    let calls = [
+        (0, 0, StartKind::Cold),
+        (39_999, 39_999, StartKind::Warm),
+        // Idle until its time was over.
+        (40_000, 40_000, StartKind::Cold),
+        // Its time was over while it worked: it is not kept.
+        (40_001, 80_000, StartKind::Warm),
+    ];
+    for (begins_ms, ends_ms, start) in calls {
+        clocks.signing_ms.store(begins_ms, Ordering::Relaxed);
+        let call = world.spawn(&f, "hold");
+        world.held(1).await;
+        clocks.signing_ms.store(ends_ms, Ordering::Relaxed);
+        world.release(1);
+        assert_eq!(call.await.unwrap().unwrap().row.start, start, "at {begins_ms}");
+    }
+    world.live(0).await;
 }
 
 struct Net {

@@ -100,6 +100,9 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
             requested.layers = Some(layers);
         }
         self.accepts(&address, &rules::change(&found.settings, requested.clone())?)?;
+        if let Some(role) = &requested.role {
+            self.may_assume(&address, role, context.request_id)?;
+        }
         let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
         let (function, was) = alter(&self, &address, move |function| {
             insist(function, insisted.as_deref())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Fault, RequestId, limits};
+use base::{Fault, Principal, RequestId, limits};
 use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 
@@ -34,6 +34,7 @@ impl Handle<ops::CreateFunction> for Functions {
         let arns = input.layers.clone().unwrap_or_default();
         let mut settings = rules::create(requested(input)?)?;
         self.accepts(&address, &settings)?;
+        self.may_assume(&address, &settings.role, context.request_id)?;
         if self.state.get(&address)?.is_some() {
             return Err(exists(&address));
         }
@@ -171,6 +172,17 @@ impl Functions {
             return Err(faults::user(Fault::denied("Cross-account pass role is not allowed.")));
         }
         Ok(())
+    }
+
+    /// Whether Lambda may act as a role for a function.
+    pub(super) fn may_assume(&self, address: &Address, role: &str, request: RequestId) -> Result<(), Fault> {
+        let lambda = Principal::Service {
+            name: crate::access::SERVICE,
+            source_arn: address.arn(),
+            source_account: address.account,
+        };
+        let decided = self.options.gate.assume(role, &lambda, &address.region, request);
+        decided.map_err(|_| faults::invalid("The role defined for the function cannot be assumed by Lambda."))
     }
 
     /// What follows when a function's code or settings changed, or it went: its environments end, the code it used may go.

@@ -17,6 +17,7 @@ fn about<O: Op>(world: &World, input: &O::Input) -> About {
         operation: O::ROW,
         input: input as &dyn Structure,
         principal: &principal,
+        key_id: None,
         region: &region,
         resource: "*",
     };
@@ -81,7 +82,13 @@ async fn to_give_a_function_a_role_is_a_permission_of_its_own() {
 struct ByPolicy(Mutex<Vec<(String, String)>>);
 
 impl Policies for ByPolicy {
+    fn trust_of(&self, _: &str) -> Option<Arc<str>> {
+        Some("anybody".into())
+    }
     fn decide(&self, ask: &Ask<'_>) -> Decision {
+        if ask.trust {
+            return Decision::Allowed("the role trusts anybody".into());
+        }
         self.0.lock().unwrap().push((ask.principal.arn(), ask.action.to_owned()));
         let auth = ask.keys.iter().any(|(key, values)| key == "lambda:FunctionUrlAuthType" && values == &["NONE"]);
         let by_url = ask.keys.iter().any(|(key, values)| key == "lambda:InvokedViaFunctionUrl" && values == &["true"]);
@@ -110,4 +117,66 @@ async fn a_public_url_needs_both_permissions_and_knows_nobody() {
     world.call::<ops::AddPermission>(permit("two", "lambda:InvokeFunction", None)).await.unwrap();
     assert_eq!(visit().await, 200);
     assert!(policies.0.lock().unwrap().iter().all(|(who, _)| who == "*"), "nobody's signature counts here");
+}
+
+/// Knows two roles; one lets Lambda in.
+struct Roles;
+
+impl Policies for Roles {
+    fn decide(&self, ask: &Ask<'_>) -> Decision {
+        let lambda = Principal::Service {
+            name: "lambda.amazonaws.com",
+            source_arn: "arn:aws:lambda:us-east-1:000000000000:function:hello".into(),
+            source_account: Account::DEFAULT,
+        };
+        assert_eq!((ask.principal, ask.action, ask.trust), (&lambda, "sts:AssumeRole", true));
+        let source =
+            ("aws:SourceArn".to_owned(), vec!["arn:aws:lambda:us-east-1:000000000000:function:hello".to_owned()]);
+        assert!(ask.keys.contains(&source));
+        match ask.policy {
+            Some("open") => Decision::Allowed("test".into()),
+            _ => Decision::Denied(Denial { message: "no".into(), because: "no".into(), always: true }),
+        }
+    }
+    fn trust_of(&self, role: &str) -> Option<Arc<str>> {
+        let name = role.strip_prefix("arn:aws:iam::000000000000:role/")?;
+        ["open", "shut"].contains(&name).then(|| name.into())
+    }
+}
+
+#[tokio::test]
+async fn a_role_must_let_lambda_in_and_where_denials_hold_it_must_be_there() {
+    for mode in [Mode::Off, Mode::Warn, Mode::Enforce] {
+        let gate = Arc::new(Gate::new(Arc::new(Roles), mode, Arc::new(SystemClocks)));
+        let world = World::with(Disk::new(), |options| options.gate = gate);
+        let role = |name: &str| Some(format!("arn:aws:iam::000000000000:role/{name}"));
+        let refused = |result: Result<aws::FunctionConfiguration, base::Fault>| {
+            let fault = result.unwrap_err();
+            let message = "The role defined for the function cannot be assumed by Lambda.";
+            assert_eq!((&*fault.code, fault.status), ("InvalidParameterValueException", 400), "{mode:?}");
+            assert_eq!(fault.message, message);
+        };
+        let made = |name: &str| aws::CreateFunctionRequest { role: role(name), ..create("hello") };
+        refused(world.call::<ops::CreateFunction>(made("shut")).await);
+        if mode == Mode::Enforce {
+            refused(world.call::<ops::CreateFunction>(made("nobody")).await);
+        }
+        world.call::<ops::CreateFunction>(made("open")).await.unwrap();
+        // The role is looked at before the name.
+        refused(world.call::<ops::CreateFunction>(made("shut")).await);
+        let changed = |name: Option<&str>| aws::UpdateFunctionConfigurationRequest {
+            function_name: Some("hello".into()),
+            timeout: Some(5),
+            role: name.and_then(role),
+            ..Default::default()
+        };
+        refused(world.call::<ops::UpdateFunctionConfiguration>(changed(Some("shut"))).await);
+        let missing = world.call::<ops::UpdateFunctionConfiguration>(changed(Some("nobody"))).await;
+        if mode == Mode::Enforce {
+            refused(missing);
+        } else {
+            missing.unwrap();
+        }
+        world.call::<ops::UpdateFunctionConfiguration>(changed(None)).await.unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use base::{
     VirtualClocks,
 };
 use bytes::Bytes;
-use door::{Body, Context, Credential, Handle, Keys, Via};
+use door::{Body, Context, Credential, Handle, Keys, Temporary, Via};
 use functions::{Functions, Options, Service};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -50,8 +50,13 @@ impl Keys for TestKeys {
     fn account_has_keys(&self, _: Account) -> bool {
         false
     }
-    fn for_function(&self, account: Account, role: &str, session: &str) -> (String, String, String) {
-        (format!("ASIA-{account}"), format!("secret of {role}"), format!("token of {session}"))
+    fn for_function(&self, account: Account, role: &str, session: &str) -> Temporary {
+        Temporary {
+            key_id: format!("ASIA-{account}"),
+            secret: format!("secret of {role}"),
+            token: format!("token of {session}"),
+            expires: base::Timestamp(i64::MAX),
+        }
     }
 }
 
@@ -211,6 +216,7 @@ impl Drop for World {
 pub(crate) fn context() -> Context {
     Context {
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        key_id: None,
         via: Via::Client { loopback: true },
         account: Account::DEFAULT,
         region: Region::default_region(),

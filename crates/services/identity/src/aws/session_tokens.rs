@@ -1,6 +1,6 @@
 //! STS: who am I, and temporary credentials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{Account, Arn, Fault, Principal};
@@ -66,6 +66,8 @@ impl Handle<ops::GetSessionToken> for Identity {
             (input.minimum_session_token_size.is_some(), "MinimumSessionTokenSize"),
         ];
         refuse(&refused, "GetSessionToken")?;
+        // Who proved nothing gets a token that proves nothing.
+        let unproven = self.is_unproven(&context);
         let (speaker, longest) = match &context.principal {
             Principal::Root { .. } => (Speaker::Root, ROOT_TOKEN_S),
             Principal::User { name, .. } => (Speaker::User(name.clone()), TOKEN_S * 3),
@@ -73,7 +75,8 @@ impl Handle<ops::GetSessionToken> for Identity {
             Principal::Anonymous | Principal::Service { .. } => return Err(unsigned()),
         };
         let seconds = input.duration_seconds.unwrap_or(TOKEN_S).min(longest);
-        let credentials = self.grant(context.account, speaker, seconds, Limits::default()).await?;
+        let born = Birth { unproven, ..Birth::default() };
+        let credentials = self.grant(context.account, speaker, seconds, born).await?;
         Ok(sts::GetSessionTokenResponse { credentials: Some(credentials), ..Default::default() }.into())
     }
 }
@@ -86,10 +89,8 @@ impl Handle<ops::AssumeRole> for Identity {
         _: Body,
     ) -> Result<Answer<sts::AssumeRoleResponse>, Fault> {
         let refused = [
-            (input.transitive_tag_keys.as_ref().is_some_and(|keys| !keys.is_empty()), "TransitiveTagKeys"),
             (input.serial_number.is_some(), "SerialNumber"),
             (input.token_code.is_some(), "TokenCode"),
-            (input.source_identity.is_some(), "SourceIdentity"),
             (input.provided_contexts.as_ref().is_some_and(|contexts| !contexts.is_empty()), "ProvidedContexts"),
             (input.minimum_session_token_size.is_some(), "MinimumSessionTokenSize"),
         ];
@@ -109,10 +110,16 @@ impl Handle<ops::AssumeRole> for Identity {
         if seconds > role.max_session_s {
             return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
         }
-        let limits = self.limits(account, input.policy, input.policy_arns, input.tags)?;
-        let packed = limits.packed_percent();
+        let before = context.key_id.as_deref().and_then(|id| self.session_of(id));
+        let (policies, policy_arns) = self.session_policies(account, input.policy, input.policy_arns)?;
+        let (tags, transitive) = session_tags(input.tags, input.transitive_tag_keys, before.as_deref())?;
+        let source_identity = source_identity(input.source_identity, before.as_deref())?;
+        let unproven = self.is_unproven(&context);
+        let born = Birth { policies, policy_arns, tags, transitive, source_identity, unproven };
+        let packed = born.packed_percent();
+        let source_identity = born.source_identity.clone();
         let speaker = Speaker::Role { role: role.name.clone(), session: name.clone() };
-        let credentials = self.grant(account, speaker, seconds, limits).await?;
+        let credentials = self.grant(account, speaker, seconds, born).await?;
         let who = Principal::Session { account, role: role.name, session: name.clone() };
         let assumed =
             sts::AssumedRoleUser { assumed_role_id: Some(format!("{}:{name}", role.id)), arn: Some(who.arn()) };
@@ -120,6 +127,7 @@ impl Handle<ops::AssumeRole> for Identity {
             credentials: Some(credentials),
             assumed_role_user: Some(assumed),
             packed_policy_size: packed,
+            source_identity,
             ..Default::default()
         };
         Ok(output.into())
@@ -131,18 +139,70 @@ const SESSION_POLICY_CHARS: usize = 2048;
 
 /// What a session is born with besides its role.
 #[derive(Default)]
-struct Limits {
+struct Birth {
     policies: Vec<String>,
     policy_arns: Vec<String>,
     tags: BTreeMap<String, String>,
+    transitive: BTreeSet<String>,
+    source_identity: Option<String>,
+    unproven: bool,
 }
 
-impl Limits {
+impl Birth {
     /// How much of the room for policies and tags they take; none without any.
     fn packed_percent(&self) -> Option<i64> {
         let texts = self.policies.iter().chain(&self.policy_arns).chain(self.tags.keys()).chain(self.tags.values());
         let size: usize = texts.map(String::len).sum();
         (size > 0).then(|| (size * 100).div_ceil(SESSION_POLICY_CHARS).min(100) as i64)
+    }
+}
+
+fn bad_value(message: &str) -> Fault {
+    Fault::new("InvalidParameterValue", 400, message)
+}
+
+/// The tags of a session that may have been begun with another, and which of them go on from it. Keys have no case.
+/// Source: IAM User Guide, "Pass session tags in AWS STS", chaining roles with session tags.
+fn session_tags(
+    given: Option<Vec<sts::Tag>>,
+    transitive: Option<Vec<String>>,
+    before: Option<&Session>,
+) -> Result<(BTreeMap<String, String>, BTreeSet<String>), Fault> {
+    let (mut tags, mut handed_on) = (BTreeMap::new(), BTreeSet::new());
+    for (key, value) in before.into_iter().flat_map(Session::handed_on) {
+        handed_on.insert(key.clone());
+        tags.insert(key.clone(), value.clone());
+    }
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for tag in given.unwrap_or_default() {
+        let (key, value) = (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
+        if handed_on.iter().any(|inherited: &String| inherited.eq_ignore_ascii_case(&key)) {
+            return Err(bad_value(
+                "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from \
+                 the calling session.",
+            ));
+        }
+        if !seen.insert(key.to_lowercase()) {
+            return Err(bad_value("Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+        }
+        tags.insert(key, value);
+    }
+    for key in transitive.unwrap_or_default() {
+        let named =
+            tags.keys().find(|tag| tag.eq_ignore_ascii_case(&key)).filter(|_| seen.contains(&key.to_lowercase()));
+        let missing = || bad_value("The specified transitive tag key must be included in the requested tags.");
+        handed_on.insert(named.ok_or_else(missing)?.clone());
+    }
+    Ok((tags, handed_on))
+}
+
+/// Who is behind a session: once said, it stays through the chain.
+fn source_identity(given: Option<String>, before: Option<&Session>) -> Result<Option<String>, Fault> {
+    match (given, before.and_then(|session| session.source_identity.clone())) {
+        (Some(given), Some(set)) if given != set => {
+            Err(invalid("The source identity is already set for this assume role session"))
+        }
+        (given, set) => Ok(set.or(given)),
     }
 }
 
@@ -170,14 +230,19 @@ impl Identity {
         if role.arn(account) != arn { Err(refusal()) } else { Ok((account, role)) }
     }
 
-    /// Session policies and tags, checked.
-    fn limits(
+    /// Whether the caller proved nothing, or speaks with a session begun by such a caller.
+    fn is_unproven(&self, context: &Context) -> bool {
+        let session = context.key_id.as_deref().and_then(|id| self.session_of(id));
+        matches!(context.principal, Principal::Root { verified: false, .. }) || session.is_some_and(|one| one.unproven)
+    }
+
+    /// Session policies, checked.
+    fn session_policies(
         &self,
         account: Account,
         policy: Option<String>,
         arns: Option<Vec<sts::PolicyDescriptorType>>,
-        tags: Option<Vec<sts::Tag>>,
-    ) -> Result<Limits, Fault> {
+    ) -> Result<(Vec<String>, Vec<String>), Fault> {
         if let Some(policy) = &policy {
             read(policy, Purpose::Identity)?;
             if policy.chars().count() > SESSION_POLICY_CHARS {
@@ -188,9 +253,7 @@ impl Identity {
         if let Some(missing) = arns.iter().find(|arn| self.managed(account, arn).is_none()) {
             return Err(invalid(format!("Policy {missing} does not exist or is not attachable.")));
         }
-        let tags = tags.unwrap_or_default().into_iter();
-        let tags = tags.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
-        Ok(Limits { policies: policy.into_iter().collect(), policy_arns: arns, tags })
+        Ok((policy.into_iter().collect(), arns))
     }
 
     async fn grant(
@@ -198,13 +261,15 @@ impl Identity {
         account: Account,
         speaker: Speaker,
         seconds: i64,
-        limits: Limits,
+        born: Birth,
     ) -> Result<sts::Credentials, Fault> {
         // The answer has whole seconds; what is kept must be the same moment.
         let now_ms = self.clocks.signing().0 / 1000 * 1000;
-        let Limits { policies, policy_arns, tags } = limits;
+        let Birth { policies, policy_arns, tags, transitive, source_identity, unproven } = born;
+        let holder = self.holder_of(account, &speaker);
         let bare = Session::new(account, speaker, now_ms, now_ms + seconds * 1000);
-        let (id, credential) = self.issue(Session { policies, policy_arns, tags, ..bare }).await?;
+        let whole = Session { policies, policy_arns, tags, transitive, source_identity, holder, unproven, ..bare };
+        let (id, credential) = self.issue(whole).await?;
         Ok(sts::Credentials {
             access_key_id: Some(id),
             secret_access_key: Some(credential.secret.clone()),

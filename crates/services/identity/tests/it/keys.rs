@@ -1,10 +1,11 @@
 //! The port `Keys`, and access keys.
 
 use base::{Account, Principal};
-use door::Keys;
+use door::{Keys, Temporary};
 use model::iam::{self, ops};
+use model::sts;
 
-use crate::world::{World, assert_fault, root, user};
+use crate::world::{World, assert_fault, root, session, user};
 
 #[tokio::test]
 async fn the_first_start_makes_the_root_key_and_shows_it_once() {
@@ -32,7 +33,7 @@ async fn a_users_key_is_known_until_it_is_deleted() {
     let id = key.access_key_id.clone().unwrap();
     assert_eq!((key.user_name.as_deref(), key.status.as_deref()), (Some("ann"), Some("Active")));
     let found = world.identity.find(&id).unwrap();
-    assert_eq!((found.principal, Some(found.secret.clone())), (user("ann"), key.secret_access_key));
+    assert_eq!((found.principal.clone(), Some(found.secret.clone())), (user("ann"), key.secret_access_key));
     assert!(world.identity.account_has_keys(Account::DEFAULT));
     assert!(!world.identity.account_has_keys("111122223333".parse().unwrap()));
 
@@ -42,13 +43,13 @@ async fn a_users_key_is_known_until_it_is_deleted() {
         status: Some(status.into()),
     };
     world.call::<ops::UpdateAccessKey>(status("Inactive")).await.unwrap();
-    let inactive = world.identity.find(&id).expect("an inactive key stays known, so that it is refused");
-    assert_ne!(inactive.secret, found.secret);
-    assert_eq!(inactive.secret.len(), 40);
     let again = World::over(world.kv.clone()).await;
-    assert_ne!(again.identity.find(&id).unwrap().secret, found.secret);
+    for world in [&world, &again] {
+        assert!(world.identity.find(&id).expect("an inactive key stays known, so that it is refused").void);
+        assert!(world.identity.account_has_keys(Account::DEFAULT), "unknown keys are not let in instead");
+    }
     world.call::<ops::UpdateAccessKey>(status("Active")).await.unwrap();
-    assert_eq!(world.identity.find(&id).unwrap().secret, found.secret);
+    assert_eq!(world.identity.find(&id), Some(found));
 
     let delete = || iam::DeleteAccessKeyRequest { user_name: Some("ann".into()), access_key_id: Some(id.clone()) };
     world.call::<ops::DeleteAccessKey>(delete()).await.unwrap();
@@ -97,21 +98,85 @@ async fn a_functions_credentials_are_the_same_at_every_asking_and_after_a_restar
     let world = World::new().await;
     let ask = |world: &World, role: &str, session: &str| world.identity.for_function(Account::DEFAULT, role, session);
     let before = world.kv.range(store::Space::Control, store::Range::all(), 100, false).unwrap();
-    let (id, secret, token) = ask(&world, "app", "hello");
+    let given = ask(&world, "app", "hello");
+    let Temporary { key_id: id, secret, token, expires } = given.clone();
     assert!(id.starts_with("ASIA") && id.len() == 20 && secret.len() == 40 && !token.is_empty());
-    assert_eq!(ask(&world, "app", "hello"), (id.clone(), secret.clone(), token.clone()));
-    assert_eq!(ask(&world, "arn:aws:iam::000000000000:role/path/app", "hello").0, id, "an ARN names the same role");
-    assert_ne!(ask(&world, "app", "other").0, id);
-    assert_ne!(ask(&world, "other", "hello").0, id);
+    assert_eq!(ask(&world, "app", "hello"), given);
+    let by_arn = ask(&world, "arn:aws:iam::000000000000:role/path/app", "hello");
+    assert_eq!(by_arn.key_id, id, "an ARN names the same role");
+    assert_ne!(ask(&world, "app", "other").key_id, id);
+    assert_ne!(ask(&world, "other", "hello").key_id, id);
     let found = world.identity.find(&id).unwrap();
     let who = Principal::Session { account: Account::DEFAULT, role: "app".into(), session: "hello".into() };
     assert_eq!(found.principal, who);
     assert_eq!((found.secret.as_str(), found.session_token.as_deref()), (secret.as_str(), Some(token.as_str())));
-    assert!(found.expires.unwrap().0 - base::Clocks::signing(&*world.clocks).0 >= 12 * 3_600_000);
+    assert_eq!(found.expires, Some(expires));
+    assert!(expires.0 - base::Clocks::signing(&*world.clocks).0 >= 12 * 3_600_000);
     let after = world.kv.range(store::Space::Control, store::Range::all(), 100, false).unwrap();
     assert_eq!(before, after, "nothing is written on the way of an invocation");
     let again = World::over(world.kv.clone()).await;
-    assert_eq!(ask(&again, "app", "hello"), (id, secret, token));
+    assert_eq!(ask(&again, "app", "hello"), given);
     let stranger = World::new().await;
-    assert_ne!(ask(&stranger, "app", "hello").1, found.secret, "another platform derives other secrets");
+    assert_ne!(ask(&stranger, "app", "hello").secret, found.secret, "another platform derives other secrets");
+}
+
+#[tokio::test]
+async fn what_speaks_for_a_role_or_user_ends_with_it_and_not_for_its_namesake() {
+    let world = World::new().await;
+    let void = |id: &str| world.identity.find(id).expect("it is known until its time is over").void;
+    let make = async || {
+        world.create_role("app").await;
+        let input = sts::AssumeRoleRequest {
+            role_arn: Some("arn:aws:iam::000000000000:role/app".into()),
+            role_session_name: Some("me".into()),
+            ..Default::default()
+        };
+        let assumed = world.call::<sts::ops::AssumeRole>(input).await.unwrap().credentials.unwrap();
+        (assumed.access_key_id.unwrap(), world.identity.for_function(Account::DEFAULT, "app", "f").key_id)
+    };
+    let early = world.identity.for_function(Account::DEFAULT, "app", "f").key_id;
+    let (assumed, own) = make().await;
+    assert!(!void(&assumed) && !void(&own) && !void(&early));
+    let delete = || iam::DeleteRoleRequest { role_name: Some("app".into()) };
+    world.call::<ops::DeleteRole>(delete()).await.unwrap();
+    assert!(void(&assumed) && void(&own));
+    let (assumed_anew, own_anew) = make().await;
+    assert_ne!(own, own_anew);
+    assert!(!void(&assumed_anew) && !void(&own_anew));
+    assert!(void(&assumed) && void(&own), "a new role of the name is another");
+
+    world.create_user("ann").await;
+    let token = world.call_as::<sts::ops::GetSessionToken>(user("ann"), Default::default()).await.unwrap();
+    let token = token.credentials.unwrap().access_key_id.unwrap();
+    assert!(!void(&token));
+    world.call::<ops::DeleteUser>(iam::DeleteUserRequest { user_name: Some("ann".into()) }).await.unwrap();
+    world.create_user("ann").await;
+    assert!(void(&token));
+}
+
+#[tokio::test]
+async fn what_an_unproven_caller_began_ends_when_somebody_makes_a_key() {
+    let world = World::new().await;
+    let unproven = Principal::Root { account: Account::DEFAULT, verified: false };
+    world.create_role("app").await;
+    let token = world.call_as::<sts::ops::GetSessionToken>(unproven.clone(), Default::default()).await.unwrap();
+    let token = token.credentials.unwrap().access_key_id.unwrap();
+    assert_eq!(world.identity.find(&token).unwrap().principal, unproven, "it proves nothing");
+    let assume = || sts::AssumeRoleRequest {
+        role_arn: Some("arn:aws:iam::000000000000:role/app".into()),
+        role_session_name: Some("me".into()),
+        ..Default::default()
+    };
+    let assumed = world.call_as::<sts::ops::AssumeRole>(unproven, assume()).await.unwrap();
+    let assumed = assumed.credentials.unwrap().access_key_id.unwrap();
+    let chained = world.call_with_key::<sts::ops::AssumeRole>(session("app"), &assumed, assume()).await.unwrap();
+    let chained = chained.credentials.unwrap().access_key_id.unwrap();
+    let proven =
+        world.call::<sts::ops::AssumeRole>(assume()).await.unwrap().credentials.unwrap().access_key_id.unwrap();
+    let void = |id: &str| world.identity.find(id).unwrap().void;
+    assert!([&token, &assumed, &chained, &proven].iter().all(|id| !void(id)));
+    world.create_user("ann").await;
+    world.create_key("ann").await;
+    assert!([&token, &assumed, &chained].iter().all(|id| void(id)));
+    assert!(!void(&proven));
 }

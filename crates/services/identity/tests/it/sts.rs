@@ -143,10 +143,9 @@ async fn members_nothing_acts_on_are_refused_by_name() {
     let world = World::new().await;
     world.create_role("app").await;
     let fault = |input| async { world.call::<ops::AssumeRole>(input).await.unwrap_err() };
-    let transitive = Some(vec!["k".to_owned()]);
-    let keys = fault(sts::AssumeRoleRequest { transitive_tag_keys: transitive, ..assume(ROLE) }).await;
-    assert_eq!(keys.code, "NotImplemented");
-    assert!(keys.message.contains("TransitiveTagKeys of sts:AssumeRole"), "{}", keys.message);
+    let size = fault(sts::AssumeRoleRequest { minimum_session_token_size: Some(1), ..assume(ROLE) }).await;
+    assert_eq!(size.code, "NotImplemented");
+    assert!(size.message.contains("MinimumSessionTokenSize of sts:AssumeRole"), "{}", size.message);
     let mfa = fault(sts::AssumeRoleRequest { token_code: Some("123456".into()), ..assume(ROLE) }).await;
     assert!(mfa.message.contains("TokenCode"), "{}", mfa.message);
 }
@@ -184,4 +183,101 @@ async fn a_key_id_names_its_account() {
     }
     let input = sts::GetAccessKeyInfoRequest { access_key_id: Some("nothing-of-the-kind".into()) };
     assert_eq!(world.call::<ops::GetAccessKeyInfo>(input).await.unwrap_err().code, "ValidationError");
+}
+
+fn tagged(arn: &str, tags: &[(&str, &str)], transitive: &[&str]) -> sts::AssumeRoleRequest {
+    let tag = |(key, value): &(&str, &str)| sts::Tag { key: Some((*key).into()), value: Some((*value).into()) };
+    sts::AssumeRoleRequest {
+        tags: Some(tags.iter().map(tag).collect()),
+        transitive_tag_keys: Some(transitive.iter().map(|key| (*key).into()).collect()),
+        ..assume(arn)
+    }
+}
+
+/// A role that everybody may assume, tag and name a source for, and that may do the same, where `when` holds of its session.
+async fn open_role(world: &World, name: &str, when: &str) -> String {
+    let trust = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"*"},
+        "Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}"#;
+    let input = iam::CreateRoleRequest {
+        role_name: Some(name.into()),
+        assume_role_policy_document: Some(trust.into()),
+        ..Default::default()
+    };
+    let role = world.call::<CreateRole>(input).await.unwrap().role.unwrap();
+    let condition = if when.is_empty() { String::new() } else { format!(r#","Condition":{{"StringEquals":{when}}}"#) };
+    world
+        .allow_role(name, &format!(r#"{{"Effect":"Allow","Action":["sts:*","iam:Get*"],"Resource":"*"{condition}}}"#))
+        .await;
+    role.arn.unwrap()
+}
+
+#[tokio::test]
+async fn transitive_tags_go_on_through_a_chain_of_sessions() {
+    let world = World::new().await;
+    let one = open_role(&world, "one", "").await;
+    let two = open_role(&world, "two", r#"{"aws:PrincipalTag/team":"blue"}"#).await;
+    let given =
+        world.call::<ops::AssumeRole>(tagged(&one, &[("team", "blue"), ("shoe", "42")], &["TEAM"])).await.unwrap();
+    let first = given.credentials.unwrap().access_key_id.unwrap();
+    let as_one = Principal::Session { account: Account::DEFAULT, role: "one".into(), session: "me".into() };
+    let as_two = Principal::Session { account: Account::DEFAULT, role: "two".into(), session: "me".into() };
+    let next = world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), assume(&two)).await.unwrap();
+    let second = next.credentials.unwrap().access_key_id.unwrap();
+    // The tag has come along: the second role's policy asks for it.
+    let get = || iam::GetRoleRequest { role_name: Some("two".into()) };
+    world.strictly::<iam::ops::GetRole>(as_two.clone(), Some(&second), get()).await.unwrap();
+    // Others have not, and without the first session's key there is none.
+    let bare = world.call::<ops::AssumeRole>(assume(&two)).await.unwrap().credentials.unwrap().access_key_id.unwrap();
+    let denied = world.strictly::<iam::ops::GetRole>(as_two, Some(&bare), get()).await.unwrap_err();
+    assert_eq!(denied.code, "AccessDenied");
+
+    let again = |tags: &[(&str, &str)]| tagged(&two, tags, &[]);
+    let conflict = world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), again(&[("Team", "red")])).await;
+    let message = "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key \
+                   from the calling session.";
+    assert_fault(conflict, "InvalidParameterValue", 400, message);
+    world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), again(&[("shoe", "43")])).await.unwrap();
+    let twice = world.call::<ops::AssumeRole>(tagged(&one, &[("a", "1"), ("A", "2")], &[])).await;
+    let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+    assert_fault(twice, "InvalidParameterValue", 400, message);
+    let message = "The specified transitive tag key must be included in the requested tags.";
+    let absent = world.call::<ops::AssumeRole>(tagged(&one, &[("a", "1")], &["b"])).await;
+    assert_fault(absent, "InvalidParameterValue", 400, message);
+    // Tags that go on are tags: the next role's trust policy must allow them.
+    world.create_role("plain").await;
+    let plain = assume("arn:aws:iam::000000000000:role/plain");
+    let refused = world.strictly::<ops::AssumeRole>(as_one, Some(&first), plain).await.unwrap_err();
+    assert!(refused.message.contains("sts:TagSession"), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn a_source_identity_stays_through_a_chain_and_is_seen_by_policies() {
+    let world = World::new().await;
+    let one = open_role(&world, "one", "").await;
+    let two = open_role(&world, "two", r#"{"aws:SourceIdentity":"ann"}"#).await;
+    let named = |arn: &str, who: &str| sts::AssumeRoleRequest { source_identity: Some(who.into()), ..assume(arn) };
+    let given = world.call::<ops::AssumeRole>(named(&one, "ann")).await.unwrap();
+    assert_eq!(given.source_identity.as_deref(), Some("ann"));
+    let first = given.credentials.unwrap().access_key_id.unwrap();
+    let as_one = Principal::Session { account: Account::DEFAULT, role: "one".into(), session: "me".into() };
+    let as_two = Principal::Session { account: Account::DEFAULT, role: "two".into(), session: "me".into() };
+    let next = world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), assume(&two)).await.unwrap();
+    assert_eq!(next.source_identity.as_deref(), Some("ann"));
+    let second = next.credentials.unwrap().access_key_id.unwrap();
+    let get = || iam::GetRoleRequest { role_name: Some("two".into()) };
+    world.strictly::<iam::ops::GetRole>(as_two, Some(&second), get()).await.unwrap();
+    assert_fault(
+        world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), named(&two, "eve")).await,
+        "ValidationError",
+        400,
+        "The source identity is already set for this assume role session",
+    );
+    world.strictly::<ops::AssumeRole>(as_one.clone(), Some(&first), named(&two, "ann")).await.unwrap();
+    world.create_role("plain").await;
+    let plain = || assume("arn:aws:iam::000000000000:role/plain");
+    let refused = world.strictly::<ops::AssumeRole>(as_one, Some(&first), plain()).await.unwrap_err();
+    assert!(refused.message.contains("sts:SetSourceIdentity"), "{}", refused.message);
+    let refused =
+        world.call::<ops::AssumeRole>(named("arn:aws:iam::000000000000:role/plain", "ann")).await.unwrap_err();
+    assert!(refused.message.contains("sts:SetSourceIdentity"), "{}", refused.message);
 }

@@ -18,7 +18,8 @@ async fn a_group_is_known_by_its_name_or_its_identifier() {
             ..Default::default()
         };
         let operation = ops::GetLogEvents::ROW;
-        let subject = Subject { operation, input: &input, principal: &principal, region: &region, resource: "*" };
+        let (input, principal) = (&input, &principal);
+        let subject = Subject { operation, input, principal, key_id: None, region: &region, resource: "*" };
         world.observe.about(&subject).resource
     };
     let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/g";

@@ -43,6 +43,7 @@ impl World {
     pub(crate) fn context(&self) -> Context {
         Context {
             principal: Principal::Root { account: Account::DEFAULT, verified: true },
+            key_id: None,
             via: Via::Client { loopback: true },
             account: Account::DEFAULT,
             region: Region::default_region(),
