@@ -11,7 +11,8 @@ use wire::{Op, Operation, Structure};
 use crate::audit::{Record, Recorded};
 use crate::counters::{self, Counters};
 use crate::{
-    About, Answer, Ask, AuthContext, Body, Call, Context, Dispatch, Gate, Input, Need, Reply, Subject, Throttle, Via,
+    About, Answer, Ask, AuthContext, Body, Call, Context, Dispatch, Dropped, Gate, Input, Need, Reply, Subject,
+    Throttle, Via,
 };
 use crate::{facts, gate};
 
@@ -49,6 +50,8 @@ pub struct Router {
     gate: Arc<Gate>,
     throttle: Option<Throttle>,
     clocks: Arc<dyn Clocks>,
+    // A test control; none in use.
+    dropped: Option<Dropped>,
 }
 
 struct Registered {
@@ -64,6 +67,7 @@ pub struct RouterBuilder {
     rows: Vec<&'static Operation>,
     contexts: HashMap<&'static str, Arc<dyn AuthContext>>,
     throttle: Option<Throttle>,
+    dropped: Option<Dropped>,
 }
 
 impl RouterBuilder {
@@ -102,11 +106,18 @@ impl RouterBuilder {
         self
     }
 
+    /// A test control: takes one member away from every input of its operation, before anything looks at it.
+    #[must_use]
+    pub fn dropping(mut self, dropped: Option<Dropped>) -> Self {
+        self.dropped = dropped;
+        self
+    }
+
     /// The finished router.
     pub fn build(self, gate: Arc<Gate>) -> Arc<Router> {
         let clocks = gate.clocks();
-        let Self { handlers, rows, contexts, throttle } = self;
-        Arc::new(Router { handlers, rows, contexts, gate, throttle, clocks })
+        let Self { handlers, rows, contexts, throttle, dropped } = self;
+        Arc::new(Router { handlers, rows, contexts, gate, throttle, clocks, dropped })
     }
 }
 
@@ -206,10 +217,13 @@ impl Router {
             }
             Input::Typed(_) => None,
         };
-        let input = match std::mem::replace(&mut call.input, Input::Typed(Box::new(wire::Unit))) {
+        let mut input = match std::mem::replace(&mut call.input, Input::Typed(Box::new(wire::Unit))) {
             Input::Typed(input) => input,
             Input::Encoded(protocol, request) => wire::decode(protocol, call.operation, request)?,
         };
+        if let Some(dropped) = &self.dropped {
+            input = dropped.drop_from(call.operation, input, &mut call.body)?;
+        }
         wire::validate(call.operation, &*input)?;
         let record = self.authorise(&call, &*input)?;
         let context = Context {

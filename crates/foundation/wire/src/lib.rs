@@ -22,6 +22,7 @@ mod schema;
 pub mod sigv4;
 mod validate;
 mod value;
+mod without;
 mod xml;
 
 pub use codec::{decode, encode, encode_fault, text_member};
@@ -29,6 +30,7 @@ pub use operation::{ErrorShape, Op, Operation, Other, Protocol, Request, Respons
 pub use schema::{EventPart, Kind, Location, Member, Namespace, Shape, TimestampFormat};
 pub use validate::{pattern_compiles, validate};
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
+pub use without::without;
 
 #[doc(hidden)]
 pub mod macros;

@@ -149,3 +149,21 @@ async fn what_becomes_of_a_denial_is_the_modes_business() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_test_can_have_one_member_taken_away_before_anything_looks_at_it() {
+    let gate = Gate::off();
+    let router = |dropped: &str| {
+        let builder = RouterBuilder::default().on::<ops::GetFunctionConfiguration, _>(&Arc::new(Room));
+        builder.dropping(Some(dropped.parse().unwrap())).build(gate.clone())
+    };
+    for other in ["lambda:GetFunctionConfiguration.Qualifier", "lambda:GetFunction.FunctionName", "logs:X.FunctionName"]
+    {
+        router(other).call(call(ops::GetFunctionConfiguration::ROW, named("hello"))).await.unwrap();
+    }
+    for missing in ["lambda:GetFunctionConfiguration.FunctionName", "lambda:GetFunctionConfiguration"] {
+        let answer = router(missing).call(call(ops::GetFunctionConfiguration::ROW, named("hello"))).await;
+        assert_eq!(answer.unwrap_err().code, "ValidationException", "{missing}");
+    }
+    assert!("CreateFunction".parse::<door::Dropped>().is_err());
+}

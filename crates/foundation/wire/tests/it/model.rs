@@ -76,3 +76,36 @@ fn every_empty_input_and_output_passes_through_its_codecs() {
         }
     }
 }
+
+#[test]
+fn an_input_can_be_copied_without_one_of_its_members() {
+    use model::lambda::{CreateFunctionRequest, Environment, FunctionCode, ops};
+    use wire::Op;
+    let row = ops::CreateFunction::ROW;
+    let input = CreateFunctionRequest {
+        function_name: Some("hello".into()),
+        timeout: Some(7),
+        code: Some(FunctionCode { zip_file: Some(Bytes::from_static(b"zip")), ..Default::default() }),
+        environment: Some(Environment { variables: Some([("A".to_owned(), "1".to_owned())].into()) }),
+        ..Default::default()
+    };
+    let copy = |path: &str| -> CreateFunctionRequest {
+        let any: Box<dyn std::any::Any> = wire::without(row, &input, path).unwrap();
+        *any.downcast().unwrap()
+    };
+    assert_eq!(copy("Handler"), input, "what is not there cannot be missed");
+    assert_eq!(copy("Timeout"), CreateFunctionRequest { timeout: None, ..input.clone() });
+    assert_eq!(copy("Code.ZipFile"), CreateFunctionRequest { code: Some(FunctionCode::default()), ..input.clone() });
+    assert_eq!(copy("Code"), CreateFunctionRequest { code: None, ..input.clone() });
+}
+
+#[test]
+fn each_item_of_a_list_loses_the_member() {
+    use model::logs::{InputLogEvent, PutLogEventsRequest, ops};
+    use wire::Op;
+    let event = |timestamp| InputLogEvent { timestamp, message: Some("m".into()) };
+    let input = PutLogEventsRequest { log_events: Some(vec![event(Some(1)), event(Some(2))]), ..Default::default() };
+    let any: Box<dyn std::any::Any> = wire::without(ops::PutLogEvents::ROW, &input, "logEvents.timestamp").unwrap();
+    let copy: PutLogEventsRequest = *any.downcast().unwrap();
+    assert_eq!(copy.log_events, Some(vec![event(None), event(None)]));
+}

@@ -49,12 +49,8 @@ async fn the_same_code_is_kept_once_and_goes_with_its_last_function() {
 async fn code_stays_while_an_invocation_runs_on_it() {
     let mut world = World::new().serve();
     world.create("hello").await;
-    let functions = std::sync::Arc::clone(&world.functions);
-    let running = tokio::spawn(async move {
-        let input = crate::world::invoke("hello", "\"hold\"");
-        let handled = door::Handle::<ops::Invoke>::handle(functions, crate::world::context(), input, door::Body::Empty);
-        handled.await.map(|answer| answer.output)
-    });
+    let router = std::sync::Arc::clone(&world.router);
+    let running = tokio::spawn(crate::world::call::<ops::Invoke>(router, crate::world::invoke("hello", "\"hold\"")));
     world.begins().await;
     let task = world.walls.launched().remove(0).image.task;
     delete(&world, "hello").await;

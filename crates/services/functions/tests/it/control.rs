@@ -268,7 +268,7 @@ async fn code_can_be_downloaded_from_where_get_function_says() {
     world.create("hello").await;
     let found = world.call::<ops::GetFunction>(get("hello")).await.unwrap();
     let location = found.code.unwrap().location.unwrap();
-    let path = location.strip_prefix("http://127.0.0.1:4566").unwrap();
+    let path = location.strip_prefix("http://localhost:4566").unwrap();
     let (status, _, body) = crate::urls::http(&world, "GET", "127.0.0.1", path, &[], b"").await;
     assert_eq!((status, body), (200, package("hello").to_vec()));
     let (status, ..) = crate::urls::http(&world, "GET", "127.0.0.1", &format!("{path}0"), &[], b"").await;

@@ -90,16 +90,8 @@ async fn a_throttle_says_why() {
 async fn an_update_lets_old_invocations_finish_on_old_code() {
     let mut world = World::new();
     world.create("hello").await;
-    let functions = std::sync::Arc::clone(&world.functions);
-    let old = tokio::spawn(async move {
-        let handled = door::Handle::<ops::Invoke>::handle(
-            functions,
-            crate::world::context(),
-            invoke("hello", "\"hold\""),
-            door::Body::Empty,
-        );
-        handled.await.map(|answer| answer.output)
-    });
+    let router = std::sync::Arc::clone(&world.router);
+    let old = tokio::spawn(crate::world::call::<ops::Invoke>(router, invoke("hello", "\"hold\"")));
     assert_eq!(world.begins().await, "\"hold\"");
     let update = aws::UpdateFunctionCodeRequest {
         function_name: Some("hello".into()),

@@ -110,7 +110,7 @@ async fn what_is_not_done_is_refused_by_name() {
         }),
         ("CreateFunction.DurableConfig", |input| input.durable_config = Some(aws::DurableConfig::default())),
         ("CreateFunction.Code.S3Bucket", |input| {
-            let s3_bucket = Some("b".to_owned());
+            let s3_bucket = Some("bucket".to_owned());
             input.code = Some(aws::FunctionCode { s3_bucket, ..aws::FunctionCode::default() });
         }),
         ("CreateFunction.Code.ImageUri", |input| {
@@ -120,7 +120,7 @@ async fn what_is_not_done_is_refused_by_name() {
     ];
     for (named, change) in cases {
         let (code, status, message) = refused(&world, change).await;
-        assert_eq!((code.as_str(), status), ("NotImplemented", 501));
+        assert_eq!((code.as_str(), status), ("NotImplemented", 501), "{message}");
         assert!(message.contains(&format!(" {named};")), "{message}");
     }
     // What asks for nothing is no request.

@@ -77,7 +77,7 @@ async fn the_start_is_included_and_the_end_is_not() {
     world.write("s", &[(now, "a"), (now + 1, "b"), (now + 2, "c")]);
     let input = logs::GetLogEventsRequest { start_time: Some(now), end_time: Some(now + 2), ..get() };
     assert_eq!(read(&world, input).await.0, ["a", "b"]);
-    let arn = format!("arn:aws:logs:us-east-1:000000000000:log-group:{GROUP}:*");
+    let arn = format!("arn:aws:logs:us-east-1:000000000000:log-group:{GROUP}");
     let input = logs::GetLogEventsRequest { log_group_name: None, log_group_identifier: Some(arn), ..get() };
     assert_eq!(read(&world, input).await.0.len(), 3);
 }
