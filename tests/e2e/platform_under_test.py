@@ -32,6 +32,10 @@ class Platform:
 
     def start(self):
         command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), *self.arguments]
+        if dropped := os.environ.get("LAMBENT_DROP"):
+            # What `cargo xtask drops --e2e` takes away to see which test notices.
+            command += [] if "--test-controls" in command else ["--test-controls"]
+            command += ["--drop-member", dropped]
         command = [*self.wrap, *command]
         environment = {**os.environ, "RUST_BACKTRACE": "0", **self.environment}
         if self.rootless:

@@ -1,7 +1,9 @@
-//! `lambent fidelity`: prints `docs/fidelity.md` from what the rooms register and from their tables of grades.
+//! `lambent fidelity`: prints `docs/fidelity.md` from what the rooms register, from their tables of grades, and from their
+//! lists of the tests that miss what acts.
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use base::{BoxFuture, LocalBell, SystemClocks, SystemRng};
@@ -24,11 +26,14 @@ const BARE: &str = "\n## Services known by name only\n\nRequests for these are u
 /// Grades by service and operation.
 type Grades = HashMap<(&'static str, &'static str), Vec<&'static Graded>>;
 
-/// The whole document.
-pub(crate) async fn document() -> anyhow::Result<String> {
+/// The test that misses a member, by `service:Operation.Member`.
+type Tests = HashMap<String, String>;
+
+/// The whole document, with the tests that the lists of the repository at `root` name.
+pub(crate) async fn document(root: &Path) -> anyhow::Result<String> {
     let registered = registered().await?;
     let handled = |operation: &&'static Operation| registered.iter().any(|row| std::ptr::eq(*row, *operation));
-    let grades = grades(&registered);
+    let tables = Tables { grades: grades(&registered), tests: tests(root)? };
     let mut out = PREFACE.to_owned();
     writeln!(out, "\n| service | handled | refused |\n|---|---|---|")?;
     let mut bare = String::new();
@@ -40,7 +45,7 @@ pub(crate) async fn document() -> anyhow::Result<String> {
             writeln!(bare, "- **{}** ({}): {}.", service.name, names.len(), names.join(", "))?;
         } else {
             writeln!(out, "| [{0}](#{0}) | {1} | {2} |", service.name, done.len(), refused.len())?;
-            section(&mut sections, service, &done, &refused, &grades)?;
+            section(&mut sections, service, &done, &refused, &tables)?;
         }
     }
     out.push_str(&sections);
@@ -51,31 +56,95 @@ pub(crate) async fn document() -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// Every member that acts, a line each: its room, and its name as `cargo xtask drops` writes it.
+pub(crate) async fn acts() -> anyhow::Result<String> {
+    let registered = registered().await?;
+    let mut out = String::new();
+    for (room, table, handled) in registered.rooms() {
+        for operation in handled {
+            let rows = table.iter().filter(|row| row.operation == operation.name && row.grade == Grade::Acts);
+            for row in rows {
+                writeln!(out, "{room} {}", name(operation, row.member))?;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A member as `LAMBENT_DROP` and the lists name it.
+fn name(operation: &Operation, member: &str) -> String {
+    format!("{}:{}.{member}", operation.service.name, operation.name)
+}
+
+/// The lists of the rooms in the repository at `root`, `crates/services/ROOM/tests/drops.txt`.
+fn tests(root: &Path) -> anyhow::Result<Tests> {
+    let mut tests = Tests::new();
+    for room in std::fs::read_dir(root.join("crates/services"))? {
+        let path = room?.path().join("tests/drops.txt");
+        let text = if path.exists() { std::fs::read_to_string(&path)? } else { String::new() };
+        let lines = text.lines().filter_map(|line| line.split_once(' ')).filter(|(member, _)| *member != "#");
+        tests.extend(lines.map(|(member, test)| (member.to_owned(), test.to_owned())));
+    }
+    Ok(tests)
+}
+
+/// What the rows of the document are made from.
+struct Tables {
+    grades: Grades,
+    tests: Tests,
+}
+
+impl Tables {
+    /// An operation's rows: what acts has one each, with its test; of the rest those without a note share one.
+    fn rows(&self, operation: &Operation) -> Vec<String> {
+        let rows = self.grades.get(&(operation.service.name, operation.name)).map_or(&[][..], Vec::as_slice);
+        let mut lines = Vec::new();
+        for row in rows.iter().filter(|row| row.grade == Grade::Acts) {
+            let test =
+                self.tests.get(&name(operation, row.member)).map_or("–".to_owned(), |test| format!("`{test}`"));
+            lines.push(format!("{} | acts | {test} | {}", row.member, row.note));
+        }
+        for grade in [Grade::Stored, Grade::Refused] {
+            let of_grade = || rows.iter().filter(|row| row.grade == grade);
+            let noted = of_grade().filter(|row| !row.note.is_empty());
+            lines.extend(noted.map(|row| format!("{} | {grade} | | {}", row.member, row.note)));
+            let plain: Vec<_> = of_grade().filter(|row| row.note.is_empty()).map(|row| row.member).collect();
+            if !plain.is_empty() {
+                lines.push(format!("{} | {grade} | | ", plain.join(", ")));
+            }
+        }
+        if lines.is_empty() {
+            lines.push("– | | | takes nothing".to_owned());
+        }
+        lines
+    }
+}
+
 fn section(
     out: &mut String,
     service: &Service,
     done: &[&'static Operation],
     refused: &[&'static Operation],
-    grades: &Grades,
+    tables: &Tables,
 ) -> std::fmt::Result {
-    writeln!(out, "\n## {}\n\nAPI version {}.", service.name, service.version)?;
+    let prefix = done.iter().chain(refused).find_map(|row| row.action.split_once(':')).map_or("", |(prefix, _)| prefix);
+    writeln!(
+        out,
+        "\n## {}\n\nAPI version {}. The IAM action is `{prefix}:` and the operation's name unless told.",
+        service.name, service.version
+    )?;
     if !done.is_empty() {
-        writeln!(out, "\n| operation | IAM action | acts | stored | refused |\n|---|---|---|---|---|")?;
+        writeln!(out, "\n| operation | member | grade | test that misses it | note |\n|---|---|---|---|---|")?;
     }
-    let mut notes = Vec::new();
     for operation in done {
-        let rows = grades.get(&(service.name, operation.name)).map_or(&[][..], Vec::as_slice);
-        let of = |grade: Grade| {
-            let names: Vec<_> = rows.iter().filter(|row| row.grade == grade).map(|row| row.member).collect();
-            if names.is_empty() { "–".to_owned() } else { names.join(", ") }
+        let action = match operation.action.split_once(':') {
+            Some((of, action)) if action == operation.name && of == prefix => String::new(),
+            _ => format!(" (`{}`)", operation.action),
         };
-        let (acts, stored, refused) = (of(Grade::Acts), of(Grade::Stored), of(Grade::Refused));
-        writeln!(out, "| {} | `{}` | {acts} | {stored} | {refused} |", operation.name, operation.action)?;
-        let noted = rows.iter().filter(|row| !row.note.is_empty());
-        notes.extend(noted.map(|row| format!("- {}.{} ({}): {}", operation.name, row.member, row.grade, row.note)));
-    }
-    if !notes.is_empty() {
-        writeln!(out, "\nNotes:\n\n{}", notes.join("\n"))?;
+        for (at, row) in tables.rows(operation).into_iter().enumerate() {
+            let operation = if at == 0 { format!("**{}**{action}", operation.name) } else { String::new() };
+            writeln!(out, "| {operation} | {} |", row.trim_end())?;
+        }
     }
     if !refused.is_empty() {
         let named = |row: &&Operation| match row.action.split_once(':') {
@@ -83,13 +152,7 @@ fn section(
             _ => format!("{} (`{}`)", row.name, row.action),
         };
         let names: Vec<_> = refused.iter().map(named).collect();
-        let prefix = refused.iter().find_map(|row| row.action.split_once(':')).map_or("", |(prefix, _)| prefix);
-        writeln!(
-            out,
-            "\nRefused by name with NotImplemented; the IAM action is `{}:` and the operation's name unless told: {}.",
-            prefix,
-            names.join(", ")
-        )?;
+        writeln!(out, "\nRefused by name with NotImplemented: {}.", names.join(", "))?;
     }
     Ok(())
 }
@@ -97,11 +160,7 @@ fn section(
 /// Two services may name an operation alike, so each room's table meets only what that room registered.
 fn grades(registered: &Registered) -> Grades {
     let mut grades = Grades::new();
-    for (table, handled) in [
-        (functions::GRADES, &registered.functions),
-        (identity::GRADES, &registered.identity),
-        (observe::GRADES, &registered.observe),
-    ] {
+    for (_, table, handled) in registered.rooms() {
         for row in table {
             for operation in handled.iter().filter(|operation| operation.name == row.operation) {
                 grades.entry((operation.service.name, operation.name)).or_default().push(row);
@@ -111,6 +170,9 @@ fn grades(registered: &Registered) -> Grades {
     grades
 }
 
+/// A room's name, its table of grades, and what it handles.
+type Room<'a> = (&'static str, &'static [Graded], &'a [&'static Operation]);
+
 /// What each room handles.
 struct Registered {
     functions: Vec<&'static Operation>,
@@ -119,8 +181,16 @@ struct Registered {
 }
 
 impl Registered {
+    fn rooms(&self) -> Vec<Room<'_>> {
+        vec![
+            ("functions", functions::GRADES, &self.functions),
+            ("identity", identity::GRADES, &self.identity),
+            ("observe", observe::GRADES, &self.observe),
+        ]
+    }
+
     fn iter(&self) -> impl Iterator<Item = &&'static Operation> {
-        self.functions.iter().chain(&self.identity).chain(&self.observe)
+        self.rooms().into_iter().flat_map(|(.., handled)| handled)
     }
 }
 
@@ -190,9 +260,9 @@ async fn registered() -> anyhow::Result<Registered> {
 mod tests {
     #[tokio::test]
     async fn the_committed_table_is_what_the_command_prints() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/fidelity.md");
-        let committed = std::fs::read_to_string(path).unwrap_or_default();
-        let printed = super::document().await.unwrap();
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let committed = std::fs::read_to_string(root.join("docs/fidelity.md")).unwrap_or_default();
+        let printed = super::document(root).await.unwrap();
         assert!(
             committed == printed,
             "docs/fidelity.md is out of date: run `cargo run -p lambent-cloud -- fidelity > docs/fidelity.md`, \

@@ -103,9 +103,13 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Give an ordinary user what walls need: run it once with sudo.
     Setup(crate::setup::Arguments),
-    /// Print `docs/fidelity.md`.
+    /// Print `docs/fidelity.md`, for the repository in the current folder.
     #[command(hide = true)]
-    Fidelity,
+    Fidelity {
+        /// Print which members act instead, a line each.
+        #[arg(long)]
+        acts: bool,
+    },
     /// Print the environment that points AWS tools here, for `eval "$(lambent env)"`.
     Env,
     /// Run the AWS CLI against the platform.
@@ -238,6 +242,9 @@ pub(crate) struct ServeArguments {
     /// Allow tests to hold the clock. Only on a data folder made so.
     #[arg(long)]
     pub(crate) test_controls: bool,
+    /// A test control: take this input member away before anything looks at it, to see which test misses it.
+    #[arg(long, hide = true, requires = "test_controls", value_name = "SERVICE:OPERATION.MEMBER")]
+    pub(crate) drop_member: Option<door::Dropped>,
     /// Which walls functions live in.
     #[arg(long, value_enum, default_value_t = WallsArgument::Strong)]
     pub(crate) walls: WallsArgument,
@@ -340,7 +347,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check { data } => backup::check(data).await?,
         Command::Doctor(options) => return doctor::run(&options).await,
         Command::Setup(options) => return crate::setup::run(&options),
-        Command::Fidelity => print!("{}", fidelity::document().await?),
+        Command::Fidelity { acts: true } => print!("{}", fidelity::acts().await?),
+        Command::Fidelity { acts: false } => print!("{}", fidelity::document(".".as_ref()).await?),
         Command::Env => tools::print_environment(&client()?),
         Command::Aws { arguments } => return tools::aws(&client()?, &arguments),
         Command::Open { name } => tools::open(&client()?, name.as_deref()).await?,

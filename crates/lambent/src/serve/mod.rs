@@ -177,7 +177,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     if arguments.throttle == ThrottleArgument::Aws {
         builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
     }
-    let router = builder.build(gate);
+    let router = builder.dropping(arguments.drop_member).build(gate);
     let metrics = Arc::clone(&router);
     let outbox: Arc<dyn door::outbox::Outbox> = Arc::new(outbox::Rows(Arc::clone(&kv)));
     let draining = door::outbox::Drain {

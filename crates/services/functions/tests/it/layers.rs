@@ -1,13 +1,11 @@
 //! Layers: published, listed, shared, used in order, kept while something uses them.
 
 use base::{Account, Fault, Principal};
-use door::{Body, Context, Handle};
-use functions::Functions;
 use model::lambda::{self as aws, ops};
 use store::{Blobs, Trees};
 use wire::Op;
 
-use crate::world::{PATIENCE, World, context, create, zip_of};
+use crate::world::{PATIENCE, World, call_as, create, zip_of};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:layer:libs";
 
@@ -69,13 +67,9 @@ async fn until_kept(world: &World, n: usize) {
 }
 
 /// Calls as the root of another account.
-async fn as_other<O: Op>(world: &World, input: O::Input) -> Result<O::Output, Fault>
-where
-    Functions: Handle<O>,
-{
+async fn as_other<O: Op>(world: &World, input: O::Input) -> Result<O::Output, Fault> {
     let account: Account = "111111111111".parse().unwrap();
-    let context = Context { principal: Principal::Root { account, verified: true }, account, ..context() };
-    Ok(Handle::<O>::handle(world.functions.clone(), context, input, Body::Empty).await?.output)
+    call_as::<O>(&world.router, Principal::Root { account, verified: true }, input).await
 }
 
 #[tokio::test]

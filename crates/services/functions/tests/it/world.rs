@@ -224,8 +224,16 @@ fn dropped() -> Option<door::Dropped> {
 
 /// A call that outlives the borrow of its world.
 pub(crate) async fn call<O: Op>(router: Arc<Router>, input: O::Input) -> Result<O::Output, base::Fault> {
+    call_as::<O>(&router, Principal::Root { account: Account::DEFAULT, verified: true }, input).await
+}
+
+pub(crate) async fn call_as<O: Op>(
+    router: &Router,
+    principal: Principal,
+    input: O::Input,
+) -> Result<O::Output, base::Fault> {
     let call = Call {
-        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        principal,
         origin: Origin::default(),
         via: Via::Client { loopback: true },
         operation: O::ROW,
