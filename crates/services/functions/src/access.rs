@@ -4,7 +4,7 @@
 //! Developer Guide, "Control access to Lambda function URLs".
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Fault, Principal, Region};
@@ -15,8 +15,8 @@ use wire::Op;
 use crate::Functions;
 use crate::aws::document;
 use crate::layer::{self, Layer};
-use crate::name::{self, Address};
-use crate::types::{Function, Url, UrlAuth};
+use crate::name::{self, Address, LATEST};
+use crate::types::{EventInvoke, Function, Url, UrlAuth};
 
 /// To whom functions' roles are passed.
 pub(crate) const SERVICE: &str = "lambda.amazonaws.com";
@@ -157,6 +157,8 @@ pub(crate) struct Access {
     policies: Vec<(Option<String>, Arc<str>)>,
     // `aws:ResourceTag/…`
     keys: ConditionKeys,
+    // By qualifier. Every asynchronous event asks, too.
+    event_invoke: BTreeMap<String, EventInvoke>,
 }
 
 impl Access {
@@ -172,7 +174,13 @@ impl Access {
         Self {
             policies: policies.collect(),
             keys: tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect(),
+            event_invoke: function.event_invoke.clone(),
         }
+    }
+
+    /// How asynchronous invocations of a qualifier end.
+    pub(crate) fn event_invoke(&self, qualifier: Option<&str>) -> EventInvoke {
+        self.event_invoke.get(qualifier.unwrap_or(LATEST)).cloned().unwrap_or_default()
     }
 
     fn policy(&self, qualifier: Option<&str>) -> Option<Arc<str>> {

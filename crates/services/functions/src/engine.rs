@@ -78,6 +78,8 @@ pub(crate) struct Request {
     pub(crate) trace: Option<String>,
     pub(crate) client_context: Option<String>,
     pub(crate) want_tail: bool,
+    /// How many calls led to it.
+    pub(crate) depth: u16,
 }
 
 /// The live environments of one function version, for the page.

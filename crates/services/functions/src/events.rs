@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{Fault, RequestId, Timestamp};
 use bytes::Bytes;
+use door::outbox::OUTBOX_BELL;
 use invoker::Finished;
 use tokio::sync::Semaphore;
 
+use crate::destination::{Condition, End, Outgoing};
 use crate::name::{Address, Named};
-use crate::rules::{self, MAX_EVENT_AGE_MS, RETRY_DELAYS_MS};
+use crate::rules;
 use crate::state::{EventKey, place};
 use crate::types::Waiting;
 use crate::{Functions, Request, faults};
@@ -129,6 +131,7 @@ impl Functions {
             refusals: 0,
             trace: request.trace,
             client_context: request.client_context,
+            depth: request.depth,
         };
         self.state.enqueue(&key, &waiting, &request.payload).await?;
         self.events.push(key);
@@ -185,12 +188,18 @@ async fn deliver(functions: &Functions, key: EventKey) {
 }
 
 async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, payload: Bytes) -> Result<(), Fault> {
-    let now = functions.options.clocks.product();
     let Some((named, id)) = read(&waiting) else {
-        return let_go(functions, key, &waiting, "it does not read").await;
+        return let_go(functions, key, &waiting, "it does not read", None).await;
     };
-    if now.0 - waiting.since_ms > MAX_EVENT_AGE_MS {
-        return let_go(functions, key, &waiting, "it is older than six hours").await;
+    let Some(access) = functions.state.access(&named.address)? else {
+        return let_go(functions, key, &waiting, "its function is gone", None).await;
+    };
+    let config = access.event_invoke(named.qualifier.as_deref());
+    let ends = Timestamp(waiting.since_ms).plus_ms(rules::max_event_age_ms(&config));
+    if functions.options.clocks.product() > ends {
+        let end = End { condition: Condition::EventAgeExceeded, payload: &payload, done: None, runs: waiting.failures };
+        let report = functions.report(&named, &config, &waiting, &end)?;
+        return let_go(functions, key, &waiting, "it is too old", report).await;
     }
     let request = Request {
         id,
@@ -198,22 +207,26 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
         trace: waiting.trace.clone(),
         client_context: waiting.client_context.clone(),
         want_tail: false,
+        depth: waiting.depth,
     };
     let due = match functions.run(&named, request).await {
-        Ok(done) => match done.result {
-            Finished::Response(_) => return functions.state.settle(key, None).await,
-            Finished::FunctionError { error_type, .. } => {
-                let failures = usize::try_from(waiting.failures).unwrap_or(usize::MAX);
-                let Some(delay_ms) = RETRY_DELAYS_MS.get(failures) else {
-                    return let_go(functions, key, &waiting, &format!("the function failed: {error_type}")).await;
-                };
-                waiting.failures += 1;
-                waiting.refusals = 0;
-                functions.options.clocks.product().plus_ms(*delay_ms)
-            }
-        },
+        Ok(done) => {
+            let (payload, runs) = (&payload, waiting.failures + 1);
+            let Finished::FunctionError { error_type, .. } = &done.result else {
+                let end = End { condition: Condition::Success, payload, done: Some(&done), runs };
+                return finish(functions, key, functions.report(&named, &config, &waiting, &end)?).await;
+            };
+            let Some(delay_ms) = rules::retry_delay_ms(&config, waiting.failures) else {
+                let end = End { condition: Condition::RetriesExhausted, payload, done: Some(&done), runs };
+                let report = functions.report(&named, &config, &waiting, &end)?;
+                return let_go(functions, key, &waiting, &format!("the function failed: {error_type}"), report).await;
+            };
+            waiting.failures += 1;
+            waiting.refusals = 0;
+            functions.options.clocks.product().plus_ms(delay_ms)
+        }
         Err(fault) if fault.status == 404 => {
-            return let_go(functions, key, &waiting, "its function is gone").await;
+            return let_go(functions, key, &waiting, "its function is gone", None).await;
         }
         Err(fault) => {
             tracing::debug!(%fault, request = waiting.request, "an asynchronous event could not begin");
@@ -222,10 +235,21 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
             due
         }
     };
-    let again = EventKey { due, ..key.clone() };
-    functions.state.settle(key, Some((&again, &waiting, &payload))).await?;
+    // One that would be too old by then is let go as soon as it is.
+    let again = EventKey { due: due.min(ends.plus_ms(1)), ..key.clone() };
+    functions.state.put_off(key, (&again, &waiting, &payload)).await?;
     functions.events.push(again);
     functions.options.bell.ring(BELL);
+    Ok(())
+}
+
+/// Ends an event and has its end reported.
+async fn finish(functions: &Functions, key: &EventKey, report: Option<Outgoing>) -> Result<(), Fault> {
+    let reported = report.is_some();
+    functions.state.end(key, report).await?;
+    if reported {
+        functions.options.bell.ring(OUTBOX_BELL);
+    }
     Ok(())
 }
 
@@ -239,15 +263,22 @@ fn read(waiting: &Waiting) -> Option<(Named, RequestId)> {
 }
 
 /// Ends an event that will not be delivered any more, and says so.
-async fn let_go(functions: &Functions, key: &EventKey, waiting: &Waiting, why: &str) -> Result<(), Fault> {
+async fn let_go(
+    functions: &Functions,
+    key: &EventKey,
+    waiting: &Waiting,
+    why: &str,
+    report: Option<Outgoing>,
+) -> Result<(), Fault> {
     tracing::warn!(
         function = waiting.name,
         request = waiting.request,
         failures = waiting.failures,
         why,
+        reported = report.is_some(),
         "an asynchronous event is dropped"
     );
-    functions.state.settle(key, None).await
+    finish(functions, key, report).await
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod access;
 mod aws;
 mod code;
+mod destination;
 mod engine;
 mod events;
 mod faults;
@@ -25,6 +26,6 @@ pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
-pub use types::{Code, Cors, Function, LayerUse, Settings, Statement, Url, UrlAuth};
+pub use types::{Code, Cors, EventInvoke, Function, LayerUse, Settings, Statement, Url, UrlAuth};
 
 pub(crate) use engine::Request;

@@ -6,7 +6,7 @@ use base::{Fault, Timestamp, limits};
 use serde::de::IgnoredAny;
 
 use crate::faults;
-use crate::types::{LayerUse, Settings};
+use crate::types::{EventInvoke, LayerUse, Settings};
 
 /// Seconds and MiB. Source: AWS Lambda quotas.
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
@@ -16,9 +16,9 @@ const TMP_MB: std::ops::RangeInclusive<i64> = 512..=10_240;
 const TAGS: usize = 50;
 /// Attempts after the first when the function fails with an asynchronous event, and how long each waits, ms.
 /// Source: AWS Lambda developer guide, "Error handling for asynchronous invocations".
-pub(crate) const RETRY_DELAYS_MS: [i64; 2] = [60_000, 120_000];
+const RETRY_DELAYS_MS: [i64; 2] = [60_000, 120_000];
 /// Oldest an asynchronous event may become, ms: six hours.
-pub(crate) const MAX_EVENT_AGE_MS: i64 = 6 * 3_600_000;
+const MAX_EVENT_AGE_MS: i64 = 6 * 3_600_000;
 /// The first and the longest wait of an event that could not begin, ms.
 const BACKOFF_MS: (i64, i64) = (1_000, 300_000);
 
@@ -228,6 +228,19 @@ fn mistake(text: &str, error: &serde_json::Error) -> String {
     }
 }
 
+/// How long an event waits after the function failed with it once more than `failures` times, ms; none when that was the
+/// last time.
+pub(crate) fn retry_delay_ms(config: &EventInvoke, failures: u32) -> Option<i64> {
+    let most = config.retries.map_or(RETRY_DELAYS_MS.len(), |retries| usize::try_from(retries).unwrap_or(usize::MAX));
+    let failures = usize::try_from(failures).ok()?;
+    RETRY_DELAYS_MS.get(failures).copied().filter(|_| failures < most)
+}
+
+/// Oldest an event may become, ms.
+pub(crate) fn max_event_age_ms(config: &EventInvoke) -> i64 {
+    config.max_age_s.map_or(MAX_EVENT_AGE_MS, |age_s| i64::from(age_s) * 1000)
+}
+
 /// When an event that could not begin is tried again: the wait doubles up to five minutes.
 pub(crate) fn backoff(now: Timestamp, refusals: u32) -> Timestamp {
     let (first, longest) = BACKOFF_MS;
@@ -310,6 +323,17 @@ mod tests {
         let at = Timestamp::from_civil(2026, 11, 21, 5, 20, 0, 7);
         assert_eq!(date(at), "2026-11-21T05:20:00.007+0000");
         assert_eq!(date_z(at), "2026-11-21T05:20:00.007Z");
+    }
+
+    #[test]
+    fn an_event_is_tried_again_as_often_as_configured() {
+        let delays = |retries: Option<u32>| -> Vec<i64> {
+            let config = EventInvoke { retries, ..EventInvoke::default() };
+            (0..4).map_while(|failures| retry_delay_ms(&config, failures)).collect()
+        };
+        assert_eq!(delays(None), [60_000, 120_000]);
+        assert_eq!(delays(Some(2)), [60_000, 120_000]);
+        assert_eq!((delays(Some(1)), delays(Some(0))), (vec![60_000], vec![]));
     }
 
     #[test]

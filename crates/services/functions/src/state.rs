@@ -15,6 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use store::{Batch, Key, Kv, Range, Space};
 
 use crate::access::{Access, Remembered};
+use crate::destination::Outgoing;
 use crate::name::Address;
 use crate::rules;
 use crate::types::{Function, Waiting};
@@ -194,23 +195,31 @@ impl State {
         }
     }
 
-    /// Ends a waiting invocation, or sets it to a later time with what changed about it.
-    pub(crate) async fn settle(
+    /// Ends a waiting invocation, and reports it in the same transaction.
+    pub(crate) async fn end(&self, key: &EventKey, report: Option<Outgoing>) -> Result<(), Fault> {
+        let key = key.bytes();
+        let run = move |_: &store::Rows| {
+            let mut batch = Batch::new();
+            batch.delete(Space::Queue, key.clone());
+            if let Some((due_ms, id, value)) = &report {
+                store::outbox::put(&mut batch, *due_ms, id, value.clone());
+            }
+            Ok(batch)
+        };
+        Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
+    }
+
+    /// Sets a waiting invocation to a later time, with what changed about it.
+    pub(crate) async fn put_off(
         &self,
         key: &EventKey,
-        again: Option<(&EventKey, &Waiting, &Bytes)>,
+        (later, waiting, payload): (&EventKey, &Waiting, &Bytes),
     ) -> Result<(), Fault> {
-        let old = key.bytes();
-        let new = match again {
-            Some((key, waiting, payload)) => Some((key.bytes(), event_value(waiting, payload)?)),
-            None => None,
-        };
+        let (old, new, value) = (key.bytes(), later.bytes(), event_value(waiting, payload)?);
         let run = move |_: &store::Rows| {
             let mut batch = Batch::new();
             batch.delete(Space::Queue, old.clone());
-            if let Some((key, value)) = &new {
-                batch.put(Space::Queue, key.clone(), value.clone());
-            }
+            batch.put(Space::Queue, new.clone(), value.clone());
             Ok(batch)
         };
         Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
@@ -303,6 +312,7 @@ mod tests {
             refusals: 2,
             trace: None,
             client_context: None,
+            depth: 1,
         };
         let payload = Bytes::from_static(b"{\n\"a\": 1}\n");
         let value = event_value(&waiting, &payload).unwrap();

@@ -267,7 +267,7 @@ fn importable(path: &str, (major, minor, _): (u32, u32, u32)) -> Option<&str> {
 }
 
 /// The role's name: the last part of its ARN, behind any path.
-fn role_name(arn: &str) -> &str {
+pub(crate) fn role_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 

@@ -32,6 +32,9 @@ pub struct Function {
     /// Changes with every change of the policy.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy_revision: String,
+    /// How asynchronous invocations end, by qualifier: `$LATEST`, a number or an alias.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub event_invoke: BTreeMap<String, EventInvoke>,
 }
 
 impl Function {
@@ -180,6 +183,25 @@ pub struct Statement {
     pub json: String,
 }
 
+/// How asynchronous invocations of one qualifier end. Source: AWS Lambda API reference, `PutFunctionEventInvokeConfig`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventInvoke {
+    /// How often the function is tried again (0..=2); none: twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// Oldest an event may become, seconds (60..=21600); none: six hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<u32>,
+    /// The ARN of the function that hears of successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<String>,
+    /// The ARN of the function that hears of failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<String>,
+    /// Product time, ms since the epoch.
+    pub modified_ms: i64,
+}
+
 /// An asynchronous invocation that waits: the head of its row; the payload follows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
@@ -208,4 +230,7 @@ pub(crate) struct Waiting {
     /// The client context, JSON, decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) client_context: Option<String>,
+    /// How many calls led to it.
+    #[serde(default)]
+    pub(crate) depth: u16,
 }

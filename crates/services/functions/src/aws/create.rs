@@ -1,5 +1,6 @@
 //! CreateFunction and DeleteFunction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Fault, Principal, RequestId, limits};
@@ -52,6 +53,7 @@ impl Handle<ops::CreateFunction> for Functions {
             url: None,
             policy: Vec::new(),
             policy_revision: String::new(),
+            event_invoke: BTreeMap::new(),
         };
         let (created, taken) = (function.clone(), exists(&address));
         self.state

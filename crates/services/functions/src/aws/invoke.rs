@@ -43,6 +43,7 @@ impl Handle<ops::Invoke> for Functions {
             trace: context.trace.clone(),
             client_context: client_context(input.client_context)?,
             want_tail: input.log_type.as_deref() == Some("Tail"),
+            depth: context.depth,
         };
         match kind {
             "DryRun" => {
@@ -127,6 +128,7 @@ impl Handle<ops::InvokeAsync> for Functions {
             trace: context.trace.clone(),
             client_context: None,
             want_tail: false,
+            depth: context.depth,
         };
         self.accept_event(&named, request).await?;
         Ok(aws::InvokeAsyncResponse { status: Some(202) }.into())

@@ -5,6 +5,7 @@ mod change;
 mod concurrency;
 mod create;
 mod describe;
+mod event_invoke;
 mod invoke;
 mod layers;
 mod list;
@@ -57,6 +58,11 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::RemovePermission, _>(functions)
         .on::<ops::GetPolicy, _>(functions)
         .on::<ops::GetAccountSettings, _>(functions)
+        .on::<ops::PutFunctionEventInvokeConfig, _>(functions)
+        .on::<ops::UpdateFunctionEventInvokeConfig, _>(functions)
+        .on::<ops::GetFunctionEventInvokeConfig, _>(functions)
+        .on::<ops::DeleteFunctionEventInvokeConfig, _>(functions)
+        .on::<ops::ListFunctionEventInvokeConfigs, _>(functions)
         .on::<ops::PublishLayerVersion, _>(functions)
         .on::<ops::GetLayerVersion, _>(functions)
         .on::<ops::GetLayerVersionByArn, _>(functions)

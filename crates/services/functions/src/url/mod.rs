@@ -110,6 +110,7 @@ impl Functions {
             trace: Some(trace.clone()),
             client_context: None,
             want_tail: false,
+            depth: 0,
         };
         let named = Named { address: address.clone(), qualifier: None };
         let mut response = match self.run(&named, event).await {

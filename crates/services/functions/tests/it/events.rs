@@ -7,7 +7,7 @@ use model::lambda::{self as aws, ops};
 use crate::world::{PATIENCE, World};
 
 /// Waits until nothing waits any more.
-async fn settled(world: &World) {
+pub(crate) async fn settled(world: &World) {
     let empty = async {
         while world.waiting() > 0 {
             tokio::task::yield_now().await;
@@ -17,7 +17,7 @@ async fn settled(world: &World) {
 }
 
 /// Waits until the event that is under way has been put back for later.
-async fn put_back(world: &World, before: &[u8]) -> Vec<u8> {
+pub(crate) async fn put_back(world: &World, before: &[u8]) -> Vec<u8> {
     let moved = async {
         loop {
             let rows = world.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 2, false).unwrap();
@@ -30,7 +30,7 @@ async fn put_back(world: &World, before: &[u8]) -> Vec<u8> {
     tokio::time::timeout(PATIENCE, moved).await.expect("the event is put back")
 }
 
-fn first_key(world: &World) -> Vec<u8> {
+pub(crate) fn first_key(world: &World) -> Vec<u8> {
     world.disk.kv.range(store::Space::Queue, store::Range::prefix("event/"), 1, false).unwrap()[0].0.to_vec()
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod code;
 mod control;
 mod coverage;
+mod destinations;
 mod events;
 mod invoke;
 mod layers;
