@@ -204,6 +204,11 @@ impl Handle {
         self.engine.remove(|key| &*key.function == function);
     }
 
+    /// Ends the environments of one version of a function, as [`Handle::retire`] does.
+    pub fn evict_version(&self, function: &str, version: &str) {
+        self.engine.remove(|key| &*key.function == function && &*key.version == version);
+    }
+
     /// The live environments now, of every function version that has any.
     pub fn live(&self) -> Vec<Live> {
         let pools: Vec<Arc<Pool>> = self.engine.pools().values().cloned().collect();

@@ -15,7 +15,7 @@ use wire::Op;
 use crate::Functions;
 use crate::aws::document;
 use crate::layer::{self, Layer};
-use crate::name::{self, Address, LATEST};
+use crate::name::{self, Address, LATEST, Named};
 use crate::types::{EventInvoke, Function, Url, UrlAuth};
 
 /// To whom functions' roles are passed.
@@ -65,8 +65,8 @@ impl Functions {
     }
 
     /// Whether a function URL lets a request in. Both permissions are needed, since October 2025.
-    pub(crate) fn lets_in(&self, address: &Address, url: &Url, request: &SiteRequest) -> bool {
-        let gate = &self.options.gate;
+    pub(crate) fn lets_in(&self, named: &Named, url: &Url, request: &SiteRequest) -> bool {
+        let (gate, address) = (&self.options.gate, &named.address);
         let signed = request.principal != Principal::Anonymous;
         let by_account = signed && request.principal.account() == address.account;
         let anonymous = Principal::Anonymous;
@@ -78,9 +78,9 @@ impl Functions {
             // Nobody's signature counts where none is asked for.
             UrlAuth::None => &anonymous,
         };
-        let resource = address.arn();
+        let resource = address.qualified(named.qualifier.as_deref());
         let access = self.state.access(address).ok().flatten();
-        let policy = access.as_ref().and_then(|access| access.policy(None));
+        let policy = access.as_ref().and_then(|access| access.policy(named.qualifier.as_deref()));
         let mut keys = gate.keys(&request.origin, principal, &address.region);
         keys.push(("lambda:FunctionUrlAuthType".into(), vec![url.auth.as_str().into()]));
         keys.push(("lambda:InvokedViaFunctionUrl".into(), vec!["true".into()]));

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::code::Codes;
 use crate::events::Events;
-use crate::name::{Address, LATEST, Named};
+use crate::name::{Address, Named};
 use crate::state::State;
 use crate::target::{Plan, Targets};
 use crate::ticket::Tickets;
@@ -160,7 +160,7 @@ impl Functions {
         let plan = self.ready(named).await?;
         let target = match &*plan {
             Plan::Run(target) => target,
-            Plan::NoBootstrap(none) => return Ok(self.no_bootstrap(named, &request, *none)),
+            Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
         };
         let invoked_arn = match &named.qualifier {
             None => Arc::clone(&target.key.function),
@@ -184,7 +184,7 @@ impl Functions {
     }
 
     /// What Lambda answers for a custom runtime without a program. Nothing runs.
-    fn no_bootstrap(&self, named: &Named, request: &Request, none: InvalidEntrypoint) -> Done {
+    fn no_bootstrap(&self, named: &Named, version: &str, request: &Request, none: InvalidEntrypoint) -> Done {
         let error_type = InvalidEntrypoint::ERROR_TYPE.to_owned();
         let payload = serde_json::json!({
             "errorType": error_type,
@@ -193,7 +193,7 @@ impl Functions {
         let row = Invoked {
             account: named.address.account,
             region: named.address.region.clone(),
-            function_arn: named.address.qualified(Some(LATEST)).into(),
+            function_arn: named.address.qualified(Some(version)).into(),
             request: request.id,
             environment: None,
             at: self.options.clocks.product(),

@@ -10,10 +10,13 @@ mod code;
 mod destination;
 mod engine;
 mod events;
+mod family;
 mod faults;
+mod find;
 mod grades;
 mod layer;
 mod name;
+mod route;
 mod rules;
 mod state;
 mod target;
@@ -26,6 +29,8 @@ pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
-pub use types::{Code, Cors, EventInvoke, Function, LayerUse, Settings, Statement, Url, UrlAuth};
+pub use types::{
+    Alias, Code, Cors, EventInvoke, Function, LayerUse, Published, Settings, Share, Statement, Url, UrlAuth, Version,
+};
 
 pub(crate) use engine::Request;

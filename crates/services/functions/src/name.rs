@@ -43,6 +43,28 @@ pub(crate) struct Named {
     pub(crate) qualifier: Option<String>,
 }
 
+/// What a qualifier is by its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Qualifier<'a> {
+    /// None was given, or `$LATEST`.
+    Latest,
+    Version(u64),
+    Alias(&'a str),
+}
+
+/// Tells versions from aliases: an alias is never all digits.
+pub(crate) fn qualifier(text: Option<&str>) -> Qualifier<'_> {
+    match text {
+        None | Some(LATEST) => Qualifier::Latest,
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            // No version has the number 0, and none is written with zeros before it.
+            let number = text.parse().ok().filter(|_| !text.starts_with('0'));
+            Qualifier::Version(number.unwrap_or_default())
+        }
+        Some(text) => Qualifier::Alias(text),
+    }
+}
+
 /// The parts of a name in any of the forms the API takes.
 /// Source: AWS Lambda API reference, "FunctionName: name formats".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +201,17 @@ mod tests {
             assert_eq!((named.address, named.qualifier), (expected.clone(), Some(LATEST.into())), "{text}");
         }
         assert_eq!(expected.arn(), "arn:aws:lambda:us-east-1:000000000000:function:thumb");
+    }
+
+    #[test]
+    fn qualifiers_are_told_apart_by_their_form() {
+        assert_eq!(qualifier(None), Qualifier::Latest);
+        assert_eq!(qualifier(Some(LATEST)), Qualifier::Latest);
+        assert_eq!(qualifier(Some("12")), Qualifier::Version(12));
+        for never in ["0", "007", "99999999999999999999999"] {
+            assert_eq!(qualifier(Some(never)), Qualifier::Version(0), "{never}");
+        }
+        assert_eq!(qualifier(Some("v1")), Qualifier::Alias("v1"));
     }
 
     #[test]

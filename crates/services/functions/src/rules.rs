@@ -6,7 +6,7 @@ use base::{Fault, Timestamp, limits};
 use serde::de::IgnoredAny;
 
 use crate::faults;
-use crate::types::{EventInvoke, LayerUse, Settings};
+use crate::types::{Code, EventInvoke, LayerUse, Settings};
 
 /// Seconds and MiB. Source: AWS Lambda quotas.
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
@@ -161,6 +161,13 @@ pub(crate) fn reservation(others: impl Iterator<Item = u32>, wanted: u32, accoun
         )));
     }
     Ok(())
+}
+
+/// Tells whether code and settings are those published before.
+pub(crate) fn fingerprint(settings: &Settings, code: &Code) -> String {
+    // A map's keys come in order, so that equal settings are equal texts.
+    let text = serde_json::to_vec(&(settings, code)).expect("settings and code have a JSON form");
+    store::Digest::of(&text).to_string()
 }
 
 /// Tags after more were added.

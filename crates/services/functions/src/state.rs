@@ -1,14 +1,15 @@
 //! The layout over the store: which rows a function has, and how they change together.
 //!
-//! In `Control`: `function/ACCOUNT/REGION/NAME` is the function; `function-code/SHA256/ACCOUNT/REGION/NAME` says that it
-//! uses that code, as its own or as a layer's; `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
+//! In `Control`: `function/ACCOUNT/REGION/NAME` is the function, with rows for its versions and aliases that [`Family`]
+//! names; `function-code/SHA256/ACCOUNT/REGION/NAME` says that it uses that code, as its own or as a layer's;
+//! `function-url/ID` names the function behind a URL; `function-reserved/ACCOUNT/REGION` holds the
 //! reservations of that account, so that their sum is checked within the transaction. In `Queue`: `event/DUE/REQUEST/ACCOUNT/REGION/NAME` is
 //! an asynchronous invocation of that function, in the order they fall due.
 
 mod layers;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Account, Fault, Region, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -16,12 +17,13 @@ use store::{Batch, Key, Kv, Range, Space};
 
 use crate::access::{Access, Remembered};
 use crate::destination::Outgoing;
-use crate::name::Address;
+use crate::family::{Family, Step, Wanted, function_key};
+use crate::name::{Address, Named};
 use crate::rules;
 use crate::types::{Function, Waiting};
 
 /// Rows read at a time when all are read.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 /// Reads and changes rows.
 #[derive(Clone)]
@@ -60,6 +62,10 @@ impl EventKey {
 impl State {
     pub(crate) fn new(kv: Arc<dyn Kv>, account_concurrency: u32) -> Self {
         Self { kv, account_concurrency, access: Arc::default() }
+    }
+
+    pub(crate) fn kv(&self) -> &dyn Kv {
+        &*self.kv
     }
 
     /// A function, if it is there.
@@ -110,10 +116,18 @@ impl State {
         rows.iter().map(|row| read(row).ok_or_else(damaged)).collect()
     }
 
-    /// Which function a URL's id belongs to.
-    pub(crate) fn behind_url(&self, id: &str) -> Result<Option<Address>, Fault> {
+    /// Which function, or which of its aliases, a URL's id belongs to.
+    pub(crate) fn behind_url(&self, id: &str) -> Result<Option<Named>, Fault> {
         let row = self.kv.get(Space::Control, format!("function-url/{id}").as_bytes())?;
-        Ok(row.and_then(|value| read_address(&value, "")))
+        Ok(row.and_then(|value| {
+            let mut address = read_address(&value, "")?;
+            let alias = address.name.split_once(':').map(|(name, alias)| (name.to_owned(), alias.to_owned()));
+            let qualifier = alias.map(|(name, alias)| {
+                address.name = name;
+                alias
+            });
+            Some(Named { address, qualifier })
+        }))
     }
 
     /// Whether some function uses this code.
@@ -129,34 +143,78 @@ impl State {
         T: Send + 'static,
         F: FnMut(Option<Function>) -> Result<(Option<Function>, T), Fault> + Send + 'static,
     {
-        let (key, reserved_key) = (function_key(address), reserved_key(address));
-        let keys = vec![Key::new(Space::Control, key.clone()), Key::new(Space::Control, reserved_key.clone())];
-        let (changed, limit) = (address, self.account_concurrency);
+        self.alter_family(address, Wanted::default(), move |family| {
+            let (function, value) = change(family.function.take())?;
+            family.function = function;
+            Ok(Step::Done(value))
+        })
+        .await
+    }
+
+    /// Changes a function together with those of its versions and aliases that are `wanted`, and all rows that follow from
+    /// them, in one transaction. `change` edits the family in place; where it finds that it must see more, it says so and
+    /// runs again. It may run more than once anyway.
+    pub(crate) async fn alter_family<T, F>(&self, address: &Address, wanted: Wanted, change: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Family) -> Result<Step<T>, Fault> + Send + 'static,
+    {
+        let (change, mut wanted, mut listed) = (Arc::new(Mutex::new(change)), wanted, None);
+        loop {
+            match self.attempt(address, wanted.clone(), listed, Arc::clone(&change)).await? {
+                Step::Done(value) => {
+                    self.access.forget(address);
+                    return Ok(value);
+                }
+                Step::Read(more) => wanted = wanted.and(more),
+                Step::ReadAll => {
+                    // Read before the lists: what moves meanwhile is seen by its count.
+                    listed = self.get(address)?.map(|function| function.changes);
+                    wanted = self.all_of(address)?;
+                }
+            }
+        }
+    }
+
+    async fn attempt<T, F>(
+        &self,
+        address: &Address,
+        wanted: Wanted,
+        listed: Option<u64>,
+        change: Arc<Mutex<F>>,
+    ) -> Result<Step<T>, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Family) -> Result<Step<T>, Fault> + Send + 'static,
+    {
+        let reserved_key = reserved_key(address);
+        let mut keys = Family::keys(address, &wanted);
+        keys.push(Key::new(Space::Control, reserved_key.clone()));
+        let limit = self.account_concurrency;
         let address = address.clone();
         let run = move |rows: &store::Rows| {
-            let before: Option<Function> = rows.json(Space::Control, key.as_bytes())?;
-            let (after, value) = change(before.clone())?;
+            let before = Family::read(rows, &address, &wanted)?;
+            let mut family = before.clone();
+            family.complete = listed.is_some() && listed == before.function.as_ref().map(|function| function.changes);
+            let step = change.lock().unwrap_or_else(PoisonError::into_inner)(&mut family)?;
             let mut batch = Batch::new();
-            match &after {
-                Some(function) => batch.put_json(Space::Control, key.clone(), function)?,
-                None => batch.delete(Space::Control, key.clone()),
-            };
-            follow(&mut batch, &address, before.as_ref(), after.as_ref());
-            let reserved = |function: &Option<Function>| function.as_ref().and_then(|function| function.reserved);
-            if reserved(&before) != reserved(&after) {
+            if !matches!(step, Step::Done(_)) {
+                return Ok((batch, step));
+            }
+            family.write(&mut batch, &address, &before)?;
+            let reserved = |family: &Family| family.function.as_ref().and_then(|function| function.reserved);
+            if reserved(&before) != reserved(&family) {
                 let mut all: Reserved = rows.json(Space::Control, reserved_key.as_bytes())?.unwrap_or_default();
                 all.remove(&address.name);
-                if let Some(wanted) = reserved(&after) {
+                if let Some(wanted) = reserved(&family) {
                     rules::reservation(all.values().copied(), wanted, limit)?;
                     all.insert(address.name.clone(), wanted);
                 }
                 batch.put_json(Space::Control, reserved_key.clone(), &all)?;
             }
-            Ok((batch, value))
+            Ok((batch, step))
         };
-        let value = store::transact_with(&*self.kv, keys, run).await?;
-        self.access.forget(changed);
-        Ok(value)
+        Ok(store::transact_with(&*self.kv, keys, run).await?)
     }
 
     /// The sum of an account's reservations.
@@ -226,35 +284,9 @@ impl State {
     }
 }
 
-/// The rows that follow from a function's row.
-fn follow(batch: &mut Batch, address: &Address, before: Option<&Function>, after: Option<&Function>) {
-    let place = place(address);
-    let codes = |function: Option<&Function>| -> BTreeSet<String> {
-        let codes = function.into_iter().flat_map(Function::codes);
-        codes.map(|code| format!("function-code/{}/{place}", code.sha256)).collect()
-    };
-    let url = |function: &Function| function.url.as_ref().map(|url| format!("function-url/{}", url.id));
-    let (old_codes, new_codes) = (codes(before), codes(after));
-    for key in old_codes.difference(&new_codes) {
-        batch.delete(Space::Control, key.clone());
-    }
-    for key in new_codes.difference(&old_codes) {
-        batch.put(Space::Control, key.clone(), Bytes::new());
-    }
-    let (old_url, new_url) = (before.and_then(url), after.and_then(url));
-    if old_url != new_url {
-        old_url.map(|key| batch.delete(Space::Control, key));
-        new_url.map(|key| batch.put(Space::Control, key, place));
-    }
-}
-
 /// A function's part of a key.
 pub(crate) fn place(address: &Address) -> String {
     format!("{}/{}/{}", address.account, address.region, address.name)
-}
-
-fn function_key(address: &Address) -> String {
-    format!("function/{}", place(address))
 }
 
 fn reserved_key(address: &Address) -> String {

@@ -11,40 +11,57 @@ use invoker::{Granted, Image, Mount, Target, TargetKey};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
-use crate::name::{Address, LATEST, Named};
-use crate::types::{Function, Settings, Url};
+use crate::name::{Address, LATEST, Named, Qualifier, qualifier};
+use crate::route::Route;
+use crate::types::{Edition, Function, Settings, Url};
 use crate::walls::Asked;
-use crate::{Functions, faults};
+use crate::{Functions, faults, rules};
 
 /// What an invocation of a function's current revision does.
 pub(crate) enum Plan {
     Run(Arc<Target>),
-    /// A custom runtime without a program: every invocation fails.
-    NoBootstrap(InvalidEntrypoint),
+    /// A custom runtime without a program: every invocation of this version fails.
+    NoBootstrap {
+        version: String,
+        why: InvalidEntrypoint,
+    },
+}
+
+/// What the qualifiers of one function mean.
+#[derive(Default)]
+struct Known {
+    // By `$LATEST` or number.
+    plans: HashMap<String, Arc<Plan>>,
+    // By alias.
+    routes: HashMap<String, Arc<Route>>,
 }
 
 /// The functions that were invoked, ready: the warm path reads nothing from the store.
 #[derive(Default)]
 pub(crate) struct Targets {
-    ready: RwLock<HashMap<Address, Arc<Plan>>>,
+    ready: RwLock<HashMap<Address, Known>>,
     // The URLs that were called, by id.
-    urls: RwLock<HashMap<String, (Address, Url)>>,
+    urls: RwLock<HashMap<String, (Named, Url)>>,
     // Counts changes: what was read before a change must not be remembered after it.
     changes: AtomicU64,
 }
 
 impl Targets {
-    fn get(&self, address: &Address) -> Option<Arc<Plan>> {
-        self.ready.read().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    fn plan(&self, address: &Address, version: &str) -> Option<Arc<Plan>> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).get(address)?.plans.get(version).cloned()
     }
 
-    /// The function changed or went.
+    fn route(&self, address: &Address, alias: &str) -> Option<Arc<Route>> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).get(address)?.routes.get(alias).cloned()
+    }
+
+    /// The function, or one of its versions or aliases, changed or went.
     pub(crate) fn forget(&self, address: &Address) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         self.changes.fetch_add(1, Ordering::SeqCst);
         ready.remove(address);
         let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
-        urls.retain(|_, (other, _)| other != address);
+        urls.retain(|_, (other, _)| other.address != *address);
     }
 
     /// How many changes there were: to be asked before a row is read that shall be remembered.
@@ -52,18 +69,18 @@ impl Targets {
         self.changes.load(Ordering::SeqCst)
     }
 
-    fn remember(&self, address: &Address, made: &Arc<Plan>, seen: u64) {
+    fn remember(&self, address: &Address, seen: u64, what: impl FnOnce(&mut Known)) {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         if self.changes() == seen {
-            ready.insert(address.clone(), Arc::clone(made));
+            what(ready.entry(address.clone()).or_default());
         }
     }
 
-    fn url(&self, id: &str) -> Option<(Address, Url)> {
+    fn url(&self, id: &str) -> Option<(Named, Url)> {
         self.urls.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn remember_url(&self, found: &(Address, Url), seen: u64) {
+    fn remember_url(&self, found: &(Named, Url), seen: u64) {
         let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
         // `forget` counts before it looks here.
         if self.changes() == seen {
@@ -105,20 +122,39 @@ impl Functions {
     /// # Errors
     /// That there is no such function or version; that it cannot run on this host, and what would mend that.
     pub(crate) async fn ready(&self, named: &Named) -> Result<Arc<Plan>, Fault> {
-        if named.qualifier.as_deref().is_some_and(|qualifier| qualifier != LATEST) {
-            return Err(faults::no_function(&named.address.qualified(named.qualifier.as_deref())));
-        }
-        if let Some(ready) = self.targets.get(&named.address) {
+        let Qualifier::Alias(alias) = qualifier(named.qualifier.as_deref()) else {
+            return self.ready_version(&named.address, named.qualifier.as_deref().unwrap_or(LATEST)).await;
+        };
+        let known = self.targets.route(&named.address, alias);
+        let route = match known {
+            Some(route) => route,
+            None => {
+                let seen = self.targets.changes();
+                let missing = || faults::no_function(&named.address.qualified(Some(alias)));
+                let found = self.state.alias(&named.address, alias)?.ok_or_else(missing)?;
+                let route = Arc::new(Route::of(&found));
+                let kept = Arc::clone(&route);
+                self.targets.remember(&named.address, seen, |known| drop(known.routes.insert(alias.to_owned(), kept)));
+                route
+            }
+        };
+        self.ready_version(&named.address, route.pick(&*self.options.rng)).await
+    }
+
+    /// One version, ready to run.
+    async fn ready_version(&self, address: &Address, version: &str) -> Result<Arc<Plan>, Fault> {
+        if let Some(ready) = self.targets.plan(address, version) {
             return Ok(ready);
         }
         let seen = self.targets.changes();
         // Held before the row is read: the code that the row names stays until the target has its claim.
         let held = self.code.hold().await;
-        let missing = || faults::no_function(&named.address.qualified(named.qualifier.as_deref()));
-        let function = self.state.get(&named.address)?.ok_or_else(missing)?;
-        let made = Arc::new(self.make(&named.address, function).await?);
+        let qualifier = Some(version.to_owned()).filter(|version| version != LATEST);
+        let found = self.find(Named { address: address.clone(), qualifier })?;
+        let made = Arc::new(self.make(address, &found.edition(), &found.function).await?);
         drop(held);
-        self.targets.remember(&named.address, &made, seen);
+        let kept = Arc::clone(&made);
+        self.targets.remember(address, seen, |known| drop(known.plans.insert(version.to_owned(), kept)));
         Ok(made)
     }
 
@@ -133,27 +169,30 @@ impl Functions {
         });
     }
 
-    /// The function behind a URL's id; none when there is no such URL.
+    /// The function or alias behind a URL's id; none when there is no such URL.
     ///
     /// # Errors
     /// The store's faults.
-    pub(crate) fn behind(&self, id: &str) -> Result<Option<(Address, Url)>, Fault> {
+    pub(crate) fn behind(&self, id: &str) -> Result<Option<(Named, Url)>, Fault> {
         let id = id.to_ascii_lowercase();
         if let Some(found) = self.targets.url(&id) {
             return Ok(Some(found));
         }
         let seen = self.targets.changes();
-        let Some(address) = self.state.behind_url(&id)? else { return Ok(None) };
-        let url = self.state.get(&address)?.and_then(|function| function.url);
-        let found = url.filter(|url| url.id == id).map(|url| (address, url));
+        let Some(named) = self.state.behind_url(&id)? else { return Ok(None) };
+        let url = match &named.qualifier {
+            None => self.state.get(&named.address)?.and_then(|function| function.url),
+            Some(alias) => self.state.alias(&named.address, alias)?.and_then(|alias| alias.url),
+        };
+        let found = url.filter(|url| url.id == id).map(|url| (named, url));
         if let Some(found) = &found {
             self.targets.remember_url(found, seen);
         }
         Ok(found)
     }
 
-    async fn make(&self, address: &Address, function: Function) -> Result<Plan, Fault> {
-        let settings = &function.settings;
+    async fn make(&self, address: &Address, edition: &Edition<'_>, function: &Function) -> Result<Plan, Fault> {
+        let (settings, version) = (edition.settings, edition.version.as_str());
         let host = host_architecture();
         if settings.architecture != host {
             return Err(cannot_run(format!(
@@ -170,7 +209,7 @@ impl Functions {
         let interpreters = self.options.interpreters.clone().await;
         let choice = runtime::choose(runtime, &interpreters, policy);
         let choice = choice.map_err(|missing| cannot_run(missing.message))?;
-        let (tree, lease, contents) = self.code.open(&function.code).await?;
+        let (tree, lease, contents) = self.code.open(edition.code).await?;
         let mut layers = Vec::with_capacity(settings.layers.len());
         for layer in &settings.layers {
             layers.push(self.code.open(&layer.code).await?);
@@ -189,7 +228,7 @@ impl Functions {
         let theirs = Bootstraps { task: brings(&contents), opt };
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
-            Err(none) => return Ok(Plan::NoBootstrap(none)),
+            Err(why) => return Ok(Plan::NoBootstrap { version: version.to_owned(), why }),
         };
         // Custom runtimes have no wrapper on Lambda: there the variable is the function's own business.
         let wrapper = settings.environment.as_ref().and_then(|variables| variables.get("AWS_LAMBDA_EXEC_WRAPPER"));
@@ -213,18 +252,18 @@ impl Functions {
             Granted { variables, ends: expires }
         };
         let group = log_group(address, settings);
-        let env = variables(address, settings, &group, &choice);
+        let env = variables(address, version, settings, &group, &choice);
         let mounts = launch.mounts.into_iter().map(|(source, target): (PathBuf, PathBuf)| Mount { source, target });
         let target = Target {
             key: TargetKey {
                 function: address.arn().into(),
-                version: LATEST.into(),
-                // Tags change no revision that AWS's API shows, but these need new environments.
-                revision: format!("{} {}", function.revision, walls.word()).into(),
+                version: version.into(),
+                // Not the revision that AWS's API shows: that one changes with policies, and does not with tags.
+                revision: format!("{} {}", rules::fingerprint(settings, edition.code), walls.word()).into(),
             },
             account,
             region: address.region.clone(),
-            function_arn: address.qualified(Some(LATEST)).into(),
+            function_arn: address.qualified(Some(version)).into(),
             function_name: address.name.as_str().into(),
             memory_mb: settings.memory_mb,
             timeout_ms: u64::from(settings.timeout_s) * 1000,
@@ -243,10 +282,16 @@ impl Functions {
     }
 }
 
-fn variables(address: &Address, settings: &Settings, group: &str, choice: &runtime::Choice) -> Vec<(String, String)> {
+fn variables(
+    address: &Address,
+    version: &str,
+    settings: &Settings,
+    group: &str,
+    choice: &runtime::Choice,
+) -> Vec<(String, String)> {
     runtime::environment(&FunctionEnv {
         name: &address.name,
-        version: LATEST,
+        version,
         memory_mb: settings.memory_mb,
         region: address.region.as_str(),
         log_group: group,

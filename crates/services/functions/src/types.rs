@@ -6,6 +6,8 @@ use std::fmt;
 use base::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::name::LATEST;
+
 /// A function: its row in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
@@ -29,25 +31,128 @@ pub struct Function {
     /// The statements of its resource policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy: Vec<Statement>,
-    /// Changes with every change of the policy.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub policy_revision: String,
     /// How asynchronous invocations end, by qualifier: `$LATEST`, a number or an alias.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub event_invoke: BTreeMap<String, EventInvoke>,
+    /// The version published last, if it is still there: the same code and settings are not published twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+    /// Counts changes of its versions and aliases, so that a change which follows from all of them sees when they moved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Function {
-    /// When settings or code changed last.
-    #[must_use]
-    pub fn modified(&self) -> Timestamp {
-        Timestamp(self.modified_ms)
+    /// The version that can be changed.
+    pub(crate) fn latest(&self) -> Edition<'_> {
+        Edition {
+            version: LATEST.into(),
+            settings: &self.settings,
+            code: &self.code,
+            revision: &self.revision,
+            modified: Timestamp(self.modified_ms),
+        }
     }
 
     /// All code it uses: its own, and that of its layers.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
-        std::iter::once(&self.code).chain(self.settings.layers.iter().map(|layer| &layer.code))
+        codes(&self.code, &self.settings)
     }
+}
+
+fn codes<'a>(code: &'a Code, settings: &'a Settings) -> impl Iterator<Item = &'a Code> {
+    std::iter::once(code).chain(settings.layers.iter().map(|layer| &layer.code))
+}
+
+/// What was published last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The version's number.
+    pub number: u64,
+    /// What `$LATEST` was then, as [`crate::rules::fingerprint`] tells it.
+    pub fingerprint: String,
+}
+
+/// A published version: its row in the store. Its code and settings never change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// What the function's owner had configured.
+    pub settings: Settings,
+    /// The code of then.
+    pub code: Code,
+    /// What callers may insist on.
+    pub revision: String,
+    /// When it was published: product time, ms since the epoch.
+    pub modified_ms: i64,
+}
+
+impl Version {
+    /// All code it uses: its own, and that of its layers.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
+        codes(&self.code, &self.settings)
+    }
+
+    /// Described under its number.
+    pub(crate) fn edition(&self, number: u64) -> Edition<'_> {
+        Edition {
+            version: number.to_string(),
+            settings: &self.settings,
+            code: &self.code,
+            revision: &self.revision,
+            modified: Timestamp(self.modified_ms),
+        }
+    }
+}
+
+/// One version of a function, `$LATEST` or published, as it is described and run.
+#[derive(Debug, Clone)]
+pub(crate) struct Edition<'a> {
+    /// `$LATEST` or a number.
+    pub(crate) version: String,
+    pub(crate) settings: &'a Settings,
+    pub(crate) code: &'a Code,
+    pub(crate) revision: &'a str,
+    /// When code or settings changed last, or when it was published.
+    pub(crate) modified: Timestamp,
+}
+
+/// An alias: its row in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The version it points to: `$LATEST` or a number.
+    pub version: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Another version that takes a part of the invocations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additional: Option<Share>,
+    /// What callers may insist on.
+    pub revision: String,
+    /// Its URL, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Url>,
+}
+
+impl Alias {
+    /// Whether some of its invocations go to a version.
+    pub(crate) fn reaches(&self, version: &str) -> bool {
+        self.version == version || self.additional.as_ref().is_some_and(|share| share.version == version)
+    }
+}
+
+/// A version's share of an alias's invocations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// A number.
+    pub version: String,
+    /// How large: 0.0..=1.0.
+    pub weight: f64,
 }
 
 /// What a function's owner configured.

@@ -19,7 +19,15 @@ impl Handle<ops::GetAccountSettings> for Functions {
         _: Body,
     ) -> Result<Answer<aws::GetAccountSettingsResponse>, Fault> {
         let all = self.state.list(context.account, &context.region, None, usize::MAX)?;
-        let code_bytes: u64 = all.iter().map(|(_, function)| function.code.size_bytes).sum();
+        let mut code_bytes: u64 = all.iter().map(|(_, function)| function.code.size_bytes).sum();
+        for (address, _) in all.iter().filter(|(_, function)| function.changes > 0) {
+            let versions = self.state.versions(address, 0, usize::MAX)?;
+            code_bytes += versions.iter().map(|(_, version)| version.code.size_bytes).sum::<u64>();
+        }
+        for (layer, ..) in self.state.layers(context.account, &context.region, None, usize::MAX, |_| true)? {
+            let versions = self.state.layer_versions(&layer, None, usize::MAX, |_| true)?;
+            code_bytes += versions.iter().map(|(_, version)| version.code.size_bytes).sum::<u64>();
+        }
         let concurrency = self.options.account_concurrency;
         let unreserved = concurrency.saturating_sub(self.state.reserved(context.account, &context.region)?);
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

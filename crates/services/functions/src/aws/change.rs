@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use base::{Fault, RequestId};
+use base::Fault;
 use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 
 use super::create::{active_tracing, dead_letter, inline, log_group, snap_start};
 use super::describe::{Detail, configuration};
-use super::{alter, refuse, required, some_of, some_text, whole};
+use super::{alter, new_revision, refuse, required, some_of, some_text, whole};
+use crate::family::{Family, Step, Wanted};
 use crate::rules::{self, Change};
 use crate::types::Function;
 use crate::{Functions, faults};
@@ -16,11 +17,16 @@ use crate::{Functions, faults};
 /// What tells a caller the latest revision of a function.
 const TELLS_REVISION: &str = "GetFunction/GetAlias";
 
-fn insist(function: &Function, revision: Option<&str>) -> Result<(), Fault> {
+/// Whether the revision a caller insists on is still the latest.
+pub(super) fn insist_on(latest: &str, revision: Option<&str>) -> Result<(), Fault> {
     match revision.filter(|revision| !revision.is_empty()) {
-        Some(revision) if revision != function.revision => Err(faults::stale(TELLS_REVISION)),
+        Some(revision) if revision != latest => Err(faults::stale(TELLS_REVISION)),
         _ => Ok(()),
     }
+}
+
+fn insist(function: &Function, revision: Option<&str>) -> Result<(), Fault> {
+    insist_on(&function.revision, revision)
 }
 
 impl Handle<ops::UpdateFunctionCode> for Functions {
@@ -37,7 +43,6 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
                 ("S3Bucket", s3),
                 ("S3ObjectStorageMode", input.s3_object_storage_mode.is_some()),
                 ("ImageUri", input.image_uri.is_some()),
-                ("Publish", input.publish == Some(true)),
                 ("PublishTo", input.publish_to.is_some()),
                 ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
             ],
@@ -53,13 +58,16 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
             found.code = kept.code().clone();
             found.settings.architecture = architecture.unwrap_or(found.settings.architecture);
-            return Ok(configuration(&address, None, &found, Detail::Whole).into());
+            return Ok(configuration(&address, None, &found.latest(), Detail::Whole).into());
         }
         let kept = self.code.keep(zip).await?;
         self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
         let (code, insisted) = (kept.code().clone(), input.revision_id);
-        let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
-        let (function, was) = alter(&self, &address, move |function| {
+        let (revision, now) = (new_revision(&self), self.options.clocks.product());
+        let publisher = (input.publish == Some(true)).then(|| self.publisher(None));
+        let told = address.clone();
+        let update = move |family: &mut Family| {
+            let function = family.existing(&told)?;
             insist(function, insisted.as_deref())?;
             let was = function.clone();
             function.code.clone_from(&code);
@@ -68,13 +76,17 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             }
             function.revision.clone_from(&revision);
             function.modified_ms = now.0;
-            Ok((function.clone(), was))
-        })
-        .await?;
+            let updated = match &publisher {
+                Some(publisher) => publisher.publish(family, &told)?,
+                None => Step::Done(configuration(&told, None, &function.latest(), Detail::Whole)),
+            };
+            Ok(updated.map(|updated| (updated, was)))
+        };
+        let (updated, was) = self.state.alter_family(&address, Wanted::default(), update).await?;
         drop(kept);
         self.changed(&address, &was);
         self.prepare(&address);
-        Ok(configuration(&address, None, &function, Detail::Whole).into())
+        Ok(updated.into())
     }
 }
 
@@ -103,7 +115,7 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
         if let Some(role) = &requested.role {
             self.may_assume(&address, role, context.request_id)?;
         }
-        let (revision, now) = (RequestId::new(&*self.options.rng).to_string(), self.options.clocks.product());
+        let (revision, now) = (new_revision(&self), self.options.clocks.product());
         let (function, was) = alter(&self, &address, move |function| {
             insist(function, insisted.as_deref())?;
             let was = function.clone();
@@ -116,7 +128,7 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
         drop(held);
         self.changed(&address, &was);
         self.prepare(&address);
-        Ok(configuration(&address, None, &function, Detail::Whole).into())
+        Ok(configuration(&address, None, &function.latest(), Detail::Whole).into())
     }
 }
 

@@ -9,6 +9,7 @@ use model::lambda::{self as aws, ops};
 
 use super::describe::{Detail, configuration};
 use super::{refuse, required, some_of, some_text};
+use crate::family::{Step, Wanted};
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
 use crate::types::{Function, Settings};
@@ -32,6 +33,7 @@ impl Handle<ops::CreateFunction> for Functions {
         rules::tags(&tags)?;
         walls::check(&tags, self.options.egress)?;
         let code = input.code.clone().unwrap_or_default();
+        let publish = input.publish == Some(true);
         let arns = input.layers.clone().unwrap_or_default();
         let mut settings = rules::create(requested(input)?)?;
         self.accepts(&address, &settings)?;
@@ -46,25 +48,34 @@ impl Handle<ops::CreateFunction> for Functions {
         let function = Function {
             settings,
             code: kept.code().clone(),
-            revision: RequestId::new(&*self.options.rng).to_string(),
+            revision: super::new_revision(&self),
             modified_ms: self.options.clocks.product().0,
             tags,
             reserved: None,
             url: None,
             policy: Vec::new(),
-            policy_revision: String::new(),
             event_invoke: BTreeMap::new(),
+            published: None,
+            changes: 0,
         };
-        let (created, taken) = (function.clone(), exists(&address));
-        self.state
-            .alter(&address, move |found| match found {
-                Some(_) => Err(taken.clone()),
-                None => Ok((Some(function.clone()), ())),
+        let (taken, publisher) = (exists(&address), self.publisher(None));
+        let told = address.clone();
+        let created = self
+            .state
+            .alter_family(&address, Wanted::default(), move |family| {
+                if family.function.is_some() {
+                    return Err(taken.clone());
+                }
+                family.function = Some(function.clone());
+                if publish {
+                    return publisher.publish(family, &told);
+                }
+                Ok(Step::Done(configuration(&told, None, &function.latest(), Detail::Whole)))
             })
             .await?;
         drop(kept);
         self.prepare(&address);
-        Ok(configuration(&address, None, &created, Detail::Whole).into())
+        Ok(created.into())
     }
 }
 
@@ -80,7 +91,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
         &[
             ("PackageType=Image", input.package_type.as_deref() == Some("Image")),
             ("ImageConfig", input.image_config.is_some()),
-            ("Publish", input.publish == Some(true)),
             ("PublishTo", input.publish_to.is_some()),
             ("VpcConfig", vpc),
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
@@ -187,39 +197,18 @@ impl Functions {
         decided.map_err(|_| faults::invalid("The role defined for the function cannot be assumed by Lambda."))
     }
 
-    /// What follows when a function's code or settings changed, or it went: its environments end, the code it used may go.
+    /// What follows when `$LATEST` changed: its environments end, the code it used may go.
     pub(crate) fn changed(&self, address: &Address, was: &Function) {
         self.targets.forget(address);
-        self.invoker.evict(&address.arn());
+        self.invoker.evict_version(&address.arn(), LATEST);
         for code in was.codes() {
             self.code.maybe_unused(&code.sha256);
         }
     }
-}
 
-impl Handle<ops::DeleteFunction> for Functions {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: aws::DeleteFunctionRequest,
-        _: Body,
-    ) -> Result<Answer<aws::DeleteFunctionResponse>, Fault> {
-        let text = required(input.function_name, "FunctionName")?;
-        let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
-        if named.qualifier.as_deref() == Some(LATEST) {
-            return Err(faults::invalid("$LATEST version cannot be deleted without deleting the function."));
-        }
-        super::existing(&self, &named)?;
-        let arn = named.address.arn();
-        let gone = self
-            .state
-            .alter(&named.address, move |found| {
-                let function = found.ok_or_else(|| faults::no_function(&arn))?;
-                Ok((None, function))
-            })
-            .await?;
-        self.changed(&named.address, &gone);
-        self.reserve(&named.address, None);
-        Ok(aws::DeleteFunctionResponse { status_code: Some(204) }.into())
+    /// What follows when a function changed in a way that its published versions follow, or it went.
+    pub(crate) fn changed_in_all_versions(&self, address: &Address) {
+        self.targets.forget(address);
+        self.invoker.evict(&address.arn());
     }
 }

@@ -9,9 +9,10 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use store::Digest;
 
-use super::{named, required};
-use crate::name::{Address, LATEST};
-use crate::types::{Function, Settings};
+use super::{found, required};
+use crate::find::Found;
+use crate::name::Address;
+use crate::types::{Edition, Settings};
 use crate::{Functions, rules};
 
 /// The parts of a description that only single functions show, not lists.
@@ -21,14 +22,14 @@ pub(super) enum Detail {
     Listed,
 }
 
-/// A function as AWS describes it. Its state is `Active` from the first moment: creation is complete when it answers.
+/// A version as AWS describes it. Its state is `Active` from the first moment: creation is complete when it answers.
 pub(super) fn configuration(
     address: &Address,
     qualifier: Option<&str>,
-    function: &Function,
+    edition: &Edition<'_>,
     detail: Detail,
 ) -> aws::FunctionConfiguration {
-    let settings = &function.settings;
+    let settings = edition.settings;
     let whole = detail == Detail::Whole;
     let text = |text: &str| Some(text.to_owned());
     aws::FunctionConfiguration {
@@ -37,17 +38,17 @@ pub(super) fn configuration(
         runtime: text(&settings.runtime),
         role: text(&settings.role),
         handler: text(&settings.handler),
-        code_size: i64::try_from(function.code.size_bytes).ok(),
+        code_size: i64::try_from(edition.code.size_bytes).ok(),
         description: text(&settings.description),
         timeout: Some(settings.timeout_s.into()),
         memory_size: Some(settings.memory_mb.into()),
-        last_modified: Some(rules::date(function.modified())),
-        code_sha256: base64_of_hex(&function.code.sha256),
-        version: text(LATEST),
+        last_modified: Some(rules::date(edition.modified)),
+        code_sha256: base64_of_hex(&edition.code.sha256),
+        version: text(&edition.version),
         environment: environment(settings),
         layers: layers(settings),
         tracing_config: Some(aws::TracingConfigResponse { mode: text("PassThrough") }),
-        revision_id: text(&function.revision),
+        revision_id: text(edition.revision),
         state: whole.then(|| "Active".to_owned()),
         last_update_status: whole.then(|| "Successful".to_owned()),
         package_type: text("Zip"),
@@ -65,6 +66,11 @@ pub(super) fn configuration(
         }),
         ..aws::FunctionConfiguration::default()
     }
+}
+
+/// What a caller named, as AWS describes it: its ARN has the qualifier by which it was named.
+pub(super) fn described(found: &Found, detail: Detail) -> aws::FunctionConfiguration {
+    configuration(&found.named.address, found.named.qualifier.as_deref(), &found.edition(), detail)
 }
 
 /// Where a function's log goes.
@@ -104,19 +110,21 @@ impl Handle<ops::GetFunction> for Functions {
         _: Body,
     ) -> Result<Answer<aws::GetFunctionResponse>, Fault> {
         let text = required(input.function_name, "FunctionName")?;
-        let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
-        let location = self.code_location(&context, &function.code);
-        let reserved = function
+        let found = found(&self, &context, &text, input.qualifier.as_deref())?;
+        let edition = found.edition();
+        let location = self.code_location(&context, edition.code);
+        let reserved = found
+            .function
             .reserved
             .map(|reserved| aws::Concurrency { reserved_concurrent_executions: Some(reserved.into()) });
         let answer = aws::GetFunctionResponse {
-            configuration: Some(configuration(&named.address, named.qualifier.as_deref(), &function, Detail::Whole)),
+            configuration: Some(described(&found, Detail::Whole)),
             code: Some(aws::FunctionCodeLocation {
                 repository_type: Some("S3".into()),
                 location: Some(location),
                 ..aws::FunctionCodeLocation::default()
             }),
-            tags: Some(function.tags).filter(|tags| !tags.is_empty()),
+            tags: Some(found.function.tags).filter(|tags| !tags.is_empty()),
             tags_error: None,
             concurrency: reserved,
         };
@@ -132,8 +140,8 @@ impl Handle<ops::GetFunctionConfiguration> for Functions {
         _: Body,
     ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
         let text = required(input.function_name, "FunctionName")?;
-        let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
-        Ok(configuration(&named.address, named.qualifier.as_deref(), &function, Detail::Whole).into())
+        let found = found(&self, &context, &text, input.qualifier.as_deref())?;
+        Ok(described(&found, Detail::Whole).into())
     }
 }
 
@@ -146,10 +154,10 @@ impl Handle<ops::GetFunctionCodeSigningConfig> for Functions {
         _: Body,
     ) -> Result<Answer<aws::GetFunctionCodeSigningConfigResponse>, Fault> {
         let text = required(input.function_name, "FunctionName")?;
-        let (named, _) = named(&self, &context, &text, None)?;
+        let found = found(&self, &context, &text, None)?;
         let answer = aws::GetFunctionCodeSigningConfigResponse {
             code_signing_config_arn: None,
-            function_name: Some(named.address.name),
+            function_name: Some(found.named.address.name),
         };
         Ok(answer.into())
     }
@@ -164,10 +172,10 @@ impl Handle<ops::GetRuntimeManagementConfig> for Functions {
         _: Body,
     ) -> Result<Answer<aws::GetRuntimeManagementConfigResponse>, Fault> {
         let text = required(input.function_name, "FunctionName")?;
-        let (named, _) = named(&self, &context, &text, input.qualifier.as_deref())?;
+        let found = found(&self, &context, &text, input.qualifier.as_deref())?;
         let answer = aws::GetRuntimeManagementConfigResponse {
             update_runtime_on: Some("Auto".into()),
-            function_arn: Some(named.address.qualified(Some(LATEST))),
+            function_arn: Some(found.named.address.qualified(Some(&found.edition().version))),
             runtime_version_arn: None,
         };
         Ok(answer.into())

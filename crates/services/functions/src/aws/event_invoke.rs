@@ -8,7 +8,7 @@ use model::lambda::{self as aws, ops};
 use wire::Unit;
 
 use super::list::{after, marker};
-use super::{alter, existing, required, whole};
+use super::{alter, required, whole};
 use crate::name::{self, LATEST, Named};
 use crate::target::role_name;
 use crate::types::{EventInvoke, Function};
@@ -57,8 +57,8 @@ impl Functions {
         qualifier: Option<&str>,
     ) -> Result<(Named, Function), Fault> {
         let named = name::resolve(context.account, &context.region, &required(name, "FunctionName")?, qualifier)?;
-        match existing(self, &named) {
-            Ok(function) => Ok((named, function)),
+        match self.find(named.clone()) {
+            Ok(found) => Ok((named, found.function)),
             Err(fault) if fault.status == 404 => Err(faults::not_found("The function doesn't exist.")),
             Err(fault) => Err(fault),
         }
@@ -86,7 +86,7 @@ impl Functions {
         }
         let invalid = || faults::invalid(format!("The destination ARN {arn} is invalid."));
         let target = destination::function(&context.region, &arn).ok_or_else(invalid)?;
-        existing(self, &target).map_err(|fault| if fault.status == 404 { invalid() } else { fault })?;
+        self.find(target.clone()).map_err(|fault| if fault.status == 404 { invalid() } else { fault })?;
         if target.address == named.address {
             return Err(faults::invalid("You can't specify the function as a destination for itself."));
         }

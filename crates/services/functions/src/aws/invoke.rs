@@ -10,8 +10,8 @@ use door::{Answer, Body, Context, Handle};
 use invoker::Finished;
 use model::lambda::{self as aws, ops};
 
-use super::{existing, refuse, required};
-use crate::name::{self, LATEST, Named};
+use super::{refuse, required};
+use crate::name::{self, Named};
 use crate::{Functions, Request, faults, rules};
 
 /// Largest request of a synchronous invocation, as AWS's words name it, bytes. A response may have 100 more.
@@ -47,11 +47,11 @@ impl Handle<ops::Invoke> for Functions {
         };
         match kind {
             "DryRun" => {
-                existing(&self, &named)?;
+                self.find(named)?;
                 Ok(aws::InvocationResponse { status_code: Some(204), ..aws::InvocationResponse::default() }.into())
             }
             "Event" => {
-                existing(&self, &named)?;
+                self.find(named.clone())?;
                 self.accept_event(&named, request).await?;
                 Ok(aws::InvocationResponse { status_code: Some(202), ..aws::InvocationResponse::default() }.into())
             }
@@ -104,7 +104,7 @@ impl Functions {
             function_error,
             log_result: done.tail.map(|tail| STANDARD.encode(tail)),
             payload: Some(payload),
-            executed_version: Some(LATEST.to_owned()),
+            executed_version: done.row.function_arn.rsplit(':').next().map(str::to_owned),
             durable_execution_arn: None,
         })
     }
@@ -121,7 +121,7 @@ impl Handle<ops::InvokeAsync> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let named = name::resolve(context.account, &context.region, &text, None)?;
         let payload = event(input.invoke_args, "Event")?;
-        existing(&self, &named)?;
+        self.find(named.clone())?;
         let request = Request {
             id: context.request_id,
             payload,

@@ -1,6 +1,7 @@
 //! The operations, by topic. What is not registered in [`register`] answers NotImplemented at the door.
 
 mod account;
+mod alias;
 mod change;
 mod concurrency;
 mod create;
@@ -12,18 +13,20 @@ mod list;
 mod policy;
 mod tags;
 mod url;
+mod version;
 
 pub(crate) use describe::log_group;
 pub(crate) use policy::document;
 
 use std::sync::Arc;
 
-use base::Fault;
+use base::{Fault, RequestId};
 use door::{Context, RouterBuilder};
 use model::lambda::ops;
 
 use crate::Functions;
-use crate::name::{self, Address, LATEST, Named};
+use crate::find::Found;
+use crate::name::{self, Address};
 use crate::types::Function;
 
 /// Registers every operation of Lambda that this room carries out: the coverage table.
@@ -38,6 +41,12 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::GetRuntimeManagementConfig, _>(functions)
         .on::<ops::ListFunctions, _>(functions)
         .on::<ops::ListVersionsByFunction, _>(functions)
+        .on::<ops::PublishVersion, _>(functions)
+        .on::<ops::CreateAlias, _>(functions)
+        .on::<ops::GetAlias, _>(functions)
+        .on::<ops::UpdateAlias, _>(functions)
+        .on::<ops::DeleteAlias, _>(functions)
+        .on::<ops::ListAliases, _>(functions)
         .on::<ops::UpdateFunctionCode, _>(functions)
         .on::<ops::UpdateFunctionConfiguration, _>(functions)
         .on::<ops::DeleteFunction, _>(functions)
@@ -97,23 +106,9 @@ fn some_text(text: Option<&String>) -> bool {
     text.is_some_and(|text| !text.is_empty())
 }
 
-/// The function and version a caller named; so far `$LATEST` is the only version there is.
-fn named(
-    functions: &Functions,
-    context: &Context,
-    text: &str,
-    qualifier: Option<&str>,
-) -> Result<(Named, Function), Fault> {
-    let named = name::resolve(context.account, &context.region, text, qualifier)?;
-    let function = existing(functions, &named)?;
-    Ok((named, function))
-}
-
-fn existing(functions: &Functions, named: &Named) -> Result<Function, Fault> {
-    let qualifier = named.qualifier.as_deref();
-    let known = qualifier.is_none_or(|qualifier| qualifier == LATEST);
-    let found = if known { functions.state.get(&named.address)? } else { None };
-    found.ok_or_else(|| crate::faults::no_function(&named.address.qualified(qualifier)))
+/// The function and version a caller named.
+fn found(functions: &Functions, context: &Context, text: &str, qualifier: Option<&str>) -> Result<Found, Fault> {
+    functions.find(name::resolve(context.account, &context.region, text, qualifier)?)
 }
 
 /// A whole function, named without version or alias.
@@ -136,4 +131,9 @@ where
         Ok((Some(function), value))
     };
     functions.state.alter(address, run).await
+}
+
+/// A revision that nobody has seen yet.
+fn new_revision(functions: &Functions) -> String {
+    RequestId::new(&*functions.options.rng).to_string()
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use base::{Fault, RequestId};
+use base::Fault;
 use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use serde_json::{Map, Value, json};
 use wire::Unit;
 
-use super::{alter, existing, named, required};
+use super::{found, new_revision, required};
+use crate::family::{Family, Step, Wanted};
+use crate::name::{self, LATEST, Named, Qualifier, qualifier};
 use crate::types::{Function, Statement};
-use crate::{Functions, faults, name};
+use crate::{Functions, faults};
 
 /// Largest policy, bytes. Source: AWS Lambda quotas.
 pub(super) const POLICY_BYTES: usize = 20_480;
@@ -77,10 +79,41 @@ pub(crate) fn document(function: &Function, qualifier: Option<&str>) -> Option<S
     Some(format!(r#"{{"Version":"2012-10-17","Id":"default","Statement":[{statements}]}}"#))
 }
 
-fn insist(function: &Function, revision: Option<&str>) -> Result<(), Fault> {
+fn insist(latest: &str, revision: Option<&str>) -> Result<(), Fault> {
     match revision.filter(|revision| !revision.is_empty()) {
-        Some(revision) if revision != function.policy_revision => Err(faults::stale("GetPolicy")),
+        Some(revision) if revision != latest => Err(faults::stale("GetPolicy")),
         _ => Ok(()),
+    }
+}
+
+/// The revision that changes with a policy: the one of the function, version or alias that has it.
+fn revision<'a>(family: &'a mut Family, named: &Named) -> Result<&'a mut String, Fault> {
+    let found = match qualifier(named.qualifier.as_deref()) {
+        Qualifier::Latest => family.function.as_mut().map(|function| &mut function.revision),
+        Qualifier::Version(number) => family.versions.get_mut(&number).map(|version| &mut version.revision),
+        Qualifier::Alias(name) => family.aliases.get_mut(name).map(|alias| &mut alias.revision),
+    };
+    found.ok_or_else(|| faults::no_function(&named.address.qualified(named.qualifier.as_deref())))
+}
+
+impl Functions {
+    /// Changes a policy, if the revision a caller insists on is still the latest.
+    async fn alter_policy<T: Send + 'static>(
+        &self,
+        named: &Named,
+        insisted: Option<String>,
+        mut change: impl FnMut(&mut Function) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (new, wanted) = (new_revision(self), Wanted::of(named.qualifier.as_deref()));
+        let meant = named.clone();
+        let alter = move |family: &mut Family| {
+            family.existing(&meant.address)?;
+            let revision = revision(family, &meant)?;
+            insist(revision, insisted.as_deref())?;
+            revision.clone_from(&new);
+            change(family.existing(&meant.address)?).map(Step::Done)
+        };
+        self.state.alter_family(&named.address, wanted, alter).await
     }
 }
 
@@ -98,13 +131,13 @@ impl Handle<ops::AddPermission> for Functions {
         let text = required(input.function_name.clone(), "FunctionName")?;
         let sid = required(input.statement_id.clone(), "StatementId")?;
         let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
-        existing(&self, &named)?;
+        if named.qualifier.as_deref() == Some(LATEST) {
+            return Err(faults::invalid("We currently do not support adding policies for $LATEST."));
+        }
         let resource = named.address.qualified(named.qualifier.as_deref());
         let json = statement(&input, &sid, &resource).to_string();
-        let added = Statement { id: sid.clone(), qualifier: named.qualifier, json: json.clone() };
-        let (insisted, revision) = (input.revision_id, RequestId::new(&*self.options.rng).to_string());
-        alter(&self, &named.address, move |function| {
-            insist(function, insisted.as_deref())?;
+        let added = Statement { id: sid.clone(), qualifier: named.qualifier.clone(), json: json.clone() };
+        self.alter_policy(&named, input.revision_id, move |function| {
             let same = |other: &Statement| other.id == added.id && other.qualifier == added.qualifier;
             if function.policy.iter().any(same) {
                 return Err(faults::conflict(format!(
@@ -114,7 +147,6 @@ impl Handle<ops::AddPermission> for Functions {
                 )));
             }
             function.policy.push(added.clone());
-            function.policy_revision.clone_from(&revision);
             let size = document(function, added.qualifier.as_deref()).map_or(0, |document| document.len());
             if size > POLICY_BYTES {
                 return Err(faults::user(aws::policy_length_exceeded_exception(format!(
@@ -138,16 +170,13 @@ impl Handle<ops::RemovePermission> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let sid = required(input.statement_id, "StatementId")?;
         let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
-        existing(&self, &named)?;
-        let (insisted, revision) = (input.revision_id, RequestId::new(&*self.options.rng).to_string());
-        alter(&self, &named.address, move |function| {
-            insist(function, insisted.as_deref())?;
+        let of = named.qualifier.clone();
+        self.alter_policy(&named, input.revision_id, move |function| {
             let before = function.policy.len();
-            function.policy.retain(|other| other.id != sid || other.qualifier != named.qualifier);
+            function.policy.retain(|other| other.id != sid || other.qualifier != of);
             if function.policy.len() == before {
                 return Err(faults::not_found(format!("Statement {sid} is not found in resource policy.")));
             }
-            function.policy_revision.clone_from(&revision);
             Ok(())
         })
         .await?;
@@ -163,8 +192,8 @@ impl Handle<ops::GetPolicy> for Functions {
         _: Body,
     ) -> Result<Answer<aws::GetPolicyResponse>, Fault> {
         let text = required(input.function_name, "FunctionName")?;
-        let (named, function) = named(&self, &context, &text, input.qualifier.as_deref())?;
-        let policy = document(&function, named.qualifier.as_deref()).ok_or_else(none_there)?;
-        Ok(aws::GetPolicyResponse { policy: Some(policy), revision_id: Some(function.policy_revision) }.into())
+        let found = found(&self, &context, &text, input.qualifier.as_deref())?;
+        let policy = document(&found.function, found.named.qualifier.as_deref()).ok_or_else(none_there)?;
+        Ok(aws::GetPolicyResponse { policy: Some(policy), revision_id: Some(found.revision().to_owned()) }.into())
     }
 }

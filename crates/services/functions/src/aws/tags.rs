@@ -35,14 +35,14 @@ impl Functions {
         mut change: impl FnMut(&mut BTreeMap<String, String>) -> Result<(), Fault> + Send + 'static,
     ) -> Result<Answer<Unit>, Fault> {
         let platform = self.options.egress;
-        let (moved, function) = alter(self, address, move |function| {
+        let moved = alter(self, address, move |function| {
             let before = Asked::of(&function.tags, platform);
             change(&mut function.tags)?;
-            Ok((before != Asked::of(&function.tags, platform), function.clone()))
+            Ok(before != Asked::of(&function.tags, platform))
         })
         .await?;
         if moved {
-            self.changed(address, &function);
+            self.changed_in_all_versions(address);
             self.prepare(address);
         }
         Ok(Unit.into())

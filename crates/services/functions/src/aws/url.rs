@@ -7,27 +7,40 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
 
-use super::{alter, refuse, required};
-use crate::name::{self, Address};
-use crate::types::{Cors, Function, Url, UrlAuth};
+use super::list::{after, marker, page_size};
+use super::{refuse, required, whole};
+use crate::family::{Family, Step, Wanted};
+use crate::name::{self, Named, Qualifier, qualifier};
+use crate::types::{Cors, Url, UrlAuth};
 use crate::{Functions, faults, rules};
 
 /// Length of the id, as on AWS.
 const ID_LENGTH: usize = 32;
+/// Stands in a marker for the function's own URL; every alias comes after it.
+const NO_ALIAS: &str = "!";
 
 fn none_there() -> Fault {
     faults::not_found("The resource you requested does not exist.")
 }
 
-/// The function whose URL is meant. URLs of aliases come with aliases.
-fn address(context: &Context, text: Option<String>, qualifier: Option<&str>) -> Result<Address, Fault> {
+/// The function or alias whose URL is meant.
+fn owner(context: &Context, text: Option<String>, named: Option<&str>) -> Result<Named, Fault> {
     let text = required(text, "FunctionName")?;
-    let named = name::resolve(context.account, &context.region, &text, qualifier)?;
-    match named.qualifier {
-        None => Ok(named.address),
-        Some(qualifier) => {
-            Err(faults::not_found(format!("Cannot find alias arn: {}", named.address.qualified(Some(&qualifier)))))
+    let named = name::resolve(context.account, &context.region, &text, named)?;
+    match (named.qualifier.as_deref(), qualifier(named.qualifier.as_deref())) {
+        (None, _) | (_, Qualifier::Alias(_)) => Ok(named),
+        (Some(other), _) => {
+            let must = "satisfy regular expression pattern: ((?!^\\d+$)^[0-9a-zA-Z-_]+$)";
+            Err(faults::constraint(other, "qualifier", must))
         }
+    }
+}
+
+/// The URL of a function or of one of its aliases, to be changed.
+fn place<'a>(family: &'a mut Family, named: &Named) -> Option<&'a mut Option<Url>> {
+    match &named.qualifier {
+        None => family.function.as_mut().map(|function| &mut function.url),
+        Some(alias) => family.aliases.get_mut(alias).map(|alias| &mut alias.url),
     }
 }
 
@@ -81,10 +94,10 @@ struct Told {
 }
 
 impl Functions {
-    fn told(&self, context: &Context, address: &Address, url: &Url) -> Told {
+    fn told(&self, context: &Context, named: &Named, url: &Url) -> Told {
         Told {
-            function_url: Some(self.function_url(context.host.as_deref(), &address.region, &url.id)),
-            function_arn: Some(address.arn()),
+            function_url: Some(self.function_url(context.host.as_deref(), &named.address.region, &url.id)),
+            function_arn: Some(named.address.qualified(named.qualifier.as_deref())),
             auth_type: Some(url.auth.as_str().to_owned()),
             cors: url.cors.as_ref().map(aws_cors),
             creation_time: Some(rules::date_z(Timestamp(url.created_ms))),
@@ -93,10 +106,30 @@ impl Functions {
         }
     }
 
-    fn url_of(&self, address: &Address) -> Result<(Function, Url), Fault> {
-        let function = self.state.get(address)?.ok_or_else(none_there)?;
-        let url = function.url.clone().ok_or_else(none_there)?;
-        Ok((function, url))
+    fn url_of(&self, named: &Named) -> Result<Url, Fault> {
+        let url = match &named.qualifier {
+            None => self.state.get(&named.address)?.and_then(|function| function.url),
+            Some(alias) => self.state.alias(&named.address, alias)?.and_then(|alias| alias.url),
+        };
+        url.ok_or_else(none_there)
+    }
+
+    /// Changes the URL of a function or of an alias; `missing` says in AWS's words that there is neither.
+    async fn alter_url<T: Send + 'static>(
+        &self,
+        named: &Named,
+        missing: fn() -> Fault,
+        mut change: impl FnMut(&mut Option<Url>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let meant = named.clone();
+        let alter = move |family: &mut Family| {
+            let url = place(family, &meant).ok_or_else(missing)?;
+            change(url).map(Step::Done)
+        };
+        let wanted = Wanted::of(named.qualifier.as_deref());
+        let changed = self.state.alter_family(&named.address, wanted, alter).await?;
+        self.targets.forget(&named.address);
+        Ok(changed)
     }
 }
 
@@ -108,8 +141,7 @@ impl Handle<ops::CreateFunctionUrlConfig> for Functions {
         _: Body,
     ) -> Result<Answer<aws::CreateFunctionUrlConfigResponse>, Fault> {
         streaming("CreateFunctionUrlConfig", input.invoke_mode.as_deref())?;
-        let address = address(&context, input.function_name, input.qualifier.as_deref())?;
-        self.state.get(&address)?.ok_or_else(|| faults::not_found("Function does not exist"))?;
+        let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
         let now = self.options.clocks.product().0;
         let url = Url {
             id: new_id(&*self.options.rng),
@@ -118,20 +150,20 @@ impl Handle<ops::CreateFunctionUrlConfig> for Functions {
             created_ms: now,
             modified_ms: now,
         };
-        let (made, arn) = (url.clone(), address.arn());
-        alter(&self, &address, move |function| {
-            if function.url.is_some() {
+        let (made, arn) = (url.clone(), named.address.qualified(named.qualifier.as_deref()));
+        let missing = || faults::not_found("Function does not exist");
+        self.alter_url(&named, missing, move |url| {
+            if url.is_some() {
                 return Err(faults::conflict(format!(
                     "Failed to create function url config for [functionArn = {arn}]. Error message:  FunctionUrlConfig \
                      exists for this Lambda function"
                 )));
             }
-            function.url = Some(made.clone());
+            *url = Some(made.clone());
             Ok(())
         })
         .await?;
-        self.targets.forget(&address);
-        let told = self.told(&context, &address, &url);
+        let told = self.told(&context, &named, &url);
         let answer = aws::CreateFunctionUrlConfigResponse {
             function_url: told.function_url,
             function_arn: told.function_arn,
@@ -151,9 +183,9 @@ impl Handle<ops::GetFunctionUrlConfig> for Functions {
         input: aws::GetFunctionUrlConfigRequest,
         _: Body,
     ) -> Result<Answer<aws::GetFunctionUrlConfigResponse>, Fault> {
-        let address = address(&context, input.function_name, input.qualifier.as_deref())?;
-        let (_, url) = self.url_of(&address)?;
-        let told = self.told(&context, &address, &url);
+        let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
+        let url = self.url_of(&named)?;
+        let told = self.told(&context, &named, &url);
         let answer = aws::GetFunctionUrlConfigResponse {
             function_url: told.function_url,
             function_arn: told.function_arn,
@@ -175,21 +207,20 @@ impl Handle<ops::UpdateFunctionUrlConfig> for Functions {
         _: Body,
     ) -> Result<Answer<aws::UpdateFunctionUrlConfigResponse>, Fault> {
         streaming("UpdateFunctionUrlConfig", input.invoke_mode.as_deref())?;
-        let address = address(&context, input.function_name, input.qualifier.as_deref())?;
+        let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
         let (new_auth, new_cors) = (input.auth_type.as_deref().map(auth), input.cors.map(cors));
         let now = self.options.clocks.product().0;
-        let url = alter(&self, &address, move |function| {
-            let url = function.url.as_mut().ok_or_else(none_there)?;
+        let change = move |url: &mut Option<Url>| {
+            let url = url.as_mut().ok_or_else(none_there)?;
             url.auth = new_auth.unwrap_or(url.auth);
             if new_cors.is_some() {
                 url.cors.clone_from(&new_cors);
             }
             url.modified_ms = now;
             Ok(url.clone())
-        })
-        .await?;
-        self.targets.forget(&address);
-        let told = self.told(&context, &address, &url);
+        };
+        let url = self.alter_url(&named, none_there, change).await?;
+        let told = self.told(&context, &named, &url);
         let answer = aws::UpdateFunctionUrlConfigResponse {
             function_url: told.function_url,
             function_arn: told.function_arn,
@@ -210,10 +241,8 @@ impl Handle<ops::DeleteFunctionUrlConfig> for Functions {
         input: aws::DeleteFunctionUrlConfigRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let address = address(&context, input.function_name, input.qualifier.as_deref())?;
-        self.url_of(&address)?;
-        alter(&self, &address, |function| function.url.take().map(|_| ()).ok_or_else(none_there)).await?;
-        self.targets.forget(&address);
+        let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
+        self.alter_url(&named, none_there, |url| url.take().map(|_| ()).ok_or_else(none_there)).await?;
         Ok(Unit.into())
     }
 }
@@ -225,11 +254,28 @@ impl Handle<ops::ListFunctionUrlConfigs> for Functions {
         input: aws::ListFunctionUrlConfigsRequest,
         _: Body,
     ) -> Result<Answer<aws::ListFunctionUrlConfigsResponse>, Fault> {
-        let address = address(&context, input.function_name, None)?;
-        let function = self.state.get(&address)?.ok_or_else(|| faults::no_function(&address.arn()))?;
-        let first_page = super::list::after(input.marker.as_deref())?.is_none();
-        let urls = function.url.iter().filter(|_| first_page).map(|url| {
-            let told = self.told(&context, &address, url);
+        let text = required(input.function_name, "FunctionName")?;
+        let (address, function) = whole(&self, &context, &text)?;
+        let wanted = page_size(input.max_items);
+        let mut from = after(input.marker.as_deref())?;
+        // The function's own URL comes first, under no alias's name.
+        let own = function.url.filter(|_| from.is_none()).map(|url| (None, url));
+        let mut urls: Vec<(Option<String>, Url)> = own.into_iter().collect();
+        while function.changes > 0 && urls.len() <= wanted {
+            let page = self.state.aliases(&address, from.as_deref(), wanted + 1)?;
+            let last = page.len() <= wanted;
+            from = page.last().map(|(name, _)| name.clone());
+            urls.extend(page.into_iter().filter_map(|(name, alias)| Some((Some(name), alias.url?))));
+            if last {
+                break;
+            }
+        }
+        let more = urls.len() > wanted;
+        urls.truncate(wanted);
+        let last = urls.last().filter(|_| more);
+        let next_marker = last.map(|(alias, _)| marker(alias.as_deref().unwrap_or(NO_ALIAS)));
+        let urls = urls.into_iter().map(|(qualifier, url)| {
+            let told = self.told(&context, &Named { address: address.clone(), qualifier }, &url);
             aws::FunctionUrlConfig {
                 function_url: told.function_url,
                 function_arn: told.function_arn,
@@ -241,6 +287,6 @@ impl Handle<ops::ListFunctionUrlConfigs> for Functions {
             }
         });
         let function_url_configs = Some(urls.collect());
-        Ok(aws::ListFunctionUrlConfigsResponse { function_url_configs, next_marker: None }.into())
+        Ok(aws::ListFunctionUrlConfigsResponse { function_url_configs, next_marker }.into())
     }
 }

@@ -17,7 +17,7 @@ use door::{Body, Site, SiteRequest, SiteResponse};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
-use crate::name::{Address, Named};
+use crate::name::Named;
 use crate::types::{Cors, Url};
 use crate::{Functions, Request};
 
@@ -77,10 +77,10 @@ impl Functions {
         let mut response = match self.behind(id) {
             Err(fault) => failed(&fault),
             Ok(None) => message(404, "Not Found"),
-            Ok(Some((address, url))) => match &url.cors {
+            Ok(Some((named, url))) => match &url.cors {
                 Some(cors) if cors::is_preflight(&request) => cors::preflight(cors, &request),
                 _ => {
-                    let mut response = self.call(&address, &url, path, &request).await;
+                    let mut response = self.call(&named, &url, path, &request).await;
                     share(&mut response.headers, url.cors.as_ref(), origin.as_ref());
                     response
                 }
@@ -90,8 +90,8 @@ impl Functions {
         response
     }
 
-    async fn call(&self, address: &Address, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
-        if !self.lets_in(address, url, request) {
+    async fn call(&self, named: &Named, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
+        if !self.lets_in(named, url, request) {
             return message(403, "Forbidden");
         }
         let now = self.options.clocks.product();
@@ -99,7 +99,7 @@ impl Functions {
             Some(trace) => trace.to_owned(),
             None => TraceHeader::root(&*self.options.rng, now.0.unsigned_abs() / 1000).0,
         };
-        let payload = event::payload(&event::Call { address, url, path, request, now, trace: &trace });
+        let payload = event::payload(&event::Call { address: &named.address, url, path, request, now, trace: &trace });
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
             return message(413, "Request Entity Too Large");
         }
@@ -112,8 +112,7 @@ impl Functions {
             want_tail: false,
             depth: 0,
         };
-        let named = Named { address: address.clone(), qualifier: None };
-        let mut response = match self.run(&named, event).await {
+        let mut response = match self.run(named, event).await {
             Ok(done) => interpreted(&done),
             Err(fault) => failed(&fault),
         };

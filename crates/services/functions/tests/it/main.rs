@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in the shared world too")]
 
 mod access;
+mod aliases;
 mod code;
 mod control;
 mod coverage;
@@ -13,4 +14,5 @@ mod layers;
 mod policies;
 mod refusals;
 mod urls;
+mod versions;
 mod world;

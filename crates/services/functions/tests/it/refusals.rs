@@ -86,9 +86,8 @@ async fn settings_are_checked() {
 async fn what_is_not_done_is_refused_by_name() {
     type Case = (&'static str, fn(&mut aws::CreateFunctionRequest));
     let world = World::new();
-    let cases: [Case; 11] = [
+    let cases: [Case; 10] = [
         ("CreateFunction.PackageType=Image", |input| input.package_type = Some("Image".into())),
-        ("CreateFunction.Publish", |input| input.publish = Some(true)),
         ("CreateFunction.VpcConfig", |input| {
             let subnet_ids = Some(vec!["subnet-1".to_owned()]);
             input.vpc_config = Some(aws::VpcConfig { subnet_ids, ..aws::VpcConfig::default() });
