@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use base::{Account, Region};
+use base::{Account, Concurrency, Region};
 
 use crate::ThrottleReason;
 
@@ -34,6 +34,8 @@ struct Books {
     reserved: u64,
     // The sum of `in_use` over functions without one.
     unreserved_in_use: u64,
+    // The sum over all functions.
+    in_use: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -85,7 +87,14 @@ impl Seat {
             None => books.unreserved_in_use += 1,
         }
         entry.in_use += 1;
-        Ok(Permit { seat: self.clone() })
+        books.in_use += 1;
+        let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let concurrency = Concurrency {
+            function: entry.in_use,
+            account: small(books.in_use),
+            unreserved: entry.reserved.is_none().then(|| small(books.unreserved_in_use)),
+        };
+        Ok(Permit { seat: self.clone(), concurrency })
     }
 
     /// Sets or removes the reservation. What runs now keeps running and counts under the new rule.
@@ -111,6 +120,7 @@ impl Seat {
         let books = &mut *books;
         if let Some(entry) = books.functions.get_mut(&self.function) {
             entry.in_use -= 1;
+            books.in_use -= 1;
             if entry.reserved.is_none() {
                 books.unreserved_in_use -= 1;
             }
@@ -128,6 +138,8 @@ impl Ledger {
 #[derive(Debug)]
 pub(crate) struct Permit {
     seat: Seat,
+    /// What was under way when it was taken.
+    pub(crate) concurrency: Concurrency,
 }
 
 impl Drop for Permit {

@@ -186,6 +186,7 @@ mod tests {
             account: Account::DEFAULT,
             region: Region::default_region(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
+            invoked_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
             request: "527cb862-4f5e-49a9-9ae4-a7edc90f0fda".parse().unwrap(),
             environment: Some(EnvironmentId(7)),
             at: Timestamp(0),
@@ -195,8 +196,12 @@ mod tests {
             cpu_system_us: 200,
             peak_memory_bytes: 40 << 20,
             memory_mb: 128,
+            tmp_mb: 512,
+            arm: false,
+            concurrency: base::Concurrency::default(),
             billed_ms: 122,
             failed: false,
+            by_receipt: false,
         }
     }
 

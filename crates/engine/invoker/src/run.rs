@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base::{EnvironmentId, Invoked, Phases, StartKind, Timestamp};
+use base::{Concurrency, EnvironmentId, Invoked, Phases, StartKind, Timestamp};
 use runtime::{Event, Outcome};
 use sandbox::{ExitCause, Usage};
 
@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     pub(crate) admitted: Instant,
     // The same, product clock.
     at: Timestamp,
+    // What else was under way then.
+    concurrency: Concurrency,
 }
 
 /// How the invocation ended, before it is written down.
@@ -45,7 +47,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let (admitted, at) = (clocks.monotonic(), clocks.product());
     let pool = engine.pool(target);
     let permit = admit(engine, target, &pool)?;
-    let run = Run { engine, target, invocation, pool, admitted, at };
+    let run = Run { engine, target, invocation, pool, admitted, at, concurrency: permit.concurrency };
     let mut placed = match run.place().await {
         Ok(placed) => placed,
         Err(Unplaced::Refused(refusal)) => return Err(refusal),
@@ -230,6 +232,7 @@ impl Run<'_> {
             account: self.target.account,
             region: self.target.region.clone(),
             function_arn: Arc::clone(&self.target.function_arn),
+            invoked_arn: Arc::clone(&self.invocation.invoked_arn),
             request: self.invocation.request_id,
             environment,
             at: self.at,
@@ -239,8 +242,13 @@ impl Run<'_> {
             cpu_system_us: usage.cpu_system_us,
             peak_memory_bytes: usage.peak_memory_bytes,
             memory_mb: self.target.memory_mb,
+            tmp_mb: self.target.tmp_mb,
+            // Functions run on the host's architecture alone.
+            arm: cfg!(target_arch = "aarch64"),
+            concurrency: self.concurrency,
             billed_ms: (phases.init_us + phases.handler_us).div_ceil(1000),
             failed,
+            by_receipt: self.invocation.by_receipt,
         }
     }
 }

@@ -96,4 +96,6 @@ pub struct Invocation {
     pub invoked_arn: Arc<str>,
     /// Whether [`crate::Done::tail`] is wanted.
     pub want_tail: bool,
+    /// Whether whoever asks counts its use by a [`base::Receipt`].
+    pub by_receipt: bool,
 }

@@ -22,7 +22,10 @@ pub use bell::{Bell, LocalBell};
 pub use clock::{Clocks, SystemClocks, Timestamp, VirtualClocks};
 pub use fault::{Blame, Fault};
 pub use ids::{Account, EnvironmentId, Region, RequestId, TraceHeader};
-pub use ports::{Egress, Invoked, LogLine, LogSink, Meter, Outward, Phases, SandboxNet, StartKind, Uplink};
+pub use ports::{
+    Concurrency, Egress, EventNews, Invoked, LogLine, LogSink, Meter, Outward, Phases, Receipt, SandboxNet, StartKind,
+    Uplink,
+};
 pub use principal::Principal;
 pub use random::{Rng, SystemRng};
 

@@ -50,6 +50,17 @@ pub struct Phases {
     pub handler_us: u64,
 }
 
+/// How many invocations were under way when one was admitted, itself included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Concurrency {
+    /// Of the function, over all its versions.
+    pub function: u32,
+    /// Of the account in the region.
+    pub account: u32,
+    /// Of the account's functions without a reservation; none when this one has a reservation.
+    pub unreserved: Option<u32>,
+}
+
 /// What one finished invocation used: the row of metering and of REPORT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoked {
@@ -59,6 +70,8 @@ pub struct Invoked {
     pub region: crate::Region,
     /// The qualified function ARN.
     pub function_arn: Arc<str>,
+    /// The ARN as the caller named it: an alias, a version, or none.
+    pub invoked_arn: Arc<str>,
     /// The invocation.
     pub request: RequestId,
     /// Which environment ran it; none when INIT never began.
@@ -77,18 +90,55 @@ pub struct Invoked {
     pub peak_memory_bytes: u64,
     /// Configured memory, MiB.
     pub memory_mb: u32,
+    /// Configured size of `/tmp`, MiB.
+    pub tmp_mb: u32,
+    /// Whether it ran on arm64; otherwise on x86-64.
+    pub arm: bool,
+    /// What else was under way.
+    pub concurrency: Concurrency,
     /// What AWS bills, milliseconds (init included, as since August 2025).
     pub billed_ms: u64,
     /// Whether the function answered with an error, timed out or crashed.
     pub failed: bool,
+    /// Whether its use is counted by a [`Receipt`] that whoever asked for it writes, and not by [`Meter::invoked`].
+    pub by_receipt: bool,
+}
+
+/// A row that says what one invocation used. Whoever holds an invocation's end durably (the row of an asynchronous event)
+/// puts it into the store's space of usage in the same transaction: then its use is neither lost nor counted twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The same for the same invocation.
+    pub key: Vec<u8>,
+    /// For the meter alone to read.
+    pub value: Vec<u8>,
+}
+
+/// What became of an asynchronous event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventNews {
+    /// It was accepted.
+    Received,
+    /// It is handed to the function, so long after it was accepted, ms.
+    Begins(u64),
+    /// It is given up without having succeeded.
+    Dropped,
+    /// It could not be sent to its dead-letter queue.
+    DeadLetterFailed,
 }
 
 /// Where usage goes. Off the answer's path.
 pub trait Meter: Send + Sync {
-    /// Counts one finished invocation.
+    /// Counts one finished invocation: into metrics, and into usage unless it is counted by receipt.
     fn invoked(&self, row: &Invoked);
     /// Counts one refused for want of concurrency.
     fn throttled(&self, account: Account, function_arn: &str);
+    /// Counts what became of an asynchronous event for a function, named by ARN as its caller did.
+    fn event(&self, account: Account, invoked_arn: &str, news: EventNews);
+    /// The receipt for one finished invocation; none where no account is kept.
+    fn receipt(&self, row: &Invoked) -> Option<Receipt>;
+    /// Receipts have become durable: they may be counted.
+    fn receipted(&self);
 }
 
 /// Serves the platform's own endpoint inside a sandbox: the sandbox's listener, tagged with who speaks there.

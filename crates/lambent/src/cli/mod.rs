@@ -2,6 +2,7 @@
 //! `check`, which work on a data folder.
 
 mod backup;
+mod bill;
 mod demo;
 mod doctor;
 mod events;
@@ -127,6 +128,8 @@ enum Command {
     /// Who may do what.
     #[command(subcommand)]
     Iam(IamCommand),
+    /// Say what the functions used in a month, what it would cost, and what AWS would charge for it.
+    Bill(bill::Arguments),
     /// Deliveries between services that failed too often.
     #[command(subcommand)]
     Events(EventsCommand),
@@ -345,6 +348,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Backup { file, data } => backup::backup(file, data).await?,
         Command::Restore { file, data } => backup::restore(file, data).await?,
         Command::Check { data } => backup::check(data).await?,
+        Command::Bill(options) => bill::run(&client()?, &options).await?,
         Command::Doctor(options) => return doctor::run(&options).await,
         Command::Setup(options) => return crate::setup::run(&options),
         Command::Fidelity { acts: true } => print!("{}", fidelity::acts().await?),

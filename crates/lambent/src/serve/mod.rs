@@ -161,6 +161,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),
         bell: Arc::clone(&bell),
+        meter: observe.clone(),
         gate: Arc::clone(&gate),
         keys: identity.clone(),
         loopback,
@@ -203,7 +204,13 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let gateway = Gateway::new(gateway::Options {
         dispatch: router,
         services: model::SERVICES,
-        sites: vec![functions.clone(), identity.clone(), Arc::new(stuck), Arc::new(console)],
+        sites: vec![
+            functions.clone(),
+            identity.clone(),
+            Arc::new(stuck),
+            Arc::new(observe::Usage(observe.clone())),
+            Arc::new(console),
+        ],
         keys: identity.clone(),
         clocks: Arc::clone(&clocks),
         rng,

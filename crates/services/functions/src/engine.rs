@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base::{Bell, BoxFuture, Clocks, Fault, Invoked, Phases, RequestId, Rng, StartKind, TraceHeader};
+use base::{
+    Bell, BoxFuture, Clocks, Concurrency, Fault, Invoked, Meter, Phases, RequestId, Rng, StartKind, TraceHeader,
+};
 use bytes::Bytes;
 use door::{Context, Gate, Keys};
 use futures_util::future::Shared;
@@ -42,6 +44,8 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
     /// Rung when an asynchronous event was accepted.
     pub bell: Arc<dyn Bell>,
+    /// Gives receipts for what asynchronous events use, and hears what becomes of them.
+    pub meter: Arc<dyn Meter>,
     /// Whom function URLs let in.
     pub gate: Arc<Gate>,
     /// Gives functions their roles' credentials.
@@ -80,6 +84,8 @@ pub(crate) struct Request {
     pub(crate) want_tail: bool,
     /// How many calls led to it.
     pub(crate) depth: u16,
+    /// Whether its use is counted by a receipt.
+    pub(crate) by_receipt: bool,
 }
 
 /// The live environments of one function version, for the page.
@@ -173,6 +179,7 @@ impl Functions {
             client_context: request.client_context,
             invoked_arn,
             want_tail: request.want_tail,
+            by_receipt: request.by_receipt,
         };
         let done = self.invoker.invoke(Arc::clone(target), invocation).await;
         done.map_err(|refusal| faults::refused(&refusal))
@@ -194,6 +201,7 @@ impl Functions {
             account: named.address.account,
             region: named.address.region.clone(),
             function_arn: named.address.qualified(Some(version)).into(),
+            invoked_arn: named.address.qualified(named.qualifier.as_deref()).into(),
             request: request.id,
             environment: None,
             at: self.options.clocks.product(),
@@ -203,9 +211,14 @@ impl Functions {
             cpu_system_us: 0,
             peak_memory_bytes: 0,
             memory_mb: 0,
+            tmp_mb: 0,
+            arm: false,
+            concurrency: Concurrency::default(),
             billed_ms: 0,
             failed: true,
+            by_receipt: request.by_receipt,
         };
+        self.options.meter.invoked(&row);
         let payload = Bytes::from(payload.to_string());
         let result = Finished::FunctionError { kind: FailureKind::Init, error_type, payload };
         Done { result, tail: None, row, notes: Vec::new() }

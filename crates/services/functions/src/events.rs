@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::{Fault, RequestId, Timestamp};
+use base::{EventNews, Fault, Receipt, RequestId, Timestamp};
 use bytes::Bytes;
 use door::outbox::OUTBOX_BELL;
 use invoker::Finished;
@@ -134,9 +134,16 @@ impl Functions {
             depth: request.depth,
         };
         self.state.enqueue(&key, &waiting, &request.payload).await?;
+        self.tell(named, EventNews::Received);
         self.events.push(key);
         self.options.bell.ring(BELL);
         Ok(())
+    }
+
+    /// Tells the meter what became of an event.
+    fn tell(&self, named: &Named, news: EventNews) {
+        let arn = named.address.qualified(named.qualifier.as_deref());
+        self.options.meter.event(named.address.account, &arn, news);
     }
 }
 
@@ -189,18 +196,22 @@ async fn deliver(functions: &Functions, key: EventKey) {
 
 async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, payload: Bytes) -> Result<(), Fault> {
     let Some((named, id)) = read(&waiting) else {
-        return let_go(functions, key, &waiting, "it does not read", None).await;
+        return let_go(functions, key, &waiting, "it does not read", (None, None)).await;
     };
     let Some(access) = functions.state.access(&named.address)? else {
-        return let_go(functions, key, &waiting, "its function is gone", None).await;
+        functions.tell(&named, EventNews::Dropped);
+        return let_go(functions, key, &waiting, "its function is gone", (None, None)).await;
     };
     let config = access.event_invoke(named.qualifier.as_deref());
     let ends = Timestamp(waiting.since_ms).plus_ms(rules::max_event_age_ms(&config));
-    if functions.options.clocks.product() > ends {
+    let now = functions.options.clocks.product();
+    if now > ends {
         let end = End { condition: Condition::EventAgeExceeded, payload: &payload, done: None, runs: waiting.failures };
         let report = functions.report(&named, &config, &waiting, &end)?;
-        return let_go(functions, key, &waiting, "it is too old", report).await;
+        functions.tell(&named, EventNews::Dropped);
+        return let_go(functions, key, &waiting, "it is too old", (report, None)).await;
     }
+    functions.tell(&named, EventNews::Begins((now.0 - waiting.since_ms).max(0).unsigned_abs()));
     let request = Request {
         id,
         payload: payload.clone(),
@@ -208,25 +219,32 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
         client_context: waiting.client_context.clone(),
         want_tail: false,
         depth: waiting.depth,
+        by_receipt: true,
     };
-    let due = match functions.run(&named, request).await {
+    let ran = functions.run(&named, request).await;
+    // What it used is kept with what becomes of the event, so that it counts exactly once.
+    let receipt = ran.as_ref().ok().and_then(|done| functions.options.meter.receipt(&done.row));
+    let due = match ran {
         Ok(done) => {
             let (payload, runs) = (&payload, waiting.failures + 1);
             let Finished::FunctionError { error_type, .. } = &done.result else {
                 let end = End { condition: Condition::Success, payload, done: Some(&done), runs };
-                return finish(functions, key, functions.report(&named, &config, &waiting, &end)?).await;
+                return finish(functions, key, functions.report(&named, &config, &waiting, &end)?, receipt).await;
             };
             let Some(delay_ms) = rules::retry_delay_ms(&config, waiting.failures) else {
                 let end = End { condition: Condition::RetriesExhausted, payload, done: Some(&done), runs };
                 let report = functions.report(&named, &config, &waiting, &end)?;
-                return let_go(functions, key, &waiting, &format!("the function failed: {error_type}"), report).await;
+                let why = format!("the function failed: {error_type}");
+                functions.tell(&named, EventNews::Dropped);
+                return let_go(functions, key, &waiting, &why, (report, receipt)).await;
             };
             waiting.failures += 1;
             waiting.refusals = 0;
             functions.options.clocks.product().plus_ms(delay_ms)
         }
         Err(fault) if fault.status == 404 => {
-            return let_go(functions, key, &waiting, "its function is gone", None).await;
+            functions.tell(&named, EventNews::Dropped);
+            return let_go(functions, key, &waiting, "its function is gone", (None, None)).await;
         }
         Err(fault) => {
             tracing::debug!(%fault, request = waiting.request, "an asynchronous event could not begin");
@@ -237,16 +255,28 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
     };
     // One that would be too old by then is let go as soon as it is.
     let again = EventKey { due: due.min(ends.plus_ms(1)), ..key.clone() };
-    functions.state.put_off(key, (&again, &waiting, &payload)).await?;
+    let counted = receipt.is_some();
+    functions.state.put_off(key, (&again, &waiting, &payload), receipt).await?;
+    if counted {
+        functions.options.meter.receipted();
+    }
     functions.events.push(again);
     functions.options.bell.ring(BELL);
     Ok(())
 }
 
 /// Ends an event and has its end reported.
-async fn finish(functions: &Functions, key: &EventKey, report: Option<Outgoing>) -> Result<(), Fault> {
-    let reported = report.is_some();
-    functions.state.end(key, report).await?;
+async fn finish(
+    functions: &Functions,
+    key: &EventKey,
+    report: Option<Outgoing>,
+    receipt: Option<Receipt>,
+) -> Result<(), Fault> {
+    let (reported, counted) = (report.is_some(), receipt.is_some());
+    functions.state.end(key, report, receipt).await?;
+    if counted {
+        functions.options.meter.receipted();
+    }
     if reported {
         functions.options.bell.ring(OUTBOX_BELL);
     }
@@ -268,7 +298,7 @@ async fn let_go(
     key: &EventKey,
     waiting: &Waiting,
     why: &str,
-    report: Option<Outgoing>,
+    (report, receipt): (Option<Outgoing>, Option<Receipt>),
 ) -> Result<(), Fault> {
     tracing::warn!(
         function = waiting.name,
@@ -278,7 +308,7 @@ async fn let_go(
         reported = report.is_some(),
         "an asynchronous event is dropped"
     );
-    finish(functions, key, report).await
+    finish(functions, key, report, receipt).await
 }
 
 #[cfg(test)]

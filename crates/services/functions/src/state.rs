@@ -11,7 +11,7 @@ mod layers;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Account, Fault, Region, Timestamp};
+use base::{Account, Fault, Receipt, Region, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use store::{Batch, Key, Kv, Range, Space};
 
@@ -253,8 +253,13 @@ impl State {
         }
     }
 
-    /// Ends a waiting invocation, and reports it in the same transaction.
-    pub(crate) async fn end(&self, key: &EventKey, report: Option<Outgoing>) -> Result<(), Fault> {
+    /// Ends a waiting invocation, and in the same transaction reports it and keeps the receipt of what it used, if it ran.
+    pub(crate) async fn end(
+        &self,
+        key: &EventKey,
+        report: Option<Outgoing>,
+        receipt: Option<Receipt>,
+    ) -> Result<(), Fault> {
         let key = key.bytes();
         let run = move |_: &store::Rows| {
             let mut batch = Batch::new();
@@ -262,25 +267,36 @@ impl State {
             if let Some((due_ms, id, value)) = &report {
                 store::outbox::put(&mut batch, *due_ms, id, value.clone());
             }
+            keep(&mut batch, receipt.as_ref());
             Ok(batch)
         };
         Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
     }
 
-    /// Sets a waiting invocation to a later time, with what changed about it.
+    /// Sets a waiting invocation to a later time, with what changed about it; and keeps the receipt of what it used, if it
+    /// ran.
     pub(crate) async fn put_off(
         &self,
         key: &EventKey,
         (later, waiting, payload): (&EventKey, &Waiting, &Bytes),
+        receipt: Option<Receipt>,
     ) -> Result<(), Fault> {
         let (old, new, value) = (key.bytes(), later.bytes(), event_value(waiting, payload)?);
         let run = move |_: &store::Rows| {
             let mut batch = Batch::new();
             batch.delete(Space::Queue, old.clone());
             batch.put(Space::Queue, new.clone(), value.clone());
+            keep(&mut batch, receipt.as_ref());
             Ok(batch)
         };
         Ok(self.kv.transact(Vec::new(), Box::new(run)).await?)
+    }
+}
+
+/// Puts a receipt where the meter finds it.
+fn keep(batch: &mut Batch, receipt: Option<&Receipt>) {
+    if let Some(Receipt { key, value }) = receipt {
+        batch.put(Space::Usage, key.clone(), value.clone());
     }
 }
 

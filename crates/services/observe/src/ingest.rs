@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Account, Fault, Invoked, LogLine, LogSink, Meter, Region};
+use base::{Account, EventNews, Fault, Invoked, LogLine, LogSink, Meter, Receipt, Region};
 use bytes::Bytes;
 use store::{Batch, Key, Kv, Space, transact_with};
 use tokio::sync::{Notify, watch};
@@ -51,6 +51,8 @@ struct Waiting {
     bytes: usize,
     dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
+    // There may be receipts to count.
+    receipts: bool,
     // Counts what was handed in: the mark that a reader waits for.
     accepted: u64,
     // The writer is gone: nothing would ever be stored.
@@ -59,7 +61,11 @@ struct Waiting {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), some: Notify::new(), urgent: Notify::new(), stored: watch::Sender::new(0) }
+        // The first thing to do: count the receipts that an earlier process left.
+        let waiting = Waiting { receipts: true, accepted: 1, ..Waiting::default() };
+        let some = Notify::new();
+        some.notify_one();
+        Self { waiting: Mutex::new(waiting), some, urgent: Notify::new(), stored: watch::Sender::new(0) }
     }
 }
 
@@ -68,6 +74,7 @@ struct Taken {
     lines: Vec<LogLine>,
     dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
+    receipts: bool,
     // The mark up to which this is everything.
     mark: u64,
 }
@@ -128,8 +135,18 @@ impl Queue {
             lines,
             dropped: std::mem::take(&mut waiting.dropped),
             used: std::mem::take(&mut waiting.used),
+            receipts: std::mem::take(&mut waiting.receipts),
             mark,
         })
+    }
+
+    /// Takes back what could not be stored: it is tried again with what comes next.
+    fn put_back(&self, used: HashMap<usage::Whose, Used>, receipts: bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.receipts |= receipts;
+        for (whose, more) in used {
+            waiting.used.entry(whose).or_default().add(&more);
+        }
     }
 
     /// Waits until everything that was handed in before is stored, or given up with a word in the log.
@@ -168,8 +185,10 @@ impl LogSink for Observe {
 
 impl Meter for Observe {
     fn invoked(&self, row: &Invoked) {
-        let whose = usage::Whose::of(row.account, row.region.as_str(), &row.function_arn, row.at);
-        let used = usage::of_invocation(row);
+        if row.by_receipt {
+            return;
+        }
+        let (whose, used) = (usage::Whose::of_invocation(row), usage::of_invocation(row));
         self.queue.change(|waiting| waiting.used.entry(whose).or_default().add(&used));
     }
 
@@ -177,6 +196,22 @@ impl Meter for Observe {
         let region = function_arn.split(':').nth(3).unwrap_or_default();
         let whose = usage::Whose::of(account, region, function_arn, self.clocks.product());
         self.queue.change(|waiting| waiting.used.entry(whose).or_default().throttles += 1);
+    }
+
+    fn event(&self, _: Account, _: &str, _: EventNews) {}
+
+    fn receipt(&self, row: &Invoked) -> Option<Receipt> {
+        match usage::receipt(row) {
+            Ok(receipt) => Some(receipt),
+            Err(fault) => {
+                tracing::error!(%fault, "an invocation has no receipt, and is not counted");
+                None
+            }
+        }
+    }
+
+    fn receipted(&self) {
+        self.queue.change(|waiting| waiting.receipts = true);
     }
 }
 
@@ -211,7 +246,7 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
 
 impl Observe {
     async fn store(&self, taken: Taken) {
-        let Taken { lines, dropped, used, mark: _ } = taken;
+        let Taken { lines, dropped, used, receipts, mark: _ } = taken;
         let now_ms = self.clocks.product().0;
         let mut streams: BTreeMap<StreamName, Vec<(i64, Bytes)>> = BTreeMap::new();
         for line in lines {
@@ -231,8 +266,13 @@ impl Observe {
         if let Err(fault) = self.put(incoming.collect()).await {
             tracing::error!(%fault, "log lines were lost: the store did not take them");
         }
-        if let Err(fault) = usage::add(&*self.kv, used).await {
-            tracing::error!(%fault, "usage was lost: the store did not take it");
+        if let Err(fault) = usage::add(&*self.kv, used.clone()).await {
+            tracing::error!(%fault, "usage waits in memory: the store did not take it");
+            self.queue.put_back(used, false);
+        }
+        if receipts && let Err(fault) = usage::count_receipts(&*self.kv).await {
+            tracing::error!(%fault, "receipts wait to be counted: the store did not take it");
+            self.queue.put_back(HashMap::new(), true);
         }
     }
 

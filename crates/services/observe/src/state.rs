@@ -3,7 +3,8 @@
 //! - [`Space::Control`] `logs/group/<account>/<region>/<name>`: the group, JSON.
 //! - [`Space::Log`] `<generation 8>s<name>`: a stream, JSON; `<generation 8>b`: the group's stored bytes, 8 bytes;
 //!   `<generation 8>e<stream 8><time 8><number 8>`: a chunk of events.
-//! - [`Space::Usage`] `<account>/<day>/<region>/<arn>`: what was used, JSON.
+//! - [`Space::Usage`] `<account>/<day>/<region>/<arn>`: what was used, JSON; `receipt/<request>/<time>`: what one
+//!   invocation used and is still to be counted, JSON.
 //!
 //! A group's rows share the generation's prefix and a stream's chunks the stream's, so that both are given up at once.
 

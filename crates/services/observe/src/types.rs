@@ -68,7 +68,8 @@ impl Event {
     }
 }
 
-/// What a function version used on one day.
+/// What a function version used on one day, in the unit of every tariff. Rows of an earlier time have 0 in what was not
+/// counted then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Used {
@@ -80,10 +81,26 @@ pub struct Used {
     pub cold_starts: u64,
     /// Invocations refused for want of concurrency.
     pub throttles: u64,
-    /// What AWS bills, milliseconds.
+    /// What AWS bills, milliseconds, each invocation rounded up to one.
     pub billed_ms: u64,
     /// Billed milliseconds times configured MiB: 1024 × 1000 of them are a GB-second.
     pub billed_mb_ms: u64,
+    /// Of these, what ran on arm64.
+    pub arm_billed_mb_ms: u64,
+    /// Of the billed milliseconds, INIT's.
+    pub init_billed_ms: u64,
+    /// Milliseconds in the handler, each invocation rounded up to a hundred: as billed until December 2020.
+    pub hundreds_ms: u64,
+    /// The same times configured MiB.
+    pub hundreds_mb_ms: u64,
+    /// CPU time in user mode and the kernel, milliseconds, each invocation rounded up to one.
+    pub cpu_billed_ms: u64,
+    /// Billed milliseconds times MiB of `/tmp` above the 512 that are free.
+    pub tmp_mb_ms: u64,
+    /// MiB of provisioned concurrency times milliseconds.
+    pub provisioned_mb_ms: u64,
+    /// Bytes of streamed responses.
+    pub streamed_bytes: u64,
     /// CPU time in user mode, microseconds.
     pub cpu_user_us: u64,
     /// CPU time in the kernel, microseconds.
@@ -105,6 +122,14 @@ impl Used {
         self.throttles += other.throttles;
         self.billed_ms += other.billed_ms;
         self.billed_mb_ms += other.billed_mb_ms;
+        self.arm_billed_mb_ms += other.arm_billed_mb_ms;
+        self.init_billed_ms += other.init_billed_ms;
+        self.hundreds_ms += other.hundreds_ms;
+        self.hundreds_mb_ms += other.hundreds_mb_ms;
+        self.cpu_billed_ms += other.cpu_billed_ms;
+        self.tmp_mb_ms += other.tmp_mb_ms;
+        self.provisioned_mb_ms += other.provisioned_mb_ms;
+        self.streamed_bytes += other.streamed_bytes;
         self.cpu_user_us += other.cpu_user_us;
         self.cpu_system_us += other.cpu_system_us;
         self.handler_us += other.handler_us;

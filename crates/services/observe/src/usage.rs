@@ -1,15 +1,28 @@
-//! What was used: a row a function version and day.
+//! What was used: a row a function version and day, and receipts that are still to be counted into it.
+//!
+//! What synchronous invocations use gathers in memory and is stored with the log lines. What asynchronous ones use comes as
+//! receipts, rows that were written in the transaction that ended their event; they are counted and taken away in one
+//! transaction, so that each counts once, whatever dies in between.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use base::{Account, Fault, Invoked, StartKind, Timestamp};
+use base::{Account, Fault, Invoked, Receipt, StartKind, Timestamp};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use store::{Batch, Key, Kv, Range, Space, transact_with};
 
 use crate::engine::Observe;
 use crate::types::{UsageRow, Used};
 
+/// The prefix of receipts. Rows of use begin with the digits of an account.
+const RECEIPTS: &str = "receipt/";
+/// Receipts counted in one transaction.
+const AT_ONCE: usize = 256;
+/// MiB of `/tmp` that cost nothing.
+const FREE_TMP_MB: u32 = 512;
+
 /// Whose use, and on which day. The text is the row's key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Whose(String);
 
 impl Whose {
@@ -17,17 +30,32 @@ impl Whose {
         let (year, month, day, ..) = at.civil();
         Self(format!("{account}/{year:04}-{month:02}-{day:02}/{region}/{function_arn}"))
     }
+
+    pub(crate) fn of_invocation(row: &Invoked) -> Self {
+        Self::of(row.account, row.region.as_str(), &row.function_arn, row.at)
+    }
 }
 
 /// What one invocation used.
 pub(crate) fn of_invocation(row: &Invoked) -> Used {
+    let memory_mb = u64::from(row.memory_mb);
+    let hundreds_ms = row.phases.handler_us.div_ceil(100_000) * 100;
+    let billed_mb_ms = row.billed_ms * memory_mb;
     Used {
         invocations: 1,
         failures: u64::from(row.failed),
         cold_starts: u64::from(row.start == StartKind::Cold),
         throttles: 0,
         billed_ms: row.billed_ms,
-        billed_mb_ms: row.billed_ms * u64::from(row.memory_mb),
+        billed_mb_ms,
+        arm_billed_mb_ms: if row.arm { billed_mb_ms } else { 0 },
+        init_billed_ms: row.billed_ms.saturating_sub(row.phases.handler_us.div_ceil(1000)),
+        hundreds_ms,
+        hundreds_mb_ms: hundreds_ms * memory_mb,
+        cpu_billed_ms: (row.cpu_user_us + row.cpu_system_us).div_ceil(1000),
+        tmp_mb_ms: row.billed_ms * u64::from(row.tmp_mb.saturating_sub(FREE_TMP_MB)),
+        provisioned_mb_ms: 0,
+        streamed_bytes: 0,
         cpu_user_us: row.cpu_user_us,
         cpu_system_us: row.cpu_system_us,
         handler_us: row.phases.handler_us,
@@ -55,6 +83,61 @@ pub(crate) async fn add(kv: &dyn Kv, used: HashMap<Whose, Used>) -> Result<(), F
     Ok(())
 }
 
+/// The receipt for one invocation.
+pub(crate) fn receipt(row: &Invoked) -> Result<Receipt, Fault> {
+    let whose = Whose::of_invocation(row);
+    let value = serde_json::to_vec(&(whose, of_invocation(row))).map_err(Fault::internal)?;
+    // An event that fails is tried again under the same request, at another time.
+    Ok(Receipt { key: format!("{RECEIPTS}{}/{}", row.request, row.at.0).into_bytes(), value })
+}
+
+/// Counts every receipt there is, and takes it away in the same transaction.
+pub(crate) async fn count_receipts(kv: &dyn Kv) -> Result<(), Fault> {
+    loop {
+        let found = kv.range(Space::Usage, Range::prefix(RECEIPTS), AT_ONCE, false)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let mut keys = Vec::new();
+        let mut counted: Vec<(Bytes, Option<(Whose, Used)>)> = Vec::new();
+        for (key, value) in found {
+            keys.push(Key::new(Space::Usage, key.clone()));
+            let read = crate::state::parse::<(Whose, Used)>(&key, &value);
+            if let Err(error) = &read {
+                tracing::error!(%error, "a receipt does not read: what it says was used is not counted");
+            }
+            let read = read.ok();
+            keys.extend(read.iter().map(|(whose, _)| Key::new(Space::Usage, whose.0.clone())));
+            counted.push((key, read));
+        }
+        transact_with(kv, keys, move |rows| {
+            let mut batch = Batch::new();
+            let mut totals: BTreeMap<&Whose, Used> = BTreeMap::new();
+            for (key, read) in &counted {
+                // Counted meanwhile: it must not count again.
+                if rows.get(Space::Usage, key).is_none() {
+                    continue;
+                }
+                batch.delete(Space::Usage, key.clone());
+                let Some((whose, used)) = read else { continue };
+                let total = match totals.get_mut(whose) {
+                    Some(total) => total,
+                    None => {
+                        let stored = rows.json(Space::Usage, whose.0.as_bytes())?.unwrap_or_default();
+                        totals.entry(whose).or_insert(stored)
+                    }
+                };
+                total.add(used);
+            }
+            for (whose, total) in totals {
+                batch.put_json(Space::Usage, whose.0.clone(), &total)?;
+            }
+            Ok((batch, ()))
+        })
+        .await?;
+    }
+}
+
 /// Rows read at a time.
 const PAGE: usize = 500;
 
@@ -66,24 +149,44 @@ impl Observe {
     /// The store's.
     pub async fn usage(&self, account: Account, from: &str) -> Result<Vec<UsageRow>, Fault> {
         self.queue.flush().await;
-        let mut range = Range::prefix(format!("{account}/")).starting_at(format!("{account}/{from}"));
         let mut all = Vec::new();
-        loop {
-            let rows = self.kv.range(Space::Usage, range.clone(), PAGE, false)?;
-            let Some((last, _)) = rows.last() else { return Ok(all) };
-            range = range.after(last.clone());
-            for (key, value) in rows {
-                let text = String::from_utf8_lossy(&key).into_owned();
-                let mut parts = text.splitn(4, '/').skip(1).map(str::to_owned);
-                let (day, region, function_arn) = (parts.next(), parts.next(), parts.next());
-                let used = serde_json::from_slice(&value).map_err(Fault::internal)?;
-                all.push(UsageRow {
-                    region: region.unwrap_or_default(),
-                    day: day.unwrap_or_default(),
-                    function_arn: function_arn.unwrap_or_default(),
-                    used,
-                });
-            }
+        let range = Range::prefix(format!("{account}/")).starting_at(format!("{account}/{from}"));
+        each(&*self.kv, range, |row| all.push(row))?;
+        Ok(all)
+    }
+
+    /// What an account used in a month (`2026-11`), a row a function version; the day of each is the month.
+    pub(crate) async fn usage_of_month(&self, account: Account, month: &str) -> Result<Vec<UsageRow>, Fault> {
+        self.queue.flush().await;
+        let mut sums: BTreeMap<(String, String), Used> = BTreeMap::new();
+        each(&*self.kv, Range::prefix(format!("{account}/{month}-")), |row| {
+            sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
+        })?;
+        let rows = sums.into_iter().map(|((region, function_arn), used)| UsageRow {
+            region,
+            day: month.to_owned(),
+            function_arn,
+            used,
+        });
+        Ok(rows.collect())
+    }
+}
+
+fn each(kv: &dyn Kv, mut range: Range, mut each: impl FnMut(UsageRow)) -> Result<(), Fault> {
+    loop {
+        let rows = kv.range(Space::Usage, range.clone(), PAGE, false)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        range = range.after(last.clone());
+        for (key, value) in rows {
+            let text = String::from_utf8_lossy(&key).into_owned();
+            let mut parts = text.splitn(4, '/').skip(1).map(str::to_owned);
+            let (day, region, function_arn) = (parts.next(), parts.next(), parts.next());
+            each(UsageRow {
+                region: region.unwrap_or_default(),
+                day: day.unwrap_or_default(),
+                function_arn: function_arn.unwrap_or_default(),
+                used: crate::state::parse(&key, &value)?,
+            });
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use base::{Account, Clocks, Invoked, LogLine, LogSink, Meter, Principal, Region, RequestId, SystemRng, VirtualClocks};
+use base::{
+    Account, Clocks, EventNews, Invoked, LogLine, LogSink, Meter, Principal, Receipt, Region, RequestId, SystemRng,
+    VirtualClocks,
+};
 use bytes::Bytes;
 use invoker::testing::{FakeWalls, Reply};
 use invoker::{Done, Finished, Handle, Image, Invocation, Invoker, Options, Refusal, Target, TargetKey};
@@ -30,6 +33,11 @@ impl Meter for Ears {
     fn throttled(&self, _: Account, _: &str) {
         *self.throttled.lock().unwrap() += 1;
     }
+    fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn receipt(&self, _: &Invoked) -> Option<Receipt> {
+        None
+    }
+    fn receipted(&self) {}
 }
 
 /// Where handlers that were told to `hold` wait, and say that they do.
@@ -182,6 +190,7 @@ pub(crate) fn invocation(payload: &str) -> Invocation {
         client_context: None,
         invoked_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
         want_tail: true,
+        by_receipt: false,
     }
 }
 

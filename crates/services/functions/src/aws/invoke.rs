@@ -44,6 +44,7 @@ impl Handle<ops::Invoke> for Functions {
             client_context: client_context(input.client_context)?,
             want_tail: input.log_type.as_deref() == Some("Tail"),
             depth: context.depth,
+            by_receipt: false,
         };
         match kind {
             "DryRun" => {
@@ -129,6 +130,7 @@ impl Handle<ops::InvokeAsync> for Functions {
             client_context: None,
             want_tail: false,
             depth: context.depth,
+            by_receipt: false,
         };
         self.accept_event(&named, request).await?;
         Ok(aws::InvokeAsyncResponse { status: Some(202) }.into())

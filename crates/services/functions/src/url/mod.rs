@@ -111,6 +111,7 @@ impl Functions {
             client_context: None,
             want_tail: false,
             depth: 0,
+            by_receipt: false,
         };
         let mut response = match self.run(named, event).await {
             Ok(done) => interpreted(&done),

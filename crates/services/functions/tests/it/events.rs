@@ -45,6 +45,27 @@ async fn an_event_is_accepted_and_delivered_once() {
     assert!(world.begun.try_recv().is_err());
 }
 
+/// The receipts in the store, by value.
+fn receipts(world: &World) -> Vec<String> {
+    let rows = world.disk.kv.range(store::Space::Usage, store::Range::prefix("receipt/"), 10, false).unwrap();
+    rows.into_iter().map(|(_, value)| String::from_utf8(value.to_vec()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_event_leaves_its_receipt_in_the_transaction_that_ends_it() {
+    let mut world = World::new().serve();
+    world.create("hello").await;
+    world.event("hello", "\"hold\"").await;
+    world.begins().await;
+    assert_eq!(receipts(&world), Vec::<String>::new());
+    // What runs when the platform dies has not ended: it runs again, and counts once.
+    let mut world = World::on(world.die().await).serve();
+    world.begins().await;
+    world.gate.add_permits(1);
+    settled(&world).await;
+    assert_eq!(receipts(&world), ["false"]);
+}
+
 #[tokio::test]
 async fn an_event_that_was_accepted_survives_the_platform() {
     let world = World::new();
@@ -85,6 +106,7 @@ async fn a_failing_function_is_tried_three_times() {
         assert_eq!(world.begins().await, "\"fail\"");
     }
     settled(&world).await;
+    assert_eq!(receipts(&world), ["true", "true", "true"], "each attempt is counted");
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::{
-    Account, BoxFuture, Invoked, LocalBell, LogLine, LogSink, Meter, Principal, Region, RequestId, SystemRng,
-    VirtualClocks,
+    Account, BoxFuture, EventNews, Invoked, LocalBell, LogLine, LogSink, Meter, Principal, Receipt, Region, RequestId,
+    SystemRng, VirtualClocks,
 };
 use bytes::Bytes;
 use door::{
@@ -41,6 +41,12 @@ impl LogSink for Deaf {
 impl Meter for Deaf {
     fn invoked(&self, _: &Invoked) {}
     fn throttled(&self, _: Account, _: &str) {}
+    fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn receipt(&self, row: &Invoked) -> Option<Receipt> {
+        let key = format!("receipt/{}/{}", row.request, row.at.0).into_bytes();
+        Some(Receipt { key, value: row.failed.to_string().into_bytes() })
+    }
+    fn receipted(&self) {}
 }
 
 struct TestKeys;
@@ -133,7 +139,7 @@ impl World {
             clocks.clone(),
             Arc::new(SystemRng),
             deaf.clone(),
-            deaf,
+            deaf.clone(),
         ));
         let keeping = tokio::spawn(async move { service.run().await });
         let mut options = Options {
@@ -146,6 +152,7 @@ impl World {
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
             bell: Arc::new(LocalBell::new()),
+            meter: deaf,
             gate: door::Gate::off(),
             keys: Arc::new(TestKeys),
             loopback: true,

@@ -1,16 +1,21 @@
 //! Metering.
 
-use base::{Account, Invoked, Meter, Phases, Region, RequestId, StartKind, SystemRng, Timestamp};
+use base::{Account, Concurrency, Invoked, Meter, Phases, Region, RequestId, StartKind, SystemRng, Timestamp};
 
 use crate::world::World;
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:hello:$LATEST";
+
+fn today() -> Timestamp {
+    Timestamp::from_civil(2026, 11, 21, 5, 0, 0, 0)
+}
 
 fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked {
     Invoked {
         account: Account::DEFAULT,
         region: Region::default_region(),
         function_arn: ARN.into(),
+        invoked_arn: ARN.into(),
         request: RequestId::new(&SystemRng),
         environment: None,
         at,
@@ -20,8 +25,12 @@ fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked {
         cpu_system_us: 5,
         peak_memory_bytes: 1 << 20,
         memory_mb: 128,
+        tmp_mb: 512,
+        arm: false,
+        concurrency: Concurrency::default(),
         billed_ms: 7,
         failed,
+        by_receipt: false,
     }
 }
 
@@ -29,7 +38,7 @@ fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked {
 async fn use_is_added_up_by_function_and_day_and_survives() {
     let kv = store::memory();
     let world = World::over(kv.clone());
-    let today = Timestamp::from_civil(2026, 11, 21, 5, 0, 0, 0);
+    let today = today();
     world.observe.invoked(&invoked(today, StartKind::Cold, false));
     world.observe.invoked(&invoked(today, StartKind::Warm, true));
     assert_eq!(world.observe.usage(Account::DEFAULT, "2026-11-21").await.unwrap().len(), 1);
@@ -53,4 +62,87 @@ async fn refused_invocations_are_counted() {
     world.observe.throttled(Account::DEFAULT, ARN);
     let rows = world.observe.usage(Account::DEFAULT, "").await.unwrap();
     assert_eq!((rows[0].used.throttles, rows[0].used.invocations), (1, 0));
+}
+
+#[tokio::test]
+async fn a_call_is_counted_in_the_unit_of_every_tariff() {
+    let world = World::new();
+    let warm = Invoked {
+        phases: Phases { handler_us: 14_200, ..Phases::default() },
+        billed_ms: 15,
+        cpu_user_us: 2_000,
+        cpu_system_us: 1,
+        ..invoked(today(), StartKind::Warm, false)
+    };
+    world.observe.invoked(&warm);
+    world.observe.invoked(&warm);
+    let rows = world.observe.usage(Account::DEFAULT, "").await.unwrap();
+    let used = rows[0].used;
+    assert_eq!((used.billed_ms, used.hundreds_ms, used.cpu_billed_ms), (2 * 15, 2 * 100, 2 * 3));
+    assert_eq!((used.billed_mb_ms, used.hundreds_mb_ms), (30 * 128, 200 * 128));
+    assert_eq!((used.init_billed_ms, used.tmp_mb_ms, used.arm_billed_mb_ms), (0, 0, 0));
+    let cold = Invoked {
+        phases: Phases { handler_us: 14_200, init_us: 120_000, ..Phases::default() },
+        billed_ms: 135,
+        tmp_mb: 612,
+        arm: true,
+        ..invoked(today().plus_ms(86_400_000), StartKind::Cold, false)
+    };
+    world.observe.invoked(&cold);
+    let rows = world.observe.usage(Account::DEFAULT, "2026-11-22").await.unwrap();
+    let used = rows[0].used;
+    assert_eq!((used.billed_ms, used.init_billed_ms, used.hundreds_ms), (135, 120, 100));
+    assert_eq!((used.tmp_mb_ms, used.arm_billed_mb_ms), (135 * 100, 135 * 128));
+}
+
+#[tokio::test]
+async fn a_row_of_an_earlier_time_is_read_and_added_to() {
+    let world = World::new();
+    let key = format!("000000000000/2026-11-21/us-east-1/{ARN}");
+    let row = br#"{"invocations":2,"billed_ms":14,"billed_mb_ms":1792}"#;
+    put(&world, key.into_bytes(), row.to_vec()).await;
+    world.observe.invoked(&invoked(today(), StartKind::Warm, false));
+    let rows = world.observe.usage(Account::DEFAULT, "").await.unwrap();
+    assert_eq!((rows[0].used.invocations, rows[0].used.billed_ms, rows[0].used.hundreds_ms), (3, 21, 100));
+}
+
+async fn put(world: &World, key: Vec<u8>, value: Vec<u8>) {
+    let run = move |_: &store::Rows| {
+        let mut batch = store::Batch::new();
+        batch.put(store::Space::Usage, key.clone(), value.clone());
+        Ok((batch, ()))
+    };
+    store::transact_with(&*world.kv, Vec::new(), run).await.unwrap();
+}
+
+#[tokio::test]
+async fn receipts_count_once_also_after_a_restart() {
+    let world = World::new();
+    let row = Invoked { by_receipt: true, ..invoked(today(), StartKind::Warm, false) };
+    world.observe.invoked(&row);
+    assert!(world.observe.usage(Account::DEFAULT, "").await.unwrap().is_empty(), "the receipt counts it");
+    let receipt = world.observe.receipt(&row).unwrap();
+    assert_eq!(world.observe.receipt(&row), Some(receipt.clone()), "one invocation, one key");
+    put(&world, receipt.key.clone(), receipt.value.clone()).await;
+    // Nobody says so: the process died. The next one finds it.
+    let later = World::over(world.kv.clone());
+    assert_eq!(later.observe.usage(Account::DEFAULT, "").await.unwrap()[0].used.invocations, 1);
+    let later = World::over(world.kv.clone());
+    let other = Invoked { request: RequestId::new(&SystemRng), ..row };
+    let receipt = later.observe.receipt(&other).unwrap();
+    put(&later, receipt.key, receipt.value).await;
+    later.observe.receipted();
+    assert_eq!(later.observe.usage(Account::DEFAULT, "").await.unwrap()[0].used.invocations, 2);
+    let left = later.kv.range(store::Space::Usage, store::Range::prefix("receipt/"), 1, false).unwrap();
+    assert!(left.is_empty(), "a counted receipt is gone");
+}
+
+#[tokio::test]
+async fn a_receipt_that_does_not_read_holds_up_no_other() {
+    let world = World::new();
+    put(&world, b"receipt/0/0".to_vec(), b"rubbish".to_vec()).await;
+    let receipt = world.observe.receipt(&invoked(today(), StartKind::Warm, false)).unwrap();
+    put(&world, receipt.key, receipt.value).await;
+    world.observe.receipted();
+    assert_eq!(world.observe.usage(Account::DEFAULT, "").await.unwrap()[0].used.invocations, 1);
 }
