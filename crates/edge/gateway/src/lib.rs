@@ -12,6 +12,7 @@ mod body;
 mod framing;
 mod limits;
 mod origin;
+mod packed;
 mod platform;
 mod respond;
 mod sandbox;
@@ -132,6 +133,7 @@ impl Gateway {
     async fn call(&self, arrival: &mut Arrival<'_>, guess: &Guess) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
         self.unframe(arrival)?;
+        packed::unpack(arrival, guess.protocol)?;
         let operation = guess.operation.clone()?;
         let call = Call {
             principal: caller.principal,

@@ -239,6 +239,7 @@ async fn registered() -> anyhow::Result<Registered> {
         clocks: Arc::clone(&clocks),
         rng: Arc::clone(&rng),
         bell: Arc::new(LocalBell::new()),
+        meter: observe.clone(),
         gate: door::Gate::off(),
         keys: identity.clone(),
         loopback: true,

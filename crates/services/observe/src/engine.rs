@@ -8,6 +8,7 @@ use store::Kv;
 use tokio::sync::{Notify, watch};
 
 use crate::ingest::{self, Queue};
+use crate::metrics;
 use crate::retention;
 use crate::types::Group;
 
@@ -21,12 +22,14 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
 }
 
-/// The room: logs and usage. It is the platform's [`base::LogSink`] and [`base::Meter`].
+/// The room: logs, metrics and usage. It is the platform's [`base::LogSink`] and [`base::Meter`].
 pub struct Observe {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) clocks: Arc<dyn Clocks>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) queue: Queue,
+    // Rung when the first metric is stored: there is something to roll up one day.
+    pub(crate) first_metric: Notify,
     // Rung when a retention policy is set: the sweeper computes anew what is due.
     pub(crate) retention: Notify,
     stop: Arc<Stop>,
@@ -37,6 +40,7 @@ pub struct Observe {
 struct Stop {
     writer: Notify,
     sweeper: Notify,
+    roller: Notify,
     ended: watch::Sender<bool>,
 }
 
@@ -52,7 +56,8 @@ impl Observe {
     pub fn open(options: Options) -> (Arc<Self>, Service) {
         let Options { kv, clocks, rng } = options;
         let stop = Arc::new(Stop::default());
-        let observe = Arc::new(Self { kv, clocks, rng, queue: Queue::default(), retention: Notify::new(), stop });
+        let (queue, first_metric, retention) = (Queue::default(), Notify::new(), Notify::new());
+        let observe = Arc::new(Self { kv, clocks, rng, queue, first_metric, retention, stop });
         (Arc::clone(&observe), Service { observe, lows: None })
     }
 
@@ -60,6 +65,7 @@ impl Observe {
     pub async fn drain(&self) {
         self.stop.writer.notify_one();
         self.stop.sweeper.notify_one();
+        self.stop.roller.notify_one();
         // The sender lives as long as the room does.
         let _ = self.stop.ended.subscribe().wait_for(|ended| *ended).await;
     }
@@ -106,7 +112,11 @@ impl Service {
     /// Writes and sweeps until [`Observe::drain`].
     pub async fn run(mut self) {
         let (stop, lows) = (&self.observe.stop, self.lows.take());
-        tokio::join!(ingest::run(&self.observe, &stop.writer), retention::run(&self.observe, &stop.sweeper, lows));
+        tokio::join!(
+            ingest::run(&self.observe, &stop.writer),
+            retention::run(&self.observe, &stop.sweeper, lows),
+            metrics::retention::run(&self.observe, &stop.roller),
+        );
     }
 }
 

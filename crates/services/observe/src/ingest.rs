@@ -10,6 +10,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::engine::Observe;
 use crate::faults;
+use crate::metrics::pending::{Pending, Remembered};
+use crate::metrics::{Point, emf, lambda};
 use crate::rules::chunk::{self, Chunk};
 use crate::rules::token::Place;
 use crate::state::{self, GroupName};
@@ -22,6 +24,10 @@ const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 const URGENT_BYTES: usize = 1024 * 1024;
 /// Bytes of lines stored in one transaction: well below what the store takes.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
+/// Finished invocations whose metrics may wait to be made; of more, only the usage is counted.
+const INVOKED: usize = 50_000;
+/// Of these, how many make the writer begin at once.
+const URGENT_INVOKED: usize = 10_000;
 /// How long the writer lets lines gather. Well below the second within which they must be durable.
 const GATHER: std::time::Duration = std::time::Duration::from_millis(200);
 /// What a line costs in the queue besides its text.
@@ -37,6 +43,8 @@ type StreamName = (GroupName, Arc<str>);
 /// What waits for the writer.
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
+    // Which series the directory has. Only the writer uses it.
+    known: tokio::sync::Mutex<Remembered>,
     // Something waits.
     some: Notify,
     // It must be stored now: much waits, or somebody wants to read.
@@ -53,6 +61,9 @@ struct Waiting {
     used: HashMap<usage::Whose, Used>,
     // There may be receipts to count.
     receipts: bool,
+    // Finished invocations whose metrics are still to be made: on their way out they are only put here.
+    invoked: Vec<Invoked>,
+    metrics: Pending,
     // Counts what was handed in: the mark that a reader waits for.
     accepted: u64,
     // The writer is gone: nothing would ever be stored.
@@ -65,7 +76,8 @@ impl Default for Queue {
         let waiting = Waiting { receipts: true, accepted: 1, ..Waiting::default() };
         let some = Notify::new();
         some.notify_one();
-        Self { waiting: Mutex::new(waiting), some, urgent: Notify::new(), stored: watch::Sender::new(0) }
+        let known = tokio::sync::Mutex::default();
+        Self { waiting: Mutex::new(waiting), known, some, urgent: Notify::new(), stored: watch::Sender::new(0) }
     }
 }
 
@@ -75,6 +87,8 @@ struct Taken {
     dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
     receipts: bool,
+    invoked: Vec<Invoked>,
+    metrics: Pending,
     // The mark up to which this is everything.
     mark: u64,
 }
@@ -85,7 +99,7 @@ impl Queue {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.accepted += 1;
             change(&mut waiting);
-            waiting.bytes >= URGENT_BYTES
+            waiting.bytes >= URGENT_BYTES || waiting.invoked.len() >= URGENT_INVOKED
         };
         self.some.notify_one();
         if urgent {
@@ -136,8 +150,25 @@ impl Queue {
             dropped: std::mem::take(&mut waiting.dropped),
             used: std::mem::take(&mut waiting.used),
             receipts: std::mem::take(&mut waiting.receipts),
+            invoked: std::mem::take(&mut waiting.invoked),
+            metrics: std::mem::take(&mut waiting.metrics),
             mark,
         })
+    }
+
+    /// Takes metrics in: they are durable within a second.
+    ///
+    /// # Errors
+    /// `Throttling`: too many wait already; none is taken then.
+    pub(crate) fn put_metrics(&self, points: Vec<Point>) -> Result<(), Fault> {
+        let mut taken = false;
+        self.change(|waiting| {
+            taken = waiting.metrics.has_room(points.len());
+            if taken {
+                points.into_iter().for_each(|point| waiting.metrics.add(point));
+            }
+        });
+        if taken { Ok(()) } else { Err(Fault::new("Throttling", 400, "Rate exceeded")) }
     }
 
     /// Takes back what could not be stored: it is tried again with what comes next.
@@ -185,20 +216,35 @@ impl LogSink for Observe {
 
 impl Meter for Observe {
     fn invoked(&self, row: &Invoked) {
-        if row.by_receipt {
-            return;
-        }
-        let (whose, used) = (usage::Whose::of_invocation(row), usage::of_invocation(row));
-        self.queue.change(|waiting| waiting.used.entry(whose).or_default().add(&used));
+        let used = (!row.by_receipt).then(|| (usage::Whose::of_invocation(row), usage::of_invocation(row)));
+        self.queue.change(|waiting| {
+            if let Some((whose, used)) = used {
+                waiting.used.entry(whose).or_default().add(&used);
+            }
+            if waiting.invoked.len() < INVOKED {
+                waiting.invoked.push(row.clone());
+            } else {
+                waiting.metrics.dropped += 1;
+            }
+        });
     }
 
     fn throttled(&self, account: Account, function_arn: &str) {
         let region = function_arn.split(':').nth(3).unwrap_or_default();
-        let whose = usage::Whose::of(account, region, function_arn, self.clocks.product());
-        self.queue.change(|waiting| waiting.used.entry(whose).or_default().throttles += 1);
+        let now = self.clocks.product();
+        let whose = usage::Whose::of(account, region, function_arn, now);
+        self.queue.change(|waiting| {
+            waiting.used.entry(whose).or_default().throttles += 1;
+            lambda::of_throttle(account, function_arn, now, |point| waiting.metrics.add(point));
+        });
     }
 
-    fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn event(&self, account: Account, invoked_arn: &str, news: EventNews) {
+        let now = self.clocks.product();
+        self.queue.change(|waiting| {
+            lambda::of_event(account, invoked_arn, news, now, |point| waiting.metrics.add(point));
+        });
+    }
 
     fn receipt(&self, row: &Invoked) -> Option<Receipt> {
         match usage::receipt(row) {
@@ -246,8 +292,9 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
 
 impl Observe {
     async fn store(&self, taken: Taken) {
-        let Taken { lines, dropped, used, receipts, mark: _ } = taken;
+        let Taken { lines, dropped, used, receipts, invoked, metrics, mark: _ } = taken;
         let now_ms = self.clocks.product().0;
+        self.store_metrics(&lines, &invoked, metrics, now_ms).await;
         let mut streams: BTreeMap<StreamName, Vec<(i64, Bytes)>> = BTreeMap::new();
         for line in lines {
             let whose = (group_name(&line), Arc::clone(&line.stream));
@@ -273,6 +320,27 @@ impl Observe {
         if receipts && let Err(fault) = usage::count_receipts(&*self.kv).await {
             tracing::error!(%fault, "receipts wait to be counted: the store did not take it");
             self.queue.put_back(HashMap::new(), true);
+        }
+    }
+
+    /// Makes what lines and invocations say into metrics, and stores them with those that came as such.
+    async fn store_metrics(&self, lines: &[LogLine], invoked: &[Invoked], mut metrics: Pending, now_ms: i64) {
+        for line in lines.iter().filter(|line| emf::looks_like(line.text.as_bytes())) {
+            let points = emf::points(line.account, &line.region, line.text.as_bytes(), line.at.0, now_ms);
+            points.into_iter().for_each(|point| metrics.add(point));
+        }
+        lambda::of_invocations(invoked, |point| metrics.add(point));
+        if metrics.is_empty() {
+            return;
+        }
+        if metrics.dropped > 0 {
+            tracing::warn!(dropped = metrics.dropped, "metrics were dropped: more came than could be stored");
+        }
+        let mut known = self.queue.known.lock().await;
+        match metrics.store(&*self.kv, &mut known, now_ms).await {
+            Ok(true) => self.first_metric.notify_one(),
+            Ok(false) => {}
+            Err(fault) => tracing::error!(%fault, "metrics were lost: the store did not take them"),
         }
     }
 

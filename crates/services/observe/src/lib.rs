@@ -1,7 +1,7 @@
-//! What the platform saw: logs, and what was used.
+//! What the platform saw: logs, metrics, and what was used.
 //!
-//! What: takes function output ([`base::LogSink`]) and usage ([`base::Meter`]) off the invocation's path, keeps them, and
-//! answers the operations of CloudWatch Logs that [`register`] lists. Why: a read right after an invocation must find its
+//! What: takes function output ([`base::LogSink`]) and usage ([`base::Meter`]) off the invocation's path, keeps them and the
+//! metrics they give, and answers the operations of CloudWatch and CloudWatch Logs that [`register`] lists. Why: a read right after an invocation must find its
 //! lines, and no invocation may ever wait for a log. Never: polls, blocks a writer, or loses a line without saying so.
 
 mod access;
@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod grades;
 mod ingest;
+mod metrics;
 mod reader;
 mod retention;
 pub mod rules;

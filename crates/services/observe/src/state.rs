@@ -4,7 +4,7 @@
 //! - [`Space::Log`] `<generation 8>s<name>`: a stream, JSON; `<generation 8>b`: the group's stored bytes, 8 bytes;
 //!   `<generation 8>e<stream 8><time 8><number 8>`: a chunk of events.
 //! - [`Space::Usage`] `<account>/<day>/<region>/<arn>`: what was used, JSON; `receipt/<request>/<time>`: what one
-//!   invocation used and is still to be counted, JSON.
+//!   invocation used and is still to be counted, JSON; `metric/…` and `cell/…`: see `metrics/rows.rs`.
 //!
 //! A group's rows share the generation's prefix and a stream's chunks the stream's, so that both are given up at once.
 

@@ -1,7 +1,8 @@
-//! The operations of CloudWatch Logs, by topic. What is not registered here is NotImplemented.
+//! The operations of CloudWatch Logs and CloudWatch's metrics, by topic. What is not registered here is NotImplemented.
 
 mod events;
 mod groups;
+mod metrics;
 mod put;
 mod streams;
 mod tags;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use base::{Arn, Fault};
 use door::{Context, RouterBuilder};
+use model::cloudwatch;
 use model::logs::ops;
 
 use crate::Observe;
@@ -19,6 +21,11 @@ use crate::state::GroupName;
 /// Registers every operation the room carries out: this list is the coverage.
 pub fn register(builder: RouterBuilder, observe: &Arc<Observe>) -> RouterBuilder {
     builder
+        .knows("cloudwatch", Arc::<Observe>::clone(observe))
+        .on::<cloudwatch::ops::PutMetricData, _>(observe)
+        .on::<cloudwatch::ops::GetMetricData, _>(observe)
+        .on::<cloudwatch::ops::GetMetricStatistics, _>(observe)
+        .on::<cloudwatch::ops::ListMetrics, _>(observe)
         .knows("logs", Arc::<Observe>::clone(observe))
         .on::<ops::CreateLogGroup, _>(observe)
         .on::<ops::DeleteLogGroup, _>(observe)

@@ -12,6 +12,7 @@ use super::streams::sequence_token;
 use crate::Observe;
 use crate::faults;
 use crate::ingest::Incoming;
+use crate::metrics::emf;
 use crate::rules::put::{Verdict, judge};
 use crate::state;
 
@@ -45,7 +46,15 @@ impl Handle<ops::PutLogEvents> for Observe {
         drop(view);
         stream.next_seq += kept.len() as u64;
         if !kept.is_empty() {
+            let read = |(at_ms, message): &(i64, Bytes)| {
+                emf::points(context.account, &context.region, message, *at_ms, now_ms)
+            };
+            let points: Vec<_> = kept.iter().flat_map(read).collect();
             self.put(vec![Incoming { group: name, stream: stream_name, events: kept, create: false }]).await?;
+            // Metrics in log lines are taken if there is room; the lines are kept whatever becomes of them.
+            if !points.is_empty() && self.queue.put_metrics(points).is_err() {
+                tracing::warn!("metrics in log lines were dropped: more came than could be stored");
+            }
         }
         let output = logs::PutLogEventsResponse {
             next_sequence_token: Some(sequence_token(&stream)),

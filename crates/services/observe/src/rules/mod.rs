@@ -1,6 +1,8 @@
 //! Pure decisions: no store, no clock.
 
 pub mod chunk;
+pub(crate) mod math;
+pub(crate) mod metric;
 pub mod pattern;
 pub mod put;
 pub mod token;

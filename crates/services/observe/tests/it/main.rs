@@ -8,6 +8,7 @@ mod filter;
 mod gather;
 mod grades;
 mod groups;
+mod metrics;
 mod put;
 mod retention;
 mod sink;

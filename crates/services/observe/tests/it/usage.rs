@@ -10,7 +10,7 @@ fn today() -> Timestamp {
     Timestamp::from_civil(2026, 11, 21, 5, 0, 0, 0)
 }
 
-fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked {
+pub(crate) fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked {
     Invoked {
         account: Account::DEFAULT,
         region: Region::default_region(),
