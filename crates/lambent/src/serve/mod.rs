@@ -169,6 +169,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         authority: format!("localhost:{}", address.port()),
         account_concurrency: arguments.concurrency,
         egress: (!survey.weak).then_some(egress),
+        sources: Arc::new(functions::NoSources),
     })?;
 
     let mut builder = RouterBuilder::default();

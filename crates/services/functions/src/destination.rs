@@ -128,14 +128,19 @@ impl Functions {
     ) -> Result<Option<Outgoing>, Fault> {
         let wanted = if end.condition == Condition::Success { &config.on_success } else { &config.on_failure };
         let Some(target) = wanted else { return Ok(None) };
-        let Some(function) = self.state.get(&named.address)? else { return Ok(None) };
+        let found = match self.find(named.clone()) {
+            Ok(found) => found,
+            // Nobody's role could send it.
+            Err(fault) if fault.status == 404 => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
         let now = self.options.clocks.product();
         let delivery = Delivery {
             service: "lambda".into(),
             operation: "Invoke".into(),
             sender: Sender::Role {
                 account: named.address.account.to_string(),
-                role: role_name(&function.settings.role).to_owned(),
+                role: role_name(&found.edition().settings.role).to_owned(),
                 session: named.address.name.clone(),
             },
             region: named.address.region.to_string(),

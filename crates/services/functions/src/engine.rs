@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::code::Codes;
 use crate::events::Events;
 use crate::name::{Address, Named};
+use crate::source::Sources;
 use crate::state::State;
 use crate::target::{Plan, Targets};
 use crate::ticket::Tickets;
@@ -62,6 +63,8 @@ pub struct Options {
     /// What the platform lets its functions reach; a function's tag may narrow it. None where it cannot keep such a rule:
     /// functions without walls use the host's network, and a tag that narrows that is refused.
     pub egress: Option<base::Egress>,
+    /// Which event sources exist.
+    pub sources: Arc<dyn Sources>,
 }
 
 /// The room: carries out the operations. Held by the door, by the gateway as a [`door::Site`], and by [`Service`].

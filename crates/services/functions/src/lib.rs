@@ -18,6 +18,7 @@ mod layer;
 mod name;
 mod route;
 mod rules;
+mod source;
 mod state;
 mod target;
 mod ticket;
@@ -29,6 +30,7 @@ pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
+pub use source::{NoSources, Sources};
 pub use types::{
     Alias, Code, Cors, EventInvoke, Function, LayerUse, Published, Settings, Share, Statement, Url, UrlAuth, Version,
 };

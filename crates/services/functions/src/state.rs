@@ -7,6 +7,7 @@
 //! an asynchronous invocation of that function, in the order they fall due.
 
 mod layers;
+mod mappings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base::{Account, Fault, Receipt, Region, Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 use store::{Batch, Key, Kv, Range, Space};
+
+pub(crate) use mappings::Home;
 
 use crate::access::{Access, Remembered};
 use crate::destination::Outgoing;

@@ -9,6 +9,7 @@ use wire::Unit;
 
 use super::list::{after, marker};
 use super::{alter, required, whole};
+use crate::find::Found;
 use crate::name::{self, LATEST, Named};
 use crate::target::role_name;
 use crate::types::{EventInvoke, Function};
@@ -50,15 +51,10 @@ fn none_there(named: &Named) -> Fault {
 
 impl Functions {
     /// The function and qualifier of a request.
-    fn configured(
-        &self,
-        context: &Context,
-        name: Option<String>,
-        qualifier: Option<&str>,
-    ) -> Result<(Named, Function), Fault> {
+    fn configured(&self, context: &Context, name: Option<String>, qualifier: Option<&str>) -> Result<Found, Fault> {
         let named = name::resolve(context.account, &context.region, &required(name, "FunctionName")?, qualifier)?;
-        match self.find(named.clone()) {
-            Ok(found) => Ok((named, found.function)),
+        match self.find(named) {
+            Ok(found) => Ok(found),
             Err(fault) if fault.status == 404 => Err(faults::not_found("The function doesn't exist.")),
             Err(fault) => Err(fault),
         }
@@ -68,7 +64,7 @@ impl Functions {
     fn destination(
         &self,
         context: &Context,
-        (named, function): (&Named, &Function),
+        found: &Found,
         member: String,
         arn: Option<String>,
     ) -> Result<Option<String>, Fault> {
@@ -87,22 +83,22 @@ impl Functions {
         let invalid = || faults::invalid(format!("The destination ARN {arn} is invalid."));
         let target = destination::function(&context.region, &arn).ok_or_else(invalid)?;
         self.find(target.clone()).map_err(|fault| if fault.status == 404 { invalid() } else { fault })?;
-        if target.address == named.address {
+        if target.address == found.named.address {
             return Err(faults::invalid("You can't specify the function as a destination for itself."));
         }
-        self.role_may_invoke(context, function, &named.address.name, &arn)?;
+        self.role_may_invoke(context, found, &arn)?;
         Ok(Some(arn))
     }
 
     /// As on AWS, what the function's role may not call is refused when it is configured, not when it is called.
-    fn role_may_invoke(&self, context: &Context, function: &Function, session: &str, arn: &str) -> Result<(), Fault> {
+    fn role_may_invoke(&self, context: &Context, found: &Found, arn: &str) -> Result<(), Fault> {
         if self.options.gate.mode() != Mode::Enforce {
             return Ok(());
         }
         let principal = Principal::Session {
             account: context.account,
-            role: role_name(&function.settings.role).to_owned(),
-            session: session.to_owned(),
+            role: role_name(&found.edition().settings.role).to_owned(),
+            session: found.named.address.name.clone(),
         };
         let ask = Ask {
             principal: &principal,
@@ -125,7 +121,7 @@ impl Functions {
     async fn configure(
         &self,
         context: &Context,
-        (named, function): (Named, Function),
+        found: Found,
         asked: Asked,
         before: EventInvoke,
         must_exist: bool,
@@ -140,15 +136,15 @@ impl Functions {
             modified_ms: self.options.clocks.product().0,
             ..before
         };
-        let of = (&named, &function);
         let member = |name: &str| format!("{}.DestinationConfig.{name}", asked.operation);
         let destinations = asked.destinations.unwrap_or_default();
         if let Some(on_success) = destinations.on_success {
-            next.on_success = self.destination(context, of, member("OnSuccess"), on_success.destination)?;
+            next.on_success = self.destination(context, &found, member("OnSuccess"), on_success.destination)?;
         }
         if let Some(on_failure) = destinations.on_failure {
-            next.on_failure = self.destination(context, of, member("OnFailure"), on_failure.destination)?;
+            next.on_failure = self.destination(context, &found, member("OnFailure"), on_failure.destination)?;
         }
+        let named = found.named;
         let (at, written, missing) = (key(&named), next.clone(), none_there(&named));
         alter(self, &named.address, move |function| {
             if must_exist && !function.event_invoke.contains_key(&at) {
@@ -194,8 +190,8 @@ impl Handle<ops::UpdateFunctionEventInvokeConfig> for Functions {
             max_age_s: input.maximum_event_age_in_seconds,
             destinations: input.destination_config,
         };
-        let before = found.1.event_invoke.get(&key(&found.0)).cloned();
-        let before = before.ok_or_else(|| none_there(&found.0))?;
+        let before = found.function.event_invoke.get(&key(&found.named)).cloned();
+        let before = before.ok_or_else(|| none_there(&found.named))?;
         self.configure(&context, found, asked, before, true).await.map(Answer::from)
     }
 }
@@ -207,7 +203,8 @@ impl Handle<ops::GetFunctionEventInvokeConfig> for Functions {
         input: aws::GetFunctionEventInvokeConfigRequest,
         _: Body,
     ) -> Result<Answer<aws::FunctionEventInvokeConfig>, Fault> {
-        let (named, mut function) = self.configured(&context, input.function_name, input.qualifier.as_deref())?;
+        let Found { named, mut function, .. } =
+            self.configured(&context, input.function_name, input.qualifier.as_deref())?;
         let config = function.event_invoke.remove(&key(&named)).ok_or_else(|| none_there(&named))?;
         Ok(shown(&named, &key(&named), config).into())
     }
@@ -220,7 +217,7 @@ impl Handle<ops::DeleteFunctionEventInvokeConfig> for Functions {
         input: aws::DeleteFunctionEventInvokeConfigRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let (named, _) = self.configured(&context, input.function_name, input.qualifier.as_deref())?;
+        let Found { named, .. } = self.configured(&context, input.function_name, input.qualifier.as_deref())?;
         let (at, missing) = (key(&named), none_there(&named));
         let remove = move |function: &mut Function| match function.event_invoke.remove(&at) {
             Some(_) => Ok(()),

@@ -10,6 +10,7 @@ mod event_invoke;
 mod invoke;
 mod layers;
 mod list;
+mod mappings;
 mod policy;
 mod tags;
 mod url;
@@ -72,6 +73,11 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::GetFunctionEventInvokeConfig, _>(functions)
         .on::<ops::DeleteFunctionEventInvokeConfig, _>(functions)
         .on::<ops::ListFunctionEventInvokeConfigs, _>(functions)
+        .on::<ops::CreateEventSourceMapping, _>(functions)
+        .on::<ops::GetEventSourceMapping, _>(functions)
+        .on::<ops::UpdateEventSourceMapping, _>(functions)
+        .on::<ops::DeleteEventSourceMapping, _>(functions)
+        .on::<ops::ListEventSourceMappings, _>(functions)
         .on::<ops::PublishLayerVersion, _>(functions)
         .on::<ops::GetLayerVersion, _>(functions)
         .on::<ops::GetLayerVersionByArn, _>(functions)

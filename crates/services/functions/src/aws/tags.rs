@@ -8,12 +8,12 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
 
-use super::{alter, required, whole};
+use super::{alter, mappings, required, whole};
 use crate::name::{self, Address};
 use crate::walls::{self, Asked};
 use crate::{Functions, faults, rules};
 
-/// The function behind a resource's ARN; other kinds of resources cannot exist here.
+/// The function behind a resource's ARN.
 fn tagged(context: &Context, arn: &str) -> Result<Address, Fault> {
     if !arn.contains(":function:") {
         return Err(faults::not_found(format!("Resource not found: {arn}")));
@@ -56,11 +56,19 @@ impl Handle<ops::TagResource> for Functions {
         input: aws::TagResourceRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let resource = required(input.resource, "Resource")?;
         let more = input.tags.unwrap_or_default();
         if more.is_empty() {
             return Err(faults::invalid("An error occurred and the request cannot be processed."));
         }
+        if let Some(uuid) = mappings::named_by(&context, &resource) {
+            let add = |tags: &mut BTreeMap<String, String>| {
+                tags.extend(more);
+                rules::tags(tags)
+            };
+            return self.retag_mapping(&context, &uuid, add).await.map(|()| Unit.into());
+        }
+        let address = tagged(&context, &resource)?;
         walls::check(&more, self.options.egress)?;
         self.retag(&address, move |tags| {
             tags.extend(more.clone());
@@ -77,8 +85,16 @@ impl Handle<ops::UntagResource> for Functions {
         input: aws::UntagResourceRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let resource = required(input.resource, "Resource")?;
         let keys = input.tag_keys.unwrap_or_default();
+        if let Some(uuid) = mappings::named_by(&context, &resource) {
+            let remove = |tags: &mut BTreeMap<String, String>| {
+                tags.retain(|key, _| !keys.contains(key));
+                Ok(())
+            };
+            return self.retag_mapping(&context, &uuid, remove).await.map(|()| Unit.into());
+        }
+        let address = tagged(&context, &resource)?;
         self.retag(&address, move |tags| {
             tags.retain(|key, _| !keys.contains(key));
             Ok(())
@@ -94,7 +110,11 @@ impl Handle<ops::ListTags> for Functions {
         input: aws::ListTagsRequest,
         _: Body,
     ) -> Result<Answer<aws::ListTagsResponse>, Fault> {
-        let address = tagged(&context, &required(input.resource, "Resource")?)?;
+        let resource = required(input.resource, "Resource")?;
+        if let Some(uuid) = mappings::named_by(&context, &resource) {
+            return Ok(aws::ListTagsResponse { tags: Some(self.tags_of_mapping(&context, &uuid)?) }.into());
+        }
+        let address = tagged(&context, &resource)?;
         let (_, function) = whole(&self, &context, &address.arn())?;
         Ok(aws::ListTagsResponse { tags: Some(function.tags) }.into())
     }

@@ -103,3 +103,24 @@ async fn a_tree_that_vanished_is_unpacked_again() {
     assert_eq!(world.invoke("hello", "1").await.unwrap().payload.unwrap(), "1");
     assert!(world.walls.launched().remove(0).image.task.join("app.py").exists());
 }
+
+#[tokio::test]
+async fn what_runs_ends_on_the_code_it_began_on() {
+    let mut world = World::new().serve();
+    world.create("hello").await;
+    let router = std::sync::Arc::clone(&world.router);
+    let running = tokio::spawn(crate::world::call::<ops::Invoke>(router, crate::world::invoke("hello", "\"hold\"")));
+    world.begins().await;
+    let update = aws::UpdateFunctionCodeRequest {
+        function_name: Some("hello".into()),
+        zip_file: Some(package("new")),
+        ..aws::UpdateFunctionCodeRequest::default()
+    };
+    world.call::<ops::UpdateFunctionCode>(update).await.unwrap();
+    world.invoke("hello", "1").await.unwrap();
+    let read = |n: usize| std::fs::read_to_string(world.walls.launched()[n].image.task.join("app.py")).unwrap();
+    assert_eq!((read(0), read(1)), ("hello".to_owned(), "new".to_owned()));
+    world.gate.add_permits(1);
+    running.await.unwrap().unwrap();
+    until_kept(&world, 1).await;
+}

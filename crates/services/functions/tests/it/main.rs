@@ -11,6 +11,7 @@ mod destinations;
 mod events;
 mod invoke;
 mod layers;
+mod mappings;
 mod policies;
 mod refusals;
 mod urls;

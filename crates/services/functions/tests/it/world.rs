@@ -160,6 +160,7 @@ impl World {
             authority: "localhost:4566".into(),
             account_concurrency: 1000,
             egress: Some(base::Egress::All),
+            sources: Arc::new(functions::NoSources),
         };
         change(&mut options);
         let (functions, service) = Functions::open(options).unwrap();
