@@ -9,7 +9,7 @@ use crate::Observe;
 
 impl AuthContext for Observe {
     fn about(&self, subject: &Subject<'_>) -> About {
-        About { resource: identified(subject), ..About::default() }
+        About { resource: identified(subject).or_else(|| tagged(subject)), ..About::default() }
     }
 }
 
@@ -22,4 +22,10 @@ fn identified(subject: &Subject<'_>) -> Option<String> {
         name => format!("arn:aws:logs:{}:{}:log-group:{name}", subject.region, subject.account()),
     };
     Some(format!("{group}:log-stream:{stream}"))
+}
+
+/// The ARN of a resource whose tags are meant: a group's is the bare one, however the caller spells it.
+fn tagged(subject: &Subject<'_>) -> Option<String> {
+    let arn = subject.text("resourceArn")?;
+    Some(arn.strip_suffix(":*").unwrap_or(&arn).to_owned())
 }
