@@ -1,11 +1,12 @@
 # Two commands matter: `make run` and `make test`. The rest serves them.
-.PHONY: run test build deps venv soak bench check unit e2e guest guest-kernel
+.PHONY: run test build deps venv clients clients-rust soak bench check unit e2e guest guest-kernel
 .DEFAULT_GOAL := run
 
 CARGO ?= cargo
 ARGS ?=
 LAMBENT := target/fast/lambent
 VENV := target/venv
+CLIENTS := target/clients
 GUEST_KERNEL := target/guest-kernel
 PYTHON ?= python3
 
@@ -29,12 +30,27 @@ $(VENV)/.complete: tests/requirements.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
+# The clients that tests/e2e/test_clients.py drives: aws-sdk-js v3 and the AWS CLI v2, both from npm, pinned.
+clients: $(CLIENTS)/.complete
+$(CLIENTS)/.complete: tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc tests/clients/unpack.py
+	@scripts/check-tools npm python3
+	@echo "setting up the clients that the tests drive"
+	@mkdir -p $(CLIENTS)
+	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc $(CLIENTS)/
+	@npm ci --silent --prefix $(CLIENTS)
+	@$(PYTHON) tests/clients/unpack.py $(CLIENTS)
+	@touch $@
+
+# aws-sdk-rust takes minutes to build: its test runs where this was made.
+clients-rust:
+	$(CARGO) build --manifest-path tests/clients/rust/Cargo.toml --target-dir $(CLIENTS)/rust
+
 test: unit e2e
 
 unit:
 	$(CARGO) test --workspace --quiet
 
-e2e: build venv
+e2e: build venv clients
 	$(if $(wildcard $(GUEST_KERNEL)),LAMBENT_MICROVM_KERNEL=$(CURDIR)/$(GUEST_KERNEL)) $(VENV)/bin/python -m pytest tests/e2e -q
 
 # What this host's kernel cannot show, in a virtual machine: pure cgroup v2. Needs qemu-system-x86, cpio and busybox-static.
