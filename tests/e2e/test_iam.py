@@ -218,6 +218,158 @@ def test_function_urls_let_in_whom_policies_name(world):
     assert signed() == 200
 
 
+LEAK = """
+import os
+def handler(event, context):
+    return [os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")]
+"""
+
+
+def temporary(world, service, given):
+    key, secret, token = given
+    return boto3.client(
+        service, endpoint_url=world.platform.endpoint, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret,
+        aws_session_token=token, config=Config(retries={"max_attempts": 0})
+    )  # fmt: skip
+
+
+def test_a_functions_role_must_be_there_and_let_lambda_in(world):
+    functions, said = world.functions, "The role defined for the function cannot be assumed by Lambda."
+    shut = world.iam.create_role(RoleName="shut", AssumeRolePolicyDocument=document({**TRUST, "Principal": {"Service": "ec2.amazonaws.com"}}))
+    make = dict(FunctionName="roleless", Runtime=python_runtime(), Handler="app.handler", Code={"ZipFile": zipped({"app.py": HELLO})})
+    for role in (shut["Role"]["Arn"], f"arn:aws:iam::{ACCOUNT}:role/nobody"):
+        assert refused(functions.create_function, Role=role, **make) == ("InvalidParameterValueException", 400, said)
+    source = {"ArnLike": {"aws:SourceArn": f"arn:aws:lambda:*:{ACCOUNT}:function:role*"}, "StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    world.iam.update_assume_role_policy(RoleName="shut", PolicyDocument=document({**TRUST, "Condition": source}))
+    functions.create_function(Role=shut["Role"]["Arn"], **make)
+    refused_change = refused(functions.update_function_configuration, FunctionName="roleless", Role=f"arn:aws:iam::{ACCOUNT}:role/nobody")
+    assert refused_change == ("InvalidParameterValueException", 400, said)
+
+
+def test_keys_that_are_over_are_nobodys(world):
+    key = world.user("hal", allow("lambda:*"))
+    functions, tokens = world.client("lambda", key), world.client("sts", key)
+    functions.list_functions()
+    given = tokens.get_session_token()["Credentials"]
+    session = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    temporary(world, "lambda", session).list_functions()
+
+    def is_nobodys(*credentials):
+        invalid = "The security token included in the request is invalid."
+        assert refused(temporary(world, "sts", credentials).get_caller_identity) == ("InvalidClientTokenId", 403, invalid)
+        assert refused(temporary(world, "lambda", credentials).list_functions) == ("UnrecognizedClientException", 403, invalid)
+        assert refused(temporary(world, "logs", credentials).describe_log_groups)[:2] == ("UnrecognizedClientException", 400)
+
+    # A session's key needs its own token.
+    is_nobodys(session[0], session[1], None)
+    is_nobodys(session[0], session[1], session[2][:-4] + "AAAA")
+    other = world.client("sts").get_session_token()["Credentials"]["SessionToken"]
+    is_nobodys(session[0], session[1], other)
+    assert refused(temporary(world, "sts", (session[0], "x" * 40, session[2])).get_caller_identity)[0] == "SignatureDoesNotMatch"
+    world.iam.update_access_key(UserName="hal", AccessKeyId=key[0], Status="Inactive")
+    is_nobodys(*key, None)
+    environment = {"AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1]}
+    done = world.platform.cli("sts", "get-caller-identity", environment=environment, check=False)
+    assert "(InvalidClientTokenId)" in done.stderr
+    world.iam.update_access_key(UserName="hal", AccessKeyId=key[0], Status="Active")
+    functions.list_functions()
+    # A second key, and the first goes: how keys are rotated.
+    fresh = world.iam.create_access_key(UserName="hal")["AccessKey"]
+    world.iam.delete_access_key(UserName="hal", AccessKeyId=key[0])
+    is_nobodys(*key, None)
+    world.client("lambda", (fresh["AccessKeyId"], fresh["SecretAccessKey"])).list_functions()
+    world.iam.delete_access_key(UserName="hal", AccessKeyId=fresh["AccessKeyId"])
+    world.iam.delete_user_policy(UserName="hal", PolicyName="inline")
+    world.iam.delete_user(UserName="hal")
+    is_nobodys(*session)
+    mfa = refused(world.client("sts").get_session_token, SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/root", TokenCode="123456")
+    assert mfa[0] == "NotImplemented" and "SerialNumber" in mfa[2]
+
+
+def test_a_functions_credentials_are_its_roles_and_end_with_it(world):
+    trust = document(TRUST)
+    role = world.iam.create_role(RoleName="leaking", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    world.functions.create_function(
+        FunctionName="leak", Runtime=python_runtime(), Role=role, Handler="app.handler", Code={"ZipFile": zipped({"app.py": LEAK})}
+    )
+    world.functions.get_waiter("function_active_v2").wait(FunctionName="leak", WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+    given = invoke(world.functions, "leak")[0]
+    who = temporary(world, "sts", given).get_caller_identity()["Arn"]
+    assert who == f"arn:aws:sts::{ACCOUNT}:assumed-role/leaking/leak"
+    functions = temporary(world, "lambda", given)
+    assert refused(functions.list_functions)[0] == "AccessDeniedException"
+    world.role("leaking", allow("lambda:ListFunctions"))
+    functions.list_functions()
+    world.iam.delete_role_policy(RoleName="leaking", PolicyName="inline")
+    assert refused(functions.list_functions)[0] == "AccessDeniedException"
+    world.iam.delete_role(RoleName="leaking")
+    assert refused(functions.list_functions)[0] == "UnrecognizedClientException"
+    # A namesake made later is another role.
+    world.iam.create_role(RoleName="leaking", AssumeRolePolicyDocument=trust)
+    world.role("leaking", allow("lambda:ListFunctions"))
+    assert refused(functions.list_functions)[0] == "UnrecognizedClientException"
+
+
+def test_tags_and_source_identity_go_on_through_a_chain(world):
+    trust = document({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]})
+    for name in ("first", "second"):
+        world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+    world.role("first", allow("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"))
+    seen = {"StringEquals": {"aws:PrincipalTag/team": "blue", "aws:SourceIdentity": "ivy"}}
+    world.role("second", allow("lambda:ListFunctions", Condition=seen))
+
+    def assume(sts, role, **more):
+        answer = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="chained", **more)
+        given = answer["Credentials"]
+        return answer, (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+    tags = dict(Tags=[{"Key": "team", "Value": "blue"}], TransitiveTagKeys=["team"], SourceIdentity="ivy")
+    _, first = assume(world.client("sts"), "first", **tags)
+    answer, second = assume(temporary(world, "sts", first), "second")
+    assert answer["SourceIdentity"] == "ivy"
+    temporary(world, "lambda", second).list_functions()
+    _, bare = assume(world.client("sts"), "second")
+    assert refused(temporary(world, "lambda", bare).list_functions)[0] == "AccessDeniedException"
+
+
+def test_what_tools_make_beside_roles(world):
+    """Terraform, CDK and scripts make these; the AWS CLI reads them."""
+    cli = lambda *arguments: json.loads(
+        world.platform.cli("iam", *arguments, environment={"AWS_ACCESS_KEY_ID": world.root[0], "AWS_SECRET_ACCESS_KEY": world.root[1]}).stdout or "{}"
+    )
+    cli("create-instance-profile", "--instance-profile-name", "box", "--tags", "Key=team,Value=blue")
+    cli("add-role-to-instance-profile", "--instance-profile-name", "box", "--role-name", "worker")
+    profiles = cli("list-instance-profiles-for-role", "--role-name", "worker")["InstanceProfiles"]
+    assert [(one["InstanceProfileName"], one["Roles"][0]["RoleName"]) for one in profiles] == [("box", "worker")]
+    cli("remove-role-from-instance-profile", "--instance-profile-name", "box", "--role-name", "worker")
+    cli("delete-instance-profile", "--instance-profile-name", "box")
+    role = cli("create-service-linked-role", "--aws-service-name", "ecs.amazonaws.com")["Role"]
+    assert role["Path"] == "/aws-service-role/ecs.amazonaws.com/"
+    task = cli("delete-service-linked-role", "--role-name", role["RoleName"])["DeletionTaskId"]
+    assert cli("get-service-linked-role-deletion-status", "--deletion-task-id", task)["Status"] == "SUCCEEDED"
+    made = cli("create-open-id-connect-provider", "--url", "https://token.example.com", "--client-id-list", "sts.amazonaws.com")
+    shown = cli("get-open-id-connect-provider", "--open-id-connect-provider-arn", made["OpenIDConnectProviderArn"])
+    assert (shown["Url"], shown["ClientIDList"]) == ("token.example.com", ["sts.amazonaws.com"])
+    web = refused(
+        world.client("sts").assume_role_with_web_identity, RoleArn=ROLE, RoleSessionName="web", WebIdentityToken="a.b.c"
+    )  # fmt: skip
+    assert web[0] in ("NotImplemented", "MissingAuthenticationToken"), web
+    cli("create-account-alias", "--account-alias", "test-account")
+    assert cli("list-account-aliases")["AccountAliases"] == ["test-account"]
+    assert cli("get-account-summary")["SummaryMap"]["AccountAccessKeysPresent"] == 1
+    entities = cli("list-entities-for-policy", "--policy-arn", "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    assert entities["PolicyRoles"] == []
+
+
+def test_deploy_makes_the_role_that_nobody_named(world, tmp_path):
+    (tmp_path / "lambda_function.py").write_text("def lambda_handler(event, context):\n    return 'deployed'\n")
+    environment = {"AWS_ACCESS_KEY_ID": world.root[0], "AWS_SECRET_ACCESS_KEY": world.root[1]}
+    asked = ("deploy", str(tmp_path), "--name", "deployed", "--runtime", python_runtime(), "--handler", "lambda_function.lambda_handler")
+    assert "made the role" in world.platform.lambent(*asked, environment=environment).stdout
+    assert "made the role" not in world.platform.lambent(*asked, environment=environment).stdout
+    assert invoke(world.functions, "deployed")[0] == "deployed"
+
+
 def test_the_audit_log_says_what_was_decided(world):
     key = world.user("fay", allow("lambda:GetAccountSettings"))
     functions = world.client("lambda", key)

@@ -9,13 +9,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine as _;
+use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::client::{Client, function, is_conflict, is_not_found};
+use crate::client::{AwsError, Client, function, is_conflict, is_not_found};
 
-/// The role a function gets when none is named; only its form matters until IAM is enforced.
+/// The role a function gets when none is named; only its form matters until IAM is enforced, and then it is made.
 const DEFAULT_ROLE: &str = "arn:aws:iam::000000000000:role/lambent-default";
+/// Makes it, as a form: Lambda may assume it, and it may nothing.
+const MAKE_DEFAULT_ROLE: &str = "Action=CreateRole&Version=2010-05-08&RoleName=lambent-default&AssumeRolePolicyDocument=\
+    %7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service\
+    %22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%7D";
 
 /// What to deploy and how.
 #[derive(Debug, Clone, Args)]
@@ -168,8 +173,31 @@ async fn create(
     body["FunctionName"] = name.into();
     body["Role"] = arguments.role.as_deref().unwrap_or(DEFAULT_ROLE).into();
     body["Code"] = json!({ "ZipFile": zip });
-    client.lambda("POST", "/2015-03-31/functions", Some(&body)).await?;
+    let path = "/2015-03-31/functions";
+    match client.lambda("POST", path, Some(&body)).await {
+        Err(error) if arguments.role.is_none() && lacks_role(&error) => {
+            make_default_role(client).await?;
+            client.lambda("POST", path, Some(&body)).await?;
+        }
+        other => drop(other?),
+    }
     settled(client, name).await
+}
+
+/// Where denials are answers a function's role must be there.
+fn lacks_role(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<AwsError>().is_some_and(|aws| aws.message.ends_with("cannot be assumed by Lambda."))
+}
+
+async fn make_default_role(client: &Client) -> anyhow::Result<()> {
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = client.signed("iam", "POST", "/", &headers, Bytes::from_static(MAKE_DEFAULT_ROLE.as_bytes())).await?;
+    if answer.status >= 300 {
+        let said = String::from_utf8_lossy(&answer.body);
+        bail!("the role {DEFAULT_ROLE} is needed and cannot be made: {said}. Name another with --role");
+    }
+    println!("made the role {DEFAULT_ROLE}, which Lambda may assume");
+    Ok(())
 }
 
 async fn update(client: &Client, name: &str, configuration: &Value, zip: &str) -> anyhow::Result<()> {

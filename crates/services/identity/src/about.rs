@@ -3,6 +3,7 @@
 //!
 //! Source: Service Authorization Reference, "AWS Identity and Access Management" and "AWS Security Token Service".
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Account, Arn, Principal};
@@ -10,9 +11,7 @@ use door::{About, AuthContext, ConditionKeys, Need, Subject};
 use model::sts;
 
 use crate::engine::Identity;
-use crate::holder::Holder;
-use crate::state::Kind;
-use crate::types::{Group, Role, User};
+use crate::types::{Group, InstanceProfile, OidcProvider, Policy};
 
 impl AuthContext for Identity {
     fn about(&self, subject: &Subject<'_>) -> About {
@@ -69,48 +68,72 @@ impl Identity {
     fn about_iam(&self, subject: &Subject<'_>) -> About {
         let account = subject.account();
         let mut keys = ConditionKeys::new();
-        for (key, member) in [("iam:PolicyARN", "PolicyArn"), ("iam:PermissionsBoundary", "PermissionsBoundary")] {
+        let members = [
+            ("iam:PolicyARN", "PolicyArn"),
+            ("iam:PermissionsBoundary", "PermissionsBoundary"),
+            ("iam:AWSServiceName", "AWSServiceName"),
+        ];
+        for (key, member) in members {
             keys.extend(subject.text(member).map(|value| (key.to_owned(), vec![value])));
         }
+        let kinds = [("Role", "role"), ("User", "user"), ("Group", "group"), ("Policy", "policy")];
+        let kinds = kinds.into_iter().chain([("InstanceProfile", "instance-profile")]);
         let made = subject.operation.name.strip_prefix("Create");
-        let resource = match made {
-            Some(kind @ ("Role" | "User" | "Group" | "Policy")) => {
+        let resource = match kinds.into_iter().find(|(kind, _)| made == Some(*kind)) {
+            Some((kind, word)) => {
                 let name = subject.text(&format!("{kind}Name")).unwrap_or_default();
                 let path = subject.text("Path").unwrap_or_else(|| "/".into());
-                Some(format!("arn:aws:iam::{account}:{}{path}{name}", kind.to_ascii_lowercase()))
+                Some(format!("arn:aws:iam::{account}:{word}{path}{name}"))
             }
-            _ => self.existing(subject, account, &mut keys),
+            None => self.existing(subject, account, &mut keys),
         };
-        About { resource, keys, ..About::default() }
+        About { resource, keys, also: self.passed_role(subject).into_iter().collect(), ..About::default() }
     }
 
-    /// The ARN of the role, user or group that is there already, its tags and its boundary.
-    fn existing(&self, subject: &Subject<'_>, account: Account, keys: &mut ConditionKeys) -> Option<String> {
-        if subject.resource.contains(":group/") {
-            let group: Group = self.holder(account, &subject.text("GroupName")?).ok()?;
-            return Some(group.arn_in(account));
-        }
-        let (kind, name) = if subject.resource.contains(":role/") {
-            (Kind::Role, subject.text("RoleName")?)
-        } else if subject.resource.contains(":user/") {
-            // Without a name the caller's own user is meant.
-            let own = match subject.principal {
-                Principal::User { name, .. } => Some(name.clone()),
-                _ => None,
-            };
-            (Kind::User, subject.text("UserName").or(own)?)
-        } else {
+    /// Who puts a role into an instance profile passes it to every machine with the profile.
+    fn passed_role(&self, subject: &Subject<'_>) -> Option<Need> {
+        if subject.operation.name != "AddRoleToInstanceProfile" {
             return None;
-        };
-        let (arn, held, boundary) = match kind {
-            Kind::Role => {
-                let role: Role = self.role(account, &name).ok()?;
+        }
+        let role = self.role(subject.account(), &subject.text("RoleName")?).ok()?;
+        let resource = role.arn(subject.account());
+        Some(Need { action: "iam:PassRole", resource, keys: ConditionKeys::new(), policy: None, trust: false })
+    }
+
+    /// The ARN of what is there already, its tags and its boundary.
+    fn existing(&self, subject: &Subject<'_>, account: Account, keys: &mut ConditionKeys) -> Option<String> {
+        let (_, rest) = subject.resource.split_once(&format!("::{account}:"))?;
+        let (arn, held, boundary) = match rest.split_once('/')?.0 {
+            "group" => {
+                let group: Group = self.kept(account, &subject.text("GroupName")?).ok()?;
+                (group.arn(account), BTreeMap::new(), None)
+            }
+            "role" => {
+                let role = self.role(account, &subject.text("RoleName")?).ok()?;
                 (role.arn(account), role.tags, role.boundary)
             }
-            _ => {
-                let user: User = self.user(account, &name).ok()?;
+            "user" => {
+                // Without a name the caller's own user is meant.
+                let own = match subject.principal {
+                    Principal::User { name, .. } => Some(name.clone()),
+                    _ => None,
+                };
+                let user = self.user(account, &subject.text("UserName").or(own)?).ok()?;
                 (user.arn(account), user.tags, user.boundary)
             }
+            "instance-profile" => {
+                let profile: InstanceProfile = self.kept(account, &subject.text("InstanceProfileName")?).ok()?;
+                (profile.arn(account), profile.tags, None)
+            }
+            "policy" => {
+                let policy: Policy = self.kept(account, subject.resource).ok()?;
+                (policy.arn(account), policy.tags, None)
+            }
+            "oidc-provider" => {
+                let provider: OidcProvider = self.kept(account, subject.resource).ok()?;
+                (provider.arn(account), provider.tags, None)
+            }
+            _ => return None,
         };
         tags(keys, &held);
         let known = keys.iter().any(|(key, _)| key == "iam:PermissionsBoundary");

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base::{Account, Clocks, Fault, Rng};
 use door::{Credential, Keys, Temporary};
+use model::iam;
 use store::{Batch, Key, Kv, Rows, Space, transact_with};
 
 use crate::faults;
-use crate::holder::Holder;
+use crate::holder::Kept;
 use crate::policies::Compiled;
 use crate::rules::credential::{self, Deriver, KeyKind};
 use crate::sessions::Sessions;
@@ -106,14 +107,12 @@ impl Identity {
 
     /// The role, or `NoSuchEntity`.
     pub(crate) fn role(&self, account: Account, name: &str) -> Result<Role, Fault> {
-        let row = state::row(account, Kind::Role, name);
-        store::get_json(&*self.kv, SPACE, &row)?.ok_or_else(|| faults::no_role(name))
+        self.kept(account, name)
     }
 
     /// The user, or `NoSuchEntity`.
     pub(crate) fn user(&self, account: Account, name: &str) -> Result<User, Fault> {
-        let row = state::row(account, Kind::User, name);
-        store::get_json(&*self.kv, SPACE, &row)?.ok_or_else(|| faults::no_user(name))
+        self.kept(account, name)
     }
 
     /// The customer managed policy an ARN names, if there is one.
@@ -124,34 +123,55 @@ impl Identity {
         Ok(policy.filter(|policy| policy.arn(account) == arn))
     }
 
-    /// The role, user or group of a name, or `NoSuchEntity`.
-    pub(crate) fn holder<H: Holder>(&self, account: Account, name: &str) -> Result<H, Fault> {
-        let row = state::row(account, H::KIND, name);
-        store::get_json(&*self.kv, SPACE, &row)?.ok_or_else(|| faults::none_such(H::WORD, name))
+    /// What callers call so, or `NoSuchEntity`.
+    pub(crate) fn kept<K: Kept>(&self, account: Account, given: &str) -> Result<K, Fault> {
+        let missing = || K::missing(given);
+        let row = state::row(account, K::KIND, K::name_in(account, given).ok_or_else(missing)?);
+        let kept: Option<K> = store::get_json(&*self.kv, SPACE, &row)?;
+        kept.filter(|one| one.is_called(account, given)).ok_or_else(missing)
     }
 
-    /// Changes a role, user or group as a whole.
-    pub(crate) async fn change<H: Holder, F>(&self, account: Account, name: &str, mut change: F) -> Result<(), Fault>
-    where
-        F: FnMut(&mut H) -> Result<(), Fault> + Send + 'static,
-    {
-        let (row, name) = (state::row(account, H::KIND, name), name.to_owned());
+    /// Makes a row, unless the name is taken or the account has as many as the quota says: its name and the number.
+    pub(crate) async fn make<K: Kept>(
+        &self,
+        account: Account,
+        name: &str,
+        made: &K,
+        (quota, most): (&str, usize),
+        taken: String,
+    ) -> Result<(), Fault> {
+        if state::count(&*self.kv, &state::prefix(account, K::KIND), most)? >= most {
+            return Err(faults::quota(quota, most));
+        }
+        let (row, made) = (state::row(account, K::KIND, name), made.clone());
         self.transact(vec![row.clone()], move |rows| {
-            let mut held: H = rows.json(SPACE, &row)?.ok_or_else(|| faults::none_such(H::WORD, &name))?;
-            change(&mut held)?;
+            if rows.get(SPACE, &row).is_some() {
+                return Err(iam::entity_already_exists_exception(taken.clone()));
+            }
             let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &held)?;
+            batch.put_json(SPACE, row.clone(), &made)?;
             Ok((batch, ()))
         })
         .await
     }
 
-    /// Changes a role as a whole.
-    pub(crate) async fn change_role<F>(&self, account: Account, name: &str, change: F) -> Result<(), Fault>
+    /// Changes what callers call so, as a whole.
+    pub(crate) async fn change<K: Kept, F>(&self, account: Account, given: &str, mut change: F) -> Result<(), Fault>
     where
-        F: FnMut(&mut Role) -> Result<(), Fault> + Send + 'static,
+        F: FnMut(&mut K) -> Result<(), Fault> + Send + 'static,
     {
-        self.change(account, name, change).await
+        let name = K::name_in(account, given).ok_or_else(|| K::missing(given))?;
+        let (row, given) = (state::row(account, K::KIND, name), given.to_owned());
+        self.transact(vec![row.clone()], move |rows| {
+            let kept: Option<K> = rows.json(SPACE, &row)?;
+            let kept = kept.filter(|one| one.is_called(account, &given));
+            let mut kept = kept.ok_or_else(|| K::missing(&given))?;
+            change(&mut kept)?;
+            let mut batch = Batch::new();
+            batch.put_json(SPACE, row.clone(), &kept)?;
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Takes a changed key row into memory. Under the lock it reads what is published, so that of two changes the

@@ -51,7 +51,7 @@ impl Identity {
     pub(crate) fn subjects(&self, account: Account, arn: &str) -> Result<Subjects, Fault> {
         if let Some((_, path)) = arn.split_once(":group/") {
             let name = path.rsplit('/').next().unwrap_or(path);
-            let group: Group = self.holder(account, name)?;
+            let group: Group = self.kept(account, name)?;
             let caller = Caller { kind: Kind::User, account, arn: group.arn(account), role_arn: None };
             let policies = self.held(account, &group.inline, &group.attached);
             return Ok(Subjects { caller, policies, boundary: None, context: Context::default() });

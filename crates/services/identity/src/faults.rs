@@ -23,6 +23,23 @@ pub(crate) fn no_inline(word: &str, name: &str) -> Fault {
     iam::no_such_entity_exception(format!("The {word} policy with name {name} cannot be found."))
 }
 
+/// `NoSuchEntity`, 404: no such instance profile.
+pub(crate) fn no_instance_profile(name: &str) -> Fault {
+    iam::no_such_entity_exception(format!("Instance Profile {name} cannot be found."))
+}
+
+/// `DeleteConflict`, 409: a role in an instance profile keeps both.
+pub(crate) fn in_instance_profile() -> Fault {
+    iam::delete_conflict_exception("Cannot delete entity, must remove roles from instance profile first.")
+}
+
+/// `UnmodifiableEntity`, 400: the role is its service's.
+pub(crate) fn unmodifiable(name: &str) -> Fault {
+    iam::unmodifiable_entity_exception(format!(
+        "Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+    ))
+}
+
 /// `NoSuchEntity`, 404: no such access key.
 pub(crate) fn no_key(id: &str) -> Fault {
     iam::no_such_entity_exception(format!("The Access Key with id {id} cannot be found."))

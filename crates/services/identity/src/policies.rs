@@ -106,7 +106,7 @@ impl Identity {
         let entity = match kind {
             Kind::Role => self.load_role(account, name),
             Kind::User => self.load_user(account, name),
-            Kind::Group | Kind::Policy => None,
+            _ => None,
         };
         let entity = Arc::new(entity?);
         self.compiled.keep(version, key, &entity);
@@ -128,7 +128,7 @@ impl Identity {
         let user: User = self.user(account, name).ok()?;
         let mut policies = self.held(account, &user.inline, &user.attached);
         for name in &user.groups {
-            match self.holder::<Group>(account, name) {
+            match self.kept::<Group>(account, name) {
                 Ok(group) => policies.extend(self.held(account, &group.inline, &group.attached)),
                 Err(fault) => tracing::error!(group = name, %fault, "a user's group cannot be read"),
             }

@@ -29,6 +29,14 @@ pub(crate) enum Kind {
     Group,
     /// [`crate::types::Policy`]
     Policy,
+    /// [`crate::types::InstanceProfile`]
+    InstanceProfile,
+    /// [`crate::types::OidcProvider`]
+    OidcProvider,
+    /// The task that deleted the last service-linked role of a name.
+    Deletion,
+    /// The account's alias, under an empty name.
+    Alias,
 }
 
 impl Kind {
@@ -38,6 +46,10 @@ impl Kind {
             Self::User => "user",
             Self::Group => "group",
             Self::Policy => "policy",
+            Self::InstanceProfile => "instance-profile",
+            Self::OidcProvider => "oidc-provider",
+            Self::Deletion => "deletion",
+            Self::Alias => "alias",
         }
     }
 }
@@ -57,6 +69,11 @@ pub(crate) fn row(account: Account, kind: Kind, name: &str) -> Vec<u8> {
 /// The row of an access key.
 pub(crate) fn key_row(id: &str) -> Vec<u8> {
     format!("{KEYS}{id}").into_bytes()
+}
+
+/// Whose alias it is: no two accounts have the same.
+pub(crate) fn alias_row(alias: &str) -> Vec<u8> {
+    format!("iam/alias/{alias}").into_bytes()
 }
 
 /// The row of a session.

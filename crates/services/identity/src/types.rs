@@ -30,12 +30,69 @@ pub struct Role {
     pub inline: BTreeMap<String, String>,
     /// ARNs of the managed policies attached, in order of attachment.
     pub attached: Vec<String>,
+    /// Names of the instance profiles it is in, as they are written.
+    #[serde(default)]
+    pub profiles: Vec<String>,
 }
+
+/// Where the paths of service-linked roles begin.
+pub const SERVICE_PATH: &str = "/aws-service-role/";
 
 impl Role {
     /// `arn:aws:iam::account:role/path/name`
     pub fn arn(&self, account: Account) -> String {
         format!("arn:aws:iam::{account}:role{}{}", self.path, self.name)
+    }
+
+    /// Whether it is a service's own.
+    pub fn is_service_linked(&self) -> bool {
+        self.path.starts_with(SERVICE_PATH)
+    }
+}
+
+/// An instance profile: what a machine gets a role by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceProfile {
+    /// The name; unique without regard to case.
+    pub name: String,
+    /// `/` or `/a/b/`.
+    pub path: String,
+    /// `AIPA…`
+    pub id: String,
+    /// Product time.
+    pub created_ms: i64,
+    /// Key to value.
+    pub tags: BTreeMap<String, String>,
+    /// The name of its role, as the role is written; kept with the role's own list in one transaction.
+    pub role: Option<String>,
+}
+
+impl InstanceProfile {
+    /// `arn:aws:iam::account:instance-profile/path/name`
+    pub fn arn(&self, account: Account) -> String {
+        format!("arn:aws:iam::{account}:instance-profile{}{}", self.path, self.name)
+    }
+}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidcProvider {
+    /// Without `https://`.
+    pub url: String,
+    /// The audiences it is trusted with, at most 100.
+    pub clients: Vec<String>,
+    /// Of its certificates, at most five.
+    pub thumbprints: Vec<String>,
+    /// Product time.
+    pub created_ms: i64,
+    /// Key to value.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl OidcProvider {
+    /// `arn:aws:iam::account:oidc-provider/url`
+    pub fn arn(&self, account: Account) -> String {
+        format!("arn:aws:iam::{account}:oidc-provider/{}", self.url)
     }
 }
 

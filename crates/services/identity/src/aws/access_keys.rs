@@ -16,7 +16,7 @@ use crate::state::{self, Kind, SPACE};
 use crate::types::{AccessKey, User};
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
-const KEYS_PER_USER: usize = 2;
+pub(super) const KEYS_PER_USER: usize = 2;
 
 /// What IAM calls root's user name.
 const ROOT: &str = "root";

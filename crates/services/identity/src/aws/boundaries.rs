@@ -9,6 +9,7 @@ use wire::Unit;
 
 use super::roles::check_boundary;
 use crate::Identity;
+use crate::holder::Holder;
 use crate::types::{Role, User};
 
 macro_rules! boundary {
@@ -23,6 +24,7 @@ macro_rules! boundary {
                 let arn = input.permissions_boundary;
                 check_boundary(&self, context.account, arn.as_deref())?;
                 self.change(context.account, &input.$name.unwrap_or_default(), move |held: &mut $holder| {
+                    held.may_change()?;
                     held.boundary.clone_from(&arn);
                     Ok(())
                 })
@@ -39,6 +41,7 @@ macro_rules! boundary {
                 _: Body,
             ) -> Result<Answer<Unit>, Fault> {
                 self.change(context.account, &input.$name.unwrap_or_default(), |held: &mut $holder| {
+                    held.may_change()?;
                     held.boundary = None;
                     Ok(())
                 })

@@ -17,8 +17,8 @@ use crate::state::{self, Kind, SPACE};
 use crate::types::{Group, User};
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
-const GROUPS_PER_ACCOUNT: usize = 300;
-const GROUPS_PER_USER: usize = 10;
+pub(super) const GROUPS_PER_ACCOUNT: usize = 300;
+pub(super) const GROUPS_PER_USER: usize = 10;
 
 impl Handle<ops::CreateGroup> for Identity {
     async fn handle(
@@ -37,21 +37,8 @@ impl Handle<ops::CreateGroup> for Identity {
             attached: Vec::new(),
             members: Vec::new(),
         };
-        let prefix = state::prefix(account, Kind::Group);
-        if state::count(&*self.kv, &prefix, GROUPS_PER_ACCOUNT)? >= GROUPS_PER_ACCOUNT {
-            return Err(quota("GroupsPerAccount", GROUPS_PER_ACCOUNT));
-        }
-        let (row, stored) = (state::row(account, Kind::Group, &group.name), group.clone());
-        self.transact(vec![row.clone()], move |rows| {
-            if rows.get(SPACE, &row).is_some() {
-                let message = format!("Group with name {} already exists.", stored.name);
-                return Err(iam::entity_already_exists_exception(message));
-            }
-            let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &stored)?;
-            Ok((batch, ()))
-        })
-        .await?;
+        let taken = format!("Group with name {} already exists.", group.name);
+        self.make(account, &group.name, &group, ("GroupsPerAccount", GROUPS_PER_ACCOUNT), taken).await?;
         Ok(iam::CreateGroupResponse { group: Some(show::group(&group, account)) }.into())
     }
 }
@@ -64,7 +51,7 @@ impl Handle<ops::GetGroup> for Identity {
         _: Body,
     ) -> Result<Answer<iam::GetGroupResponse>, Fault> {
         let account = context.account;
-        let mut group: Group = self.holder(account, &input.group_name.unwrap_or_default())?;
+        let mut group: Group = self.kept(account, &input.group_name.unwrap_or_default())?;
         let mut names = std::mem::take(&mut group.members);
         names.sort_by_key(|name| name.to_lowercase());
         let page = page(names, input.marker.as_deref(), input.max_items, |name| name.to_lowercase())?;
@@ -144,7 +131,7 @@ impl Handle<ops::ListGroupsForUser> for Identity {
         let mut names = self.user(context.account, &input.user_name.unwrap_or_default())?.groups;
         names.sort_by_key(|name| name.to_lowercase());
         let page = page(names, input.marker.as_deref(), input.max_items, |name| name.to_lowercase())?;
-        let groups = page.items.iter().map(|name| self.holder(context.account, name));
+        let groups = page.items.iter().map(|name| self.kept(context.account, name));
         let groups = groups.collect::<Result<Vec<Group>, _>>()?;
         let output = iam::ListGroupsForUserResponse {
             groups: Some(groups.iter().map(|group| show::group(group, context.account)).collect()),

@@ -85,7 +85,7 @@ macro_rules! reads {
                 input: iam::$get_in,
                 _: Body,
             ) -> Result<Answer<iam::$get_out>, Fault> {
-                let mut holder: $holder = self.holder(context.account, &input.$name.unwrap_or_default())?;
+                let mut holder: $holder = self.kept(context.account, &input.$name.unwrap_or_default())?;
                 let name = input.policy_name.unwrap_or_default();
                 let text = holder.inline().remove(&name).ok_or_else(|| faults::no_inline(<$holder>::WORD, &name))?;
                 let output = iam::$get_out {
@@ -104,7 +104,7 @@ macro_rules! reads {
                 input: iam::$list_in,
                 _: Body,
             ) -> Result<Answer<iam::$list_out>, Fault> {
-                let mut holder: $holder = self.holder(context.account, &input.$name.unwrap_or_default())?;
+                let mut holder: $holder = self.kept(context.account, &input.$name.unwrap_or_default())?;
                 let names: Vec<String> = std::mem::take(holder.inline()).into_keys().collect();
                 let page = page(names, input.marker.as_deref(), input.max_items, Clone::clone)?;
                 let (marker, names) = (page.marker, page.items);
@@ -120,7 +120,7 @@ macro_rules! reads {
                 input: iam::$attached_in,
                 _: Body,
             ) -> Result<Answer<iam::$attached_out>, Fault> {
-                let mut holder: $holder = self.holder(context.account, &input.$name.unwrap_or_default())?;
+                let mut holder: $holder = self.kept(context.account, &input.$name.unwrap_or_default())?;
                 let arns = under(std::mem::take(holder.attached()), input.path_prefix.as_deref());
                 let page = page(arns, input.marker.as_deref(), input.max_items, Clone::clone)?;
                 let (marker, shown) = (page.marker, page.items.into_iter().map(shown).collect());
@@ -170,6 +170,7 @@ impl Identity {
     ) -> Result<Answer<Unit>, Fault> {
         read(&text, Purpose::Identity)?;
         self.change(context.account, holder, move |held: &mut H| {
+            held.may_change()?;
             held.inline().insert(name.clone(), text.clone());
             let all = held.inline().values().flat_map(|text| text.chars());
             if all.filter(|letter| !letter.is_whitespace()).count() > H::INLINE_CHARS {
@@ -190,6 +191,7 @@ impl Identity {
         name: String,
     ) -> Result<Answer<Unit>, Fault> {
         self.change(context.account, holder, move |held: &mut H| {
+            held.may_change()?;
             held.inline().remove(&name).map(drop).ok_or_else(|| faults::no_inline(H::WORD, &name))
         })
         .await?;
@@ -217,7 +219,8 @@ impl Identity {
         let declared = [Some(holder_row.clone()), policy_row.clone()].into_iter().flatten().collect();
         self.transact(declared, move |rows| {
             let mut batch = Batch::new();
-            let mut changed: H = rows.json(SPACE, &holder_row)?.ok_or_else(|| faults::none_such(H::WORD, &name))?;
+            let mut changed: H = rows.json(SPACE, &holder_row)?.ok_or_else(|| H::missing(&name))?;
+            changed.may_change()?;
             let held = changed.attached().contains(&arn);
             let (quota_name, most) = H::ATTACHED;
             if attach && !held && changed.attached().len() >= most {

@@ -1,15 +1,22 @@
 //! The operations of STS and IAM, by topic. What is not registered here is NotImplemented.
 
 mod access_keys;
+mod accounts;
 mod boundaries;
+mod entities;
 mod groups;
 mod held_policies;
+mod instance_profiles;
+mod oidc_providers;
 mod page;
 mod policies;
+mod renames;
 mod roles;
+mod service_roles;
 mod session_tokens;
 mod show;
 mod simulate;
+mod tags;
 mod users;
 
 use std::sync::Arc;
@@ -22,7 +29,7 @@ use crate::Identity;
 
 /// Registers every operation the room carries out: this list is the coverage.
 pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
-    let builder = policies(people(builder, identity), identity);
+    let builder = accounts(policies(people(builder, identity), identity), identity);
     builder
         .knows("iam", Arc::<Identity>::clone(identity))
         .knows("sts", Arc::<Identity>::clone(identity))
@@ -33,13 +40,16 @@ pub fn register(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuild
         .on::<iam::CreateRole, _>(identity)
         .on::<iam::GetRole, _>(identity)
         .on::<iam::UpdateRole, _>(identity)
+        .on::<iam::UpdateRoleDescription, _>(identity)
         .on::<iam::UpdateAssumeRolePolicy, _>(identity)
         .on::<iam::DeleteRole, _>(identity)
         .on::<iam::ListRoles, _>(identity)
         .on::<iam::TagRole, _>(identity)
         .on::<iam::UntagRole, _>(identity)
         .on::<iam::ListRoleTags, _>(identity)
-        .on::<iam::ListInstanceProfilesForRole, _>(identity)
+        .on::<iam::CreateServiceLinkedRole, _>(identity)
+        .on::<iam::DeleteServiceLinkedRole, _>(identity)
+        .on::<iam::GetServiceLinkedRoleDeletionStatus, _>(identity)
         .on::<iam::SimulatePrincipalPolicy, _>(identity)
         .on::<iam::SimulateCustomPolicy, _>(identity)
         .on::<iam::PutRolePermissionsBoundary, _>(identity)
@@ -60,6 +70,10 @@ fn policies(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
         .on::<iam::GetPolicy, _>(identity)
         .on::<iam::DeletePolicy, _>(identity)
         .on::<iam::ListPolicies, _>(identity)
+        .on::<iam::ListEntitiesForPolicy, _>(identity)
+        .on::<iam::TagPolicy, _>(identity)
+        .on::<iam::UntagPolicy, _>(identity)
+        .on::<iam::ListPolicyTags, _>(identity)
         .on::<iam::CreatePolicyVersion, _>(identity)
         .on::<iam::GetPolicyVersion, _>(identity)
         .on::<iam::DeletePolicyVersion, _>(identity)
@@ -86,6 +100,7 @@ fn people(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
     builder
         .on::<iam::CreateUser, _>(identity)
         .on::<iam::GetUser, _>(identity)
+        .on::<iam::UpdateUser, _>(identity)
         .on::<iam::DeleteUser, _>(identity)
         .on::<iam::ListUsers, _>(identity)
         .on::<iam::CreateAccessKey, _>(identity)
@@ -99,9 +114,39 @@ fn people(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
         .on::<iam::DeleteUserPermissionsBoundary, _>(identity)
         .on::<iam::CreateGroup, _>(identity)
         .on::<iam::GetGroup, _>(identity)
+        .on::<iam::UpdateGroup, _>(identity)
         .on::<iam::DeleteGroup, _>(identity)
         .on::<iam::ListGroups, _>(identity)
         .on::<iam::ListGroupsForUser, _>(identity)
         .on::<iam::AddUserToGroup, _>(identity)
         .on::<iam::RemoveUserFromGroup, _>(identity)
+}
+
+/// The operations about the account itself, and what tools make in it that nothing else here is about.
+fn accounts(builder: RouterBuilder, identity: &Arc<Identity>) -> RouterBuilder {
+    builder
+        .on::<iam::CreateInstanceProfile, _>(identity)
+        .on::<iam::GetInstanceProfile, _>(identity)
+        .on::<iam::DeleteInstanceProfile, _>(identity)
+        .on::<iam::ListInstanceProfiles, _>(identity)
+        .on::<iam::ListInstanceProfilesForRole, _>(identity)
+        .on::<iam::AddRoleToInstanceProfile, _>(identity)
+        .on::<iam::RemoveRoleFromInstanceProfile, _>(identity)
+        .on::<iam::TagInstanceProfile, _>(identity)
+        .on::<iam::UntagInstanceProfile, _>(identity)
+        .on::<iam::ListInstanceProfileTags, _>(identity)
+        .on::<iam::CreateOpenIDConnectProvider, _>(identity)
+        .on::<iam::GetOpenIDConnectProvider, _>(identity)
+        .on::<iam::DeleteOpenIDConnectProvider, _>(identity)
+        .on::<iam::ListOpenIDConnectProviders, _>(identity)
+        .on::<iam::AddClientIDToOpenIDConnectProvider, _>(identity)
+        .on::<iam::RemoveClientIDFromOpenIDConnectProvider, _>(identity)
+        .on::<iam::UpdateOpenIDConnectProviderThumbprint, _>(identity)
+        .on::<iam::TagOpenIDConnectProvider, _>(identity)
+        .on::<iam::UntagOpenIDConnectProvider, _>(identity)
+        .on::<iam::ListOpenIDConnectProviderTags, _>(identity)
+        .on::<iam::CreateAccountAlias, _>(identity)
+        .on::<iam::DeleteAccountAlias, _>(identity)
+        .on::<iam::ListAccountAliases, _>(identity)
+        .on::<iam::GetAccountSummary, _>(identity)
 }

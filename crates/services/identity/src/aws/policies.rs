@@ -9,7 +9,7 @@ use store::Batch;
 use wire::Unit;
 
 use super::page::page;
-use super::show;
+use super::{show, tags};
 use crate::Identity;
 use crate::engine::policy_name;
 use crate::faults::{self, quota};
@@ -20,9 +20,9 @@ use crate::state::{self, Kind, SPACE};
 use crate::types::{Group, Policy, PolicyVersion, Role, User};
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
-const POLICIES_PER_ACCOUNT: usize = 1500;
-const POLICY_CHARS: usize = 6144;
-const VERSIONS: usize = 5;
+pub(super) const POLICIES_PER_ACCOUNT: usize = 1500;
+pub(super) const POLICY_CHARS: usize = 6144;
+pub(super) const VERSIONS: usize = 5;
 
 /// Checks a document: its form, and its size without white space.
 fn check(text: &str) -> Result<(), Fault> {
@@ -56,28 +56,14 @@ impl Handle<ops::CreatePolicy> for Identity {
             created_ms: now_ms,
             updated_ms: now_ms,
             description: input.description,
-            tags: show::tag_map(input.tags),
+            tags: tags::given(input.tags)?,
             default_version: 1,
             next_version: 2,
             versions: vec![PolicyVersion { number: 1, document, created_ms: now_ms }],
             attachments: 0,
         };
-        let prefix = state::prefix(account, Kind::Policy);
-        if state::count(&*self.kv, &prefix, POLICIES_PER_ACCOUNT)? >= POLICIES_PER_ACCOUNT {
-            return Err(quota("PoliciesPerAccount", POLICIES_PER_ACCOUNT));
-        }
-        let (row, stored) = (state::row(account, Kind::Policy, &policy.name), policy.clone());
-        self.transact(vec![row.clone()], move |rows| {
-            if rows.get(SPACE, &row).is_some() {
-                let message =
-                    format!("A policy called {} already exists. Duplicate names are not allowed.", stored.name);
-                return Err(iam::entity_already_exists_exception(message));
-            }
-            let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &stored)?;
-            Ok((batch, ()))
-        })
-        .await?;
+        let taken = format!("A policy called {} already exists. Duplicate names are not allowed.", policy.name);
+        self.make(account, &policy.name, &policy, ("PoliciesPerAccount", POLICIES_PER_ACCOUNT), taken).await?;
         Ok(iam::CreatePolicyResponse { policy: Some(show::policy(&policy, account, 0)) }.into())
     }
 }

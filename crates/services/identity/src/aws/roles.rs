@@ -9,21 +9,20 @@ use store::Batch;
 use wire::Unit;
 
 use super::page::page;
-use super::show;
+use super::{show, tags};
 use crate::Identity;
 use crate::faults::{self, quota};
+use crate::holder::Holder;
 use crate::rules::credential;
 use crate::rules::document::{Purpose, read};
 use crate::state::{self, Kind, SPACE};
 use crate::types::Role;
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
-const ROLES_PER_ACCOUNT: usize = 1000;
-const TRUST_CHARS: usize = 2048;
-/// Tags of one thing.
-pub(super) const TAGS: usize = 50;
+pub(super) const ROLES_PER_ACCOUNT: usize = 1000;
+pub(super) const TRUST_CHARS: usize = 2048;
 /// Session length without MaxSessionDuration, seconds.
-const SESSION_S: i64 = 3600;
+pub(super) const SESSION_S: i64 = 3600;
 
 /// Checks a trust policy: its form, and its size without white space.
 fn check_trust(text: &str) -> Result<(), Fault> {
@@ -63,24 +62,13 @@ impl Handle<ops::CreateRole> for Identity {
             description: input.description,
             max_session_s: input.max_session_duration.unwrap_or(SESSION_S),
             boundary: input.permissions_boundary,
-            tags: show::tag_map(input.tags),
+            tags: tags::given(input.tags)?,
             inline: Default::default(),
             attached: Vec::new(),
+            profiles: Vec::new(),
         };
-        if state::count(&*self.kv, &state::prefix(account, Kind::Role), ROLES_PER_ACCOUNT)? >= ROLES_PER_ACCOUNT {
-            return Err(quota("RolesPerAccount", ROLES_PER_ACCOUNT));
-        }
-        let (row, stored) = (state::row(account, Kind::Role, &role.name), role.clone());
-        self.transact(vec![row.clone()], move |rows| {
-            if rows.get(SPACE, &row).is_some() {
-                let message = format!("Role with name {} already exists.", stored.name);
-                return Err(iam::entity_already_exists_exception(message));
-            }
-            let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &stored)?;
-            Ok((batch, ()))
-        })
-        .await?;
+        let taken = format!("Role with name {} already exists.", role.name);
+        self.make(account, &role.name, &role, ("RolesPerAccount", ROLES_PER_ACCOUNT), taken).await?;
         Ok(iam::CreateRoleResponse { role: Some(show::role(&role, account)) }.into())
     }
 }
@@ -108,7 +96,7 @@ impl Handle<ops::UpdateRole> for Identity {
     ) -> Result<Answer<iam::UpdateRoleResponse>, Fault> {
         let name = input.role_name.unwrap_or_default();
         let (description, max_session) = (input.description, input.max_session_duration);
-        self.change_role(context.account, &name, move |role| {
+        self.change(context.account, &name, move |role: &mut Role| {
             if description.is_some() {
                 role.description.clone_from(&description);
             }
@@ -121,6 +109,24 @@ impl Handle<ops::UpdateRole> for Identity {
     }
 }
 
+impl Handle<ops::UpdateRoleDescription> for Identity {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: iam::UpdateRoleDescriptionRequest,
+        _: Body,
+    ) -> Result<Answer<iam::UpdateRoleDescriptionResponse>, Fault> {
+        let (name, description) = (input.role_name.unwrap_or_default(), input.description);
+        self.change(context.account, &name, move |role: &mut Role| {
+            role.description.clone_from(&description);
+            Ok(())
+        })
+        .await?;
+        let role = show::role(&self.role(context.account, &name)?, context.account);
+        Ok(iam::UpdateRoleDescriptionResponse { role: Some(role) }.into())
+    }
+}
+
 impl Handle<ops::UpdateAssumeRolePolicy> for Identity {
     async fn handle(
         self: Arc<Self>,
@@ -130,7 +136,8 @@ impl Handle<ops::UpdateAssumeRolePolicy> for Identity {
     ) -> Result<Answer<Unit>, Fault> {
         let trust = input.policy_document.unwrap_or_default();
         check_trust(&trust)?;
-        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
+        self.change(context.account, &input.role_name.unwrap_or_default(), move |role: &mut Role| {
+            role.may_change()?;
             role.trust.clone_from(&trust);
             Ok(())
         })
@@ -150,6 +157,10 @@ impl Handle<ops::DeleteRole> for Identity {
         let row = state::row(context.account, Kind::Role, &name);
         self.transact(vec![row.clone()], move |rows| {
             let role: Role = rows.json(SPACE, &row)?.ok_or_else(|| faults::no_role(&name))?;
+            role.may_change()?;
+            if !role.profiles.is_empty() {
+                return Err(faults::in_instance_profile());
+            }
             if !role.attached.is_empty() {
                 return Err(iam::delete_conflict_exception("Cannot delete entity, must detach all policies first."));
             }
@@ -184,84 +195,6 @@ impl Handle<ops::ListRoles> for Identity {
             roles: Some(page.items.iter().map(|role| show::listed_role(role, context.account)).collect()),
             is_truncated: Some(page.marker.is_some()),
             marker: page.marker,
-        };
-        Ok(output.into())
-    }
-}
-
-impl Handle<ops::TagRole> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::TagRoleRequest,
-        _: Body,
-    ) -> Result<Answer<Unit>, Fault> {
-        let tags = show::tag_map(input.tags);
-        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
-            role.tags.extend(tags.clone());
-            if role.tags.len() > TAGS {
-                return Err(quota("TagsPerRole", TAGS));
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(Unit.into())
-    }
-}
-
-impl Handle<ops::UntagRole> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::UntagRoleRequest,
-        _: Body,
-    ) -> Result<Answer<Unit>, Fault> {
-        let keys = input.tag_keys.unwrap_or_default();
-        self.change_role(context.account, &input.role_name.unwrap_or_default(), move |role| {
-            role.tags.retain(|key, _| !keys.contains(key));
-            Ok(())
-        })
-        .await?;
-        Ok(Unit.into())
-    }
-}
-
-impl Handle<ops::ListRoleTags> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::ListRoleTagsRequest,
-        _: Body,
-    ) -> Result<Answer<iam::ListRoleTagsResponse>, Fault> {
-        let role = self.role(context.account, &input.role_name.unwrap_or_default())?;
-        let key = |tag: &iam::Tag| tag.key.clone().unwrap_or_default();
-        let page = page(show::tags(&role.tags), input.marker.as_deref(), input.max_items, key)?;
-        let output = iam::ListRoleTagsResponse {
-            tags: Some(page.items),
-            is_truncated: Some(page.marker.is_some()),
-            marker: page.marker,
-        };
-        Ok(output.into())
-    }
-}
-
-impl Handle<ops::ListInstanceProfilesForRole> for Identity {
-    /// There are no instances, hence no instance profiles: tools ask before they delete a role.
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::ListInstanceProfilesForRoleRequest,
-        _: Body,
-    ) -> Result<Answer<iam::ListInstanceProfilesForRoleResponse>, Fault> {
-        self.role(context.account, &input.role_name.unwrap_or_default())?;
-        let none = Vec::<iam::InstanceProfile>::new();
-        let page = page(none, input.marker.as_deref(), input.max_items, |profile| {
-            profile.instance_profile_name.clone().unwrap_or_default()
-        })?;
-        let output = iam::ListInstanceProfilesForRoleResponse {
-            instance_profiles: Some(page.items),
-            is_truncated: Some(false),
-            marker: None,
         };
         Ok(output.into())
     }

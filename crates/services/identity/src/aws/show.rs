@@ -7,7 +7,7 @@ use model::iam;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::managed::Managed;
-use crate::types::{Group, Policy, PolicyVersion, Role, User};
+use crate::types::{Group, InstanceProfile, Policy, PolicyVersion, Role, User};
 
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -20,12 +20,6 @@ pub(super) fn encoded(document: &str) -> String {
 /// Tags as a list.
 pub(super) fn tags(tags: &BTreeMap<String, String>) -> Vec<iam::Tag> {
     tags.iter().map(|(key, value)| iam::Tag { key: Some(key.clone()), value: Some(value.clone()) }).collect()
-}
-
-/// Tags as they came; the last of two alike wins.
-pub(super) fn tag_map(tags: Option<Vec<iam::Tag>>) -> BTreeMap<String, String> {
-    let tags = tags.unwrap_or_default().into_iter();
-    tags.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect()
 }
 
 fn boundary(arn: Option<&String>) -> Option<iam::AttachedPermissionsBoundary> {
@@ -85,6 +79,23 @@ pub(super) fn group(group: &Group, account: Account) -> iam::Group {
         group_id: Some(group.id.clone()),
         arn: Some(group.arn(account)),
         create_date: Some(Timestamp(group.created_ms)),
+    }
+}
+
+/// An instance profile with its role.
+pub(super) fn instance_profile(
+    profile: &InstanceProfile,
+    held: Option<&Role>,
+    account: Account,
+) -> iam::InstanceProfile {
+    iam::InstanceProfile {
+        path: Some(profile.path.clone()),
+        instance_profile_name: Some(profile.name.clone()),
+        instance_profile_id: Some(profile.id.clone()),
+        arn: Some(profile.arn(account)),
+        create_date: Some(Timestamp(profile.created_ms)),
+        roles: Some(held.iter().map(|held| listed_role(held, account)).collect()),
+        tags: Some(tags(&profile.tags)).filter(|tags| !tags.is_empty()),
     }
 }
 

@@ -40,6 +40,21 @@ struct Asked {
     entries: Vec<iam::ContextEntry>,
 }
 
+macro_rules! asked {
+    ($input:ident) => {
+        Asked {
+            policies: $input.policy_input_list.unwrap_or_default(),
+            boundaries: $input.permissions_boundary_policy_input_list.unwrap_or_default(),
+            actions: $input.action_names.unwrap_or_default(),
+            resources: $input.resource_arns.unwrap_or_default(),
+            resource_policy: $input.resource_policy,
+            owner: $input.resource_owner,
+            caller: $input.caller_arn,
+            entries: $input.context_entries.unwrap_or_default(),
+        }
+    };
+}
+
 impl Handle<ops::SimulatePrincipalPolicy> for Identity {
     async fn handle(
         self: Arc<Self>,
@@ -51,17 +66,7 @@ impl Handle<ops::SimulatePrincipalPolicy> for Identity {
         refuse("SimulatePrincipalPolicy", "ResourceHandlingOption", input.resource_handling_option.is_some())?;
         let source = input.policy_source_arn.unwrap_or_default();
         let subjects = self.subjects(context.account, &source)?;
-        let asked = Asked {
-            policies: input.policy_input_list.unwrap_or_default(),
-            boundaries: input.permissions_boundary_policy_input_list.unwrap_or_default(),
-            actions: input.action_names.unwrap_or_default(),
-            resources: input.resource_arns.unwrap_or_default(),
-            resource_policy: input.resource_policy,
-            owner: input.resource_owner,
-            caller: input.caller_arn,
-            entries: input.context_entries.unwrap_or_default(),
-        };
-        let simulation = self.simulation(context.account, subjects, asked)?;
+        let simulation = self.simulation(context.account, subjects, asked!(input))?;
         Ok(answer(&simulation, input.marker.as_deref(), input.max_items)?.into())
     }
 }
@@ -79,17 +84,7 @@ impl Handle<ops::SimulateCustomPolicy> for Identity {
         // Nobody in particular, in the caller's account.
         let caller = Caller { kind: Kind::User, account: context.account, arn: String::new(), role_arn: None };
         let subjects = Subjects { caller, policies: Vec::new(), boundary: None, context: Context::default() };
-        let asked = Asked {
-            policies: input.policy_input_list.unwrap_or_default(),
-            boundaries: input.permissions_boundary_policy_input_list.unwrap_or_default(),
-            actions: input.action_names.unwrap_or_default(),
-            resources: input.resource_arns.unwrap_or_default(),
-            resource_policy: input.resource_policy,
-            owner: input.resource_owner,
-            caller: input.caller_arn,
-            entries: input.context_entries.unwrap_or_default(),
-        };
-        let simulation = self.simulation(context.account, subjects, asked)?;
+        let simulation = self.simulation(context.account, subjects, asked!(input))?;
         Ok(answer(&simulation, input.marker.as_deref(), input.max_items)?.into())
     }
 }

@@ -9,16 +9,16 @@ use store::Batch;
 use wire::Unit;
 
 use super::page::page;
-use super::roles::{TAGS, check_boundary};
-use super::show;
+use super::roles::check_boundary;
+use super::{show, tags};
 use crate::Identity;
-use crate::faults::{self, quota};
+use crate::faults;
 use crate::rules::credential;
 use crate::state::{self, Kind, SPACE};
 use crate::types::User;
 
 /// Source: IAM User Guide, "IAM and AWS STS quotas".
-const USERS_PER_ACCOUNT: usize = 5000;
+pub(super) const USERS_PER_ACCOUNT: usize = 5000;
 
 impl Handle<ops::CreateUser> for Identity {
     async fn handle(
@@ -35,27 +35,14 @@ impl Handle<ops::CreateUser> for Identity {
             id: credential::unique_id("AIDA", &*self.rng),
             created_ms: self.clocks.product().0 / 1000 * 1000,
             boundary: input.permissions_boundary,
-            tags: show::tag_map(input.tags),
+            tags: tags::given(input.tags)?,
             keys: Vec::new(),
             inline: Default::default(),
             attached: Vec::new(),
             groups: Vec::new(),
         };
-        let prefix = state::prefix(account, Kind::User);
-        if state::count(&*self.kv, &prefix, USERS_PER_ACCOUNT)? >= USERS_PER_ACCOUNT {
-            return Err(quota("UsersPerAccount", USERS_PER_ACCOUNT));
-        }
-        let (row, stored) = (state::row(account, Kind::User, &user.name), user.clone());
-        self.transact(vec![row.clone()], move |rows| {
-            if rows.get(SPACE, &row).is_some() {
-                let message = format!("User with name {} already exists.", stored.name);
-                return Err(iam::entity_already_exists_exception(message));
-            }
-            let mut batch = Batch::new();
-            batch.put_json(SPACE, row.clone(), &stored)?;
-            Ok((batch, ()))
-        })
-        .await?;
+        let taken = format!("User with name {} already exists.", user.name);
+        self.make(account, &user.name, &user, ("UsersPerAccount", USERS_PER_ACCOUNT), taken).await?;
         Ok(iam::CreateUserResponse { user: Some(show::user(&user, account)) }.into())
     }
 }
@@ -139,62 +126,6 @@ impl Handle<ops::ListUsers> for Identity {
         let shown = page.items.iter().map(|user| show::listed_user(user, context.account));
         let output = iam::ListUsersResponse {
             users: Some(shown.collect()),
-            is_truncated: Some(page.marker.is_some()),
-            marker: page.marker,
-        };
-        Ok(output.into())
-    }
-}
-
-impl Handle<ops::TagUser> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::TagUserRequest,
-        _: Body,
-    ) -> Result<Answer<Unit>, Fault> {
-        let tags = show::tag_map(input.tags);
-        self.change(context.account, &input.user_name.unwrap_or_default(), move |user: &mut User| {
-            user.tags.extend(tags.clone());
-            if user.tags.len() > TAGS {
-                return Err(quota("TagsPerUser", TAGS));
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(Unit.into())
-    }
-}
-
-impl Handle<ops::UntagUser> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::UntagUserRequest,
-        _: Body,
-    ) -> Result<Answer<Unit>, Fault> {
-        let keys = input.tag_keys.unwrap_or_default();
-        self.change(context.account, &input.user_name.unwrap_or_default(), move |user: &mut User| {
-            user.tags.retain(|key, _| !keys.contains(key));
-            Ok(())
-        })
-        .await?;
-        Ok(Unit.into())
-    }
-}
-
-impl Handle<ops::ListUserTags> for Identity {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: iam::ListUserTagsRequest,
-        _: Body,
-    ) -> Result<Answer<iam::ListUserTagsResponse>, Fault> {
-        let user = self.user(context.account, &input.user_name.unwrap_or_default())?;
-        let key = |tag: &iam::Tag| tag.key.clone().unwrap_or_default();
-        let page = page(show::tags(&user.tags), input.marker.as_deref(), input.max_items, key)?;
-        let output = iam::ListUserTagsResponse {
-            tags: Some(page.items),
             is_truncated: Some(page.marker.is_some()),
             marker: page.marker,
         };

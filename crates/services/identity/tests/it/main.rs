@@ -2,15 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod accounts;
 mod enforce;
 mod evaluation;
 mod grades;
+mod instance_profiles;
 mod keys;
 mod managed;
+mod oidc;
 mod paging;
 mod policies;
+mod renames;
 mod rights;
 mod roles;
+mod service_roles;
 mod simulate;
 mod sts;
 mod users;
