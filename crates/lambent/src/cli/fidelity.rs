@@ -242,6 +242,7 @@ async fn registered() -> anyhow::Result<Registered> {
         meter: observe.clone(),
         gate: door::Gate::off(),
         keys: identity.clone(),
+        sources: Arc::new(functions::NoSources),
         loopback: true,
         allow_older_runtimes: false,
         authority: String::new(),
