@@ -62,11 +62,12 @@ guest-kernel:
 	$(PYTHON) tests/guest/guest.py --fetch
 
 # Long runs of what `make test` runs shortly.
-soak:
+soak: build venv
 	LAMBENT_SOAK=20 $(CARGO) test --release -p lambent-store
 	LAMBENT_SOAK=100 $(CARGO) test --release -p lambent-wire
 	LAMBENT_SOAK=20 $(CARGO) test --release -p lambent-runtime --lib session
 	LAMBENT_CYCLES=10000 $(CARGO) test -p lambent-sandbox --test it soak:: -- --nocapture
+	$(CARGO) xtask drops --e2e
 
 bench: build venv
 	@$(VENV)/bin/python benches/bench.py --lambent $(LAMBENT) $(ARGS)

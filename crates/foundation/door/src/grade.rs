@@ -11,6 +11,8 @@ pub enum Grade {
     Stored,
     /// It is refused by name.
     Refused,
+    /// AWS's own documentation says that it does nothing any more, and it does nothing here.
+    Obsolete,
 }
 
 impl fmt::Display for Grade {
@@ -19,6 +21,7 @@ impl fmt::Display for Grade {
             Self::Acts => "acts",
             Self::Stored => "stored",
             Self::Refused => "refused",
+            Self::Obsolete => "obsolete",
         })
     }
 }

@@ -123,6 +123,23 @@ pub fn text_member(value: &dyn Structure, name: &str) -> Option<String> {
     found.0
 }
 
+/// Whether a member by AWS's name is set to true.
+pub fn true_member(value: &dyn Structure, name: &str) -> bool {
+    struct Truth(bool);
+    impl Sink for Truth {
+        fn boolean(&mut self, _: &'static Shape, value: bool) {
+            self.0 = value;
+        }
+    }
+    let mut members = value.shape().members().iter().enumerate();
+    let Some((index, member)) = members.find(|(_, member)| member.name == name) else { return false };
+    let mut truth = Truth(false);
+    if let Some(given) = value.get(index) {
+        given.emit(member.shape, &mut truth);
+    }
+    truth.0
+}
+
 /// Takes one text or number.
 struct Found(Option<String>);
 

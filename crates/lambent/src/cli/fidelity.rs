@@ -104,7 +104,7 @@ impl Tables {
                 self.tests.get(&name(operation, row.member)).map_or("–".to_owned(), |test| format!("`{test}`"));
             lines.push(format!("{} | acts | {test} | {}", row.member, row.note));
         }
-        for grade in [Grade::Stored, Grade::Refused] {
+        for grade in [Grade::Stored, Grade::Refused, Grade::Obsolete] {
             let of_grade = || rows.iter().filter(|row| row.grade == grade);
             let noted = of_grade().filter(|row| !row.note.is_empty());
             lines.extend(noted.map(|row| format!("{} | {grade} | | {}", row.member, row.note)));

@@ -390,6 +390,13 @@ mod tests {
     }
 
     #[test]
+    fn a_member_is_dropped_only_where_a_test_is_in_control() {
+        let member = ["--drop-member", "lambda:Invoke.Payload"];
+        assert!(serve(&[member[0], member[1], "--test-controls"]).drop_member.is_some());
+        assert!(Arguments::try_parse_from(["lambent", "serve", member[0], member[1]]).is_err());
+    }
+
+    #[test]
     fn sizes_are_read_as_people_write_them() {
         assert_eq!(bytes_of("20G"), Ok(20 << 30));
         assert_eq!(bytes_of("300m"), Ok(300 << 20));

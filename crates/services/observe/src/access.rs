@@ -3,14 +3,28 @@
 //! Source: Amazon CloudWatch Logs User Guide, "CloudWatch Logs resources and operations": policies name a group with what
 //! lies in it, so that its ARN goes on with `:log-stream:`; operations on tags alone name the bare group.
 
-use door::{About, AuthContext, Subject};
+use door::{About, AuthContext, Need, Subject};
 
 use crate::Observe;
 
 impl AuthContext for Observe {
     fn about(&self, subject: &Subject<'_>) -> About {
-        About { resource: identified(subject).or_else(|| tagged(subject)), ..About::default() }
+        let resource = identified(subject).or_else(|| tagged(subject));
+        let also = unmasked(subject).then(|| Need {
+            action: "logs:Unmask",
+            resource: resource.clone().unwrap_or_else(|| subject.resource.to_owned()),
+            keys: Vec::new(),
+            policy: None,
+            trust: false,
+        });
+        About { resource, also: also.into_iter().collect(), ..About::default() }
     }
+}
+
+/// Whether the caller asks to see what a data protection policy masks. Nothing is masked here, but who may not ask is
+/// refused as on AWS.
+fn unmasked(subject: &Subject<'_>) -> bool {
+    wire::true_member(subject.input, "unmask")
 }
 
 /// The ARN of a group that is named by `logGroupIdentifier`, a name or an ARN, instead of `logGroupName`.

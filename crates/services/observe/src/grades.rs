@@ -1,6 +1,6 @@
 //! What every input member does, as data: `docs/fidelity.md` is made from it.
 
-use door::Grade::{self, Acts, Refused, Stored};
+use door::Grade::{self, Acts, Obsolete, Refused, Stored};
 use door::Graded;
 
 const fn row(operation: &'static str, member: &'static str, grade: Grade, note: &'static str) -> Graded {
@@ -40,7 +40,7 @@ pub const GRADES: &[Graded] = &[
     row("PutLogEvents", "logGroupName", Acts, ""),
     row("PutLogEvents", "logStreamName", Acts, ""),
     row("PutLogEvents", "logEvents", Acts, ""),
-    row("PutLogEvents", "sequenceToken", Acts, "any is accepted, as on AWS"),
+    row("PutLogEvents", "sequenceToken", Obsolete, ""),
     row("PutLogEvents", "entity", Refused, "the answer says so in rejectedEntityInfo"),
     row("GetLogEvents", "logGroupName", Acts, ""),
     row("GetLogEvents", "logGroupIdentifier", Acts, ""),
@@ -50,7 +50,7 @@ pub const GRADES: &[Graded] = &[
     row("GetLogEvents", "nextToken", Acts, ""),
     row("GetLogEvents", "limit", Acts, ""),
     row("GetLogEvents", "startFromHead", Acts, ""),
-    row("GetLogEvents", "unmask", Acts, "nothing is ever masked"),
+    row("GetLogEvents", "unmask", Acts, "needs logs:Unmask; nothing is ever masked"),
     row("FilterLogEvents", "logGroupName", Acts, ""),
     row("FilterLogEvents", "logGroupIdentifier", Acts, ""),
     row("FilterLogEvents", "logStreamNames", Acts, ""),
@@ -61,8 +61,8 @@ pub const GRADES: &[Graded] = &[
     row("FilterLogEvents", "nextToken", Acts, ""),
     row("FilterLogEvents", "limit", Acts, ""),
     row("FilterLogEvents", "startFromHead", Acts, ""),
-    row("FilterLogEvents", "interleaved", Acts, "always true, as on AWS"),
-    row("FilterLogEvents", "unmask", Acts, "nothing is ever masked"),
+    row("FilterLogEvents", "interleaved", Obsolete, "streams are always interleaved"),
+    row("FilterLogEvents", "unmask", Acts, "needs logs:Unmask; nothing is ever masked"),
     row("TagResource", "resourceArn", Acts, ""),
     row("TagResource", "tags", Stored, ""),
     row("UntagResource", "resourceArn", Acts, ""),

@@ -150,6 +150,36 @@ async fn lists_show_the_newest_that_matches_page_by_page() {
 }
 
 #[tokio::test]
+async fn lists_show_what_matches_runtime_and_architecture() {
+    let world = World::new();
+    for (runtime, architecture) in [("python3.12", "x86_64"), ("nodejs22.x", "arm64")] {
+        let input = aws::PublishLayerVersionRequest {
+            compatible_runtimes: Some(vec![runtime.into()]),
+            compatible_architectures: Some(vec![architecture.into()]),
+            ..publish("libs", runtime)
+        };
+        world.call::<ops::PublishLayerVersion>(input).await.unwrap();
+    }
+    let some = |text: &str| Some(text.to_owned());
+    let layers = aws::ListLayersRequest { compatible_architecture: some("x86_64"), ..Default::default() };
+    let shown = world.call::<ops::ListLayers>(layers).await.unwrap().layers.unwrap().remove(0);
+    assert_eq!(shown.latest_matching_version.unwrap().version, Some(1));
+    let versions = async |compatible_runtime, compatible_architecture| -> Vec<i64> {
+        let input = aws::ListLayerVersionsRequest {
+            layer_name: some("libs"),
+            compatible_runtime,
+            compatible_architecture,
+            ..Default::default()
+        };
+        let shown = world.call::<ops::ListLayerVersions>(input).await.unwrap().layer_versions.unwrap();
+        shown.into_iter().map(|one| one.version.unwrap()).collect()
+    };
+    assert_eq!(versions(some("python3.12"), None).await, [1]);
+    assert_eq!(versions(None, some("arm64")).await, [2]);
+    assert_eq!(versions(None, None).await, [2, 1]);
+}
+
+#[tokio::test]
 async fn a_function_gets_its_layers_in_order_and_shows_them() {
     let world = World::new();
     for word in ["one", "two"] {
@@ -293,6 +323,12 @@ async fn another_account_needs_the_versions_policy() {
     as_other::<ops::CreateFunction>(&world, input()).await.unwrap();
     let twice = world.call::<ops::AddLayerVersionPermission>(add("*", "s1", None)).await.unwrap_err();
     assert_eq!(twice.code, "ResourceConflictException");
+    let of = |principal: &str, sid: &str| aws::AddLayerVersionPermissionRequest {
+        organization_id: Some("o-0123456789".into()),
+        ..add(principal, sid, None)
+    };
+    let one = world.call::<ops::AddLayerVersionPermission>(of("111111111111", "s3")).await.unwrap_err();
+    assert!(one.message.contains("OrganizationId can only be set"), "{}", one.message);
     let stale = world.call::<ops::AddLayerVersionPermission>(add("*", "s2", Some("old"))).await.unwrap_err();
     assert_eq!((stale.status, stale.message.contains("Call the GetLayerPolicy API")), (412, true));
     let policy = || aws::GetLayerVersionPolicyRequest { layer_name: Some("libs".into()), version_number: Some(1) };

@@ -14,6 +14,7 @@ mod layers;
 mod mappings;
 mod policies;
 mod refusals;
+mod settings;
 mod urls;
 mod versions;
 mod world;

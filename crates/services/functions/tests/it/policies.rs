@@ -70,6 +70,34 @@ async fn statements_are_written_as_aws_writes_them() {
 }
 
 #[tokio::test]
+async fn what_narrows_a_permission_becomes_its_conditions() {
+    let world = World::new();
+    world.create("hello").await;
+    let condition = async |input: aws::AddPermissionRequest| -> Value {
+        let added = world.call::<ops::AddPermission>(input).await.unwrap();
+        let statement: Value = serde_json::from_str(&added.statement.unwrap()).unwrap();
+        statement["Condition"].clone()
+    };
+    let url = aws::AddPermissionRequest {
+        action: Some("lambda:InvokeFunctionUrl".into()),
+        principal: Some("*".into()),
+        function_url_auth_type: Some("NONE".into()),
+        ..permission("url")
+    };
+    assert_eq!(condition(url).await, json!({ "StringEquals": { "lambda:FunctionUrlAuthType": "NONE" } }));
+    let via = aws::AddPermissionRequest { invoked_via_function_url: Some(true), ..permission("via") };
+    assert_eq!(condition(via).await, json!({ "Bool": { "lambda:InvokedViaFunctionUrl": "true" } }));
+    let token = aws::AddPermissionRequest { event_source_token: Some("skill".into()), ..permission("token") };
+    assert_eq!(condition(token).await, json!({ "StringEquals": { "lambda:EventSourceToken": "skill" } }));
+    let org = aws::AddPermissionRequest {
+        principal: Some("*".into()),
+        principal_org_id: Some("o-0123456789".into()),
+        ..permission("org")
+    };
+    assert_eq!(condition(org).await, json!({ "StringEquals": { "aws:PrincipalOrgID": "o-0123456789" } }));
+}
+
+#[tokio::test]
 async fn a_policy_has_a_limit() {
     let world = World::new();
     world.create("hello").await;
@@ -81,4 +109,31 @@ async fn a_policy_has_a_limit() {
         }
     }
     panic!("two hundred statements fit into 20 KB");
+}
+
+#[tokio::test]
+async fn a_policy_is_of_one_version_and_changes_only_as_it_was_read() {
+    let world = World::new();
+    world.create("hello").await;
+    let publish = aws::PublishVersionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::PublishVersion>(publish).await.unwrap();
+    let one = || Some("1".to_owned());
+    let added = aws::AddPermissionRequest { qualifier: one(), ..permission("a") };
+    let added = world.call::<ops::AddPermission>(added).await.unwrap();
+    assert!(added.statement.unwrap().contains(":function:hello:1"));
+    assert_eq!(world.call::<ops::GetPolicy>(get()).await.unwrap_err().status, 404, "the function itself has none");
+    let of_one = || aws::GetPolicyRequest { qualifier: one(), ..get() };
+    let policy = world.call::<ops::GetPolicy>(of_one()).await.unwrap();
+    assert!(policy.policy.unwrap().contains("\"Sid\":\"a\""));
+    let stale = aws::AddPermissionRequest { revision_id: Some("old".into()), ..permission("b") };
+    assert_eq!(world.call::<ops::AddPermission>(stale).await.unwrap_err().status, 412);
+    let remove = |qualifier| aws::RemovePermissionRequest {
+        function_name: Some("hello".into()),
+        statement_id: Some("a".into()),
+        qualifier,
+        revision_id: None,
+    };
+    assert_eq!(world.call::<ops::RemovePermission>(remove(None)).await.unwrap_err().status, 404);
+    world.call::<ops::RemovePermission>(remove(one())).await.unwrap();
+    assert_eq!(world.call::<ops::GetPolicy>(of_one()).await.unwrap_err().status, 404);
 }

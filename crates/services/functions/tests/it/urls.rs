@@ -185,3 +185,61 @@ async fn live_environments_are_counted() {
     let live = world.functions.live();
     assert_eq!((live.len(), live[0].function.as_str(), live[0].idle), (1, "hello", 1));
 }
+
+#[tokio::test]
+async fn a_url_belongs_to_the_function_and_qualifier_that_are_named() {
+    let world = World::new();
+    with_url(&world, "NONE", None).await;
+    let (name, other) = (|| Some("hello".to_owned()), || Some("live".to_owned()));
+    let create = aws::CreateFunctionUrlConfigRequest {
+        function_name: name(),
+        qualifier: other(),
+        auth_type: Some("NONE".into()),
+        ..Default::default()
+    };
+    assert_eq!(world.call::<ops::CreateFunctionUrlConfig>(create).await.unwrap_err().status, 404);
+    let get = |qualifier| aws::GetFunctionUrlConfigRequest { function_name: name(), qualifier };
+    assert_eq!(world.call::<ops::GetFunctionUrlConfig>(get(other())).await.unwrap_err().status, 404);
+    let shown = world.call::<ops::GetFunctionUrlConfig>(get(None)).await.unwrap();
+    assert_eq!(shown.function_arn.as_deref(), Some("arn:aws:lambda:us-east-1:000000000000:function:hello"));
+    let update = aws::UpdateFunctionUrlConfigRequest {
+        function_name: name(),
+        qualifier: other(),
+        auth_type: Some("AWS_IAM".into()),
+        ..Default::default()
+    };
+    assert_eq!(world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap_err().status, 404);
+    let delete = aws::DeleteFunctionUrlConfigRequest { function_name: name(), qualifier: other() };
+    assert_eq!(world.call::<ops::DeleteFunctionUrlConfig>(delete).await.unwrap_err().status, 404);
+    let list = |marker, max_items| aws::ListFunctionUrlConfigsRequest { function_name: name(), marker, max_items };
+    let listed = world.call::<ops::ListFunctionUrlConfigs>(list(None, None)).await.unwrap();
+    assert_eq!((listed.function_url_configs.unwrap().len(), listed.next_marker), (1, None));
+    let bad = world.call::<ops::ListFunctionUrlConfigs>(list(Some("not ours".into()), None)).await.unwrap_err();
+    assert_eq!(bad.code, "InvalidParameterValueException");
+    let none = world.call::<ops::ListFunctionUrlConfigs>(list(None, Some(0))).await.unwrap_err();
+    assert_eq!(none.code, "ValidationException");
+}
+
+#[tokio::test]
+async fn cors_can_be_changed_and_streaming_is_refused() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    let name = || Some("hello".to_owned());
+    let cors = aws::Cors { allow_origins: Some(vec!["https://example.org".into()]), ..Default::default() };
+    let update = aws::UpdateFunctionUrlConfigRequest { function_name: name(), cors: Some(cors), ..Default::default() };
+    world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap();
+    let (_, headers, _) = http(&world, "GET", &host, "/", &[("origin", "https://example.org")], b"").await;
+    assert_eq!(headers["access-control-allow-origin"], "https://example.org");
+    let streams = || Some("RESPONSE_STREAM".to_owned());
+    let update =
+        aws::UpdateFunctionUrlConfigRequest { function_name: name(), invoke_mode: streams(), ..Default::default() };
+    assert_eq!(world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap_err().code, "NotImplemented");
+    world.create("other").await;
+    let create = aws::CreateFunctionUrlConfigRequest {
+        function_name: Some("other".into()),
+        auth_type: Some("NONE".into()),
+        invoke_mode: streams(),
+        ..Default::default()
+    };
+    assert_eq!(world.call::<ops::CreateFunctionUrlConfig>(create).await.unwrap_err().code, "NotImplemented");
+}

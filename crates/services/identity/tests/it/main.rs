@@ -6,6 +6,7 @@ mod accounts;
 mod enforce;
 mod evaluation;
 mod grades;
+mod groups;
 mod instance_profiles;
 mod keys;
 mod managed;

@@ -176,3 +176,21 @@ async fn there_are_no_instance_profiles() {
     let answer = world.call::<ops::ListInstanceProfilesForRole>(input).await.unwrap();
     assert_eq!((answer.instance_profiles, answer.is_truncated), (Some(Vec::new()), Some(false)));
 }
+
+#[tokio::test]
+async fn a_boundary_is_set_and_taken_away() {
+    let world = World::new().await;
+    world.create_role("r").await;
+    world.allow_role("r", r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#).await;
+    let may = || matches!(world.ask(&crate::world::session("r"), "iam:GetUser", "*"), door::Decision::Allowed(_));
+    assert!(may());
+    let limit = iam::PutRolePermissionsBoundaryRequest {
+        role_name: Some("r".into()),
+        permissions_boundary: Some("arn:aws:iam::aws:policy/AmazonSQSFullAccess".into()),
+    };
+    world.call::<ops::PutRolePermissionsBoundary>(limit).await.unwrap();
+    assert!(!may());
+    let free = iam::DeleteRolePermissionsBoundaryRequest { role_name: Some("r".into()) };
+    world.call::<ops::DeleteRolePermissionsBoundary>(free).await.unwrap();
+    assert!(may());
+}

@@ -154,3 +154,94 @@ async fn an_explanation_names_the_statement_or_what_is_missing() {
     let (status, answer) = explained(&world, user("ann"), &ask("arn:aws:s3:::ann/x")).await;
     assert_eq!((status, &answer["code"]), (403, &json!("AccessDenied")));
 }
+
+const ANN: &str = "arn:aws:iam::000000000000:user/ann";
+
+#[tokio::test]
+async fn a_principals_policies_are_simulated_with_others_added() {
+    let world = World::new().await;
+    for user in ["ann", "bob"] {
+        world.create_user(user).await;
+    }
+    let ask = iam::SimulatePrincipalPolicyRequest {
+        policy_source_arn: Some(ANN.into()),
+        action_names: texts(&["s3:GetObject"]),
+        ..Default::default()
+    };
+    let says = async |input: iam::SimulatePrincipalPolicyRequest| {
+        brief(&world.call::<ops::SimulatePrincipalPolicy>(input).await.unwrap()).remove(0).2
+    };
+    assert_eq!(says(ask.clone()).await, "implicitDeny");
+    let all = document(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#);
+    let added = iam::SimulatePrincipalPolicyRequest { policy_input_list: Some(vec![all]), ..ask.clone() };
+    assert_eq!(says(added.clone()).await, "allowed");
+    let queues = document(r#"{"Effect":"Allow","Action":"sqs:*","Resource":"*"}"#);
+    let bounded = iam::SimulatePrincipalPolicyRequest {
+        permissions_boundary_policy_input_list: Some(vec![queues]),
+        ..added.clone()
+    };
+    assert_eq!(says(bounded).await, "implicitDeny");
+    // What the resource says of somebody else concerns who is said to call, not whose policies are asked.
+    let deny = format!(r#"{{"Effect":"Deny","Principal":{{"AWS":"{ANN}"}},"Action":"s3:*","Resource":"*"}}"#);
+    let denied = iam::SimulatePrincipalPolicyRequest { resource_policy: Some(document(&deny)), ..added };
+    assert_eq!(says(denied.clone()).await, "explicitDeny");
+    let by_bob = iam::SimulatePrincipalPolicyRequest { caller_arn: Some(ANN.replace("ann", "bob")), ..denied };
+    assert_eq!(says(by_bob).await, "allowed");
+}
+
+#[tokio::test]
+async fn a_resource_of_another_account_needs_its_permission_too() {
+    let world = World::new().await;
+    world.create_user("ann").await;
+    let all = Some(vec![document(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#)]);
+    let theirs = Some("arn:aws:iam::111122223333:root".to_owned());
+    let custom = |owner: &Option<String>| iam::SimulateCustomPolicyRequest {
+        policy_input_list: all.clone(),
+        action_names: texts(&["s3:GetObject"]),
+        resource_arns: texts(&["arn:aws:s3:::bucket/key"]),
+        resource_owner: owner.clone(),
+        ..Default::default()
+    };
+    let principal = |owner: &Option<String>| iam::SimulatePrincipalPolicyRequest {
+        policy_source_arn: Some(ANN.into()),
+        policy_input_list: all.clone(),
+        action_names: texts(&["s3:GetObject"]),
+        resource_arns: texts(&["arn:aws:s3:::bucket/key"]),
+        resource_owner: owner.clone(),
+        ..Default::default()
+    };
+    for (owner, says) in [(None, "allowed"), (theirs, "implicitDeny")] {
+        let answer = world.call::<ops::SimulateCustomPolicy>(custom(&owner)).await.unwrap();
+        assert_eq!(brief(&answer)[0].2, says, "{owner:?}");
+        let answer = world.call::<ops::SimulatePrincipalPolicy>(principal(&owner)).await.unwrap();
+        assert_eq!(brief(&answer)[0].2, says, "{owner:?}");
+    }
+}
+
+#[tokio::test]
+async fn simulated_policies_are_asked_about_each_resource_with_the_context_given_page_by_page() {
+    let world = World::new().await;
+    let own = r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::own/*",
+        "Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}"#;
+    let entry = iam::ContextEntry {
+        context_key_name: Some("aws:SourceIp".into()),
+        context_key_values: texts(&["10.1.2.3"]),
+        context_key_type: Some("ip".into()),
+    };
+    let ask = |marker| iam::SimulateCustomPolicyRequest {
+        policy_input_list: Some(vec![document(own)]),
+        action_names: texts(&["s3:GetObject"]),
+        resource_arns: texts(&["arn:aws:s3:::own/x", "arn:aws:s3:::other/x"]),
+        context_entries: Some(vec![entry.clone()]),
+        max_items: Some(1),
+        marker,
+        ..Default::default()
+    };
+    let first = world.call::<ops::SimulateCustomPolicy>(ask(None)).await.unwrap();
+    let row = |bucket: &str, says: &str| {
+        vec![("s3:GetObject".to_owned(), format!("arn:aws:s3:::{bucket}/x"), says.to_owned())]
+    };
+    assert_eq!(brief(&first), row("own", "allowed"));
+    let second = world.call::<ops::SimulateCustomPolicy>(ask(first.marker)).await.unwrap();
+    assert_eq!((brief(&second), second.is_truncated), (row("other", "implicitDeny"), Some(false)));
+}

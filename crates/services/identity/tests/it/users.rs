@@ -32,3 +32,73 @@ async fn users_are_made_shown_listed_and_deleted() {
     let message = "The user with name ann cannot be found.";
     assert_fault(world.call::<ops::DeleteUser>(delete()).await, "NoSuchEntity", 404, message);
 }
+
+#[tokio::test]
+async fn a_users_policies_are_kept_shown_and_taken_away() {
+    let world = World::new().await;
+    for name in ["ann", "bob"] {
+        world.create_user(name).await;
+    }
+    world.allow_user("ann", r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#).await;
+    let get =
+        |name: &str| iam::GetUserPolicyRequest { user_name: Some(name.into()), policy_name: Some("inline".into()) };
+    let shown = world.call::<ops::GetUserPolicy>(get("ann")).await.unwrap();
+    assert!(shown.policy_document.unwrap().starts_with("%7B%22"));
+    let message = "The user policy with name inline cannot be found.";
+    assert_fault(world.call::<ops::GetUserPolicy>(get("bob")).await, "NoSuchEntity", 404, message);
+
+    let arn = world.create_policy("p").await;
+    let attach = iam::AttachUserPolicyRequest { user_name: Some("ann".into()), policy_arn: Some(arn.clone()) };
+    world.call::<ops::AttachUserPolicy>(attach).await.unwrap();
+    let delete = || iam::DeleteUserRequest { user_name: Some("ann".into()) };
+    let message = "Cannot delete entity, must detach all policies first.";
+    assert_fault(world.call::<ops::DeleteUser>(delete()).await, "DeleteConflict", 409, message);
+    let detach = || iam::DetachUserPolicyRequest { user_name: Some("ann".into()), policy_arn: Some(arn.clone()) };
+    world.call::<ops::DetachUserPolicy>(detach()).await.unwrap();
+    let again = world.call::<ops::DetachUserPolicy>(detach()).await;
+    assert_fault(again, "NoSuchEntity", 404, &format!("Policy {arn} was not found."));
+    let message = "Cannot delete entity, must delete policies first.";
+    assert_fault(world.call::<ops::DeleteUser>(delete()).await, "DeleteConflict", 409, message);
+    let take = || iam::DeleteUserPolicyRequest { user_name: Some("ann".into()), policy_name: Some("inline".into()) };
+    world.call::<ops::DeleteUserPolicy>(take()).await.unwrap();
+    let message = "The user policy with name inline cannot be found.";
+    assert_fault(world.call::<ops::DeleteUserPolicy>(take()).await, "NoSuchEntity", 404, message);
+    world.call::<ops::DeleteUser>(delete()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_users_tags_and_boundary_are_set_changed_and_taken_away() {
+    let world = World::new().await;
+    let boundary = world.create_policy("limit").await;
+    let tag = |key: &str, value: &str| iam::Tag { key: Some(key.into()), value: Some(value.into()) };
+    let input = iam::CreateUserRequest {
+        user_name: Some("ann".into()),
+        path: Some("/team/".into()),
+        permissions_boundary: Some(boundary.clone()),
+        tags: Some(vec![tag("a", "1"), tag("b", "2")]),
+    };
+    world.call::<ops::CreateUser>(input).await.unwrap();
+    let bound = async || {
+        let get = iam::GetUserRequest { user_name: Some("ann".into()) };
+        let shown = world.call::<ops::GetUser>(get).await.unwrap().user.unwrap();
+        shown.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn)
+    };
+    assert_eq!(bound().await, Some(boundary));
+    let free = iam::DeleteUserPermissionsBoundaryRequest { user_name: Some("ann".into()) };
+    world.call::<ops::DeleteUserPermissionsBoundary>(free).await.unwrap();
+    assert_eq!(bound().await, None);
+    let aws = "arn:aws:iam::aws:policy/AmazonSQSFullAccess";
+    let limit = iam::PutUserPermissionsBoundaryRequest {
+        user_name: Some("ann".into()),
+        permissions_boundary: Some(aws.into()),
+    };
+    world.call::<ops::PutUserPermissionsBoundary>(limit).await.unwrap();
+    assert_eq!(bound().await.as_deref(), Some(aws));
+
+    let more = iam::TagUserRequest { user_name: Some("ann".into()), tags: Some(vec![tag("b", "3"), tag("c", "4")]) };
+    world.call::<ops::TagUser>(more).await.unwrap();
+    let less = iam::UntagUserRequest { user_name: Some("ann".into()), tag_keys: Some(vec!["a".into()]) };
+    world.call::<ops::UntagUser>(less).await.unwrap();
+    let list = iam::ListUserTagsRequest { user_name: Some("ann".into()), ..Default::default() };
+    assert_eq!(world.call::<ops::ListUserTags>(list).await.unwrap().tags, Some(vec![tag("b", "3"), tag("c", "4")]));
+}

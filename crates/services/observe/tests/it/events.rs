@@ -77,6 +77,8 @@ async fn the_start_is_included_and_the_end_is_not() {
     world.write("s", &[(now, "a"), (now + 1, "b"), (now + 2, "c")]);
     let input = logs::GetLogEventsRequest { start_time: Some(now), end_time: Some(now + 2), ..get() };
     assert_eq!(read(&world, input).await.0, ["a", "b"]);
+    let later = logs::GetLogEventsRequest { start_time: Some(now + 1), ..get() };
+    assert_eq!(read(&world, later).await.0, ["b", "c"]);
     let arn = format!("arn:aws:logs:us-east-1:000000000000:log-group:{GROUP}");
     let input = logs::GetLogEventsRequest { log_group_name: None, log_group_identifier: Some(arn), ..get() };
     assert_eq!(read(&world, input).await.0.len(), 3);
@@ -165,6 +167,7 @@ proptest! {
                         seen.splice(0..0, texts);
                     }
                     input.next_token = Some(token);
+                    assert!(seen.len() <= expected.len(), "no event comes twice");
                 }
                 assert_eq!(seen, expected);
             }

@@ -18,6 +18,10 @@ async fn streams_are_interleaved_by_time() {
     assert_eq!(world.filter(filter()).await, ["1", "2", "3", "4"]);
     let one = || logs::FilterLogEventsRequest { limit: Some(1), ..filter() };
     assert_eq!(world.filter(one()).await, ["1", "2", "3", "4"]);
+    let arn = format!("arn:aws:logs:us-east-1:000000000000:log-group:{GROUP}");
+    let first = logs::FilterLogEventsRequest { log_group_identifier: Some(arn), ..one() };
+    let first = world.call::<ops::FilterLogEvents>(first).await.unwrap();
+    assert_eq!((first.events.unwrap().len(), first.next_token.is_some()), (1, true));
     let back = logs::FilterLogEventsRequest { start_from_head: Some(false), start_time: Some(now), ..one() };
     assert_eq!(world.filter(back).await, ["4", "3", "2", "1"]);
     let old = logs::FilterLogEventsRequest {

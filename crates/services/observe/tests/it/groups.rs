@@ -83,6 +83,7 @@ async fn groups_are_listed_in_order_by_page_prefix_and_pattern() {
         if input.next_token.is_none() {
             break;
         }
+        assert!(pages.len() < 10, "the token leads nowhere");
     }
     assert_eq!(pages, [2, 2, 1]);
     let bad = logs::DescribeLogGroupsRequest { next_token: Some("!".into()), ..Default::default() };
@@ -91,6 +92,28 @@ async fn groups_are_listed_in_order_by_page_prefix_and_pattern() {
         "InvalidParameterException",
         "The specified nextToken is invalid.",
     );
+}
+
+#[tokio::test]
+async fn groups_of_other_accounts_and_classes_are_not_there() {
+    let world = World::new();
+    world.create_group("a").await;
+    let of = |account: &str, linked| logs::DescribeLogGroupsRequest {
+        account_identifiers: Some(vec![account.to_owned()]),
+        include_linked_accounts: linked,
+        ..Default::default()
+    };
+    assert_eq!(names(&world, of("000000000000", Some(true))).await, ["a"]);
+    assert_eq!(names(&world, of("111122223333", Some(true))).await, [""; 0]);
+    assert_eq!(
+        names(&world, of("111122223333", None)).await,
+        ["a"],
+        "other accounts are looked at only when asked for"
+    );
+    let class =
+        |class: &str| logs::DescribeLogGroupsRequest { log_group_class: Some(class.into()), ..Default::default() };
+    assert_eq!(names(&world, class("STANDARD")).await, ["a"]);
+    assert_eq!(names(&world, class("INFREQUENT_ACCESS")).await, [""; 0]);
 }
 
 #[tokio::test]
