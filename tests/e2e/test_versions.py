@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
-from platform_under_test import create, invoke, zipped
+from platform_under_test import create, eventually, invoke, zipped
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -221,3 +221,76 @@ def test_what_is_wrong_is_refused_in_aws_words(functions):
         assert got[:2] == ("ValidationException", 400), got
     for call in [functions.publish_version, functions.list_versions_by_function, functions.list_aliases]:
         assert refused(call, FunctionName="nobody") == (missing, 404, f"Function not found: {ARN}nobody")
+
+
+def test_provisioned_environments_are_ready_before_the_first_call_and_after_a_restart(own_platform):
+    running = own_platform()
+    client = running.client("lambda")
+    slow = "import os, time\ntime.sleep(0.3)\ndef handler(event, context):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n"
+    create(client, "ahead", {"app.py": slow}, Publish=True)
+    client.create_alias(FunctionName="ahead", Name="live", FunctionVersion="1")
+    asked = client.put_provisioned_concurrency_config(FunctionName="ahead", Qualifier="live", ProvisionedConcurrentExecutions=2)
+    assert (asked["Status"], asked["AllocatedProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 0)
+
+    def ready(client):
+        look = lambda: client.get_provisioned_concurrency_config(FunctionName="ahead", Qualifier="live")
+        seen = eventually(look, lambda seen: seen["Status"] != "IN_PROGRESS")
+        assert (seen["Status"], seen["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2), seen
+        answer, raw = invoke(client, "ahead", Qualifier="live", LogType="Tail")
+        assert answer == "provisioned-concurrency"
+        assert "Init Duration" not in base64.b64decode(raw["LogResult"]).decode(), "nothing had to start"
+
+    ready(client)
+    listed = client.list_provisioned_concurrency_configs(FunctionName="ahead")["ProvisionedConcurrencyConfigs"]
+    assert [(one["FunctionArn"], one["RequestedProvisionedConcurrentExecutions"]) for one in listed] == [(f"{ARN}ahead:live", 2)]
+    running.kill()
+    running.start()
+    client = running.client("lambda")
+    ready(client)
+    client.delete_provisioned_concurrency_config(FunctionName="ahead", Qualifier="live")
+    got = refused(client.get_provisioned_concurrency_config, FunctionName="ahead", Qualifier="live")
+    assert got[:2] == ("ProvisionedConcurrencyConfigNotFoundException", 404)
+    got = refused(client.put_provisioned_concurrency_config, FunctionName="ahead", Qualifier="$LATEST", ProvisionedConcurrentExecutions=1)
+    assert got[2] == "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+
+
+def test_a_version_that_cannot_start_says_so(functions):
+    create(functions, "cannot", {"app.py": "raise ValueError('no')\n"}, Publish=True)
+    functions.put_provisioned_concurrency_config(FunctionName="cannot", Qualifier="1", ProvisionedConcurrentExecutions=1)
+    look = lambda: functions.get_provisioned_concurrency_config(FunctionName="cannot", Qualifier="1")
+    seen = eventually(look, lambda seen: seen["Status"] != "IN_PROGRESS")
+    assert seen["Status"] == "FAILED" and "initialization failed" in seen["StatusReason"], seen
+    functions.delete_function(FunctionName="cannot")
+
+
+def test_a_function_that_calls_itself_is_stopped(functions):
+    # As AWS's SDKs do: the header that the function was given goes along with what it calls.
+    calls = (
+        "import json, os, urllib.error, urllib.request\ndef handler(event, context):\n    n = event['n']\n    if n >= 40:\n        return n\n"
+        "    url = os.environ['AWS_ENDPOINT_URL'] + '/2015-03-31/functions/endless/invocations'\n"
+        "    headers = {'X-Amzn-Trace-Id': os.environ['_X_AMZN_TRACE_ID']}\n"
+        "    call = urllib.request.Request(url, json.dumps({'n': n + 1}).encode(), headers)\n"
+        "    try:\n        return json.loads(urllib.request.urlopen(call).read())\n"
+        "    except urllib.error.HTTPError as error:\n        return [n, error.code, error.headers['x-amzn-errortype']]\n"
+    )
+    create(functions, "endless", {"app.py": calls}, Timeout=60)
+    assert functions.get_function_recursion_config(FunctionName="endless")["RecursiveLoop"] == "Terminate"
+    # The first call comes without a trace header and begins the count.
+    assert invoke(functions, "endless", {"n": 1})[0] == [16, 400, "RecursiveInvocationException"]
+    shown = functions.put_function_recursion_config(FunctionName="endless", RecursiveLoop="Allow")
+    assert shown["RecursiveLoop"] == "Allow"
+    assert invoke(functions, "endless", {"n": 20})[0] == 40
+
+
+def test_runtime_management_and_tracing_are_echoed(functions):
+    create(functions, "managed", {"app.py": code("one")}, TracingConfig={"Mode": "Active"})
+    shown = functions.get_function_configuration(FunctionName="managed")
+    assert shown["TracingConfig"] == {"Mode": "Active"}
+    arn = shown["RuntimeVersionConfig"]["RuntimeVersionArn"]
+    assert functions.get_runtime_management_config(FunctionName="managed")["UpdateRuntimeOn"] == "Auto"
+    functions.put_runtime_management_config(FunctionName="managed", UpdateRuntimeOn="Manual", RuntimeVersionArn=arn)
+    pinned = functions.get_runtime_management_config(FunctionName="managed")
+    assert (pinned["UpdateRuntimeOn"], pinned["RuntimeVersionArn"]) == ("Manual", arn)
+    assert pinned["FunctionArn"] == f"{ARN}managed:$LATEST"
+    got = refused(functions.put_runtime_management_config, FunctionName="managed", UpdateRuntimeOn="Manual")
+    assert got[:2] == ("InvalidParameterValueException", 400)

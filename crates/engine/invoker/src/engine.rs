@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::keep::Wheel;
 use crate::permits::Permits;
 use crate::pool::Pool;
-use crate::{Done, Invocation, Options, Refusal, Target, TargetKey, run};
+use crate::{Done, Invocation, Options, Provisioned, Refusal, Target, TargetKey, provision, run};
 
 /// Starts this room.
 #[derive(Debug)]
@@ -209,6 +209,28 @@ impl Handle {
         self.engine.remove(|key| &*key.function == function && &*key.version == version);
     }
 
+    /// Keeps `wanted` environments of a target ready, INIT done, however long they are unused; 0 ends that. They are
+    /// started one after the other beside this call, and again when one is lost. A retired target's are gone: call it anew
+    /// for the target that follows.
+    pub fn provision(&self, target: &Target, wanted: usize) {
+        let target = Arc::new(provision::ahead(target));
+        let pool = self.engine.pool(&target);
+        if pool.provision(&target, wanted) {
+            self.engine.tasks.spawn(provision::keep(Arc::clone(&self.engine), Arc::clone(&pool)));
+        }
+        if wanted == 0 {
+            // What was kept is unused from now on.
+            self.engine.keep(&pool, self.engine.options.clocks.product());
+        }
+    }
+
+    /// How far the provisioned environments of a function version are; none when it has none.
+    pub fn provisioned(&self, function: &str, version: &str) -> Option<Provisioned> {
+        let name = (Arc::from(function), Arc::from(version));
+        let pool = self.engine.pools().get(&name).cloned();
+        pool.and_then(|pool| pool.provisioned())
+    }
+
     /// The live environments now, of every function version that has any.
     pub fn live(&self) -> Vec<Live> {
         let pools: Vec<Arc<Pool>> = self.engine.pools().values().cloned().collect();
@@ -271,7 +293,7 @@ impl Service {
     /// Ends idle environments when their time has come. Runs until it is dropped.
     pub async fn run(&self) {
         let options = &self.engine.options;
-        self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms).await;
+        self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms, options.max_age_ms).await;
     }
 
     /// Takes no new invocations, waits for those under way (their timeouts bound it), and ends every environment.

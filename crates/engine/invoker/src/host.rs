@@ -104,11 +104,22 @@ impl Host {
         }
     }
 
+    /// Whether there is room for an environment now.
+    pub(crate) fn fits(&self, memory_mb: u32) -> bool {
+        let taken = self.taken.lock().expect("no code panics while holding it");
+        self.fits_beside(&taken, u64::from(memory_mb))
+    }
+
+    fn fits_beside(&self, taken: &Taken, memory_mb: u64) -> bool {
+        let fits = taken.environments < self.max_environments && taken.memory_mb + memory_mb <= self.max_memory_mb;
+        // One may always live.
+        fits || taken.environments == 0
+    }
+
     fn take(self: &Arc<Self>, memory_mb: u32) -> Option<Room> {
         let memory_mb = u64::from(memory_mb);
         let mut taken = self.taken.lock().expect("no code panics while holding it");
-        let fits = taken.environments < self.max_environments && taken.memory_mb + memory_mb <= self.max_memory_mb;
-        if !fits && taken.environments > 0 {
+        if !self.fits_beside(&taken, memory_mb) {
             return None;
         }
         taken.environments += 1;

@@ -39,14 +39,15 @@ impl Wheel {
     }
 
     /// Ends environments as they become due. Never returns.
-    pub(crate) async fn turn(&self, clocks: &dyn Clocks, keep_alive_ms: u64) {
+    pub(crate) async fn turn(&self, clocks: &dyn Clocks, keep_alive_ms: u64, max_age_ms: u64) {
         let keep_ms = i64::try_from(keep_alive_ms).unwrap_or(i64::MAX);
+        let age_ms = i64::try_from(max_age_ms).unwrap_or(i64::MAX);
         loop {
             let sooner = self.sooner.notified();
             match self.first() {
                 None => sooner.await,
                 Some(due) => tokio::select! {
-                    () = clocks.product_reaches(due) => self.expire(clocks.product(), keep_ms),
+                    () = clocks.product_reaches(due) => self.expire(clocks.product(), keep_ms, age_ms),
                     () = sooner => {}
                 },
             }
@@ -58,11 +59,11 @@ impl Wheel {
         entries.by_time.first_key_value().map(|((due, _), _)| *due)
     }
 
-    fn expire(&self, now: Timestamp, keep_ms: i64) {
+    fn expire(&self, now: Timestamp, keep_ms: i64, age_ms: i64) {
         while let Some(pool) = self.pop(now) {
             let Some(pool) = pool.upgrade() else { continue };
-            if let Some(oldest) = pool.expire(now.plus_ms(-keep_ms)) {
-                self.add(&pool, oldest.plus_ms(keep_ms));
+            if let Some(due) = pool.expire(now, keep_ms, age_ms) {
+                self.add(&pool, due);
             }
         }
     }

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::{EnvironmentId, Timestamp};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::TargetKey;
 use crate::environment::Environment;
 use crate::permits::Seat;
+use crate::{Provisioned, Target, TargetKey};
 
 /// The environments of one function version at one revision.
 pub(crate) struct Pool {
@@ -17,6 +17,8 @@ pub(crate) struct Pool {
     pub(crate) seat: Seat,
     /// Its share of the line for starts, see [`crate::host::Host::place`].
     pub(crate) starts: Arc<Semaphore>,
+    /// Rung when an environment is lost or the number of provisioned ones changes, for their keeper.
+    pub(crate) changed: Notify,
     state: Mutex<State>,
 }
 
@@ -32,6 +34,30 @@ struct State {
     retired: bool,
     // Whether the keep-alive wheel will look here: it holds one entry for each pool, however often it is used.
     watched: bool,
+    // Environments that are kept however long they are idle.
+    provisioned: Option<Ahead>,
+    // Whether somebody starts what is missing.
+    keeping: bool,
+}
+
+/// Environments that are started ahead.
+struct Ahead {
+    // What they run.
+    target: Arc<Target>,
+    wanted: usize,
+    failure: Option<String>,
+}
+
+impl State {
+    fn alive(&self) -> usize {
+        self.idle.len() + self.busy
+    }
+
+    /// How many idle environments may end without leaving fewer than are provisioned.
+    fn spare(&self) -> usize {
+        let kept = self.provisioned.as_ref().map_or(0, |ahead| ahead.wanted);
+        self.alive().saturating_sub(kept).min(self.idle.len())
+    }
 }
 
 struct Idle {
@@ -49,7 +75,8 @@ pub(crate) struct Counts {
 
 impl Pool {
     pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize) -> Arc<Self> {
-        Arc::new(Self { key, seat, starts: Arc::new(Semaphore::new(starts.max(1))), state: Mutex::default() })
+        let starts = Arc::new(Semaphore::new(starts.max(1)));
+        Arc::new(Self { key, seat, starts, changed: Notify::new(), state: Mutex::default() })
     }
 
     /// The environment used last, if one is idle.
@@ -82,35 +109,92 @@ impl Pool {
         let mut state = self.lock();
         state.retired = true;
         let (idle, waiters) = (std::mem::take(&mut state.idle), std::mem::take(&mut state.waiters));
+        state.provisioned = None;
         // Environments end outside the lock: their kill is a system call.
         drop(state);
         drop((idle, waiters));
+        self.changed.notify_one();
     }
 
-    /// Ends what has been idle since `limit` or longer; gives the moment since which the oldest that remains is idle, at
-    /// whose end the wheel must look again.
-    pub(crate) fn expire(&self, limit: Timestamp) -> Option<Timestamp> {
+    /// Ends what is idle for `keep_ms` or longer, as far as it is not provisioned, and what is idle and older than
+    /// `age_ms`: its credentials end. Gives the moment at which the wheel must look again.
+    pub(crate) fn expire(&self, now: Timestamp, keep_ms: i64, age_ms: i64) -> Option<Timestamp> {
         let mut state = self.lock();
-        let ended = state.idle.partition_point(|idle| idle.since <= limit);
-        let ended: Vec<Idle> = state.idle.drain(..ended).collect();
-        let oldest = state.idle.first().map(|idle| idle.since);
-        state.watched = oldest.is_some();
+        let mut ended: Vec<Idle> =
+            state.idle.extract_if(.., |idle| idle.environment.born.plus_ms(age_ms) <= now).collect();
+        let unused = state.idle.partition_point(|idle| idle.since.plus_ms(keep_ms) <= now).min(state.spare());
+        ended.extend(state.idle.drain(..unused));
+        let spare = state.spare();
+        let by_use = state.idle.first().filter(|_| spare > 0).map(|idle| idle.since.plus_ms(keep_ms));
+        // Those that are provisioned end by their age alone.
+        let kept = if spare < state.idle.len() { state.idle.as_slice() } else { &[] };
+        let by_age = kept.iter().map(|idle| idle.environment.born.plus_ms(age_ms)).min();
+        let due = by_use.into_iter().chain(by_age).min();
+        state.watched = due.is_some();
         drop(state);
-        drop(ended);
-        oldest
+        if !ended.is_empty() {
+            drop(ended);
+            self.changed.notify_one();
+        }
+        due
     }
 
-    /// Since when the least recently used idle environment is idle.
+    /// Since when the least recently used idle environment is idle, if it may end.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        self.lock().idle.first().map(|idle| idle.since)
+        let state = self.lock();
+        state.idle.first().filter(|_| state.spare() > 0).map(|idle| idle.since)
     }
 
-    /// Ends the least recently used idle environment.
+    /// Ends the least recently used idle environment, unless as many are provisioned as there are.
     pub(crate) fn evict_oldest(&self) -> bool {
         let mut state = self.lock();
-        let evicted = (!state.idle.is_empty()).then(|| state.idle.remove(0));
+        let evicted = (state.spare() > 0).then(|| state.idle.remove(0));
         drop(state);
         evicted.is_some()
+    }
+
+    /// Sets how many environments are kept ready, and what they run; says whether a keeper must begin. With 0 those that are
+    /// there grow old as all do.
+    pub(crate) fn provision(&self, target: &Arc<Target>, wanted: usize) -> bool {
+        let mut state = self.lock();
+        if state.retired {
+            return false;
+        }
+        state.provisioned = (wanted > 0).then(|| Ahead { target: Arc::clone(target), wanted, failure: None });
+        // A keeper that is on its way to its end looks once more.
+        let begins = wanted > 0 && !state.keeping;
+        state.keeping |= begins;
+        drop(state);
+        self.changed.notify_one();
+        begins
+    }
+
+    /// What provisioned environments run, and how many are missing; none when the pool wants none: then its keeper ends.
+    pub(crate) fn missing(&self) -> Option<(Arc<Target>, usize)> {
+        let mut state = self.lock();
+        match &state.provisioned {
+            Some(ahead) => Some((Arc::clone(&ahead.target), ahead.wanted.saturating_sub(state.alive()))),
+            None => {
+                state.keeping = false;
+                None
+            }
+        }
+    }
+
+    /// Why the last start ahead failed, or that it did not.
+    pub(crate) fn failed(&self, why: Option<String>) {
+        if let Some(ahead) = &mut self.lock().provisioned {
+            ahead.failure = why;
+        }
+    }
+
+    /// How far the provisioned environments are; none when the pool wants none.
+    pub(crate) fn provisioned(&self) -> Option<Provisioned> {
+        let state = self.lock();
+        let ahead = state.provisioned.as_ref()?;
+        let allocated = state.alive().min(ahead.wanted);
+        let failure = ahead.failure.clone().filter(|_| allocated < ahead.wanted);
+        Some(Provisioned { wanted: ahead.wanted, allocated, failure })
     }
 
     /// Forgets an environment whose process has ended by itself.
@@ -120,6 +204,7 @@ impl Pool {
         let gone = at.map(|at| state.idle.remove(at));
         drop(state);
         drop(gone);
+        self.changed.notify_one();
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -191,6 +276,7 @@ impl Drop for Lease {
         if let Some(environment) = self.environment.take() {
             self.pool.lock().busy -= 1;
             drop(environment);
+            self.pool.changed.notify_one();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The long-lived part: [`Options`] → [`Functions`] and its [`Service`].
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::state::State;
 use crate::target::{Plan, Targets};
 use crate::ticket::Tickets;
 use crate::types::Code;
-use crate::{events, faults};
+use crate::{events, faults, lineage};
 
 /// What the platform gives this room when it starts.
 pub struct Options {
@@ -76,7 +77,12 @@ pub struct Functions {
     pub(crate) events: Events,
     pub(crate) tickets: Tickets,
     pub(crate) invoker: invoker::Handle,
+    // The versions that were told to have environments ready, each with what stands in the way.
+    pub(crate) provisioned: tokio::sync::Mutex<Told>,
 }
+
+/// By function, then by version.
+type Told = HashMap<Address, BTreeMap<String, Option<String>>>;
 
 /// One event for a function, whichever way it came.
 pub(crate) struct Request {
@@ -123,6 +129,7 @@ impl Functions {
             events,
             tickets: Tickets::new(&*options.rng),
             invoker: options.invoker.clone(),
+            provisioned: tokio::sync::Mutex::default(),
             state,
             options,
         });
@@ -167,8 +174,8 @@ impl Functions {
     /// Why it never began, in AWS's words.
     pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
         let plan = self.ready(named).await?;
-        let target = match &*plan {
-            Plan::Run(target) => target,
+        let (target, sampled) = match &*plan {
+            Plan::Run { target, sampled } => (target, *sampled),
             Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
         };
         let invoked_arn = match &named.qualifier {
@@ -178,7 +185,7 @@ impl Functions {
         let invocation = Invocation {
             request_id: request.id,
             payload: request.payload,
-            trace: Some(request.trace.unwrap_or_else(|| self.new_trace())),
+            trace: Some(request.trace.unwrap_or_else(|| self.new_trace(&target.key.function, sampled))),
             client_context: request.client_context,
             invoked_arn,
             want_tail: request.want_tail,
@@ -188,9 +195,12 @@ impl Functions {
         done.map_err(|refusal| faults::refused(&refusal))
     }
 
-    fn new_trace(&self) -> String {
+    /// The header of a trace that begins with an invocation of `function`.
+    fn new_trace(&self, function: &str, sampled: bool) -> String {
         let now_s = self.options.clocks.product().0 / 1000;
-        TraceHeader::root(&*self.options.rng, now_s.unsigned_abs()).0
+        let root = TraceHeader::root(&*self.options.rng, now_s.unsigned_abs()).0;
+        let root = if sampled { root.replace("Sampled=0", "Sampled=1") } else { root };
+        lineage::step(&root, function).0
     }
 
     /// What Lambda answers for a custom runtime without a program. Nothing runs.
@@ -249,7 +259,12 @@ impl Service {
                 }
             }
         };
-        tokio::join!(sweeping, events::deliver_all(functions));
+        let provisioning = async {
+            if let Err(fault) = functions.provision_all().await {
+                tracing::warn!(%fault, "provisioned concurrency could not be brought about");
+            }
+        };
+        tokio::join!(provisioning, sweeping, events::deliver_all(functions));
     }
 }
 

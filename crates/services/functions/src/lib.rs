@@ -15,7 +15,9 @@ mod faults;
 mod find;
 mod grades;
 mod layer;
+mod lineage;
 mod name;
+mod provisioning;
 mod route;
 mod rules;
 mod source;
@@ -32,7 +34,8 @@ pub use grades::GRADES;
 pub use name::Address;
 pub use source::{NoSources, Sources};
 pub use types::{
-    Alias, Code, Cors, EventInvoke, Function, LayerUse, Published, Settings, Share, Statement, Url, UrlAuth, Version,
+    Alias, Code, Cors, EventInvoke, Function, LayerUse, Provisioned, Published, RuntimeManagement, Settings, Share,
+    Statement, Url, UrlAuth, Version,
 };
 
 pub(crate) use engine::Request;

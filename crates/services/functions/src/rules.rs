@@ -6,7 +6,7 @@ use base::{Fault, Timestamp, limits};
 use serde::de::IgnoredAny;
 
 use crate::faults;
-use crate::types::{Code, EventInvoke, LayerUse, Settings};
+use crate::types::{Code, EventInvoke, Function, LayerUse, Settings};
 
 /// Seconds and MiB. Source: AWS Lambda quotas.
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
@@ -34,6 +34,7 @@ pub(crate) struct Change {
     pub(crate) tmp_mb: Option<i64>,
     pub(crate) environment: Option<BTreeMap<String, String>>,
     pub(crate) architectures: Option<Vec<String>>,
+    pub(crate) active_tracing: Option<bool>,
     /// Given: a group of one's own; given and empty: the one of the function's name.
     pub(crate) log_group: Option<String>,
     pub(crate) layers: Option<Vec<LayerUse>>,
@@ -59,6 +60,7 @@ pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
         tmp_mb: 512,
         environment: None,
         architecture: "x86_64".into(),
+        active_tracing: false,
         log_group: None,
         layers: Vec::new(),
     };
@@ -98,6 +100,9 @@ pub(crate) fn change(settings: &Settings, request: Change) -> Result<Settings, F
     }
     if let Some([architecture]) = request.architectures.as_deref() {
         next.architecture = architecture.clone();
+    }
+    if let Some(active) = request.active_tracing {
+        next.active_tracing = active;
     }
     if let Some(group) = request.log_group {
         next.log_group = Some(group).filter(|group| !group.is_empty());
@@ -157,6 +162,32 @@ pub(crate) fn reservation(others: impl Iterator<Item = u32>, wanted: u32, accoun
         return Err(faults::invalid(format!(
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
              below its minimum value of [{}].",
+            limits::MIN_UNRESERVED_CONCURRENCY
+        )));
+    }
+    Ok(())
+}
+
+/// Whether what a function claims of the account's concurrency leaves enough for the others.
+///
+/// # Errors
+/// AWS's words when it does not, which differ for reserved and for provisioned concurrency.
+pub(crate) fn claim(function: &Function, others: impl Iterator<Item = u32>, account: u32) -> Result<(), Fault> {
+    if let Some(reserved) = function.reserved {
+        return reservation(others, reserved, account);
+    }
+    let taken = others.fold(0u64, |sum, other| sum + u64::from(other));
+    let left = u64::from(account).saturating_sub(taken);
+    let wanted = u64::from(function.provisioned_sum());
+    if wanted > left {
+        return Err(faults::invalid(format!(
+            "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{left}]."
+        )));
+    }
+    if wanted > 0 && left - wanted < u64::from(limits::MIN_UNRESERVED_CONCURRENCY) {
+        return Err(faults::invalid(format!(
+            "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its \
+             minimum value of [{}].",
             limits::MIN_UNRESERVED_CONCURRENCY
         )));
     }

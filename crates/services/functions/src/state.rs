@@ -205,12 +205,12 @@ impl State {
                 return Ok((batch, step));
             }
             family.write(&mut batch, &address, &before)?;
-            let reserved = |family: &Family| family.function.as_ref().and_then(|function| function.reserved);
-            if reserved(&before) != reserved(&family) {
+            let claim = |family: &Family| family.function.as_ref().and_then(Function::claim);
+            if claim(&before) != claim(&family) {
                 let mut all: Reserved = rows.json(Space::Control, reserved_key.as_bytes())?.unwrap_or_default();
                 all.remove(&address.name);
-                if let Some(wanted) = reserved(&family) {
-                    rules::reservation(all.values().copied(), wanted, limit)?;
+                if let Some((function, wanted)) = family.function.as_ref().zip(claim(&family)) {
+                    rules::claim(function, all.values().copied(), limit)?;
                     all.insert(address.name.clone(), wanted);
                 }
                 batch.put_json(Space::Control, reserved_key.clone(), &all)?;
@@ -220,7 +220,7 @@ impl State {
         Ok(store::transact_with(&*self.kv, keys, run).await?)
     }
 
-    /// The sum of an account's reservations.
+    /// The sum of what an account's functions claim for themselves: reserved and provisioned concurrency.
     pub(crate) fn reserved(&self, account: Account, region: &Region) -> Result<u32, Fault> {
         let key = format!("function-reserved/{account}/{region}");
         let all: Option<Reserved> = store::get_json(&*self.kv, Space::Control, key.as_bytes())?;

@@ -19,12 +19,13 @@ use crate::{Functions, faults, rules};
 
 /// What an invocation of a function's current revision does.
 pub(crate) enum Plan {
-    Run(Arc<Target>),
-    /// A custom runtime without a program: every invocation of this version fails.
-    NoBootstrap {
-        version: String,
-        why: InvalidEntrypoint,
+    Run {
+        target: Arc<Target>,
+        /// Whether an invocation that begins a trace is sampled.
+        sampled: bool,
     },
+    /// A custom runtime without a program: every invocation of this version fails.
+    NoBootstrap { version: String, why: InvalidEntrypoint },
 }
 
 /// What the qualifiers of one function mean.
@@ -142,7 +143,7 @@ impl Functions {
     }
 
     /// One version, ready to run.
-    async fn ready_version(&self, address: &Address, version: &str) -> Result<Arc<Plan>, Fault> {
+    pub(crate) async fn ready_version(&self, address: &Address, version: &str) -> Result<Arc<Plan>, Fault> {
         if let Some(ready) = self.targets.plan(address, version) {
             return Ok(ready);
         }
@@ -278,7 +279,7 @@ impl Functions {
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),
         };
-        Ok(Plan::Run(Arc::new(target)))
+        Ok(Plan::Run { target: Arc::new(target), sampled: settings.active_tracing })
     }
 }
 

@@ -37,6 +37,15 @@ pub struct Function {
     /// The version published last, if it is still there: the same code and settings are not published twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
+    /// Provisioned concurrency by version or alias.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provisioned: BTreeMap<String, Provisioned>,
+    /// How its versions follow their runtime's versions, by `$LATEST` or number, where it is not `Auto`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runtime_management: BTreeMap<String, RuntimeManagement>,
+    /// Whether it may be invoked in an endless loop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_loops: bool,
     /// Counts changes of its versions and aliases, so that a change which follows from all of them sees when they moved.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changes: u64,
@@ -59,6 +68,16 @@ impl Function {
         }
     }
 
+    /// The sum of its provisioned concurrency.
+    pub(crate) fn provisioned_sum(&self) -> u32 {
+        self.provisioned.values().fold(0, |sum, config| sum.saturating_add(config.wanted))
+    }
+
+    /// What it takes of the account's concurrency for itself alone: its reservation, or else what it has provisioned.
+    pub(crate) fn claim(&self) -> Option<u32> {
+        self.reserved.or(Some(self.provisioned_sum()).filter(|sum| *sum > 0))
+    }
+
     /// All code it uses: its own, and that of its layers.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> {
         codes(&self.code, &self.settings)
@@ -67,6 +86,25 @@ impl Function {
 
 fn codes<'a>(code: &'a Code, settings: &'a Settings) -> impl Iterator<Item = &'a Code> {
     std::iter::once(code).chain(settings.layers.iter().map(|layer| &layer.code))
+}
+
+/// Provisioned concurrency of a version or an alias, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioned {
+    /// How many environments are kept ready.
+    pub wanted: u32,
+    /// When it was asked for: product time, ms since the epoch.
+    pub modified_ms: i64,
+}
+
+/// How a version follows the versions of its runtime.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeManagement {
+    /// `Auto`, `FunctionUpdate` or `Manual`.
+    pub update_on: String,
+    /// The version that is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_arn: Option<String>,
 }
 
 /// What was published last.
@@ -178,6 +216,9 @@ pub struct Settings {
     pub environment: Option<BTreeMap<String, String>>,
     /// `x86_64` or `arm64`.
     pub architecture: String,
+    /// Whether invocations that begin a trace are sampled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub active_tracing: bool,
     /// The log group, when it is not the one of the function's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,

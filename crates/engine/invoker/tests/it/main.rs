@@ -7,4 +7,5 @@ mod failures;
 mod lifecycle;
 mod logs;
 mod overhead;
+mod provision;
 mod world;

@@ -11,7 +11,7 @@ use wire::Unit;
 use super::change::insist_on;
 use super::list::{after, marker, page_size};
 use super::version::bereave;
-use super::{new_revision, required, whole};
+use super::{new_revision, provisioned, required, whole};
 use crate::family::{Family, Step, Wanted};
 use crate::name::{self, Address, LATEST, Qualifier, qualifier};
 use crate::types::{Alias, Share};
@@ -168,11 +168,15 @@ impl Handle<ops::UpdateAlias> for Functions {
             alias.revision.clone_from(&revision);
             let checked = points_to_something(family, &at, &alias)?;
             family.aliases.insert(named.clone(), alias.clone());
+            if family.existing(&at)?.provisioned.contains_key(&named) {
+                provisioned::apart(family, &named)?;
+            }
             Ok(checked.map(|()| alias))
         };
         let wanted = Wanted { versions: Vec::new(), aliases: vec![name.clone()] };
         let alias = self.state.alter_family(&address, wanted, update).await?;
         self.targets.forget(&address);
+        self.provision(&address);
         Ok(told(&address, &name, &alias).into())
     }
 }
@@ -196,6 +200,7 @@ impl Handle<ops::DeleteAlias> for Functions {
         };
         self.state.alter_family(&address, wanted, delete).await?;
         self.targets.forget(&address);
+        self.provision(&address);
         Ok(Unit.into())
     }
 }

@@ -141,7 +141,6 @@ fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fa
             ("VpcConfig", vpc),
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
-            ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("ImageConfig", input.image_config.is_some()),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
@@ -164,6 +163,7 @@ fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, F
         tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         architectures: None,
+        active_tracing: active_tracing(input.tracing_config.as_ref()),
         log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
         layers: None,
     })

@@ -28,6 +28,13 @@ impl Handle<ops::PutFunctionConcurrency> for Functions {
         }
         alter(&self, &address, move |function| {
             function.reserved = Some(reserved);
+            let provisioned = function.provisioned_sum();
+            if provisioned > reserved {
+                return Err(faults::invalid(format!(
+                    "ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned \
+                     concurrency [{provisioned}]."
+                )));
+            }
             Ok(())
         })
         .await?;

@@ -56,6 +56,9 @@ impl Handle<ops::CreateFunction> for Functions {
             policy: Vec::new(),
             event_invoke: BTreeMap::new(),
             published: None,
+            provisioned: BTreeMap::new(),
+            runtime_management: BTreeMap::new(),
+            allow_loops: false,
             changes: 0,
         };
         let (taken, publisher) = (exists(&address), self.publisher(None));
@@ -95,7 +98,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
             ("VpcConfig", vpc),
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
-            ("TracingConfig.Mode=Active", active_tracing(input.tracing_config.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("CodeSigningConfigArn", some_text(input.code_signing_config_arn.as_ref())),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
@@ -112,8 +114,8 @@ pub(super) fn dead_letter(config: Option<&aws::DeadLetterConfig>) -> bool {
     config.is_some_and(|config| some_text(config.target_arn.as_ref()))
 }
 
-pub(super) fn active_tracing(config: Option<&aws::TracingConfig>) -> bool {
-    config.is_some_and(|config| config.mode.as_deref() == Some("Active"))
+pub(super) fn active_tracing(config: Option<&aws::TracingConfig>) -> Option<bool> {
+    config?.mode.as_deref().map(|mode| mode == "Active")
 }
 
 pub(super) fn snap_start(config: Option<&aws::SnapStart>) -> bool {
@@ -131,6 +133,7 @@ fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
         tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         architectures: input.architectures,
+        active_tracing: active_tracing(input.tracing_config.as_ref()),
         log_group: log_group("CreateFunction", input.logging_config)?,
         layers: None,
     })

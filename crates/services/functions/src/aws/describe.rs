@@ -47,7 +47,9 @@ pub(super) fn configuration(
         version: text(&edition.version),
         environment: environment(settings),
         layers: layers(settings),
-        tracing_config: Some(aws::TracingConfigResponse { mode: text("PassThrough") }),
+        tracing_config: Some(aws::TracingConfigResponse {
+            mode: text(if settings.active_tracing { "Active" } else { "PassThrough" }),
+        }),
         revision_id: text(edition.revision),
         state: whole.then(|| "Active".to_owned()),
         last_update_status: whole.then(|| "Successful".to_owned()),
@@ -158,25 +160,6 @@ impl Handle<ops::GetFunctionCodeSigningConfig> for Functions {
         let answer = aws::GetFunctionCodeSigningConfigResponse {
             code_signing_config_arn: None,
             function_name: Some(found.named.address.name),
-        };
-        Ok(answer.into())
-    }
-}
-
-/// Runtimes here change when the host's interpreter does, which is what `Auto` says.
-impl Handle<ops::GetRuntimeManagementConfig> for Functions {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: aws::GetRuntimeManagementConfigRequest,
-        _: Body,
-    ) -> Result<Answer<aws::GetRuntimeManagementConfigResponse>, Fault> {
-        let text = required(input.function_name, "FunctionName")?;
-        let found = found(&self, &context, &text, input.qualifier.as_deref())?;
-        let answer = aws::GetRuntimeManagementConfigResponse {
-            update_runtime_on: Some("Auto".into()),
-            function_arn: Some(found.named.address.qualified(Some(&found.edition().version))),
-            runtime_version_arn: None,
         };
         Ok(answer.into())
     }

@@ -12,7 +12,7 @@ use model::lambda::{self as aws, ops};
 
 use super::{refuse, required};
 use crate::name::{self, Named};
-use crate::{Functions, Request, faults, rules};
+use crate::{Functions, Request, faults, lineage, rules};
 
 /// Largest request of a synchronous invocation, as AWS's words name it, bytes. A response may have 100 more.
 const SYNC_REQUEST_BYTES: usize = 6_291_456;
@@ -40,7 +40,7 @@ impl Handle<ops::Invoke> for Functions {
         let request = Request {
             id: context.request_id,
             payload,
-            trace: context.trace.clone(),
+            trace: self.traced(&named, context.trace.as_deref())?,
             client_context: client_context(input.client_context)?,
             want_tail: input.log_type.as_deref() == Some("Tail"),
             depth: context.depth,
@@ -93,6 +93,23 @@ fn client_context(header: Option<String>) -> Result<Option<String>, Fault> {
 }
 
 impl Functions {
+    /// The trace header of an invocation, in which the function is counted.
+    ///
+    /// # Errors
+    /// That the chain of calls which the header tells of has come back to the function too often.
+    fn traced(&self, named: &Named, trace: Option<&str>) -> Result<Option<String>, Fault> {
+        let Some(trace) = trace else { return Ok(None) };
+        let (next, count) = lineage::step(trace, &named.address.arn());
+        // Read only then: the warm path reads nothing from the store.
+        if count > lineage::MOST && self.state.get(&named.address)?.is_some_and(|function| !function.allow_loops) {
+            return Err(faults::user(aws::recursive_invocation_exception(
+                "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services \
+                 resources and stopped your function's invocation.",
+            )));
+        }
+        Ok(Some(next))
+    }
+
     /// Runs an event and waits for what comes of it.
     async fn answer(&self, named: &Named, request: Request) -> Result<aws::InvocationResponse, Fault> {
         let done = self.run(named, request).await?;
@@ -126,7 +143,7 @@ impl Handle<ops::InvokeAsync> for Functions {
         let request = Request {
             id: context.request_id,
             payload,
-            trace: context.trace.clone(),
+            trace: self.traced(&named, context.trace.as_deref())?,
             client_context: None,
             want_tail: false,
             depth: context.depth,

@@ -10,8 +10,10 @@ mod event_invoke;
 mod invoke;
 mod layers;
 mod list;
+mod management;
 mod mappings;
 mod policy;
+mod provisioned;
 mod tags;
 mod url;
 mod version;
@@ -39,7 +41,14 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::GetFunction, _>(functions)
         .on::<ops::GetFunctionConfiguration, _>(functions)
         .on::<ops::GetFunctionCodeSigningConfig, _>(functions)
+        .on::<ops::PutRuntimeManagementConfig, _>(functions)
         .on::<ops::GetRuntimeManagementConfig, _>(functions)
+        .on::<ops::PutFunctionRecursionConfig, _>(functions)
+        .on::<ops::GetFunctionRecursionConfig, _>(functions)
+        .on::<ops::PutProvisionedConcurrencyConfig, _>(functions)
+        .on::<ops::GetProvisionedConcurrencyConfig, _>(functions)
+        .on::<ops::DeleteProvisionedConcurrencyConfig, _>(functions)
+        .on::<ops::ListProvisionedConcurrencyConfigs, _>(functions)
         .on::<ops::ListFunctions, _>(functions)
         .on::<ops::ListVersionsByFunction, _>(functions)
         .on::<ops::PublishVersion, _>(functions)

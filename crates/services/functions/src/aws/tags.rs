@@ -44,6 +44,7 @@ impl Functions {
         if moved {
             self.changed_in_all_versions(address);
             self.prepare(address);
+            self.provision(address);
         }
         Ok(Unit.into())
     }

@@ -11,7 +11,7 @@ use super::change::insist_on;
 use super::describe::{Detail, base64_of_hex, configuration};
 use super::{new_revision, refuse, required};
 use crate::family::{Family, Step, Wanted};
-use crate::name::{self, Address, Named, Qualifier, qualifier};
+use crate::name::{self, Address, LATEST, Named, Qualifier, qualifier};
 use crate::types::{Function, Published, Version};
 use crate::{Functions, faults, rules};
 
@@ -58,6 +58,9 @@ impl Publisher {
         versions.insert(number, version);
         *last_number = number;
         function.published = Some(Published { number, fingerprint });
+        if let Some(management) = function.runtime_management.get(LATEST).cloned() {
+            function.runtime_management.insert(number.to_string(), management);
+        }
         Ok(answer)
     }
 }
@@ -102,11 +105,13 @@ impl Handle<ops::PublishVersion> for Functions {
 pub(super) fn bereave(function: &mut Function, qualifier: &str) {
     function.policy.retain(|statement| statement.qualifier.as_deref() != Some(qualifier));
     function.event_invoke.remove(qualifier);
+    function.provisioned.remove(qualifier);
+    function.runtime_management.remove(qualifier);
 }
 
 impl Functions {
     /// Deletes one version. One that is not there is no mistake, as on AWS.
-    async fn delete_version(&self, address: &Address, number: u64) -> Result<(), Fault> {
+    async fn delete_version(self: &Arc<Self>, address: &Address, number: u64) -> Result<(), Fault> {
         let told = address.clone();
         let delete = move |family: &mut Family| {
             family.existing(&told)?;
@@ -132,6 +137,7 @@ impl Functions {
         if let Some(version) = gone {
             self.targets.forget(address);
             self.invoker.evict_version(&address.arn(), &number.to_string());
+            self.provision(address);
             for code in version.codes() {
                 self.code.maybe_unused(&code.sha256);
             }
@@ -140,7 +146,7 @@ impl Functions {
     }
 
     /// Deletes a function with its versions and aliases.
-    async fn delete_whole(&self, address: &Address) -> Result<(), Fault> {
+    async fn delete_whole(self: &Arc<Self>, address: &Address) -> Result<(), Fault> {
         let told = address.clone();
         let delete = move |family: &mut Family| {
             family.existing(&told)?;
@@ -159,6 +165,7 @@ impl Functions {
             self.code.maybe_unused(&code);
         }
         self.reserve(address, None);
+        self.provision(address);
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ async fn settings_are_checked() {
 async fn what_is_not_done_is_refused_by_name() {
     type Case = (&'static str, fn(&mut aws::CreateFunctionRequest));
     let world = World::new();
-    let cases: [Case; 10] = [
+    let cases: [Case; 9] = [
         ("CreateFunction.PackageType=Image", |input| input.package_type = Some("Image".into())),
         ("CreateFunction.VpcConfig", |input| {
             let subnet_ids = Some(vec!["subnet-1".to_owned()]);
@@ -97,9 +97,6 @@ async fn what_is_not_done_is_refused_by_name() {
             input.dead_letter_config = Some(aws::DeadLetterConfig { target_arn });
         }),
         ("CreateFunction.KMSKeyArn", |input| input.kms_key_arn = Some("arn:aws:kms:x".into())),
-        ("CreateFunction.TracingConfig.Mode=Active", |input| {
-            input.tracing_config = Some(aws::TracingConfig { mode: Some("Active".into()) });
-        }),
         ("CreateFunction.SnapStart.ApplyOn=PublishedVersions", |input| {
             input.snap_start = Some(aws::SnapStart { apply_on: Some("PublishedVersions".into()) });
         }),

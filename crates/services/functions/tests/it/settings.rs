@@ -91,10 +91,7 @@ async fn a_change_that_is_not_done_is_refused_by_name_and_a_stale_one_too() {
     let world = World::new();
     world.create("hello").await;
     type Case = (&'static str, fn(&mut aws::UpdateFunctionConfigurationRequest));
-    let cases: [Case; 3] = [
-        ("TracingConfig.Mode=Active", |input| {
-            input.tracing_config = Some(aws::TracingConfig { mode: some("Active") });
-        }),
+    let cases: [Case; 2] = [
         ("SnapStart.ApplyOn=PublishedVersions", |input| {
             input.snap_start = Some(aws::SnapStart { apply_on: some("PublishedVersions") });
         }),

@@ -124,6 +124,10 @@ impl World {
                 {
                     return Reply::Error("ValueError".into(), Bytes::from_static(b"{\"errorType\":\"ValueError\"}"));
                 }
+                if text == "\"trace\"" {
+                    let header = request.headers.iter().find(|(name, _)| name == "lambda-runtime-trace-id");
+                    return Reply::Response(serde_json::json!(header.map(|(_, value)| value)).to_string().into());
+                }
                 if text.contains("env") {
                     let value = inside.env("VALUE").unwrap_or_default();
                     return Reply::Response(serde_json::json!(value).to_string().into());

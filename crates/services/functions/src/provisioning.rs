@@ -1,0 +1,155 @@
+//! From provisioned concurrency as it is configured to environments that are ready: which version gets how many.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::Fault;
+
+use crate::Functions;
+use crate::name::Address;
+use crate::target::Plan;
+use crate::types::{Alias, Provisioned};
+
+/// How far a configuration is, in AWS's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) allocated: u32,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+}
+
+/// The versions behind a qualifier, and how many environments each gets. An alias's are shared out by its weights: the
+/// additional version gets its share rounded down, but at least one.
+fn shares(qualifier: &str, wanted: u32, alias: Option<&Alias>) -> Vec<(String, u32)> {
+    let Some(alias) = alias else { return vec![(qualifier.to_owned(), wanted)] };
+    let Some(share) = alias.additional.as_ref().filter(|share| share.weight > 0.0 && wanted > 1) else {
+        return vec![(alias.version.clone(), wanted)];
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies within 0..=wanted")]
+    let additional = ((f64::from(wanted) * share.weight) as u32).clamp(1, wanted);
+    let mut all = vec![(share.version.clone(), additional)];
+    if additional < wanted {
+        all.push((alias.version.clone(), wanted - additional));
+    }
+    all
+}
+
+impl Functions {
+    /// Sees beside the answer that a function's versions have as many environments ready as is configured.
+    pub(crate) fn provision(self: &Arc<Self>, address: &Address) {
+        let (functions, address) = (Arc::clone(self), address.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = functions.provision_now(&address).await {
+                tracing::warn!(%fault, function = address.name, "provisioned concurrency could not be brought about");
+            }
+        });
+    }
+
+    /// As [`Functions::provision`], for all functions: at start.
+    ///
+    /// # Errors
+    /// The store's faults.
+    pub(crate) async fn provision_all(&self) -> Result<(), Fault> {
+        for (address, function) in self.state.every()? {
+            if !function.provisioned.is_empty() {
+                self.provision_now(&address).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn provision_now(&self, address: &Address) -> Result<(), Fault> {
+        // One after the other: the last to read is the last to tell.
+        let mut told = self.provisioned.lock().await;
+        let before = told.remove(address).unwrap_or_default();
+        let configs = self.state.get(address)?.map(|function| function.provisioned).unwrap_or_default();
+        let mut wanted = BTreeMap::new();
+        for (qualifier, config) in &configs {
+            let alias = self.state.alias(address, qualifier)?;
+            for (version, count) in shares(qualifier, config.wanted, alias.as_ref()) {
+                *wanted.entry(version).or_insert(0) += count;
+            }
+        }
+        for version in before.keys().filter(|version| !wanted.contains_key(*version)) {
+            self.keep_ready(address, version, 0).await;
+        }
+        let mut now = BTreeMap::new();
+        for (version, count) in wanted {
+            let failure = self.keep_ready(address, &version, count).await;
+            now.insert(version, failure);
+        }
+        if !now.is_empty() {
+            told.insert(address.clone(), now);
+        }
+        Ok(())
+    }
+
+    /// Tells the invoker how many environments of a version to keep ready; says what stands in the way.
+    async fn keep_ready(&self, address: &Address, version: &str, count: u32) -> Option<String> {
+        match self.ready_version(address, version).await {
+            Ok(plan) => match &*plan {
+                Plan::Run { target, .. } => {
+                    self.invoker.provision(target, usize::try_from(count).unwrap_or(usize::MAX));
+                    None
+                }
+                Plan::NoBootstrap { why, .. } => Some(why.to_string()),
+            },
+            Err(fault) => Some(fault.message),
+        }
+    }
+
+    /// How far a configuration is.
+    pub(crate) fn progress(
+        &self,
+        address: &Address,
+        qualifier: &str,
+        config: &Provisioned,
+        alias: Option<&Alias>,
+    ) -> Progress {
+        let arn = address.arn();
+        let (mut allocated, mut reason) = (0, None);
+        for (version, count) in shares(qualifier, config.wanted, alias) {
+            let ready = self.invoker.provisioned(&arn, &version);
+            let of_version = ready.as_ref().map_or(0, |ready| u32::try_from(ready.allocated).unwrap_or(u32::MAX));
+            allocated += of_version.min(count);
+            reason = reason.or(ready.and_then(|ready| ready.failure));
+            if reason.is_none()
+                && let Ok(told) = self.provisioned.try_lock()
+            {
+                let failure = told.get(address).and_then(|versions| versions.get(&version));
+                reason = failure.cloned().flatten();
+            }
+        }
+        let status = match &reason {
+            _ if allocated == config.wanted => "READY",
+            Some(_) => "FAILED",
+            None => "IN_PROGRESS",
+        };
+        Progress { allocated, status, reason: reason.filter(|_| status == "FAILED") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::Share;
+
+    proptest! {
+        #[test]
+        fn shares_add_up(wanted in 1..2000u32, weight in proptest::option::of(0.0..=1.0f64)) {
+            let alias = Alias {
+                version: "1".into(),
+                description: String::new(),
+                additional: weight.map(|weight| Share { version: "2".into(), weight }),
+                revision: String::new(),
+                url: None,
+            };
+            let all = shares("live", wanted, Some(&alias));
+            prop_assert_eq!(all.iter().map(|(_, count)| count).sum::<u32>(), wanted);
+            prop_assert!(all.iter().all(|(_, count)| *count > 0));
+            prop_assert_eq!(shares("7", wanted, None), [("7".to_owned(), wanted)]);
+        }
+    }
+}
