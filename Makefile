@@ -33,13 +33,11 @@ $(VENV)/.complete: tests/requirements.txt
 # The clients that tests/e2e/test_clients.py drives: aws-sdk-js v3 and the AWS CLI v2, both from npm, pinned.
 clients: $(CLIENTS)/.complete
 $(CLIENTS)/.complete: tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc tests/clients/unpack.py
-	@scripts/check-tools npm python3
-	@echo "setting up the clients that the tests drive"
-	@mkdir -p $(CLIENTS)
-	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc $(CLIENTS)/
-	@npm ci --silent --prefix $(CLIENTS)
-	@$(PYTHON) tests/clients/unpack.py $(CLIENTS)
-	@touch $@
+	@if command -v npm >/dev/null; then \
+	  echo "setting up the clients that the tests drive"; \
+	  mkdir -p $(CLIENTS) && cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc $(CLIENTS)/ && \
+	  npm ci --silent --prefix $(CLIENTS) && $(PYTHON) tests/clients/unpack.py $(CLIENTS) && touch $@; \
+	else echo "!!! no npm: the tests of aws-sdk-js and of the AWS CLI v2 will be skipped"; fi
 
 # aws-sdk-rust takes minutes to build: its test runs where this was made.
 clients-rust:

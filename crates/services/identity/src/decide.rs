@@ -35,14 +35,19 @@ impl Policies for Identity {
 
     fn decide(&self, ask: &Ask<'_>) -> Decision {
         let of = ask.owner.or_else(|| owner(ask.resource));
-        if let Principal::Root { account, verified: false } = ask.principal
-            && (!self.loopback || self.is_claimed(*account) || of.is_some_and(|of| self.is_claimed(of)))
-        {
+        let others = of.is_some_and(|of| self.is_claimed(of));
+        let unproven = match ask.principal {
+            Principal::Root { account, verified: false } => !self.loopback || self.is_claimed(*account) || others,
+            // Where nobody has a key, whoever began a session or gave a function its role proved nothing either.
+            Principal::Session { account, .. } => others && !self.is_claimed(*account),
+            _ => false,
+        };
+        if unproven {
             let message =
                 words::refusal(&ask.principal.arn(), ask.action, ask.resource, Outcome::Missing(Layer::Identity));
             return Decision::Denied(Denial {
                 message: message.unwrap_or_default(),
-                because: "the access key is not known, and the account has keys".into(),
+                because: "nobody proved who the caller is, and the account has keys".into(),
                 // Trust is kept in every mode, and here nobody has proved who asks for it.
                 always: ask.trust,
             });

@@ -281,3 +281,31 @@ async fn a_source_identity_stays_through_a_chain_and_is_seen_by_policies() {
         world.call::<ops::AssumeRole>(named("arn:aws:iam::000000000000:role/plain", "ann")).await.unwrap_err();
     assert!(refused.message.contains("sts:SetSourceIdentity"), "{}", refused.message);
 }
+
+#[tokio::test]
+async fn nobody_gets_over_an_account_with_keys_from_one_where_nobody_proves_anything() {
+    let world = World::new().await;
+    world.create_role("app").await;
+    let theirs: Account = "111122223333".parse().unwrap();
+    let their_root = Principal::Root { account: theirs, verified: true };
+    let input = iam::CreateUserRequest { user_name: Some("eve".into()), ..Default::default() };
+    world.call_as::<iam::ops::CreateUser>(their_root.clone(), input).await.unwrap();
+    let key = iam::CreateAccessKeyRequest { user_name: Some("eve".into()) };
+    world.call_as::<iam::ops::CreateAccessKey>(their_root.clone(), key).await.unwrap();
+    let input = iam::CreateRoleRequest {
+        role_name: Some("theirs".into()),
+        assume_role_policy_document: Some(TRUST_ALL.into()),
+        ..Default::default()
+    };
+    let role = world.call_as::<CreateRole>(their_root, input).await.unwrap().role.unwrap().arn.unwrap();
+    // A function, or a session that such a caller began.
+    let session = Principal::Session { account: Account::DEFAULT, role: "app".into(), session: "f".into() };
+    for caller in [Principal::Root { account: Account::DEFAULT, verified: false }, session.clone()] {
+        let refused = world.call_as::<ops::AssumeRole>(caller, assume(&role)).await;
+        assert_eq!(refused.unwrap_err().code, "AccessDenied");
+    }
+    // Once somebody has a key of the account its sessions are somebody's.
+    world.create_user("ann").await;
+    world.create_key("ann").await;
+    world.call_as::<ops::AssumeRole>(session, assume(&role)).await.unwrap();
+}
