@@ -49,7 +49,7 @@ unit:
 	$(CARGO) test --workspace --quiet
 
 e2e: build venv clients
-	$(if $(wildcard $(GUEST_KERNEL)),LAMBENT_MICROVM_KERNEL=$(CURDIR)/$(GUEST_KERNEL)) $(VENV)/bin/python -m pytest tests/e2e -q
+	$(if $(wildcard $(GUEST_KERNEL)),LAMBENT_MICROVM_KERNEL=$(CURDIR)/$(GUEST_KERNEL)) $(VENV)/bin/python -m pytest tests/e2e -q -rs
 
 # What this host's kernel cannot show, in a virtual machine: pure cgroup v2. Needs qemu-system-x86, cpio and busybox-static.
 guest: build venv
@@ -65,6 +65,7 @@ soak: build venv
 	LAMBENT_SOAK=100 $(CARGO) test --release -p lambent-wire
 	LAMBENT_SOAK=20 $(CARGO) test --release -p lambent-runtime --lib session
 	LAMBENT_CYCLES=10000 $(CARGO) test -p lambent-sandbox --test it soak:: -- --nocapture
+	$(MAKE) clients-rust && $(VENV)/bin/python -m pytest tests/e2e/test_clients.py -q -rs -k rust
 	$(CARGO) xtask drops --e2e
 
 bench: build venv

@@ -26,7 +26,8 @@ async fn main() {
     let [zip, second, runtime, role, name] = arguments.try_into().expect("ZIP ZIP RUNTIME ROLE NAME");
     let read = |path: String| std::fs::read(path).expect("the archive is there");
     let asked = Asked { zip: read(zip), second: read(second), runtime, role, name };
-    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     let role = identity(&config, &asked).await;
     function(&aws_sdk_lambda::Client::new(&config), &asked, &role).await;
     aws_sdk_iam::Client::new(&config).delete_role().role_name(&asked.role).send().await.expect("DeleteRole");
@@ -85,7 +86,8 @@ async fn function(lambda: &aws_sdk_lambda::Client, asked: &Asked, role: &str) {
     assert_eq!(published.version(), Some("1"));
     let alias = lambda.create_alias().function_name(name).name("live").function_version("1");
     alias.send().await.expect("CreateAlias");
-    let by = lambda.invoke().function_name(name).qualifier("live").payload(Blob::new("{}")).send().await.expect("Invoke");
+    let by =
+        lambda.invoke().function_name(name).qualifier("live").payload(Blob::new("{}")).send().await.expect("Invoke");
     assert_eq!(by.executed_version(), Some("1"));
     let mut pages = lambda.list_functions().into_paginator().page_size(1).items().send();
     let mut seen = Vec::new();
@@ -116,7 +118,8 @@ async fn invokes(lambda: &aws_sdk_lambda::Client, name: &str) {
 /// Waits until the function is active and no change is under way: this SDK has no waiters for it.
 async fn settled(lambda: &aws_sdk_lambda::Client, name: &str) {
     for _ in 0..200 {
-        let is = lambda.get_function_configuration().function_name(name).send().await.expect("GetFunctionConfiguration");
+        let is =
+            lambda.get_function_configuration().function_name(name).send().await.expect("GetFunctionConfiguration");
         let changing = is.last_update_status().is_some_and(|status| status.as_str() == "InProgress");
         if is.state() == Some(&State::Active) && !changing {
             return;
