@@ -34,8 +34,8 @@ pub use grades::GRADES;
 pub use name::Address;
 pub use source::{NoSources, Sources};
 pub use types::{
-    Alias, Code, Cors, EventInvoke, Function, LayerUse, Provisioned, Published, RuntimeManagement, Settings, Share,
-    Statement, Url, UrlAuth, Version,
+    Alias, Code, Cors, EventInvoke, Function, Image, ImageConfig, LayerUse, Provisioned, Published, RuntimeManagement,
+    Settings, Share, Statement, Url, UrlAuth, Version,
 };
 
 pub(crate) use engine::Request;

@@ -6,7 +6,7 @@ use base::{Fault, Timestamp, limits};
 use serde::de::IgnoredAny;
 
 use crate::faults;
-use crate::types::{Code, EventInvoke, Function, LayerUse, Settings};
+use crate::types::{Code, EventInvoke, Function, Image, ImageConfig, LayerUse, Settings};
 
 /// Seconds and MiB. Source: AWS Lambda quotas.
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
@@ -35,6 +35,8 @@ pub(crate) struct Change {
     pub(crate) environment: Option<BTreeMap<String, String>>,
     pub(crate) architectures: Option<Vec<String>>,
     pub(crate) active_tracing: Option<bool>,
+    pub(crate) image: Option<Image>,
+    pub(crate) image_config: Option<ImageConfig>,
     /// Given: a group of one's own; given and empty: the one of the function's name.
     pub(crate) log_group: Option<String>,
     pub(crate) layers: Option<Vec<LayerUse>>,
@@ -45,7 +47,8 @@ pub(crate) struct Change {
 /// # Errors
 /// As [`change`], and AWS's words when runtime or handler are missing.
 pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
-    if request.runtime.is_none() || request.handler.as_ref().is_none_or(String::is_empty) {
+    let archive = request.image.is_none();
+    if archive && (request.runtime.is_none() || request.handler.as_ref().is_none_or(String::is_empty)) {
         return Err(faults::invalid(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
         ));
@@ -60,6 +63,7 @@ pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
         tmp_mb: 512,
         environment: None,
         architecture: "x86_64".into(),
+        image: None,
         active_tracing: false,
         log_group: None,
         layers: Vec::new(),
@@ -100,6 +104,12 @@ pub(crate) fn change(settings: &Settings, request: Change) -> Result<Settings, F
     }
     if let Some([architecture]) = request.architectures.as_deref() {
         next.architecture = architecture.clone();
+    }
+    if let Some(image) = request.image {
+        next.image = Some(image);
+    }
+    if let (Some(image), Some(config)) = (&mut next.image, request.image_config) {
+        image.config = config;
     }
     if let Some(active) = request.active_tracing {
         next.active_tracing = active;

@@ -194,6 +194,12 @@ impl Functions {
 
     async fn make(&self, address: &Address, edition: &Edition<'_>, function: &Function) -> Result<Plan, Fault> {
         let (settings, version) = (edition.settings, edition.version.as_str());
+        if let Some(image) = &settings.image {
+            return Err(cannot_run(format!(
+                "{} is the container image {}, and images do not run here yet. Create the function from a zip archive",
+                address.name, image.uri
+            )));
+        }
         let host = host_architecture();
         if settings.architecture != host {
             return Err(cannot_run(format!(

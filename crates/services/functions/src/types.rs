@@ -216,6 +216,9 @@ pub struct Settings {
     pub environment: Option<BTreeMap<String, String>>,
     /// `x86_64` or `arm64`.
     pub architecture: String,
+    /// The container image it is made of; none for an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
     /// Whether invocations that begin a trace are sampled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub active_tracing: bool,
@@ -237,6 +240,30 @@ impl fmt::Debug for Settings {
             .field("memory_mb", &self.memory_mb)
             .finish_non_exhaustive()
     }
+}
+
+/// A container image as a function's code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Where it is.
+    pub uri: String,
+    /// What the function says instead of the image.
+    #[serde(default)]
+    pub config: ImageConfig,
+}
+
+/// What a function says instead of its image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// The program and its first arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entry_point: Vec<String>,
+    /// The arguments after those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Where it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
 }
 
 /// A function's code, by content.

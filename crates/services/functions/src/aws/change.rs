@@ -8,7 +8,7 @@ use model::lambda::{self as aws, ops};
 
 use super::create::{active_tracing, dead_letter, inline, log_group, snap_start};
 use super::describe::{Detail, configuration};
-use super::{alter, new_revision, refuse, required, some_of, some_text, whole};
+use super::{alter, image, new_revision, refuse, required, some_of, some_text, whole};
 use crate::family::{Family, Step, Wanted};
 use crate::rules::{self, Change};
 use crate::types::Function;
@@ -42,7 +42,6 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             &[
                 ("S3Bucket", s3),
                 ("S3ObjectStorageMode", input.s3_object_storage_mode.is_some()),
-                ("ImageUri", input.image_uri.is_some()),
                 ("PublishTo", input.publish_to.is_some()),
                 ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
             ],
@@ -50,19 +49,23 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let (address, mut found) = whole(&self, &context, &text)?;
         insist(&found, input.revision_id.as_deref())?;
-        let zip = inline(input.zip_file, "UpdateFunctionCode")?;
+        let image = image::updated(&found.settings, input.image_uri, input.zip_file.is_some())?;
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
+        let (code, kept) = match &image {
+            Some(image) => (image::code(image), None),
+            None => {
+                let kept = self.code.keep(inline(input.zip_file, "UpdateFunctionCode")?).await?;
+                self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
+                (kept.code().clone(), Some(kept))
+            }
+        };
         if input.dry_run == Some(true) {
             // Kept only until the answer: no row names it.
-            let kept = self.code.keep(zip).await?;
-            self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
-            found.code = kept.code().clone();
+            (found.code, found.settings.image) = (code, image);
             found.settings.architecture = architecture.unwrap_or(found.settings.architecture);
             return Ok(configuration(&address, None, &found.latest(), Detail::Whole).into());
         }
-        let kept = self.code.keep(zip).await?;
-        self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
-        let (code, insisted) = (kept.code().clone(), input.revision_id);
+        let insisted = input.revision_id;
         let (revision, now) = (new_revision(&self), self.options.clocks.product());
         let publisher = (input.publish == Some(true)).then(|| self.publisher(None));
         let told = address.clone();
@@ -71,6 +74,7 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             insist(function, insisted.as_deref())?;
             let was = function.clone();
             function.code.clone_from(&code);
+            function.settings.image.clone_from(&image);
             if let Some(architecture) = &architecture {
                 function.settings.architecture.clone_from(architecture);
             }
@@ -102,7 +106,8 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
         let (address, found) = whole(&self, &context, &text)?;
         let insisted = input.revision_id.clone();
         insist(&found, insisted.as_deref())?;
-        let arns = input.layers.clone();
+        image::fits(&input, &found.settings)?;
+        let arns = input.layers.clone().filter(|_| found.settings.image.is_none());
         let mut requested = requested(input)?;
         // Held until the row names them: a layer version that is deleted meanwhile leaves its code to this function.
         let held = self.code.hold().await;
@@ -142,7 +147,6 @@ fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fa
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
-            ("ImageConfig", input.image_config.is_some()),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
             ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
             ("DurableConfig", input.durable_config.is_some()),
@@ -162,9 +166,9 @@ fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, F
         memory_mb: input.memory_size,
         tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
-        architectures: None,
         active_tracing: active_tracing(input.tracing_config.as_ref()),
         log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
-        layers: None,
+        image_config: input.image_config.map(image::config),
+        ..Change::default()
     })
 }

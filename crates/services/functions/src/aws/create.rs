@@ -8,7 +8,7 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 
 use super::describe::{Detail, configuration};
-use super::{refuse, required, some_of, some_text};
+use super::{image, refuse, required, some_of, some_text};
 use crate::family::{Step, Wanted};
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
@@ -35,19 +35,25 @@ impl Handle<ops::CreateFunction> for Functions {
         let code = input.code.clone().unwrap_or_default();
         let publish = input.publish == Some(true);
         let arns = input.layers.clone().unwrap_or_default();
-        let mut settings = rules::create(requested(input)?)?;
+        let image = image::requested(&input)?;
+        let mut settings = rules::create(Change { image, ..requested(input)? })?;
         self.accepts(&address, &settings)?;
         self.may_assume(&address, &settings.role, context.request_id)?;
         if self.state.get(&address)?.is_some() {
             return Err(exists(&address));
         }
-        let zip = zip_of(code, "CreateFunction")?;
-        let kept = self.code.keep(zip).await?;
-        settings.layers = self.attach(&context, "CreateFunction", &arns).await?;
-        self.fits(kept.unpacked_bytes(), &settings.layers).await?;
+        let (code, kept) = match &settings.image {
+            Some(image) => (image::code(image), None),
+            None => {
+                let kept = self.code.keep(zip_of(code, "CreateFunction")?).await?;
+                settings.layers = self.attach(&context, "CreateFunction", &arns).await?;
+                self.fits(kept.unpacked_bytes(), &settings.layers).await?;
+                (kept.code().clone(), Some(kept))
+            }
+        };
         let function = Function {
             settings,
-            code: kept.code().clone(),
+            code,
             revision: super::new_revision(&self),
             modified_ms: self.options.clocks.product().0,
             tags,
@@ -92,8 +98,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
     refuse(
         "CreateFunction",
         &[
-            ("PackageType=Image", input.package_type.as_deref() == Some("Image")),
-            ("ImageConfig", input.image_config.is_some()),
             ("PublishTo", input.publish_to.is_some()),
             ("VpcConfig", vpc),
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
@@ -135,7 +139,7 @@ fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
         architectures: input.architectures,
         active_tracing: active_tracing(input.tracing_config.as_ref()),
         log_group: log_group("CreateFunction", input.logging_config)?,
-        layers: None,
+        ..Change::default()
     })
 }
 
@@ -161,7 +165,6 @@ fn zip_of(code: aws::FunctionCode, operation: &str) -> Result<bytes::Bytes, Faul
             ("Code.S3Bucket", code.s3_bucket.is_some() || code.s3_key.is_some()),
             ("Code.S3ObjectVersion", code.s3_object_version.is_some()),
             ("Code.S3ObjectStorageMode", code.s3_object_storage_mode.is_some()),
-            ("Code.ImageUri", code.image_uri.is_some()),
             ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
         ],
     )?;
@@ -181,7 +184,9 @@ pub(super) fn inline(zip: Option<bytes::Bytes>, operation: &str) -> Result<bytes
 impl Functions {
     /// What only the platform as a whole can say of settings: whether the runtime is known, and whose role it is.
     pub(super) fn accepts(&self, address: &Address, settings: &Settings) -> Result<(), Fault> {
-        crate::target::known_runtime(&settings.runtime)?;
+        if settings.image.is_none() {
+            crate::target::known_runtime(&settings.runtime)?;
+        }
         let owner = settings.role.split(':').nth(4).unwrap_or_default();
         if !self.options.loopback && owner != address.account.as_str() {
             return Err(faults::user(Fault::denied("Cross-account pass role is not allowed.")));

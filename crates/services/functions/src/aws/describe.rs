@@ -9,7 +9,7 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use store::Digest;
 
-use super::{found, required};
+use super::{found, image, required};
 use crate::find::Found;
 use crate::name::Address;
 use crate::types::{Edition, Settings};
@@ -30,14 +30,14 @@ pub(super) fn configuration(
     detail: Detail,
 ) -> aws::FunctionConfiguration {
     let settings = edition.settings;
-    let whole = detail == Detail::Whole;
+    let (whole, archive) = (detail == Detail::Whole, settings.image.is_none());
     let text = |text: &str| Some(text.to_owned());
     aws::FunctionConfiguration {
         function_name: text(&address.name),
         function_arn: Some(address.qualified(qualifier)),
-        runtime: text(&settings.runtime),
+        runtime: text(&settings.runtime).filter(|_| archive),
         role: text(&settings.role),
-        handler: text(&settings.handler),
+        handler: text(&settings.handler).filter(|_| archive),
         code_size: i64::try_from(edition.code.size_bytes).ok(),
         description: text(&settings.description),
         timeout: Some(settings.timeout_s.into()),
@@ -53,11 +53,12 @@ pub(super) fn configuration(
         revision_id: text(edition.revision),
         state: whole.then(|| "Active".to_owned()),
         last_update_status: whole.then(|| "Successful".to_owned()),
-        package_type: text("Zip"),
+        package_type: text(if archive { "Zip" } else { "Image" }),
+        image_config_response: settings.image.as_ref().and_then(image::shown),
         architectures: Some(vec![settings.architecture.clone()]),
         ephemeral_storage: Some(aws::EphemeralStorage { size: Some(settings.tmp_mb.into()) }),
         snap_start: Some(aws::SnapStartResponse { apply_on: text("None"), optimization_status: text("Off") }),
-        runtime_version_config: whole.then(|| aws::RuntimeVersionConfig {
+        runtime_version_config: (whole && archive).then(|| aws::RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_version(address, &settings.runtime)),
             error: None,
         }),
@@ -114,18 +115,21 @@ impl Handle<ops::GetFunction> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let found = found(&self, &context, &text, input.qualifier.as_deref())?;
         let edition = found.edition();
-        let location = self.code_location(&context, edition.code);
+        let code = match &edition.settings.image {
+            Some(image) => image::location(image, edition.code),
+            None => aws::FunctionCodeLocation {
+                repository_type: Some("S3".into()),
+                location: Some(self.code_location(&context, edition.code)),
+                ..aws::FunctionCodeLocation::default()
+            },
+        };
         let reserved = found
             .function
             .reserved
             .map(|reserved| aws::Concurrency { reserved_concurrent_executions: Some(reserved.into()) });
         let answer = aws::GetFunctionResponse {
             configuration: Some(described(&found, Detail::Whole)),
-            code: Some(aws::FunctionCodeLocation {
-                repository_type: Some("S3".into()),
-                location: Some(location),
-                ..aws::FunctionCodeLocation::default()
-            }),
+            code: Some(code),
             tags: Some(found.function.tags).filter(|tags| !tags.is_empty()),
             tags_error: None,
             concurrency: reserved,

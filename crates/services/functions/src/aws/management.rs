@@ -27,6 +27,9 @@ impl Handle<ops::PutRuntimeManagementConfig> for Functions {
         let update_on = required(input.update_runtime_on, "UpdateRuntimeOn")?;
         let found = found(&self, &context, &text, input.qualifier.as_deref())?;
         let (address, edition) = (&found.named.address, found.edition());
+        if edition.settings.image.is_some() {
+            return Err(faults::invalid("A function that is a container image brings its runtime along."));
+        }
         let only = runtime_version(address, &edition.settings.runtime);
         match (update_on.as_str(), input.runtime_version_arn.as_deref()) {
             (MANUAL, None) => {

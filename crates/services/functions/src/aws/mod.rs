@@ -7,6 +7,7 @@ mod concurrency;
 mod create;
 mod describe;
 mod event_invoke;
+mod image;
 mod invoke;
 mod layers;
 mod list;

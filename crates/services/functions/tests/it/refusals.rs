@@ -86,8 +86,7 @@ async fn settings_are_checked() {
 async fn what_is_not_done_is_refused_by_name() {
     type Case = (&'static str, fn(&mut aws::CreateFunctionRequest));
     let world = World::new();
-    let cases: [Case; 9] = [
-        ("CreateFunction.PackageType=Image", |input| input.package_type = Some("Image".into())),
+    let cases: [Case; 7] = [
         ("CreateFunction.VpcConfig", |input| {
             let subnet_ids = Some(vec!["subnet-1".to_owned()]);
             input.vpc_config = Some(aws::VpcConfig { subnet_ids, ..aws::VpcConfig::default() });
@@ -108,10 +107,6 @@ async fn what_is_not_done_is_refused_by_name() {
         ("CreateFunction.Code.S3Bucket", |input| {
             let s3_bucket = Some("bucket".to_owned());
             input.code = Some(aws::FunctionCode { s3_bucket, ..aws::FunctionCode::default() });
-        }),
-        ("CreateFunction.Code.ImageUri", |input| {
-            let image_uri = Some("i".to_owned());
-            input.code = Some(aws::FunctionCode { image_uri, ..aws::FunctionCode::default() });
         }),
     ];
     for (named, change) in cases {
