@@ -9,6 +9,7 @@
 mod arrival;
 mod authenticate;
 mod body;
+mod clock;
 mod framing;
 mod limits;
 mod origin;
@@ -99,7 +100,7 @@ impl Gateway {
         };
         match way {
             Way::Preflight => respond::preflight(&arrival),
-            Way::Platform(page) => self.platform(page, &arrival),
+            Way::Platform(page) => self.platform(page, &arrival).await,
             Way::Public(site) => self.public(site, arrival).await,
             Way::Page(site) => self.page(site, arrival).await,
             Way::Nowhere(why) => respond::plain(404, why),

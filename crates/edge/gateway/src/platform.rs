@@ -63,9 +63,9 @@ impl Page {
 }
 
 impl Gateway {
-    pub(crate) fn platform(&self, page: Page, arrival: &Arrival<'_>) -> Response {
+    pub(crate) async fn platform(&self, page: Page, arrival: &Arrival<'_>) -> Response {
         if page.is_control() {
-            return self.clock(arrival);
+            return self.clock(arrival).await;
         }
         if !matches!(arrival.request.method, Method::GET | Method::HEAD) {
             return respond::plain(405, "this path answers GET and HEAD");
@@ -115,69 +115,5 @@ impl Gateway {
         }
         let _ = write!(text, "}}, \"edition\": \"community\", \"version\": \"{}\"}}", env!("CARGO_PKG_VERSION"));
         text
-    }
-
-    /// `POST {"pause": true}`, `{"resume": true}` or `{"advanceMs": n}`; `GET` tells the time. Answers the product clock.
-    fn clock(&self, arrival: &Arrival<'_>) -> Response {
-        let Some(clocks) = &self.options.test_controls else {
-            return respond::plain(404, "test controls exist only when the platform is started with --test-controls");
-        };
-        if let Err(fault) = self.authenticate(arrival) {
-            return respond::plain(fault.status, &fault.message);
-        }
-        match arrival.request.method {
-            Method::GET | Method::HEAD => {}
-            Method::POST => match Control::read(&arrival.request.body) {
-                Some(Control::Pause) => clocks.pause(),
-                Some(Control::Resume) => clocks.resume(),
-                Some(Control::Advance { ms }) => clocks.advance(ms),
-                None => {
-                    return respond::plain(
-                        400,
-                        "expected one of {\"pause\": true}, {\"resume\": true}, {\"advanceMs\": n}",
-                    );
-                }
-            },
-            _ => return respond::plain(405, "this path answers GET and POST"),
-        }
-        respond::json(200, &json!({"nowMs": base::Clocks::product(&**clocks).0}))
-    }
-}
-
-/// What a test asks of the product clock.
-#[derive(Debug, PartialEq, Eq)]
-enum Control {
-    Pause,
-    Resume,
-    Advance { ms: u64 },
-}
-
-impl Control {
-    fn read(body: &[u8]) -> Option<Self> {
-        let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return None };
-        let mut members = members.iter();
-        let control = match members.next()? {
-            (name, Value::Bool(true)) if name == "pause" => Self::Pause,
-            (name, Value::Bool(true)) if name == "resume" => Self::Resume,
-            (name, value) if name == "advanceMs" => Self::Advance { ms: value.as_u64()? },
-            _ => return None,
-        };
-        members.next().is_none().then_some(control)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Control;
-
-    #[test]
-    fn a_clock_control_is_one_known_member() {
-        assert_eq!(Control::read(br#"{"pause": true}"#), Some(Control::Pause));
-        assert_eq!(Control::read(br#"{"advanceMs": 60000}"#), Some(Control::Advance { ms: 60_000 }));
-        for wrong in
-            [r#"{"pause": false}"#, r#"{"advanceMs": -1}"#, r#"{"pause": true, "resume": true}"#, "[]", "", "{}"]
-        {
-            assert_eq!(Control::read(wrong.as_bytes()), None, "{wrong}");
-        }
     }
 }

@@ -6,9 +6,9 @@ use door::{Site, Via};
 use http::Method;
 use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION};
 
-use crate::Options;
 use crate::arrival::Arrival;
 use crate::platform::Page;
+use crate::{Options, clock};
 
 /// The platform's own paths begin so.
 const OWN: &str = "/_lambent/";
@@ -45,9 +45,10 @@ impl<'a> Way<'a> {
             if inside && page.is_private() {
                 return Self::Nowhere("there is no such page");
             }
-            return match page.is_control() && (inside || options.test_controls.is_none()) {
-                true => Self::Nowhere("test controls exist only when the platform is started with --test-controls"),
-                false => Self::Platform(page),
+            return match page.is_control() {
+                true if inside => Self::Nowhere("no function may hold the clock"),
+                true if options.test_controls.is_none() => Self::Nowhere(clock::NONE),
+                _ => Self::Platform(page),
             };
         }
         if path.starts_with(OWN) || is_visit(arrival) {

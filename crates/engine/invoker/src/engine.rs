@@ -100,7 +100,7 @@ impl Engine {
     /// Sees to the end of what is now idle in `pool`.
     pub(crate) fn keep(&self, pool: &Arc<Pool>, now: Timestamp) {
         let keep_ms = i64::try_from(self.options.keep_alive_ms).unwrap_or(i64::MAX);
-        self.wheel.add(pool, now.plus_ms(keep_ms));
+        self.wheel.add(pool, now.plus_ms(keep_ms), &*self.options.clocks);
     }
 
     /// Ends the environment that has been idle longest; says whether there was one.

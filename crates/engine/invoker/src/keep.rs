@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use base::{Clocks, Timestamp};
-use tokio::sync::Notify;
+use base::{Clocks, News, Timestamp, Turn};
 
 use crate::pool::Pool;
 
@@ -14,8 +13,8 @@ use crate::pool::Pool;
 pub(crate) struct Wheel {
     // Ordered by due time; the number tells entries of one moment apart.
     due: Mutex<Entries>,
-    // Rung when an earlier entry than all others came.
-    sooner: Notify,
+    // Told when an earlier entry than all others came.
+    sooner: News,
 }
 
 #[derive(Default)]
@@ -26,7 +25,7 @@ struct Entries {
 
 impl Wheel {
     /// Has `pool` looked at when the product clock reaches `due`.
-    pub(crate) fn add(&self, pool: &Arc<Pool>, due: Timestamp) {
+    pub(crate) fn add(&self, pool: &Arc<Pool>, due: Timestamp, clocks: &dyn Clocks) {
         let mut entries = self.due.lock().expect("no code panics while holding it");
         let key = (due, entries.next);
         entries.next += 1;
@@ -34,7 +33,7 @@ impl Wheel {
         let first = entries.by_time.first_key_value().is_some_and(|(first, _)| *first == key);
         drop(entries);
         if first {
-            self.sooner.notify_one();
+            self.sooner.tell(clocks);
         }
     }
 
@@ -42,15 +41,21 @@ impl Wheel {
     pub(crate) async fn turn(&self, clocks: &dyn Clocks, keep_alive_ms: u64, max_age_ms: u64) {
         let keep_ms = i64::try_from(keep_alive_ms).unwrap_or(i64::MAX);
         let age_ms = i64::try_from(max_age_ms).unwrap_or(i64::MAX);
+        let mut turn = Turn::default();
         loop {
-            let sooner = self.sooner.notified();
-            match self.first() {
-                None => sooner.await,
-                Some(due) => tokio::select! {
-                    () = clocks.product_reaches(due) => self.expire(clocks.product(), keep_ms, age_ms),
-                    () = sooner => {}
+            let reached = self.first().map(|due| clocks.product_reaches(due));
+            drop(turn);
+            turn = match reached {
+                None => self.sooner.heard().await,
+                Some(reached) => tokio::select! {
+                    turn = reached => {
+                        let turn = turn.called("the keep-alive of environments");
+                        self.expire(clocks, keep_ms, age_ms);
+                        turn
+                    }
+                    turn = self.sooner.heard() => turn,
                 },
-            }
+            };
         }
     }
 
@@ -59,11 +64,12 @@ impl Wheel {
         entries.by_time.first_key_value().map(|((due, _), _)| *due)
     }
 
-    fn expire(&self, now: Timestamp, keep_ms: i64, age_ms: i64) {
+    fn expire(&self, clocks: &dyn Clocks, keep_ms: i64, age_ms: i64) {
+        let now = clocks.product();
         while let Some(pool) = self.pop(now) {
             let Some(pool) = pool.upgrade() else { continue };
             if let Some(due) = pool.expire(now, keep_ms, age_ms) {
-                self.add(&pool, due);
+                self.add(&pool, due, clocks);
             }
         }
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::Turn;
 use tokio::time::timeout;
 
 use crate::Target;
@@ -44,13 +45,16 @@ pub(crate) fn ahead(target: &Target) -> Target {
 pub(crate) async fn keep(engine: Arc<Engine>, pool: Arc<Pool>) {
     let clocks = &engine.options.clocks;
     let mut failures = 0;
+    let mut turn = Turn::default();
     loop {
         // Enrolled before looking, so that what is lost in between is not missed.
         let changed = pool.changed.notified();
         let Some((target, missing)) = pool.missing() else { return };
         if missing == 0 {
             failures = 0;
+            drop(turn);
             changed.await;
+            turn = clocks.turn().called("provisioned concurrency");
             continue;
         }
         match start(&engine, &pool, &target).await {
@@ -61,10 +65,12 @@ pub(crate) async fn keep(engine: Arc<Engine>, pool: Arc<Pool>) {
                 let (first, longest) = BACKOFF_MS;
                 let wait_ms = first.saturating_mul(1 << failures.min(20)).min(longest);
                 failures += 1;
-                tokio::select! {
-                    () = clocks.product_reaches(clocks.product().plus_ms(wait_ms)) => {}
-                    () = changed => {}
-                }
+                let reached = clocks.product_reaches(clocks.product().plus_ms(wait_ms));
+                drop(turn);
+                turn = tokio::select! {
+                    turn = reached => turn.called("provisioned concurrency"),
+                    () = changed => clocks.turn().called("provisioned concurrency"),
+                };
             }
         }
     }

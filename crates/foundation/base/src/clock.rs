@@ -1,9 +1,6 @@
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
-
-use crate::BoxFuture;
+use crate::{BoxFuture, Turn};
 
 /// A wall-clock moment: milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -62,23 +59,30 @@ pub trait Clocks: Send + Sync {
     fn signing(&self) -> Timestamp;
     /// Product: the wall clock as the platform's users see it.
     fn product(&self) -> Timestamp;
-    /// Completes when the product clock reaches `due`.
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()>;
+    /// Completes when the product clock reaches `due`. It is enrolled from the call on, not from the first poll.
+    ///
+    /// Whoever wakes holds the turn while it works and until it has enrolled for its next moment: a jump of
+    /// [`VirtualClocks`](crate::VirtualClocks) goes on when all turns of a moment have ended.
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, Turn>;
+    /// A turn for work that is due now although no moment woke it: what was just accepted, or what follows from it.
+    fn turn(&self) -> Turn {
+        Turn::default()
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-fn wall() -> Timestamp {
+pub(crate) fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
-fn monotonic() -> Instant {
+pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
 
 /// Sleeps towards a far `due` in bounded steps, since a wall clock may be set while we sleep.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// The machine's clocks: product time is real time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,108 +98,14 @@ impl Clocks for SystemClocks {
     fn product(&self) -> Timestamp {
         wall()
     }
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, Turn> {
         Box::pin(async move {
             loop {
                 let left_ms = due.0.saturating_sub(wall().0);
                 if left_ms <= 0 {
-                    return;
+                    return Turn::default();
                 }
                 tokio::time::sleep(Duration::from_millis(left_ms.unsigned_abs()).min(LONGEST_SLEEP)).await;
-            }
-        })
-    }
-}
-
-/// Product time of a [`VirtualClocks`]: real time plus an offset, or frozen.
-#[derive(Debug, Clone, Copy)]
-enum Course {
-    Running { offset_ms: i64 },
-    Paused { at: Timestamp },
-}
-
-impl Course {
-    fn now(self) -> Timestamp {
-        match self {
-            Self::Running { offset_ms } => wall().plus_ms(offset_ms),
-            Self::Paused { at } => at,
-        }
-    }
-}
-
-/// Clocks whose product time can be paused and moved forward, never back. Only under `--test-controls`.
-#[derive(Debug)]
-pub struct VirtualClocks {
-    // Sleepers watch it, so that a jump wakes those whose time has come.
-    course: watch::Sender<Course>,
-    // Serialises changes: each reads the course before it writes.
-    change: Mutex<()>,
-}
-
-impl Default for VirtualClocks {
-    fn default() -> Self {
-        Self { course: watch::Sender::new(Course::Running { offset_ms: 0 }), change: Mutex::new(()) }
-    }
-}
-
-impl VirtualClocks {
-    /// Stops product time where it is.
-    pub fn pause(&self) {
-        self.alter(|now| Course::Paused { at: now });
-    }
-
-    /// Lets product time run again from where it stands.
-    pub fn resume(&self) {
-        self.alter(|now| Course::Running { offset_ms: now.0 - wall().0 });
-    }
-
-    /// Moves product time forward by `ms`; sleepers that became due wake.
-    pub fn advance(&self, ms: u64) {
-        let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-        let paused = matches!(*self.course.borrow(), Course::Paused { .. });
-        self.alter(|now| {
-            let at = now.plus_ms(ms);
-            if paused { Course::Paused { at } } else { Course::Running { offset_ms: at.0.saturating_sub(wall().0) } }
-        });
-    }
-
-    fn alter(&self, change: impl FnOnce(Timestamp) -> Course) {
-        let _one_at_a_time = self.change.lock().expect("no code panics while holding it");
-        let now = self.course.borrow().now();
-        self.course.send_replace(change(now));
-    }
-}
-
-impl Clocks for VirtualClocks {
-    fn monotonic(&self) -> Instant {
-        monotonic()
-    }
-    fn signing(&self) -> Timestamp {
-        wall()
-    }
-    fn product(&self) -> Timestamp {
-        self.course.borrow().now()
-    }
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
-        let mut changes = self.course.subscribe();
-        Box::pin(async move {
-            loop {
-                let course = *changes.borrow_and_update();
-                let left_ms = due.0.saturating_sub(course.now().0);
-                if left_ms <= 0 {
-                    return;
-                }
-                let changed = match course {
-                    Course::Paused { .. } => changes.changed().await,
-                    Course::Running { .. } => {
-                        let nap = Duration::from_millis(left_ms.unsigned_abs()).min(LONGEST_SLEEP);
-                        tokio::time::timeout(nap, changes.changed()).await.unwrap_or(Ok(()))
-                    }
-                };
-                if changed.is_err() {
-                    // The clocks are gone: the platform is stopping, nothing is due any more.
-                    std::future::pending::<()>().await;
-                }
             }
         })
     }
@@ -212,17 +122,5 @@ mod tests {
             assert_eq!(Timestamp::from_civil(y, mo, d, h, mi, s, milli), Timestamp(ms));
         }
         assert_eq!(Timestamp(951_782_400_000).civil(), (2000, 2, 29, 0, 0, 0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_paused_clock_stands_still_and_wakes_sleepers_when_moved() {
-        let clocks = VirtualClocks::default();
-        clocks.pause();
-        let now = clocks.product();
-        let sleeping = tokio::spawn(clocks.product_reaches(now.plus_ms(3_600_000)));
-        clocks.advance(3_599_999);
-        assert_eq!(clocks.product(), now.plus_ms(3_599_999));
-        clocks.advance(1);
-        sleeping.await.expect("the sleeper ends");
     }
 }

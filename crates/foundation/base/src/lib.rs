@@ -13,21 +13,27 @@ mod clock;
 mod fault;
 mod ids;
 pub mod limits;
+mod news;
 mod ports;
 mod principal;
 mod random;
+mod turn;
+mod virtual_clocks;
 
 pub use arn::{Arn, ArnError};
 pub use bell::{Bell, LocalBell};
-pub use clock::{Clocks, SystemClocks, Timestamp, VirtualClocks};
+pub use clock::{Clocks, SystemClocks, Timestamp};
 pub use fault::{Blame, Fault};
 pub use ids::{Account, EnvironmentId, Region, RequestId, TraceHeader};
+pub use news::News;
 pub use ports::{
     Concurrency, Egress, EventNews, Invoked, LogLine, LogSink, Meter, Outward, Phases, Receipt, SandboxNet, StartKind,
     Uplink,
 };
 pub use principal::Principal;
 pub use random::{Rng, SystemRng};
+pub use turn::Turn;
+pub use virtual_clocks::{Course, NotACourse, Stuck, VirtualClocks};
 
 /// A boxed, sendable future: what the object-safe ports return.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

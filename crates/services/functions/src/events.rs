@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::{EventNews, Fault, Receipt, RequestId, Timestamp};
+use base::{Clocks, EventNews, Fault, News, Receipt, RequestId, Timestamp, Turn};
 use bytes::Bytes;
 use door::outbox::OUTBOX_BELL;
 use invoker::Finished;
@@ -21,8 +21,6 @@ use crate::state::{EventKey, place};
 use crate::types::Waiting;
 use crate::{Functions, Request, faults};
 
-/// Rung when an event was accepted.
-const BELL: &str = "functions/events";
 /// Events delivered at once. Each holds its payload in memory; the invoker's own limits come on top.
 const AT_ONCE: usize = 256;
 /// Events that may wait. The next one is throttled.
@@ -34,6 +32,8 @@ const OF_ONE_FUNCTION: usize = 64;
 /// Which events wait, earliest due first. An event under way is not among them.
 pub(crate) struct Events {
     inner: Mutex<Inner>,
+    // Told when one came, or when one has ended: then there may be room for another.
+    news: News,
 }
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ enum Next {
 impl Events {
     pub(crate) fn new(keys: Vec<EventKey>) -> Self {
         let waiting = keys.into_iter().map(Reverse).collect();
-        Self { inner: Mutex::new(Inner { waiting, busy: HashMap::new() }) }
+        Self { inner: Mutex::new(Inner { waiting, busy: HashMap::new() }), news: News::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -71,8 +71,9 @@ impl Events {
         inner.waiting.len() + inner.busy.values().map(|busy| busy.parked.len()).sum::<usize>()
     }
 
-    fn push(&self, key: EventKey) {
+    fn push(&self, key: EventKey, clocks: &dyn Clocks) {
         self.lock().waiting.push(Reverse(key));
+        self.news.tell(clocks);
     }
 
     /// The earliest due event whose function has room, or else when the next one is due. Whoever takes one must call
@@ -96,7 +97,12 @@ impl Events {
     }
 
     /// An event of this function has ended: the next of its own may go.
-    fn ended(&self, function: &Arc<str>) {
+    fn ended(&self, function: &Arc<str>, clocks: &dyn Clocks) {
+        self.make_room(function);
+        self.news.tell(clocks);
+    }
+
+    fn make_room(&self, function: &Arc<str>) {
         let mut inner = self.lock();
         let Some(busy) = inner.busy.get_mut(function) else { return };
         busy.under_way -= 1;
@@ -135,8 +141,7 @@ impl Functions {
         };
         self.state.enqueue(&key, &waiting, &request.payload).await?;
         self.tell(named, EventNews::Received);
-        self.events.push(key);
-        self.options.bell.ring(BELL);
+        self.events.push(key, &*self.options.clocks);
         Ok(())
     }
 
@@ -151,29 +156,35 @@ impl Functions {
 pub(crate) async fn deliver_all(functions: &Arc<Functions>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let clocks = &functions.options.clocks;
+    let news = &functions.events.news;
+    let mut turn = Turn::default();
     loop {
-        // First enrol, then look, then wait: a ring in between is not lost.
-        let rung = functions.options.bell.wait(BELL);
         let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
         match functions.events.next(clocks.product()) {
             Next::Due(key) => {
                 let functions = Arc::clone(functions);
+                let turn = clocks.turn().called("an asynchronous event");
                 // By itself: a clean stop lets it end and be settled, and does not deliver it again.
                 tokio::spawn(async move {
                     let function = Arc::clone(&key.function);
                     deliver(&functions, key).await;
                     drop(permit);
-                    functions.events.ended(&function);
-                    functions.options.bell.ring(BELL);
+                    functions.events.ended(&function, &*functions.options.clocks);
+                    drop(turn);
                 });
             }
             Next::Later(due) => {
-                tokio::select! {
-                    () = rung => {}
-                    () = clocks.product_reaches(due) => {}
-                }
+                let reached = clocks.product_reaches(due);
+                drop(turn);
+                turn = tokio::select! {
+                    turn = news.heard() => turn,
+                    turn = reached => turn,
+                };
             }
-            Next::Nothing => rung.await,
+            Next::Nothing => {
+                drop(turn);
+                turn = news.heard().await;
+            }
         }
     }
 }
@@ -260,8 +271,7 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
     if counted {
         functions.options.meter.receipted();
     }
-    functions.events.push(again);
-    functions.options.bell.ring(BELL);
+    functions.events.push(again, &*functions.options.clocks);
     Ok(())
 }
 
@@ -313,6 +323,8 @@ async fn let_go(
 
 #[cfg(test)]
 mod tests {
+    use base::SystemClocks;
+
     use super::*;
 
     fn key(due: i64, request: usize, function: &str) -> EventKey {
@@ -322,7 +334,7 @@ mod tests {
     #[test]
     fn a_busy_function_leaves_room_for_others() {
         let events = Events::new((0..1000).map(|n| key(0, n, "slow")).collect());
-        events.push(key(5, 0, "quick"));
+        events.push(key(5, 0, "quick"), &SystemClocks);
         let mut taken = Vec::new();
         while let Next::Due(key) = events.next(Timestamp(10)) {
             taken.push(key.function);
@@ -333,7 +345,7 @@ mod tests {
         // One that ends lets one go, and in the end all have gone.
         let mut gone = taken.len();
         while let Some(function) = taken.pop() {
-            events.ended(&function);
+            events.make_room(&function);
             while let Next::Due(key) = events.next(Timestamp(10)) {
                 taken.push(key.function);
                 gone += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Clocks, Fault, Rng};
+use base::{Clocks, Fault, News, Rng};
 use store::Kv;
 use tokio::sync::{Notify, watch};
 
@@ -28,10 +28,10 @@ pub struct Observe {
     pub(crate) clocks: Arc<dyn Clocks>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) queue: Queue,
-    // Rung when the first metric is stored: there is something to roll up one day.
-    pub(crate) first_metric: Notify,
-    // Rung when a retention policy is set: the sweeper computes anew what is due.
-    pub(crate) retention: Notify,
+    // Told when the first metric is stored: there is something to roll up one day.
+    pub(crate) first_metric: News,
+    // Told when a retention policy is set: the sweeper computes anew what is due.
+    pub(crate) retention: News,
     stop: Arc<Stop>,
 }
 
@@ -56,7 +56,7 @@ impl Observe {
     pub fn open(options: Options) -> (Arc<Self>, Service) {
         let Options { kv, clocks, rng } = options;
         let stop = Arc::new(Stop::default());
-        let (queue, first_metric, retention) = (Queue::default(), Notify::new(), Notify::new());
+        let (queue, first_metric, retention) = (Queue::default(), News::default(), News::default());
         let observe = Arc::new(Self { kv, clocks, rng, queue, first_metric, retention, stop });
         (Arc::clone(&observe), Service { observe, lows: None })
     }

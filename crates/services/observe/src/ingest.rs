@@ -338,7 +338,7 @@ impl Observe {
         }
         let mut known = self.queue.known.lock().await;
         match metrics.store(&*self.kv, &mut known, now_ms).await {
-            Ok(true) => self.first_metric.notify_one(),
+            Ok(true) => self.first_metric.tell(&*self.clocks),
             Ok(false) => {}
             Err(fault) => tracing::error!(%fault, "metrics were lost: the store did not take them"),
         }

@@ -1,6 +1,6 @@
 //! Takes away events whose time is over. Reads leave them out before that already.
 
-use base::{Fault, Timestamp};
+use base::{Fault, Timestamp, Turn};
 use bytes::Bytes;
 use store::{Batch, Key, Kv, Range, Space, transact_with};
 use tokio::sync::{Notify, watch};
@@ -22,14 +22,23 @@ const OF_FUNCTIONS: &str = "/aws/lambda/";
 
 /// Sweeps when something is due, and makes room when `lows` changes, until `stop` is rung.
 pub(crate) async fn run(observe: &Observe, stop: &Notify, mut lows: Option<watch::Receiver<u64>>) {
+    let mut turn = observe.clocks.turn();
     loop {
+        turn = turn.called("the retention of log groups");
+        // Lines of this moment are on their way still: what they change of what is due must count.
+        tokio::select! {
+            () = observe.queue.flush() => {}
+            () = stop.notified() => return,
+        }
         let due = sweep(observe).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "expired log events could not be removed");
             Some(observe.clocks.product().plus_ms(SWEEP_MS))
         });
+        let reached = due.map(|due| observe.clocks.product_reaches(due));
+        drop(turn);
         let wake = async {
-            match due {
-                Some(due) => observe.clocks.product_reaches(due).await,
+            match reached {
+                Some(reached) => reached.await,
                 // No group has a retention policy: nothing will ever be due.
                 None => std::future::pending().await,
             }
@@ -44,14 +53,17 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify, mut lows: Option<watch
                 std::future::pending().await
             }
         };
-        tokio::select! {
-            () = wake => {}
-            () = low => make_room(observe).await.unwrap_or_else(|fault| {
-                tracing::error!(%fault, "old log events could not be removed to make room");
-            }),
-            () = observe.retention.notified() => {}
+        turn = tokio::select! {
+            turn = wake => turn,
+            () = low => {
+                make_room(observe).await.unwrap_or_else(|fault| {
+                    tracing::error!(%fault, "old log events could not be removed to make room");
+                });
+                Turn::default()
+            }
+            turn = observe.retention.heard() => turn,
             () = stop.notified() => return,
-        }
+        };
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use base::{BoxFuture, Clocks, Egress, Outward, SystemClocks, SystemRng, Timestamp, Uplink};
+use base::{BoxFuture, Clocks, Egress, Outward, SystemClocks, SystemRng, Timestamp, Turn, Uplink};
 use egress::{Carrier, HostNames, Limits, Network, Options};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -68,7 +68,7 @@ impl Clocks for Later {
     fn product(&self) -> Timestamp {
         SystemClocks.product()
     }
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, Turn> {
         SystemClocks.product_reaches(due)
     }
 }

@@ -28,18 +28,48 @@ async fn health_tells_walls_and_services() {
 
 #[tokio::test]
 async fn test_controls_move_the_product_clock_when_the_platform_has_them() {
+    const CLOCK: &str = "/_lambent/test/clock";
     let world = World::new().await;
-    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await.status, 404);
+    let refused = world.ask("POST", CLOCK, &[], b"{\"pause\":true}").await;
+    assert_eq!(refused.status, 404);
+    assert!(refused.body.contains("--test-controls") && refused.body.contains("--ephemeral"), "{refused:?}");
     let world = World::made(Made { test_controls: true, ..Made::default() }).await;
-    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await.status, 200);
+    assert_eq!(world.ask("GET", CLOCK, &[], b"").await.json()["paused"], false);
+    let paused = world.ask("POST", CLOCK, &[], b"{\"pause\":true}").await.json();
     let before = world.clocks.product();
-    let got = world.ask("POST", "/_lambent/test/clock", &[], b"{\"advanceMs\":3600000}").await;
+    assert_eq!(paused, serde_json::json!({"nowMs": before.0, "paused": true, "nextDueMs": null}));
+    let got = world.ask("POST", CLOCK, &[], b"{\"advanceMs\":3600000}").await;
     assert_eq!(got.json()["nowMs"], before.0 + 3_600_000);
     assert_eq!(world.clocks.product(), before.plus_ms(3_600_000));
-    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"advanceMs\":-1}").await.status, 400);
-    let foreign = [("origin", "http://evil.example")];
-    assert_eq!(world.ask("POST", "/_lambent/test/clock", &foreign, b"{\"resume\":true}").await.status, 403);
+    for wrong in ["{\"advanceMs\":-1}", "{\"advanceMs\":316224000001}", "{\"step\":1}", "{", ""] {
+        let refused = world.ask("POST", CLOCK, &[], wrong.as_bytes()).await;
+        assert_eq!((refused.status, refused.body.contains("advanceMs")), (400, true), "{wrong}");
+    }
+    assert_eq!(world.ask("DELETE", CLOCK, &[], b"").await.status, 405);
+    for foreign in [("origin", "http://evil.example"), ("host", "evil.example"), ("sec-fetch-site", "cross-site")] {
+        assert_eq!(world.ask("POST", CLOCK, &[foreign], b"{\"resume\":true}").await.status, 403, "{foreign:?}");
+    }
     assert_eq!(world.clocks.product(), before.plus_ms(3_600_000));
+}
+
+#[tokio::test]
+async fn a_step_of_the_clock_answers_when_what_was_due_is_done() {
+    let world = World::made(Made { test_controls: true, ..Made::default() }).await;
+    world.clocks.pause();
+    let due = world.clocks.product().plus_ms(7_000);
+    let reached = world.clocks.product_reaches(due);
+    let working = tokio::spawn(async move {
+        let turn = reached.await;
+        tokio::task::yield_now().await;
+        drop(turn);
+    });
+    let stands = world.ask("GET", "/_lambent/test/clock", &[], b"").await.json();
+    assert_eq!(stands["nextDueMs"], due.0);
+    let step = world.ask("POST", "/_lambent/test/clock", &[], b"{\"step\":true}").await.json();
+    let expected = serde_json::json!({"nowMs": due.0, "paused": true, "nextDueMs": null, "moved": true});
+    assert_eq!(step, expected);
+    working.await.unwrap();
+    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"step\":true}").await.json()["moved"], false);
 }
 
 #[tokio::test]

@@ -40,7 +40,9 @@ async fn the_principal_is_the_listeners_unless_a_key_that_exists_proves_another(
 #[tokio::test]
 async fn pages_and_test_controls_are_not_there_but_function_urls_are() {
     let (world, _guard) = inside(World::made(Made { test_controls: true, ..Made::default() }).await).await;
-    assert_eq!(world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await.status, 404);
+    let refused = world.ask("POST", "/_lambent/test/clock", &[], b"{\"pause\":true}").await;
+    assert_eq!(refused.status, 404);
+    assert_eq!(refused.json()["message"], "no function may hold the clock");
     assert_eq!(world.ask("GET", "/", &[("accept", "text/html")], b"").await.status, 404);
     assert_eq!(world.ask("GET", "/_lambent/console/functions", &[], b"").await.status, 404);
     assert_eq!(world.ask("GET", "/_lambent/health", &[], b"").await.status, 200);

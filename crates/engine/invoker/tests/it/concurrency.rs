@@ -215,14 +215,14 @@ async fn whoever_waits_gets_the_first_environment_that_is_free() {
 
 #[tokio::test]
 async fn a_full_host_ends_what_was_used_longest_ago() {
-    let world = World::with(|options| options.max_memory_mb = 256);
+    let world = World::with(|options| options.max_memory_mb = 256).serve();
     let [a, b, c] = ["a", "b", "c"].map(target);
     world.call(&a, "x").await.unwrap();
-    world.clocks.advance(10);
+    world.clocks.advance(10).await.unwrap();
     world.call(&b, "x").await.unwrap();
-    world.clocks.advance(10);
+    world.clocks.advance(10).await.unwrap();
     world.call(&a, "x").await.unwrap();
-    world.clocks.advance(10);
+    world.clocks.advance(10).await.unwrap();
     world.call(&c, "x").await.unwrap();
     let live: Vec<Arc<str>> = world.handle.live().into_iter().map(|live| live.key.function).collect();
     assert!(live.contains(&arn("a")) && live.contains(&arn("c")) && live.len() == 2);

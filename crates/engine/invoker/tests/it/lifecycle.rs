@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use base::{BoxFuture, Clocks, StartKind, Timestamp, VirtualClocks};
+use base::{BoxFuture, Clocks, StartKind, Timestamp, Turn, VirtualClocks};
 use invoker::testing::{FakeWalls, Reply};
 use invoker::{Granted, Refusal, TargetKey};
 
@@ -37,12 +37,12 @@ async fn unused_environments_end_after_their_keep_alive() {
     let world = World::new().serve();
     let f = target("f");
     world.call(&f, "x").await.unwrap();
-    world.clocks.advance(KEEP_ALIVE_MS - 1);
+    world.clocks.advance(KEEP_ALIVE_MS - 1).await.unwrap();
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Warm);
-    world.clocks.advance(KEEP_ALIVE_MS - 1);
+    world.clocks.advance(KEEP_ALIVE_MS - 1).await.unwrap();
     // The first due time has passed, but it was used since.
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Warm);
-    world.clocks.advance(KEEP_ALIVE_MS);
+    world.clocks.advance(KEEP_ALIVE_MS).await.unwrap();
     world.live(0).await;
     assert!(world.handle.live().is_empty());
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Cold);
@@ -64,7 +64,7 @@ impl Clocks for Counting {
     fn product(&self) -> Timestamp {
         self.clocks.product()
     }
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, Turn> {
         self.alarms.fetch_add(1, Ordering::SeqCst);
         self.clocks.product_reaches(due)
     }
@@ -80,15 +80,15 @@ async fn a_busy_function_sets_one_alarm_not_one_a_call() {
     let f = target("f");
     for _ in 0..100 {
         world.call(&f, "x").await.unwrap();
-        clocks.advance(10);
+        clocks.advance(10).await.unwrap();
     }
-    clocks.advance(KEEP_ALIVE_MS - 1_000);
+    clocks.advance(KEEP_ALIVE_MS - 1_000).await.unwrap();
     for _ in 0..50 {
-        clocks.advance(10);
+        clocks.advance(10).await.unwrap();
         tokio::task::yield_now().await;
     }
     assert!(counting.alarms.load(Ordering::SeqCst) <= 3, "{:?}", counting.alarms);
-    clocks.advance(1_000);
+    clocks.advance(1_000).await.unwrap();
     world.live(0).await;
 }
 
@@ -102,20 +102,20 @@ async fn a_pool_shrinks_one_by_one() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
-    world.clocks.advance(1_000);
+    world.clocks.advance(1_000).await.unwrap();
     world.call(&f, "x").await.unwrap();
-    world.clocks.advance(KEEP_ALIVE_MS - 1_000);
+    world.clocks.advance(KEEP_ALIVE_MS - 1_000).await.unwrap();
     world.live(1).await;
-    world.clocks.advance(1_000);
+    world.clocks.advance(1_000).await.unwrap();
     world.live(0).await;
 }
 
 #[tokio::test]
 async fn an_old_environment_ends_after_its_invocation() {
-    let world = World::with(|options| options.max_age_ms = 1_000);
+    let world = World::with(|options| options.max_age_ms = 1_000).serve();
     let f = target("f");
     world.call(&f, "x").await.unwrap();
-    world.clocks.advance(1_000);
+    world.clocks.advance(1_000).await.unwrap();
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Warm);
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Cold);
 }
@@ -238,7 +238,7 @@ impl Clocks for Hands {
     fn product(&self) -> Timestamp {
         self.others.product()
     }
-    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, ()> {
+    fn product_reaches(&self, due: Timestamp) -> BoxFuture<'static, Turn> {
         self.others.product_reaches(due)
     }
 }

@@ -68,14 +68,14 @@ async fn unused_they_stay_and_the_others_end() {
         call.await.unwrap().unwrap();
     }
     world.live(2).await;
-    world.clocks.advance(KEEP_ALIVE_MS);
+    world.clocks.advance(KEEP_ALIVE_MS).await.unwrap();
     world.live(1).await;
-    world.clocks.advance(KEEP_ALIVE_MS);
+    world.clocks.advance(KEEP_ALIVE_MS).await.unwrap();
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Warm);
     // Without the setting it grows old as all do.
     world.handle.provision(&f, 0);
     assert_eq!(provisioned(&world, "f"), None);
-    world.clocks.advance(KEEP_ALIVE_MS);
+    world.clocks.advance(KEEP_ALIVE_MS).await.unwrap();
     world.live(0).await;
 }
 
@@ -84,7 +84,7 @@ async fn an_old_one_is_replaced_before_its_credentials_end() {
     let world = World::new().serve();
     let f = target("f");
     ready(&world, &f, 1).await;
-    world.clocks.advance(MAX_AGE_MS);
+    world.clocks.advance(MAX_AGE_MS).await.unwrap();
     let replaced = async {
         while world.launches() < 2 {
             tokio::task::yield_now().await;
@@ -113,14 +113,14 @@ async fn one_that_is_lost_is_started_again() {
 
 #[tokio::test]
 async fn a_failed_start_is_told_and_tried_again_later() {
-    let world = World::new();
+    let world = World::new().serve();
     let f = target("f");
     world.walls.fail_next(sandbox::Error::HelperLost);
     world.handle.provision(&f, 1);
     let failed = until(&world, "f", |now| now.failure.is_some()).await;
     assert_eq!((failed.wanted, failed.allocated), (1, 0));
     assert!(failed.failure.unwrap().contains("helper"));
-    world.clocks.advance(1_000);
+    world.clocks.advance(1_000).await.unwrap();
     assert_eq!(until(&world, "f", |now| now.allocated == 1).await.failure, None);
 }
 

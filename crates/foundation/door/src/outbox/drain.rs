@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use base::{Bell, BoxFuture, Clocks, Fault, RequestId, Rng, Timestamp};
+use base::{Bell, BoxFuture, Clocks, Fault, RequestId, Rng, Timestamp, Turn};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{self, Either};
@@ -41,11 +41,13 @@ impl Drain {
     /// Runs until it is dropped. A delivery that is cut off stays in the outbox, and is made again after the next start.
     pub async fn run(self) {
         let mut busy: HashSet<Place> = HashSet::new();
-        let mut under_way: FuturesUnordered<BoxFuture<'_, Place>> = FuturesUnordered::new();
+        let mut under_way: FuturesUnordered<BoxFuture<'_, (Place, Turn)>> = FuturesUnordered::new();
         // Where the head of the outbox was last seen: what went before it need not be passed again.
         let (mut head, mut turns) = (Timestamp(0), 0u64);
+        // Held until the next moment is known: rows that are due now are then under way, each with a turn of its own.
+        let mut turn = self.clocks.turn();
         loop {
-            let rung = self.bell.wait(OUTBOX_BELL);
+            let rung = self.bell.news(OUTBOX_BELL);
             let now = self.clocks.product();
             let mut next_due = None;
             // Rows under way are still there; so many are read that they hide no other.
@@ -64,7 +66,8 @@ impl Drain {
                             break;
                         }
                         if busy.insert(place.clone()) {
-                            under_way.push(Box::pin(self.attempt(place, value)));
+                            let turn = self.clocks.turn().called("a delivery of the outbox");
+                            under_way.push(Box::pin(self.attempt(place, value, turn)));
                         }
                     }
                 }
@@ -73,27 +76,33 @@ impl Drain {
                     next_due = Some(now.plus_ms(REST_MS));
                 }
             }
+            let reached = next_due.map(|due| self.clocks.product_reaches(due));
+            drop(turn);
             let due = async {
-                match next_due {
-                    Some(due) => self.clocks.product_reaches(due).await,
+                match reached {
+                    Some(reached) => reached.await,
                     None => future::pending().await,
                 }
             };
             let ended = async {
                 match under_way.next().await {
-                    Some(place) => place,
+                    Some(ended) => ended,
                     None => future::pending().await,
                 }
             };
             let (ended, due) = (std::pin::pin!(ended), std::pin::pin!(due));
-            if let Either::Left((place, _)) = future::select(ended, future::select(rung, due)).await {
-                busy.remove(&place);
-            }
+            turn = match future::select(ended, future::select(rung, due)).await {
+                Either::Left(((place, turn), _)) => {
+                    busy.remove(&place);
+                    turn
+                }
+                Either::Right((woken, _)) => woken.factor_first().0,
+            };
         }
     }
 
     /// One attempt at one row, to its settlement.
-    async fn attempt(&self, place: Place, value: Bytes) -> Place {
+    async fn attempt(&self, place: Place, value: Bytes, mut turn: Turn) -> (Place, Turn) {
         let how = match Delivery::read(&value) {
             None => {
                 tracing::error!(row = %place.id, "a row of the outbox does not read; it is parked");
@@ -103,9 +112,11 @@ impl Drain {
         };
         if let Err(fault) = self.outbox.settle(place.clone(), how).await {
             tracing::error!(%fault, row = %place.id, "the end of a delivery cannot be written; it will be made again");
-            self.clocks.product_reaches(self.clocks.product().plus_ms(REST_MS)).await;
+            let rested = self.clocks.product_reaches(self.clocks.product().plus_ms(REST_MS));
+            drop(turn);
+            turn = rested.await;
         }
-        place
+        (place, turn)
     }
 
     async fn carry_out(&self, place: &Place, mut delivery: Delivery) -> Settled {

@@ -213,7 +213,7 @@ async fn a_success_is_reported_in_the_same_step() {
     for wait_ms in [60_000, 120_000] {
         world.begins().await;
         key = put_back(&world, &key).await;
-        world.clocks.advance(wait_ms);
+        world.clocks.advance(wait_ms).await.unwrap();
     }
     world.begins().await;
     settled(&world).await;
@@ -233,7 +233,7 @@ async fn retries_that_are_used_up_are_reported() {
     world.begins().await;
     put_back(&world, &key).await;
     assert!(reports(&world).is_empty());
-    world.clocks.advance(60_000);
+    world.clocks.advance(60_000).await.unwrap();
     world.begins().await;
     settled(&world).await;
     let (_, record) = reports(&world).remove(0);
@@ -258,11 +258,11 @@ async fn an_event_that_is_too_old_is_reported_when_it_is() {
     let key = first_key(&world);
     world.begins().await;
     let key = put_back(&world, &key).await;
-    world.clocks.advance(60_000);
+    world.clocks.advance(60_000).await.unwrap();
     world.begins().await;
     // The next retry would come at 180 s: the event ends at 90.
     put_back(&world, &key).await;
-    world.clocks.advance(30_001);
+    world.clocks.advance(30_001).await.unwrap();
     settled(&world).await;
     assert!(world.begun.try_recv().is_err());
     let (_, record) = reports(&world).remove(0);

@@ -99,10 +99,10 @@ async fn a_failing_function_is_tried_three_times() {
     world.begins().await;
     for wait_ms in [60_000, 120_000] {
         key = put_back(&world, &key).await;
-        world.clocks.advance(wait_ms - 1);
+        world.clocks.advance(wait_ms - 1).await.unwrap();
         tokio::task::yield_now().await;
         assert!(world.begun.try_recv().is_err());
-        world.clocks.advance(1);
+        world.clocks.advance(1).await.unwrap();
         assert_eq!(world.begins().await, "\"fail\"");
     }
     settled(&world).await;
@@ -118,7 +118,7 @@ async fn a_retry_that_succeeds_ends_it() {
     let key = first_key(&world);
     world.begins().await;
     put_back(&world, &key).await;
-    world.clocks.advance(60_000);
+    world.clocks.advance(60_000).await.unwrap();
     world.begins().await;
     settled(&world).await;
 }
@@ -136,7 +136,7 @@ async fn a_throttled_event_waits_and_is_let_go_after_six_hours() {
     let key = first_key(&world);
     put_back(&world, &key).await;
     world.call::<ops::PutFunctionConcurrency>(reserve(1)).await.unwrap();
-    world.clocks.advance(1_000);
+    world.clocks.advance(1_000).await.unwrap();
     assert_eq!(world.begins().await, "1");
     settled(&world).await;
 
@@ -144,7 +144,7 @@ async fn a_throttled_event_waits_and_is_let_go_after_six_hours() {
     world.event("hello", "2").await;
     let key = first_key(&world);
     put_back(&world, &key).await;
-    world.clocks.advance(6 * 3_600_000 + 1);
+    world.clocks.advance(6 * 3_600_000 + 1).await.unwrap();
     settled(&world).await;
     assert!(world.begun.try_recv().is_err());
 }

@@ -103,7 +103,7 @@ impl Handle<ops::PutRetentionPolicy> for Observe {
             Ok(())
         })
         .await?;
-        self.retention.notify_one();
+        self.retention.tell(&*self.clocks);
         Ok(Unit.into())
     }
 }

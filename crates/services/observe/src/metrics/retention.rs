@@ -22,24 +22,33 @@ const PAGE: usize = 500;
 
 /// Sweeps when something is due, until `stop` is rung.
 pub(crate) async fn run(observe: &Observe, stop: &Notify) {
+    let mut turn = observe.clocks.turn();
     loop {
+        turn = turn.called("the rolling up of metrics");
+        // Metrics of this moment are on their way still: what they change of what is due must count.
+        tokio::select! {
+            () = observe.queue.flush() => {}
+            () = stop.notified() => return,
+        }
         let now = observe.clocks.product();
         let due = sweep(&*observe.kv, now.0.div_euclid(1000)).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "old metrics could not be rolled up");
             Some(now.0.div_euclid(1000) + SWEEP_S)
         });
+        let reached = due.map(|due_s| observe.clocks.product_reaches(Timestamp(due_s * 1000)));
+        drop(turn);
         let wake = async {
-            match due {
-                Some(due_s) => observe.clocks.product_reaches(Timestamp(due_s * 1000)).await,
+            match reached {
+                Some(reached) => reached.await,
                 // There are no metrics: whoever stores the first rings.
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = wake => {}
-            () = observe.first_metric.notified() => {}
+        turn = tokio::select! {
+            turn = wake => turn,
+            turn = observe.first_metric.heard() => turn,
             () = stop.notified() => return,
-        }
+        };
     }
 }
 

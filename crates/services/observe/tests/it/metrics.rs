@@ -10,8 +10,8 @@ const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-fn ahead(world: &World, ms: i64) {
-    world.clocks.advance(u64::try_from(ms).unwrap());
+async fn ahead(world: &World, ms: i64) {
+    world.clocks.advance(u64::try_from(ms).unwrap()).await.unwrap();
 }
 
 fn dimension(name: &str, value: &str) -> aws::Dimension {
@@ -238,13 +238,13 @@ async fn a_page_of_metrics_follows_the_other_and_filters_hold() {
     let wrong = aws::ListMetricsInput { next_token: Some("eA".into()), ..Default::default() };
     let words = "Request parameter NextToken is invalid";
     assert_fault(world.call::<ops::ListMetrics>(wrong).await, "InvalidParameterValue", words);
-    ahead(&world, 4 * HOUR_MS);
+    ahead(&world, 4 * HOUR_MS).await;
     let recent = aws::ListMetricsInput { recently_active: Some("PT3H".into()), ..Default::default() };
     assert!(world.names(recent.clone()).await.is_empty());
     assert_eq!(world.names(filter("part", Some("1"))).await.len(), 300);
     world.put_metrics(vec![datum("new", 1.0)]).await.unwrap();
     assert_eq!(world.names(recent).await, ["Shop new"]);
-    ahead(&world, 15 * DAY_MS);
+    ahead(&world, 15 * DAY_MS).await;
     assert!(world.names(filter("part", Some("1"))).await.is_empty(), "two weeks without values");
 }
 
@@ -341,7 +341,7 @@ async fn seconds_are_kept_for_three_hours_and_minutes_become_longer() {
         }
     };
     for (days, seen) in [(0, [3.0, 3.0, 3.0]), (16, [0.0, 3.0, 3.0]), (64, [0.0, 0.0, 3.0]), (456, [0.0, 0.0, 0.0])] {
-        ahead(&world, begin + days * DAY_MS + 4 * HOUR_MS - world.now());
+        ahead(&world, begin + days * DAY_MS + 4 * HOUR_MS - world.now()).await;
         for swept in [false, true] {
             if swept {
                 settle().await;
@@ -353,7 +353,7 @@ async fn seconds_are_kept_for_three_hours_and_minutes_become_longer() {
         }
     }
     let left = || world.kv.range(store::Space::Usage, store::Range::prefix("cell/"), 9, false).unwrap().len();
-    ahead(&world, 2 * DAY_MS);
+    ahead(&world, 2 * DAY_MS).await;
     for _ in 0..50 {
         settle().await;
     }

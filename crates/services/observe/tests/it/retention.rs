@@ -20,14 +20,14 @@ async fn expired_events_are_never_read_and_then_removed() {
     world.write("t", &[(start, "other")]);
     keep(&world, 1).await;
     assert_eq!(world.filter(Default::default()).await.len(), 3);
-    world.clocks.advance(DAY as u64 / 2);
+    world.clocks.advance(DAY as u64 / 2).await.unwrap();
     world.write("s", &[(world.now(), "young")]);
     assert_eq!(world.filter(Default::default()).await.len(), 4);
-    world.clocks.advance(DAY as u64 / 2 + 2000);
+    world.clocks.advance(DAY as u64 / 2 + 2000).await.unwrap();
     assert_eq!(world.filter(Default::default()).await, ["young"]);
     // The sweeper wakes by the product clock: its work shows in the store.
     let rows = || world.kv.range(Space::Log, Range::all(), 1000, false).unwrap();
-    world.clocks.advance(3_600_000);
+    world.clocks.advance(3_600_000).await.unwrap();
     let chunks = || rows().iter().filter(|(row, _)| row.get(8) == Some(&b'e')).count();
     for _ in 0..100_000 {
         if chunks() == 1 {
@@ -50,7 +50,7 @@ async fn the_older_logs_of_functions_make_room_on_a_full_disk() {
     world.write("s", &[(start, "old")]);
     world.create_group("/mine").await;
     assert_eq!(world.filter(Default::default()).await, ["old"]);
-    world.clocks.advance(10 * DAY as u64);
+    world.clocks.advance(10 * DAY as u64).await.unwrap();
     world.write("s", &[(world.now(), "young")]);
     assert_eq!(world.filter(Default::default()).await, ["old", "young"]);
     full.send_modify(|count| *count += 1);
