@@ -3,6 +3,7 @@
 
 mod backup;
 mod bill;
+mod clock;
 mod demo;
 mod doctor;
 mod events;
@@ -130,12 +131,34 @@ enum Command {
     Iam(IamCommand),
     /// Say what the functions used in a month, what it would cost, and what AWS would charge for it.
     Bill(bill::Arguments),
+    /// Hold and move the platform's product clock, which schedules, retries, retention and keep-alive follow. Only on
+    /// `lambent serve --test-controls` or `--ephemeral`.
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// Deliveries between services that failed too often.
     #[command(subcommand)]
     Events(EventsCommand),
     /// Language runtimes that functions run on.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ClockCommand {
+    /// Say where the clock stands, whether it runs, and when something is due next.
+    Show,
+    /// Stop it where it is.
+    Pause,
+    /// Let it run again from where it stands.
+    Resume,
+    /// Move it to the next moment at which something is due, and wait until that is done.
+    Step,
+    /// Move it forward through everything that falls due on the way, and wait until that is done.
+    Advance {
+        /// How far, for example 14d, 36h, 90m, 30s, 1500ms or 1d12h.
+        #[arg(value_parser = clock::duration_ms)]
+        duration: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -242,7 +265,7 @@ pub(crate) struct ServeArguments {
     /// Keep nothing: a fresh data folder that goes with the process.
     #[arg(long)]
     pub(crate) ephemeral: bool,
-    /// Allow tests to hold the clock. Only on a data folder made so.
+    /// Allow tests to hold the clock (`lambent clock`). Only on a data folder made so; `--ephemeral` allows it too.
     #[arg(long)]
     pub(crate) test_controls: bool,
     /// A test control: take this input member away before anything looks at it, to see which test misses it.
@@ -356,6 +379,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Env => tools::print_environment(&client()?),
         Command::Aws { arguments } => return tools::aws(&client()?, &arguments),
         Command::Open { name } => tools::open(&client()?, name.as_deref()).await?,
+        Command::Clock(asked) => clock::run(&client()?, asked).await?,
         Command::Events(EventsCommand::Stuck) => events::stuck(&client()?).await?,
         Command::Events(EventsCommand::Replay { id, all }) => events::replay(&client()?, id.as_deref(), all).await?,
         Command::Iam(IamCommand::Explain(asked)) => return iam::explain(&client()?, asked).await,

@@ -1,6 +1,7 @@
 //! `lambent serve`: the one place where rooms meet.
 
 pub(crate) mod admin;
+mod clock;
 mod late;
 mod outbox;
 mod outward;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use base::{BoxFuture, Clocks, LocalBell, SystemClocks, SystemRng, VirtualClocks};
+use base::{BoxFuture, Clocks, LocalBell, SystemClocks, SystemRng};
 use console::Console;
 use door::{Audit, Gate, RouterBuilder, Throttle, Via};
 use functions::Functions;
@@ -108,7 +109,8 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let mut loops = Loops::default();
     let interpreters = crate::interpreters::search()?;
 
-    let virtual_clocks = arguments.test_controls.then(|| Arc::new(VirtualClocks::default()));
+    let controls = arguments.test_controls || arguments.ephemeral;
+    let virtual_clocks = controls.then(|| clock::of(&folder)).transpose()?.map(Arc::new);
     let clocks: Arc<dyn Clocks> = match &virtual_clocks {
         Some(clocks) => Arc::clone(clocks) as Arc<dyn Clocks>,
         None => Arc::new(SystemClocks),
@@ -130,7 +132,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) });
 
     let observing = observing.making_room(folder.lows());
-    let bell: Arc<dyn base::Bell> = Arc::new(LocalBell::new());
+    let bell: Arc<dyn base::Bell> = Arc::new(LocalBell::over(Arc::clone(&clocks)));
     let gate = Arc::new(
         Gate::new(identity.clone(), arguments.iam_mode(loopback), Arc::clone(&clocks))
             .audited(Audit::new(observe.clone(), Arc::clone(&clocks))),
