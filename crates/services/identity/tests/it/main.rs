@@ -19,5 +19,6 @@ mod roles;
 mod service_roles;
 mod simulate;
 mod sts;
+mod tagging;
 mod users;
 mod world;

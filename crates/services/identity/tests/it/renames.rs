@@ -55,14 +55,14 @@ async fn a_group_goes_on_under_its_new_name_with_its_members() {
     let rename = |to: &str| iam::UpdateGroupRequest {
         group_name: Some("staff".into()),
         new_group_name: Some(to.into()),
-        new_path: None,
+        new_path: Some("/line/".into()),
     };
     let taken = world.call::<ops::UpdateGroup>(rename("crew")).await;
     assert_fault(taken, "EntityAlreadyExists", 409, "Group with name crew already exists.");
     world.call::<ops::UpdateGroup>(rename("team")).await.unwrap();
     let of = iam::ListGroupsForUserRequest { user_name: Some("ann".into()), ..Default::default() };
     let groups = world.call::<ops::ListGroupsForUser>(of).await.unwrap().groups.unwrap();
-    assert_eq!(groups[0].arn.as_deref(), Some("arn:aws:iam::000000000000:group/team"));
+    assert_eq!(groups[0].arn.as_deref(), Some("arn:aws:iam::000000000000:group/line/team"));
     let leave = iam::RemoveUserFromGroupRequest { group_name: Some("team".into()), user_name: Some("ann".into()) };
     world.call::<ops::RemoveUserFromGroup>(leave).await.unwrap();
 }

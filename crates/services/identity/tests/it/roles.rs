@@ -169,7 +169,7 @@ async fn of_two_who_make_the_same_role_one_wins() {
 }
 
 #[tokio::test]
-async fn there_are_no_instance_profiles() {
+async fn a_role_in_no_instance_profile_lists_none() {
     let world = World::new().await;
     world.create_role("r").await;
     let input = iam::ListInstanceProfilesForRoleRequest { role_name: Some("r".into()), ..Default::default() };
