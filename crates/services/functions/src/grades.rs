@@ -463,4 +463,16 @@ pub const GRADES: &[Graded] = &[
     row("ListEventSourceMappings", "FunctionName", Acts, ""),
     row("ListEventSourceMappings", "Marker", Acts, ""),
     row("ListEventSourceMappings", "MaxItems", Acts, ""),
+    row("InvokeWithResponseStream", "FunctionName", Acts, ""),
+    row("InvokeWithResponseStream", "InvocationType", Acts, ""),
+    row("InvokeWithResponseStream", "LogType", Acts, ""),
+    row("InvokeWithResponseStream", "ClientContext", Acts, ""),
+    row("InvokeWithResponseStream", "Qualifier", Acts, ""),
+    row(
+        "InvokeWithResponseStream",
+        "Payload",
+        Acts,
+        "what the function writes piece by piece arrives whole, and then goes out in chunks",
+    ),
+    row("InvokeWithResponseStream", "TenantId", Refused, ""),
 ];

@@ -62,7 +62,7 @@ impl Handle<ops::Invoke> for Functions {
 }
 
 /// The event, within its limit and JSON; no event at all is an empty object.
-fn event(payload: Option<Bytes>, kind: &str) -> Result<Bytes, Fault> {
+pub(super) fn event(payload: Option<Bytes>, kind: &str) -> Result<Bytes, Fault> {
     let payload = payload.unwrap_or_default();
     let limit = if kind == "Event" { limits::ASYNC_PAYLOAD_BYTES } else { SYNC_REQUEST_BYTES };
     if payload.len() > limit {
@@ -76,7 +76,7 @@ fn event(payload: Option<Bytes>, kind: &str) -> Result<Bytes, Fault> {
 }
 
 /// The client context, decoded.
-fn client_context(header: Option<String>) -> Result<Option<String>, Fault> {
+pub(super) fn client_context(header: Option<String>) -> Result<Option<String>, Fault> {
     let Some(header) = header else { return Ok(None) };
     let wrong = || {
         faults::user(aws::invalid_request_content_exception(

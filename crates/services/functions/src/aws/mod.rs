@@ -15,6 +15,7 @@ mod management;
 mod mappings;
 mod policy;
 mod provisioned;
+mod stream;
 mod tags;
 mod url;
 mod version;
@@ -63,6 +64,7 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::DeleteFunction, _>(functions)
         .on::<ops::Invoke, _>(functions)
         .on::<ops::InvokeAsync, _>(functions)
+        .on::<ops::InvokeWithResponseStream, _>(functions)
         .on::<ops::TagResource, _>(functions)
         .on::<ops::UntagResource, _>(functions)
         .on::<ops::ListTags, _>(functions)

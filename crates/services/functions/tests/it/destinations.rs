@@ -270,3 +270,76 @@ async fn an_event_that_is_too_old_is_reported_when_it_is() {
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 2);
     assert_eq!(record.get("responseContext"), None);
 }
+
+#[tokio::test]
+async fn each_qualifier_has_a_configuration_of_its_own() {
+    let mut world = world_with_two().await;
+    let version = aws::PublishVersionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::PublishVersion>(version).await.unwrap();
+    let alias = aws::CreateAliasRequest {
+        function_name: Some("hello".into()),
+        name: Some("live".into()),
+        function_version: Some("1".into()),
+        ..aws::CreateAliasRequest::default()
+    };
+    world.call::<ops::CreateAlias>(alias).await.unwrap();
+    let input = put(|input| {
+        input.qualifier = Some("live".into());
+        input.destination_config = to(Some(TARGET), None);
+    });
+    let kept = world.call::<ops::PutFunctionEventInvokeConfig>(input).await.unwrap();
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello:live";
+    assert_eq!(kept.function_arn.as_deref(), Some(arn));
+    // Neither the version behind the alias nor the function itself has it.
+    assert_eq!(world.call::<ops::GetFunctionEventInvokeConfig>(get(None)).await.unwrap_err().status, 404);
+    assert_eq!(world.call::<ops::GetFunctionEventInvokeConfig>(get(Some("1"))).await.unwrap_err().status, 404);
+    for (name, payload) in [("hello", "\"unnamed\""), ("hello:live", "\"named\"")] {
+        world.event(name, payload).await;
+        world.begins().await;
+    }
+    settled(&world).await;
+    let all = reports(&world);
+    let (_, record) = &all[0];
+    assert_eq!((all.len(), &record["requestPayload"]), (1, &json!("named")));
+    assert_eq!(record["requestContext"]["functionArn"], arn);
+    assert_eq!(record["responseContext"]["executedVersion"], "1");
+
+    let update = aws::UpdateFunctionEventInvokeConfigRequest {
+        function_name: Some("hello".into()),
+        qualifier: Some("live".into()),
+        maximum_retry_attempts: Some(0),
+        ..aws::UpdateFunctionEventInvokeConfigRequest::default()
+    };
+    world.call::<ops::UpdateFunctionEventInvokeConfig>(update).await.unwrap();
+    let shown = world.call::<ops::GetFunctionEventInvokeConfig>(get(Some("live"))).await.unwrap();
+    assert_eq!(shown.maximum_retry_attempts, Some(0));
+    let input = put(|input| {
+        input.qualifier = Some("1".into());
+        input.maximum_retry_attempts = Some(1);
+    });
+    world.call::<ops::PutFunctionEventInvokeConfig>(input).await.unwrap();
+    let list = async |marker: Option<String>| {
+        let input = aws::ListFunctionEventInvokeConfigsRequest {
+            function_name: Some("hello".into()),
+            marker,
+            max_items: Some(1),
+        };
+        let answer = world.call::<ops::ListFunctionEventInvokeConfigs>(input).await.unwrap();
+        let arns = answer.function_event_invoke_configs.unwrap().into_iter();
+        (arns.map(|config| config.function_arn.unwrap()).collect::<Vec<_>>(), answer.next_marker)
+    };
+    let (first, marker) = list(None).await;
+    assert_eq!((first.len(), first[0].ends_with(":hello:1"), marker.is_some()), (1, true, true));
+    assert_eq!(list(marker).await, (vec![arn.to_owned()], None));
+    let delete = aws::DeleteFunctionEventInvokeConfigRequest {
+        function_name: Some("hello".into()),
+        qualifier: Some("live".into()),
+    };
+    world.call::<ops::DeleteFunctionEventInvokeConfig>(delete).await.unwrap();
+    assert_eq!(list(None).await.0.len(), 1);
+    // With an alias goes what hangs on it: a namesake made later begins anew.
+    let gone = aws::DeleteAliasRequest { function_name: Some("hello".into()), name: Some("live".into()) };
+    world.call::<ops::DeleteAlias>(gone).await.unwrap();
+    let missing = world.call::<ops::GetFunctionEventInvokeConfig>(get(Some("live"))).await.unwrap_err();
+    assert_eq!(told(missing), not_found("The function doesn't exist."));
+}

@@ -18,6 +18,7 @@ mod policies;
 mod provisioned;
 mod refusals;
 mod settings;
+mod streams;
 mod urls;
 mod versions;
 mod world;
