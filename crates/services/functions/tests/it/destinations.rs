@@ -106,6 +106,51 @@ async fn a_configuration_is_kept_shown_and_removed() {
 }
 
 #[tokio::test]
+async fn each_version_has_a_configuration_of_its_own_and_lists_come_in_pages() {
+    let world = World::new();
+    world.create("hello").await;
+    let publish = aws::PublishVersionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::PublishVersion>(publish).await.unwrap();
+    let one = || Some("1".to_owned());
+    for qualifier in [None, one()] {
+        let input = put(|input| (input.maximum_retry_attempts, input.qualifier) = (Some(0), qualifier));
+        world.call::<ops::PutFunctionEventInvokeConfig>(input).await.unwrap();
+    }
+    let update = aws::UpdateFunctionEventInvokeConfigRequest {
+        function_name: Some("hello".into()),
+        qualifier: one(),
+        maximum_retry_attempts: Some(1),
+        maximum_event_age_in_seconds: Some(60),
+        ..Default::default()
+    };
+    world.call::<ops::UpdateFunctionEventInvokeConfig>(update).await.unwrap();
+    let retries = async |qualifier| {
+        let shown = world.call::<ops::GetFunctionEventInvokeConfig>(get(qualifier)).await;
+        shown.map(|shown| shown.maximum_retry_attempts.unwrap()).map_err(|fault| fault.status)
+    };
+    assert_eq!((retries(None).await, retries(Some("1")).await), (Ok(0), Ok(1)));
+    let mut list = aws::ListFunctionEventInvokeConfigsRequest {
+        function_name: Some("hello".into()),
+        max_items: Some(1),
+        marker: None,
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = world.call::<ops::ListFunctionEventInvokeConfigs>(list.clone()).await.unwrap();
+        pages.push(page.function_event_invoke_configs.unwrap().len());
+        list.marker = page.next_marker;
+        if list.marker.is_none() {
+            break;
+        }
+        assert!(pages.len() < 10, "the marker leads nowhere");
+    }
+    assert_eq!(pages, [1, 1]);
+    let delete = aws::DeleteFunctionEventInvokeConfigRequest { function_name: Some("hello".into()), qualifier: one() };
+    world.call::<ops::DeleteFunctionEventInvokeConfig>(delete).await.unwrap();
+    assert_eq!((retries(None).await, retries(Some("1")).await), (Ok(0), Err(404)));
+}
+
+#[tokio::test]
 async fn what_cannot_be_configured_is_refused_in_words() {
     let world = world_with_two().await;
     let refused = async |input| told(world.call::<ops::PutFunctionEventInvokeConfig>(input).await.unwrap_err());
