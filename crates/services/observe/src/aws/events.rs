@@ -53,7 +53,7 @@ impl Handle<ops::FilterLogEvents> for Observe {
             return Err(faults::invalid("startFromHead false needs a startTime on or after Jan 1, 2024 00:00:00 UTC."));
         }
         let pattern = Pattern::parse(input.filter_pattern.as_deref().unwrap_or_default());
-        let pattern = pattern.map_err(|words| faults::invalid(format!("Invalid filter pattern: {words}")))?;
+        let pattern = pattern.map_err(|wrong| faults::invalid(wrong.message("filter")))?;
         self.read(move |room| room.filter_events(&name, &input, &pattern)).await.map(Answer::from)
     }
 }
@@ -90,7 +90,7 @@ impl Observe {
             None if input.start_from_head == Some(true) => Way::Forward,
             None => Way::Backward,
         };
-        let mut scan = Scan::new(&*view, group.generation, stream.id, window, way);
+        let mut scan = Scan::new(&*view, group.generation, stream.id, window, way, None);
         let mut events: Vec<Event> = Vec::new();
         let mut bytes = 0;
         let limit = limit(input.limit);
@@ -150,31 +150,24 @@ impl Observe {
         };
         let sources = self.sources(group.generation, input)?;
         let view = self.kv.snapshot()?;
-        let mut merge = Merge::new(&*view, group.generation, sources, window, way);
+        let mut merge = Merge::new(&*view, group.generation, sources, window, way, Some(pattern));
         let mut events = Vec::new();
         let mut bytes = 0;
         let limit = limit(input.limit);
-        let mut last: Option<GroupPlace> = None;
-        let mut full = false;
-        // What was read to find the place where the last page ended does not count: in a flood that alone may be more
-        // than the bound, and every page would end after one event.
-        let mut skipped = None;
-        while let Some(next) = merge.peek()? {
-            let scanned = merge.read_bytes - *skipped.get_or_insert(merge.read_bytes);
-            full = events.len() >= limit || bytes >= PAGE_BYTES || scanned > SCAN_BYTES && last.is_some();
-            if full {
-                last = Some(next);
-                break;
-            }
-            let Some((stream, place, event)) = merge.next()? else { break };
-            last = Some(place);
-            if pattern.matches(&event.text()) {
+        let begun = merge.stands();
+        let mut next = begun;
+        // However little a page may hold, it comes further.
+        while next.is_some()
+            && (next == begun || events.len() < limit && bytes < PAGE_BYTES && merge.read_bytes <= SCAN_BYTES)
+        {
+            if let Some((stream, place, event)) = merge.step()? {
                 bytes += event.message.len() + EVENT_OVERHEAD;
                 events.push(show(stream, place.stream, &event));
             }
+            next = merge.stands();
         }
         // A place is a bound before its event: backward the next event must still be inside.
-        let next = last.filter(|_| full).map(|place| match way {
+        let next = next.map(|place| match way {
             Way::Forward => place,
             Way::Backward => GroupPlace { seq: place.seq.saturating_add(1), ..place },
         });

@@ -3,9 +3,9 @@
 //! A row per event would cost the store as much as the invocation that wrote it. A chunk covers at most [`SPAN_MS`], so a
 //! reader that wants events from a moment on knows how far back a chunk may begin that still holds some.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::ops::Range;
 
-use crate::types::Event;
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// The longest time between a chunk's first and last event.
 pub const SPAN_MS: i64 = 5_000;
@@ -95,21 +95,25 @@ pub fn head(value: &[u8]) -> Option<Head> {
     Some(Head { last_ms: number(0)?, ingested_ms: number(8)?, count: small(16)?, stored_bytes: small(20)? })
 }
 
-/// Reads a chunk back, messages sharing the row's memory; none if it is damaged.
-pub fn unpack(first_ms: i64, first_seq: u64, value: &Bytes) -> Option<Vec<Event>> {
+/// The bytes in which all messages of a chunk stand; none if the row is damaged.
+pub fn messages(value: &[u8]) -> Option<&[u8]> {
+    value.get(HEAD..)
+}
+
+/// Shows each event of a chunk: its time, its number, and where in the row its message stands. None if the row is
+/// damaged.
+pub fn each(first_ms: i64, first_seq: u64, value: &[u8], mut show: impl FnMut(i64, u64, Range<usize>)) -> Option<Head> {
     let head = head(value)?;
     let mut at = HEAD;
     let mut at_ms = first_ms;
-    let mut events = Vec::with_capacity((head.count as usize).min(value.len()));
     for index in 0..u64::from(head.count) {
         at_ms = at_ms.checked_add_unsigned(read_varint(value, &mut at)?)?;
         let size = usize::try_from(read_varint(value, &mut at)?).ok()?;
         let end = at.checked_add(size).filter(|end| *end <= value.len())?;
-        let message = value.slice(at..end);
+        show(at_ms, first_seq.checked_add(index)?, at..end);
         at = end;
-        events.push(Event { at_ms, seq: first_seq.checked_add(index)?, ingested_ms: head.ingested_ms, message });
     }
-    Some(events)
+    Some(head)
 }
 
 fn read_varint(value: &[u8], at: &mut usize) -> Option<u64> {
@@ -151,18 +155,19 @@ mod tests {
                 prop_assert_eq!(chunk.first_seq, seq);
                 let head = head(&chunk.value).unwrap();
                 prop_assert!(head.last_ms - chunk.first_ms <= SPAN_MS);
-                for event in unpack(chunk.first_ms, chunk.first_seq, &chunk.value).unwrap() {
-                    prop_assert_eq!(event.seq, seq);
+                each(chunk.first_ms, chunk.first_seq, &chunk.value, |at_ms, number, message| {
+                    assert_eq!(number, seq);
                     seq += 1;
-                    seen.push((event.at_ms, event.message));
-                }
+                    seen.push((at_ms, chunk.value.slice(message)));
+                })
+                .unwrap();
             }
             prop_assert_eq!(seen, expected);
         }
 
         #[test]
         fn a_damaged_row_is_no_panic(bytes: Vec<u8>) {
-            let _ = unpack(0, 0, &Bytes::from(bytes));
+            let _ = each(0, 0, &bytes, |_, _, _| {});
         }
     }
 }

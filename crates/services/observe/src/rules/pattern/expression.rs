@@ -1,11 +1,15 @@
 //! Comparisons joined by `&&`, `||` and parentheses: what JSON and space-delimited patterns share.
 
-use regex::Regex;
+use regex::bytes::Regex;
 
+use super::Wrong;
 use super::lexer::Lexer;
 
 /// Parentheses may be nested this deep.
 const DEPTH: usize = 32;
+/// Regular expressions in one pattern.
+/// Source: CloudWatch Logs User Guide, "Supported regular expressions (regex) syntax", quotas.
+pub(super) const REGEXES: usize = 2;
 
 /// An expression over subjects of kind `S`.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub(super) enum Comparison {
 pub(super) enum Operand {
     /// A number, as it was written.
     Number(f64, String),
-    /// A text in which `*` stands for any characters.
+    /// A text that may begin and end with `*` for any characters.
     Text(String),
     Regex(Regex),
 }
@@ -54,14 +58,37 @@ impl<S> Expression<S> {
         }
     }
 
+    /// Shows every subject.
+    pub(super) fn subjects<'a>(&'a self, each: &mut impl FnMut(&'a S)) {
+        match self {
+            Self::Any(some) | Self::All(some) => some.iter().for_each(|one| one.subjects(each)),
+            Self::Test(subject, _) => each(subject),
+        }
+    }
+
+    /// The longest text that must stand in what matches as a whole, among those that are `written` as they are.
+    pub(super) fn needed(&self, written: &impl Fn(&str) -> bool) -> Option<&str> {
+        match self {
+            Self::Any(some) => match some.as_slice() {
+                [only] => only.needed(written),
+                _ => None,
+            },
+            Self::All(some) => some.iter().filter_map(|one| one.needed(written)).max_by_key(|text| text.len()),
+            Self::Test(_, Test::Compare(Comparison::Equal, Operand::Text(text))) => {
+                Some(plain(text)).filter(|text| !text.is_empty() && written(text))
+            }
+            Self::Test(..) => None,
+        }
+    }
+
     /// Reads an expression; `subject` reads what stands left of an operator, `stop` says which characters end a bare word.
     pub(super) fn parse(
         lexer: &mut Lexer<'_>,
-        subject: &impl Fn(&mut Lexer<'_>) -> Result<S, String>,
+        subject: &impl Fn(&mut Lexer<'_>) -> Result<S, Wrong>,
         depth: usize,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Wrong> {
         if depth > DEPTH {
-            return Err(format!("parentheses are nested deeper than {DEPTH}"));
+            return Err(format!("parentheses are nested deeper than {DEPTH}").into());
         }
         let mut any = vec![Self::conjunction(lexer, subject, depth)?];
         while lexer.take("||") {
@@ -72,9 +99,9 @@ impl<S> Expression<S> {
 
     fn conjunction(
         lexer: &mut Lexer<'_>,
-        subject: &impl Fn(&mut Lexer<'_>) -> Result<S, String>,
+        subject: &impl Fn(&mut Lexer<'_>) -> Result<S, Wrong>,
         depth: usize,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Wrong> {
         let mut all = Vec::new();
         loop {
             if lexer.take("(") {
@@ -93,7 +120,7 @@ impl<S> Expression<S> {
     }
 }
 
-fn test(lexer: &mut Lexer<'_>) -> Result<Test, String> {
+fn test(lexer: &mut Lexer<'_>) -> Result<Test, Wrong> {
     if lexer.take_word("IS") {
         return if lexer.take_word("NULL") {
             Ok(Test::IsNull)
@@ -129,6 +156,8 @@ fn comparison(lexer: &mut Lexer<'_>) -> Option<Comparison> {
         ("<=", Comparison::LessOrEqual),
         (">=", Comparison::GreaterOrEqual),
         ("!=", Comparison::NotEqual),
+        // An older spelling that the guide once had.
+        ("=!", Comparison::NotEqual),
         ("=", Comparison::Equal),
         ("<", Comparison::Less),
         (">", Comparison::Greater),
@@ -136,7 +165,7 @@ fn comparison(lexer: &mut Lexer<'_>) -> Option<Comparison> {
     all.into_iter().find(|(sign, _)| lexer.take(sign)).map(|(_, comparison)| comparison)
 }
 
-fn operand(lexer: &mut Lexer<'_>) -> Result<Operand, String> {
+fn operand(lexer: &mut Lexer<'_>) -> Result<Operand, Wrong> {
     let rest = lexer.rest();
     if rest.starts_with('"') {
         return Ok(Operand::Text(lexer.quoted('"')?));
@@ -177,18 +206,21 @@ impl Comparison {
     }
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for any characters.
+/// Whether `text` fits `pattern`, which may begin and end with `*` for any characters; within it the star is a star.
+/// Source: CloudWatch Logs User Guide, "Filter pattern syntax", string-based conditions.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (None, None) => text == pattern,
+        (Some(end), None) => text.ends_with(end),
+        (None, Some(begin)) => text.starts_with(begin),
+        (Some(_), Some(_)) => text.contains(plain(pattern)),
     }
-    rest.ends_with(last)
+}
+
+/// What stands between the stars at the ends.
+pub(super) fn plain(pattern: &str) -> &str {
+    let pattern = pattern.strip_prefix('*').unwrap_or(pattern);
+    pattern.strip_suffix('*').unwrap_or(pattern)
 }
 
 #[cfg(test)]
@@ -198,9 +230,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stars_stand_for_any_characters(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
-            let regex = regex::Regex::new(&format!("^{}$", pattern.replace('*', ".*"))).unwrap();
-            prop_assert_eq!(fits(&pattern, &text), regex.is_match(&text));
+        fn stars_at_the_ends_stand_for_any_characters(begins: bool, middle in "[ab*]{0,4}", ends: bool, text in "[ab*]{0,8}") {
+            // A middle that has stars at its ends would itself be read as such a pattern.
+            let middle = format!("a{middle}b");
+            let star = |there: bool| if there { "*" } else { "" };
+            let any = |there: bool| if there { ".*" } else { "" };
+            let regex = format!("^{}{}{}$", any(begins), regex::escape(&middle), any(ends));
+            let pattern = format!("{}{middle}{}", star(begins), star(ends));
+            prop_assert_eq!(fits(&pattern, &text), regex::Regex::new(&regex).unwrap().is_match(&text));
+            prop_assert!(fits("*", &text));
         }
     }
 }

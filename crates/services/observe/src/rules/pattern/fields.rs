@@ -1,7 +1,8 @@
 //! `[a, b = 4*, ...]`: lines of fields with spaces between.
 
-use super::expression::{Expression, Operand, Test, fits};
+use super::expression::{Expression, Operand, REGEXES, Test, fits};
 use super::lexer::Lexer;
+use super::{Needle, Wrong};
 
 /// What each field must be, from the left and from the right of an ellipsis.
 #[derive(Debug)]
@@ -9,15 +10,17 @@ pub(super) struct Fields {
     left: Vec<Field>,
     // None: there is no ellipsis, and the number of fields must be right.
     right: Option<Vec<Field>>,
+    // A text that stands in every message that matches.
+    needle: Option<Needle>,
 }
 
-/// A field's condition; none takes any value. Its name is for people only.
-type Field = Option<Expression<()>>;
+/// A field's condition on its name; none takes any value.
+type Field = Option<Expression<String>>;
 
 /// Reads what stands between the brackets.
-pub(super) fn parse(text: &str) -> Result<Fields, String> {
+pub(super) fn parse(text: &str) -> Result<Fields, Wrong> {
     let mut lexer = Lexer::new(text);
-    let mut fields = Fields { left: Vec::new(), right: None };
+    let mut fields = Fields { left: Vec::new(), right: None, needle: None };
     loop {
         if lexer.take("...") {
             if fields.right.is_some() {
@@ -29,15 +32,22 @@ pub(super) fn parse(text: &str) -> Result<Fields, String> {
             fields.right.as_mut().unwrap_or(&mut fields.left).push(field);
         }
         if lexer.at_end() {
-            return Ok(fields);
+            break;
         }
         if !lexer.take(",") {
-            return Err(format!("',' is missing before '{}'", lexer.raw()));
+            return Err(format!("',' is missing before '{}'", lexer.raw()).into());
         }
     }
+    if lexer.regexes > REGEXES {
+        return Err(format!("a pattern may hold {REGEXES} regular expressions").into());
+    }
+    let conditions = fields.left.iter().chain(fields.right.iter().flatten()).flatten();
+    let needed = conditions.filter_map(|one| one.needed(&|_| true)).max_by_key(|text| text.len());
+    fields.needle = needed.map(Needle::new);
+    Ok(fields)
 }
 
-fn field(lexer: &mut Lexer<'_>) -> Result<Field, String> {
+fn field(lexer: &mut Lexer<'_>) -> Result<Field, Wrong> {
     let rest = lexer.rest();
     if rest.is_empty() || rest.starts_with(',') {
         return Ok(None);
@@ -49,22 +59,31 @@ fn field(lexer: &mut Lexer<'_>) -> Result<Field, String> {
         name(lexer)?;
         return Ok(None);
     }
-    Expression::parse(lexer, &name, 0).map(Some)
+    let condition = Expression::parse(lexer, &name, 0)?;
+    let mut names = Vec::new();
+    condition.subjects(&mut |name: &String| names.push(name));
+    if names.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(format!("one field has the names {names:?}").into());
+    }
+    Ok(Some(condition))
 }
 
 fn is_name(letter: char) -> bool {
     letter.is_alphanumeric() || "_-.$@#*".contains(letter)
 }
 
-fn name(lexer: &mut Lexer<'_>) -> Result<(), String> {
+fn name(lexer: &mut Lexer<'_>) -> Result<String, Wrong> {
     lexer.rest();
-    lexer.take_while(is_name);
-    Ok(())
+    Ok(lexer.take_while(is_name).to_owned())
 }
 
 impl Fields {
-    pub(super) fn matches(&self, message: &str) -> bool {
-        let values = split(message);
+    pub(super) fn matches(&self, message: &[u8]) -> bool {
+        if !self.may_match(message) {
+            return false;
+        }
+        let message = String::from_utf8_lossy(message);
+        let values = split(&message);
         let right = self.right.as_deref().unwrap_or_default();
         let wanted = self.left.len() + right.len();
         if values.len() < wanted || self.right.is_none() && values.len() > wanted {
@@ -74,7 +93,12 @@ impl Fields {
         let pairs = self.left.iter().zip(&values).chain(right.iter().zip(&values[tail..]));
         pairs
             .into_iter()
-            .all(|(field, value)| field.as_ref().is_none_or(|one| one.holds(&|(), test| holds(test, value))))
+            .all(|(field, value)| field.as_ref().is_none_or(|one| one.holds(&|_, test| holds(test, value))))
+    }
+
+    /// Whether one of the messages that these bytes hold may match.
+    pub(super) fn may_match(&self, messages: &[u8]) -> bool {
+        self.needle.as_ref().is_none_or(|needle| needle.stands_in(messages))
     }
 }
 
@@ -85,7 +109,7 @@ fn holds(test: &Test, value: &str) -> bool {
             Err(_) => comparison.fits(value == written),
         },
         Test::Compare(comparison, Operand::Text(pattern)) => comparison.fits(fits(pattern, value)),
-        Test::Compare(comparison, Operand::Regex(regex)) => comparison.fits(regex.is_match(value)),
+        Test::Compare(comparison, Operand::Regex(regex)) => comparison.fits(regex.is_match(value.as_bytes())),
         Test::Exists(wanted) => *wanted,
         Test::IsNull => value == "null",
         Test::IsBoolean(wanted) => value.parse() == Ok(*wanted),

@@ -1,11 +1,15 @@
 //! Reads a pattern's text from left to right.
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::Wrong;
 
 /// A text and how far it was read.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     rest: &'a str,
+    /// Regular expressions read so far.
+    pub(super) regexes: usize,
 }
 
 /// The most a compiled expression may take, bytes.
@@ -13,7 +17,7 @@ const REGEX_BYTES: usize = 1 << 20;
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { rest: text }
+        Self { rest: text, regexes: 0 }
     }
 
     /// What is left, without the space before it.
@@ -63,7 +67,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A text in `quote`s, of which the first is next; a backslash takes the following character as it is.
-    pub(super) fn quoted(&mut self, quote: char) -> Result<String, String> {
+    pub(super) fn quoted(&mut self, quote: char) -> Result<String, Wrong> {
         let mut letters = self.rest.char_indices().skip(1);
         let mut text = String::new();
         while let Some((at, letter)) = letters.next() {
@@ -76,21 +80,22 @@ impl<'a> Lexer<'a> {
                 _ => text.push(letter),
             }
         }
-        Err(format!("a text in {quote} does not end"))
+        Err(format!("a text in {quote} does not end").into())
     }
 
     /// An expression between percent signs, of which the first is next.
     /// Source: CloudWatch Logs User Guide, "Supported regular expressions (regex) syntax".
-    pub(super) fn regex(&mut self) -> Result<Regex, String> {
+    pub(super) fn regex(&mut self) -> Result<Regex, Wrong> {
         let body = &self.rest[1..];
         let end = body.find('%').ok_or("a regular expression does not end with '%'")?;
         let source = &body[..end];
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_#=@/;,-:^$?[]{}|\\*+. ".contains(letter);
         if let Some(letter) = source.chars().find(|letter| !allowed(*letter)) {
-            return Err(format!("'{letter}' is not supported in a regular expression"));
+            return Err(format!("'{letter}' is not supported in a regular expression").into());
         }
         self.rest = &body[end + 1..];
+        self.regexes += 1;
         let built = RegexBuilder::new(source).size_limit(REGEX_BYTES).build();
-        built.map_err(|_| format!("the regular expression %{source}% does not read"))
+        built.map_err(|_| format!("the regular expression %{source}% does not read").into())
     }
 }

@@ -1,7 +1,9 @@
 //! Terms: texts that must, may or must not stand in the message.
 
-use regex::Regex;
+use memchr::memmem::Finder;
+use regex::bytes::Regex;
 
+use super::Wrong;
 use super::lexer::Lexer;
 
 /// What a message must hold.
@@ -14,21 +16,34 @@ pub(super) struct Terms {
 
 #[derive(Debug)]
 enum Term {
-    Text(String),
+    Text(Finder<'static>),
     Regex(Regex),
 }
 
 impl Term {
-    fn stands_in(&self, message: &str) -> bool {
+    fn text(text: &str) -> Self {
+        Self::Text(Finder::new(text).into_owned())
+    }
+
+    fn stands_in(&self, message: &[u8]) -> bool {
         match self {
-            Self::Text(text) => message.contains(text.as_str()),
+            Self::Text(text) => text.find(message).is_some(),
             Self::Regex(regex) => regex.is_match(message),
+        }
+    }
+
+    /// Whether it may stand in one of the messages that these bytes hold. What an expression finds hangs on where a
+    /// message begins and ends.
+    fn may_stand_in(&self, messages: &[u8]) -> bool {
+        match self {
+            Self::Text(text) => text.find(messages).is_some(),
+            Self::Regex(_) => true,
         }
     }
 }
 
 /// Reads terms, of which there is at least one.
-pub(super) fn parse(text: &str) -> Result<Terms, String> {
+pub(super) fn parse(text: &str) -> Result<Terms, Wrong> {
     let mut lexer = Lexer::new(text);
     let mut terms = Terms::default();
     while !lexer.at_end() {
@@ -44,28 +59,46 @@ pub(super) fn parse(text: &str) -> Result<Terms, String> {
     Ok(terms)
 }
 
-fn term(lexer: &mut Lexer<'_>) -> Result<Term, String> {
-    if lexer.raw().starts_with('"') {
-        return Ok(Term::Text(lexer.quoted('"')?));
-    }
-    if lexer.raw().starts_with('%') {
-        return Ok(Term::Regex(lexer.regex()?));
+fn term(lexer: &mut Lexer<'_>) -> Result<Term, Wrong> {
+    let enclosed = if lexer.raw().starts_with('"') {
+        Some(Term::text(&lexer.quoted('"')?))
+    } else if lexer.raw().starts_with('%') {
+        Some(Term::Regex(lexer.regex()?))
+    } else {
+        None
+    };
+    if let Some(term) = enclosed {
+        return if lexer.raw().is_empty() || lexer.raw().starts_with(char::is_whitespace) {
+            Ok(term)
+        } else {
+            Err(format!("a space is missing before '{}'", lexer.raw()).into())
+        };
     }
     let word = lexer.take_while(|letter| !letter.is_whitespace());
-    // Everything else must be quoted.
-    if word.is_empty() || word.contains(|letter: char| !letter.is_alphanumeric() && letter != '_') {
-        return Err(format!("Invalid character(s) in term '{word}'"));
+    if word.is_empty() {
+        return Err("a term is missing".into());
     }
-    Ok(Term::Text(word.to_owned()))
+    // Everything else must be quoted.
+    match word.chars().find(|letter| !letter.is_alphanumeric() && *letter != '_') {
+        Some(letter) => Err(Wrong::Characters(letter.into())),
+        None => Ok(Term::text(word)),
+    }
 }
 
 impl Terms {
     /// Optional terms count only where nothing else is said.
-    pub(super) fn matches(&self, message: &str) -> bool {
+    pub(super) fn matches(&self, message: &[u8]) -> bool {
         let found = |term: &Term| term.stands_in(message);
         if self.none.iter().any(found) || !self.all.iter().all(found) {
             return false;
         }
         self.any.is_empty() || !self.all.is_empty() || !self.none.is_empty() || self.any.iter().any(found)
+    }
+
+    /// Whether one of the messages that these bytes hold may match.
+    pub(super) fn may_match(&self, messages: &[u8]) -> bool {
+        let found = |term: &Term| term.may_stand_in(messages);
+        let any = self.any.is_empty() || !self.all.is_empty() || !self.none.is_empty() || self.any.iter().any(found);
+        any && self.all.iter().all(found)
     }
 }

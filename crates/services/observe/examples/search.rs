@@ -1,0 +1,145 @@
+//! How fast FilterLogEvents finds a rare term: `cargo run --profile fast -p lambent-observe --example search -- 1024`.
+//!
+//! Stores so many MiB of log text in a data folder, lines of about 120 bytes, then searches all of it, and meanwhile asks
+//! for one stream's latest events again and again, to see what a search costs others.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, which ends at the first fault")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use base::{Account, Clocks, LogLine, LogSink, Principal, Region, RequestId, SystemClocks, SystemRng, Timestamp};
+use door::{Body, Context, Handle, Via};
+use model::logs::{self, ops};
+use observe::{Observe, Options};
+use wire::Op;
+
+const GROUP: &str = "/aws/lambda/hello";
+const STREAMS: usize = 16;
+const LINE_BYTES: usize = 120;
+
+#[tokio::main(worker_threads = 1)]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mib: usize = arguments.next().map_or(64, |text| text.parse().unwrap());
+    let folder = std::path::PathBuf::from(arguments.next().expect("a folder for the rows"));
+    let options =
+        Options { kv: store::open(&folder).unwrap(), clocks: Arc::new(SystemClocks), rng: Arc::new(SystemRng) };
+    let (room, service) = Observe::open(options);
+    let running = tokio::spawn(service.run());
+    load(&room, mib * 1024 * 1024 / LINE_BYTES).await;
+
+    let done = Arc::new(AtomicBool::new(false));
+    let beside = tokio::spawn(beside(Arc::clone(&room), Arc::clone(&done)));
+    for pattern in ["NEEDLE", "?NEEDLE ?HAYFORK", "%NEEDLE-[0-9]+%", "{ $.level = \"NEEDLE\" }", "\"absent\""] {
+        search(&room, pattern).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let mut waits = beside.await.unwrap();
+    waits.sort_unstable();
+    println!("{} other reads meanwhile: median {:?}, slowest {:?}", waits.len(), waits[waits.len() / 2], waits.last());
+    room.drain().await;
+    running.await.unwrap();
+}
+
+/// Lines of a busy hour: every millisecond one, a stream after the other; one in a million holds the needle.
+async fn load(room: &Arc<Observe>, lines: usize) {
+    let began = Instant::now();
+    let first = SystemClocks.product().0 - lines as i64;
+    for block in (0..lines).step_by(4096) {
+        let stored: Vec<LogLine> = (block..(block + 4096).min(lines)).map(|at| line(first, at)).collect();
+        room.write(stored);
+        // What a full queue would drop must be stored first.
+        if block % (64 * 4096) == 0 {
+            call::<ops::FilterLogEvents>(
+                room,
+                logs::FilterLogEventsRequest {
+                    log_group_name: Some(GROUP.into()),
+                    limit: Some(1),
+                    ..Default::default()
+                },
+            )
+            .await;
+        }
+    }
+    println!("{lines} lines stored in {:?}", began.elapsed());
+}
+
+fn line(first: i64, at: usize) -> LogLine {
+    let what = if at % 1_000_000 == 999_999 { format!("NEEDLE-{at}") } else { "served".into() };
+    let id = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let text = format!(
+        "2026-11-27T00:00:00.000Z\t{id:016x}{at:016x}\tINFO\t{what} GET /orders/{at} in {} ms from 10.0.{}.{}",
+        at % 977,
+        at % 251,
+        at % 241
+    );
+    LogLine {
+        account: Account::DEFAULT,
+        region: Region::default_region(),
+        group: GROUP.into(),
+        stream: format!("2026/11/27/[$LATEST]{:032x}", at / 4096 % STREAMS).into(),
+        at: Timestamp(first + at as i64),
+        text,
+    }
+}
+
+async fn search(room: &Arc<Observe>, pattern: &str) {
+    let began = Instant::now();
+    let (mut pages, mut found, mut slowest) = (0, 0, Duration::ZERO);
+    let mut input = logs::FilterLogEventsRequest {
+        log_group_name: Some(GROUP.into()),
+        filter_pattern: Some(pattern.into()),
+        ..Default::default()
+    };
+    loop {
+        let asked = Instant::now();
+        let page = call::<ops::FilterLogEvents>(room, input.clone()).await;
+        slowest = slowest.max(asked.elapsed());
+        pages += 1;
+        found += page.events.unwrap().len();
+        input.next_token = page.next_token;
+        if input.next_token.is_none() {
+            break;
+        }
+    }
+    println!("{pattern}: {found} found in {:?}, {pages} pages, the slowest {slowest:?}", began.elapsed());
+}
+
+async fn beside(room: Arc<Observe>, done: Arc<AtomicBool>) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        call::<ops::GetLogEvents>(
+            &room,
+            logs::GetLogEventsRequest {
+                log_group_name: Some(GROUP.into()),
+                log_stream_name: Some(format!("2026/11/27/[$LATEST]{:032x}", 3)),
+                limit: Some(10),
+                ..Default::default()
+            },
+        )
+        .await;
+        waits.push(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    waits
+}
+
+async fn call<O: Op>(room: &Arc<Observe>, input: O::Input) -> O::Output
+where
+    Observe: Handle<O>,
+{
+    let context = Context {
+        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        via: Via::Client { loopback: true },
+        account: Account::DEFAULT,
+        region: Region::default_region(),
+        request_id: RequestId::new(&SystemRng),
+        deadline: None,
+        depth: 0,
+        trace: None,
+        host: None,
+    };
+    Handle::<O>::handle(Arc::clone(room), context, input, Body::Empty).await.unwrap().output
+}
