@@ -4,11 +4,11 @@ use std::io::{self, PipeReader, Read};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use base::{Account, Clocks, LogLine, LogSink, Region, Rng, Timestamp};
+use base::{Account, Clocks, LogLine, LogSink, Region, Rng, Timestamp, TraceHeader};
 use tokio::net::unix::pipe;
 
-use crate::Target;
 use crate::lines::{Splitter, Tail};
+use crate::{Invocation, Target};
 
 /// Lines and bytes kept back at most before they are handed on.
 const BATCH_LINES: usize = 256;
@@ -37,6 +37,8 @@ struct State {
     batch_bytes: usize,
     // Present during an invocation that wants it.
     tail: Option<Tail>,
+    // Of the invocation that runs, or ran last.
+    hops: u16,
 }
 
 impl Log {
@@ -53,8 +55,10 @@ impl Log {
     }
 
     /// An invocation begins.
-    pub(crate) fn begin(&self, want_tail: bool) {
-        self.lock().tail = want_tail.then(Tail::default);
+    pub(crate) fn begin(&self, invocation: &Invocation) {
+        let mut state = self.lock();
+        state.tail = invocation.want_tail.then(Tail::default);
+        state.hops = invocation.trace.as_deref().map_or(0, TraceHeader::hops);
     }
 
     /// Adds one of the platform's lines.
@@ -89,6 +93,7 @@ impl Log {
             stream: Arc::clone(&self.stream),
             at,
             text,
+            hops: state.hops,
         });
         if state.batch.len() >= BATCH_LINES || state.batch_bytes >= BATCH_BYTES {
             self.hand_on(state);

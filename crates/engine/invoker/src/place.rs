@@ -59,13 +59,13 @@ impl Run<'_> {
         while let Some(mut lease) = self.pool.take_idle() {
             // One that can serve no more ends here, by being dropped.
             if self.can_serve(&mut lease) {
-                lease.environment().log.begin(self.invocation.want_tail);
+                lease.environment().log.begin(&self.invocation);
                 return Ok(self.warm(lease));
             }
         }
         match self.queue().await? {
             Found::Free(mut lease) => {
-                lease.environment().log.begin(self.invocation.want_tail);
+                lease.environment().log.begin(&self.invocation);
                 Ok(self.warm(lease))
             }
             Found::Room(place) => self.cold(place).await,
@@ -110,7 +110,7 @@ impl Run<'_> {
         let options = &self.engine.options;
         let queue_us = micros(self.admitted, options.clocks.monotonic());
         let log = Log::new(self.target, Arc::clone(&options.logs), Arc::clone(&options.clocks), &*options.rng);
-        log.begin(self.invocation.want_tail);
+        log.begin(&self.invocation);
         for note in &self.target.notes {
             log.say(note.clone());
         }

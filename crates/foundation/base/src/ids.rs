@@ -130,6 +130,9 @@ impl fmt::Display for EnvironmentId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceHeader(pub String);
 
+/// The header's field for them. X-Ray lets a header carry fields of others.
+const HOPS: &str = "Hops=";
+
 impl TraceHeader {
     /// A fresh, unsampled root; `now_s` is seconds since the epoch.
     /// Source: AWS X-Ray developer guide, "Tracing header".
@@ -138,5 +141,17 @@ impl TraceHeader {
         rng.fill(&mut raw);
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         Self(format!("Root=1-{:08x}-{};Parent={};Sampled=0", now_s as u32, hex(&raw[..12]), hex(&raw[12..])))
+    }
+
+    /// The header with the number of deliveries that led here, so that a chain which comes back to itself ends.
+    #[must_use]
+    pub fn after(self, hops: u16) -> Self {
+        Self(format!("{};{HOPS}{hops}", self.0))
+    }
+
+    /// How many deliveries led to what carries this header; 0 where it does not say.
+    pub fn hops(header: &str) -> u16 {
+        let field = header.split(';').find_map(|field| field.trim().strip_prefix(HOPS));
+        field.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 }

@@ -19,6 +19,8 @@ pub struct LogLine {
     pub at: Timestamp,
     /// UTF-8 text without the final newline; at most [`crate::limits::LOG_EVENT_BYTES`].
     pub text: String,
+    /// How many deliveries led to the invocation that wrote it ([`crate::TraceHeader::hops`]).
+    pub hops: u16,
 }
 
 /// Where function output goes. Off the answer's path: `write` never blocks and never fails the invocation.

@@ -106,6 +106,7 @@ impl Audit {
             stream: format!("{year:04}/{month:02}/{day:02}").into(),
             at: record.at,
             text: line.to_string(),
+            hops: 0,
         }]);
     }
 }

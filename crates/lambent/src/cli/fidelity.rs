@@ -218,8 +218,13 @@ async fn registered() -> anyhow::Result<Registered> {
     let options =
         identity::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng), loopback: true };
     let identity = Identity::open(options).await?;
-    let (observe, _) =
-        Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) });
+    let (observe, _) = Observe::open(observe::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::new(base::LocalBell::new()),
+        dispatch: RouterBuilder::default().build(door::Gate::off()),
+    });
     let options = invoker::Options::new(
         Arc::new(NoWalls),
         Arc::clone(&clocks),

@@ -26,7 +26,7 @@ use sandbox::Walls;
 use tokio::sync::watch;
 
 use crate::cli::{CpuLimit, EgressArgument, ServeArguments, ThrottleArgument, WallsArgument};
-use late::LateNet;
+use late::{LateDispatch, LateNet};
 
 /// How long a stop waits for what is running.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -128,11 +128,17 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         loopback,
     })
     .await?;
-    let (observe, observing) =
-        Observe::open(observe::Options { kv: Arc::clone(&kv), clocks: Arc::clone(&clocks), rng: Arc::clone(&rng) });
+    let bell: Arc<dyn base::Bell> = Arc::new(LocalBell::over(Arc::clone(&clocks)));
+    let dispatch = Arc::new(LateDispatch::default());
+    let (observe, observing) = Observe::open(observe::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::clone(&bell),
+        dispatch: dispatch.clone(),
+    });
 
     let observing = observing.making_room(folder.lows());
-    let bell: Arc<dyn base::Bell> = Arc::new(LocalBell::over(Arc::clone(&clocks)));
     let gate = Arc::new(
         Gate::new(identity.clone(), arguments.iam_mode(loopback), Arc::clone(&clocks))
             .audited(Audit::new(observe.clone(), Arc::clone(&clocks))),
@@ -182,6 +188,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
     }
     let router = builder.dropping(arguments.drop_member).build(gate);
+    dispatch.set(router.clone());
     let metrics = Arc::clone(&router);
     let outbox: Arc<dyn door::outbox::Outbox> = Arc::new(outbox::Rows(Arc::clone(&kv)));
     let draining = door::outbox::Drain {

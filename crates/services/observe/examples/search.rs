@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base::{Account, Clocks, LogLine, LogSink, Principal, Region, RequestId, SystemClocks, SystemRng, Timestamp};
-use door::{Body, Context, Handle, Via};
+use door::{Body, Call, Dispatch, Gate, Input, Origin, Router, RouterBuilder, Via};
 use model::logs::{self, ops};
 use observe::{Observe, Options};
 use wire::Op;
@@ -23,16 +23,22 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let mib: usize = arguments.next().map_or(64, |text| text.parse().unwrap());
     let folder = std::path::PathBuf::from(arguments.next().expect("a folder for the rows"));
-    let options =
-        Options { kv: store::open(&folder).unwrap(), clocks: Arc::new(SystemClocks), rng: Arc::new(SystemRng) };
+    let options = Options {
+        kv: store::open(&folder).unwrap(),
+        clocks: Arc::new(SystemClocks),
+        rng: Arc::new(SystemRng),
+        bell: Arc::new(base::LocalBell::new()),
+        dispatch: RouterBuilder::default().build(Gate::off()),
+    };
     let (room, service) = Observe::open(options);
     let running = tokio::spawn(service.run());
-    load(&room, mib * 1024 * 1024 / LINE_BYTES).await;
+    let router = observe::register(RouterBuilder::default(), &room).build(Gate::off());
+    load(&room, &router, mib * 1024 * 1024 / LINE_BYTES).await;
 
     let done = Arc::new(AtomicBool::new(false));
-    let beside = tokio::spawn(beside(Arc::clone(&room), Arc::clone(&done)));
+    let beside = tokio::spawn(beside(Arc::clone(&router), Arc::clone(&done)));
     for pattern in ["NEEDLE", "?NEEDLE ?HAYFORK", "%NEEDLE-[0-9]+%", "{ $.level = \"NEEDLE\" }", "\"absent\""] {
-        search(&room, pattern).await;
+        search(&router, pattern).await;
     }
     done.store(true, Ordering::Relaxed);
     let mut waits = beside.await.unwrap();
@@ -43,7 +49,7 @@ async fn main() {
 }
 
 /// Lines of a busy hour: every millisecond one, a stream after the other; one in a million holds the needle.
-async fn load(room: &Arc<Observe>, lines: usize) {
+async fn load(room: &Observe, router: &Arc<Router>, lines: usize) {
     let began = Instant::now();
     let first = SystemClocks.product().0 - lines as i64;
     for block in (0..lines).step_by(4096) {
@@ -52,7 +58,7 @@ async fn load(room: &Arc<Observe>, lines: usize) {
         // What a full queue would drop must be stored first.
         if block % (64 * 4096) == 0 {
             call::<ops::FilterLogEvents>(
-                room,
+                router,
                 logs::FilterLogEventsRequest {
                     log_group_name: Some(GROUP.into()),
                     limit: Some(1),
@@ -81,10 +87,11 @@ fn line(first: i64, at: usize) -> LogLine {
         stream: format!("2026/11/27/[$LATEST]{:032x}", at / 4096 % STREAMS).into(),
         at: Timestamp(first + at as i64),
         text,
+        hops: 0,
     }
 }
 
-async fn search(room: &Arc<Observe>, pattern: &str) {
+async fn search(router: &Arc<Router>, pattern: &str) {
     let began = Instant::now();
     let (mut pages, mut found, mut slowest) = (0, 0, Duration::ZERO);
     let mut input = logs::FilterLogEventsRequest {
@@ -94,7 +101,7 @@ async fn search(room: &Arc<Observe>, pattern: &str) {
     };
     loop {
         let asked = Instant::now();
-        let page = call::<ops::FilterLogEvents>(room, input.clone()).await;
+        let page = call::<ops::FilterLogEvents>(router, input.clone()).await;
         slowest = slowest.max(asked.elapsed());
         pages += 1;
         found += page.events.unwrap().len();
@@ -106,12 +113,12 @@ async fn search(room: &Arc<Observe>, pattern: &str) {
     println!("{pattern}: {found} found in {:?}, {pages} pages, the slowest {slowest:?}", began.elapsed());
 }
 
-async fn beside(room: Arc<Observe>, done: Arc<AtomicBool>) -> Vec<Duration> {
+async fn beside(router: Arc<Router>, done: Arc<AtomicBool>) -> Vec<Duration> {
     let mut waits = Vec::new();
     while !done.load(Ordering::Relaxed) {
         let asked = Instant::now();
         call::<ops::GetLogEvents>(
-            &room,
+            &router,
             logs::GetLogEventsRequest {
                 log_group_name: Some(GROUP.into()),
                 log_stream_name: Some(format!("2026/11/27/[$LATEST]{:032x}", 3)),
@@ -126,20 +133,19 @@ async fn beside(room: Arc<Observe>, done: Arc<AtomicBool>) -> Vec<Duration> {
     waits
 }
 
-async fn call<O: Op>(room: &Arc<Observe>, input: O::Input) -> O::Output
-where
-    Observe: Handle<O>,
-{
-    let context = Context {
+async fn call<O: Op>(router: &Arc<Router>, input: O::Input) -> O::Output {
+    let call = Call {
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        origin: Origin::default(),
         via: Via::Client { loopback: true },
-        account: Account::DEFAULT,
+        operation: O::ROW,
+        input: Input::Typed(Box::new(input)),
+        body: Body::Empty,
         region: Region::default_region(),
         request_id: RequestId::new(&SystemRng),
         deadline: None,
         depth: 0,
         trace: None,
-        host: None,
     };
-    Handle::<O>::handle(Arc::clone(room), context, input, Body::Empty).await.unwrap().output
+    router.call(call).await.unwrap().typed().unwrap()
 }

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Clocks, Fault, News, Rng};
+use base::{Bell, Clocks, Fault, News, Rng};
+use door::Dispatch;
 use store::Kv;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
-use crate::ingest::{self, Queue};
+use crate::ingest::{self, Incoming, Queue};
 use crate::metrics;
 use crate::retention;
 use crate::types::Group;
+
+/// Batches that a slow tail may be behind.
+const STORED_BATCHES: usize = 16;
 
 /// What the room needs.
 pub struct Options {
@@ -20,6 +24,10 @@ pub struct Options {
     pub clocks: Arc<dyn Clocks>,
     /// Ids.
     pub rng: Arc<dyn Rng>,
+    /// Rung when something was handed to the outbox.
+    pub bell: Arc<dyn Bell>,
+    /// Asked whether a subscription's function may be invoked.
+    pub dispatch: Arc<dyn Dispatch>,
 }
 
 /// The room: logs, metrics and usage. It is the platform's [`base::LogSink`] and [`base::Meter`].
@@ -27,7 +35,14 @@ pub struct Observe {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) clocks: Arc<dyn Clocks>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) bell: Arc<dyn Bell>,
+    pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) queue: Queue,
+    // Shows what was stored to whoever tails; one that is too slow misses some, and is told so.
+    pub(crate) stored: broadcast::Sender<Arc<Vec<Incoming>>>,
+    // Events of groups with subscriptions are stored one batch after the other: what subscribers hear carries the numbers
+    // that the events get.
+    pub(crate) subscribed: tokio::sync::Mutex<()>,
     // Told when the first metric is stored: there is something to roll up one day.
     pub(crate) first_metric: News,
     // Told when a retention policy is set: the sweeper computes anew what is due.
@@ -54,10 +69,21 @@ pub struct Service {
 impl Observe {
     /// Opens the room.
     pub fn open(options: Options) -> (Arc<Self>, Service) {
-        let Options { kv, clocks, rng } = options;
+        let Options { kv, clocks, rng, bell, dispatch } = options;
         let stop = Arc::new(Stop::default());
-        let (queue, first_metric, retention) = (Queue::default(), News::default(), News::default());
-        let observe = Arc::new(Self { kv, clocks, rng, queue, first_metric, retention, stop });
+        let observe = Arc::new(Self {
+            kv,
+            clocks,
+            rng,
+            bell,
+            dispatch,
+            queue: Queue::default(),
+            stored: broadcast::Sender::new(STORED_BATCHES),
+            subscribed: tokio::sync::Mutex::default(),
+            first_metric: News::default(),
+            retention: News::default(),
+            stop,
+        });
         (Arc::clone(&observe), Service { observe, lows: None })
     }
 
@@ -78,6 +104,7 @@ impl Observe {
             retention_days: None,
             tags: BTreeMap::new(),
             protected: false,
+            subscriptions: BTreeMap::new(),
         }
     }
 

@@ -32,3 +32,8 @@ pub(crate) fn invalid(message: impl Into<String>) -> Fault {
 pub(crate) fn bad_token() -> Fault {
     invalid("The specified nextToken is invalid.")
 }
+
+/// `ResourceNotFoundException`: no such subscription filter.
+pub(crate) fn no_subscription() -> Fault {
+    logs::resource_not_found_exception("The specified subscription filter does not exist.")
+}

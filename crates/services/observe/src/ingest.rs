@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Account, EventNews, Fault, Invoked, LogLine, LogSink, Meter, Receipt, Region};
 use bytes::Bytes;
-use store::{Batch, Key, Kv, Space, transact_with};
+use door::outbox::OUTBOX_BELL;
+use store::{Batch, Key, Kv, Space, outbox, transact_with};
 use tokio::sync::{Notify, watch};
 
 use crate::engine::Observe;
@@ -15,6 +16,7 @@ use crate::metrics::{Point, emf, lambda};
 use crate::rules::chunk::{self, Chunk};
 use crate::rules::token::Place;
 use crate::state::{self, GroupName};
+use crate::subscribe::Handed;
 use crate::types::{Group, Stream, Used};
 use crate::usage;
 
@@ -295,21 +297,28 @@ impl Observe {
         let Taken { lines, dropped, used, receipts, invoked, metrics, mark: _ } = taken;
         let now_ms = self.clocks.product().0;
         self.store_metrics(&lines, &invoked, metrics, now_ms).await;
-        let mut streams: BTreeMap<StreamName, Vec<(i64, Bytes)>> = BTreeMap::new();
+        let mut streams: BTreeMap<StreamName, Incoming> = BTreeMap::new();
+        let mut add = |group: GroupName, stream: Arc<str>, at_ms: i64, text: String, hops: u16| {
+            let fresh = || Incoming {
+                group: group.clone(),
+                stream: stream.as_ref().to_owned(),
+                events: Vec::new(),
+                hops: Vec::new(),
+                ingested_ms: now_ms,
+                create: true,
+            };
+            let one = streams.entry((group.clone(), Arc::clone(&stream))).or_insert_with(fresh);
+            one.events.push((at_ms, Bytes::from(text)));
+            one.hops.push(hops);
+        };
         for line in lines {
-            let whose = (group_name(&line), Arc::clone(&line.stream));
-            streams.entry(whose).or_default().push((line.at.0, Bytes::from(line.text)));
+            add(group_name(&line), Arc::clone(&line.stream), line.at.0, line.text, line.hops);
         }
-        for (whose, count) in dropped {
+        for ((group, stream), count) in dropped {
             let words = format!("[lambent] {count} log lines were dropped here: more came than could be stored");
-            streams.entry(whose).or_default().push((now_ms, words.into()));
+            add(group, stream, now_ms, words, 0);
         }
-        let incoming = streams.into_iter().map(|((group, stream), events)| Incoming {
-            group,
-            stream: stream.as_ref().to_owned(),
-            events,
-            create: true,
-        });
+        let incoming = streams.into_values();
         if let Err(fault) = self.put(incoming.collect()).await {
             tracing::error!(%fault, "log lines were lost: the store did not take them");
         }
@@ -354,14 +363,24 @@ impl Observe {
             let mut groups = BTreeMap::new();
             for one in incoming.iter() {
                 if !groups.contains_key(&one.group) {
-                    groups.insert(one.group.clone(), self.group_for(&one.group, one.create).await?.generation);
+                    groups.insert(one.group.clone(), self.group_for(&one.group, one.create).await?);
                 }
             }
-            if self.put_into(Arc::clone(&incoming), groups).await? {
+            let is_heard = groups.values().any(|group| !group.subscriptions.is_empty());
+            let _turn = if is_heard { Some(self.subscribed.lock().await) } else { None };
+            let ids: Vec<u64> = incoming.iter().map(|_| self.random()).collect();
+            let handed = if is_heard { self.prepare(&incoming, &groups, &ids).await? } else { Handed::default() };
+            let rings = !handed.deliveries.is_empty();
+            if self.put_into(Arc::clone(&incoming), groups, ids, handed).await? {
+                // Nobody tails: that is no fault.
+                drop(self.stored.send(Arc::clone(&incoming)));
+                if rings {
+                    self.bell.ring(OUTBOX_BELL);
+                }
                 return Ok(());
             }
         }
-        Err(Fault::internal("a log group was deleted again and again while lines came in"))
+        Err(Fault::internal("a log group or its subscriptions changed again and again while lines came in"))
     }
 
     /// The group, made now if it may be.
@@ -389,36 +408,46 @@ impl Observe {
         Ok(group)
     }
 
-    /// One transaction; false if a group is no longer the one that was looked up.
-    async fn put_into(&self, incoming: Arc<Vec<Incoming>>, groups: BTreeMap<GroupName, u64>) -> Result<bool, Fault> {
+    /// One transaction; false if a group or a stream is no longer as it was looked up.
+    async fn put_into(
+        &self,
+        incoming: Arc<Vec<Incoming>>,
+        groups: BTreeMap<GroupName, Group>,
+        ids: Vec<u64>,
+        handed: Handed,
+    ) -> Result<bool, Fault> {
         let now_ms = self.clocks.product().0;
-        let ids: Vec<u64> = incoming.iter().map(|_| self.random()).collect();
         let mut keys = Vec::new();
-        for (name, generation) in &groups {
+        for (name, group) in &groups {
             keys.push(Key::new(Space::Control, name.row()));
-            keys.push(Key::new(Space::Log, state::stored(*generation)));
+            keys.push(Key::new(Space::Log, state::stored(group.generation)));
         }
         for one in incoming.iter() {
-            keys.push(Key::new(Space::Log, state::stream(groups[&one.group], &one.stream)));
+            keys.push(Key::new(Space::Log, state::stream(groups[&one.group].generation, &one.stream)));
         }
         let kv: &dyn Kv = &*self.kv;
         let kept = transact_with(kv, keys, move |rows| {
             let mut batch = Batch::new();
-            for (name, generation) in &groups {
+            for (name, known) in &groups {
                 let group: Option<Group> = rows.json(Space::Control, &name.row())?;
-                if group.is_none_or(|group| group.generation != *generation) {
+                let is_same =
+                    |group: Group| group.generation == known.generation && group.subscriptions == known.subscriptions;
+                if !group.is_some_and(is_same) {
                     return Ok((Batch::new(), false));
                 }
             }
             let mut grown: BTreeMap<u64, u64> = BTreeMap::new();
-            for (one, id) in incoming.iter().zip(&ids) {
-                let generation = groups[&one.group];
+            for (index, (one, id)) in incoming.iter().zip(&ids).enumerate() {
+                let generation = groups[&one.group].generation;
                 let row = state::stream(generation, &one.stream);
                 let stream = rows.json::<Stream>(Space::Log, &row)?;
                 if stream.is_none() && !one.create {
                     return Err(faults::no_stream());
                 }
                 let mut stream = stream.unwrap_or_else(|| Stream::new(*id, now_ms));
+                if handed.stands.get(&index).is_some_and(|stands| *stands != (stream.id, stream.next_seq)) {
+                    return Ok((Batch::new(), false));
+                }
                 for chunk in stream.take_in(&one.events, now_ms) {
                     let place = Place { at_ms: chunk.first_ms, seq: chunk.first_seq };
                     batch.put(Space::Log, state::chunk(generation, stream.id, place), chunk.value);
@@ -430,6 +459,9 @@ impl Observe {
                 let row = state::stored(generation);
                 let before = state::number(rows.get(Space::Log, &row).as_deref());
                 batch.put(Space::Log, row, (before + bytes).to_be_bytes().to_vec());
+            }
+            for (id, delivery) in &handed.deliveries {
+                outbox::put(&mut batch, now_ms, id, delivery.clone());
             }
             Ok((batch, true))
         })
@@ -444,6 +476,10 @@ pub(crate) struct Incoming {
     pub(crate) stream: String,
     /// Time and message.
     pub(crate) events: Vec<(i64, Bytes)>,
+    /// How many deliveries led to each.
+    pub(crate) hops: Vec<u16>,
+    /// When it came in.
+    pub(crate) ingested_ms: i64,
     /// Whether a missing group or stream is made.
     pub(crate) create: bool,
 }

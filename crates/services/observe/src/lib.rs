@@ -16,6 +16,7 @@ mod retention;
 pub mod rules;
 mod site;
 mod state;
+mod subscribe;
 pub mod types;
 mod usage;
 

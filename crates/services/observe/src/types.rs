@@ -19,6 +19,22 @@ pub struct Group {
     /// Whether it refuses to be deleted.
     #[serde(default)]
     pub protected: bool,
+    /// Who hears of its events, by the filter's name.
+    #[serde(default)]
+    pub subscriptions: BTreeMap<String, Subscription>,
+}
+
+/// A subscription filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Which events.
+    pub pattern: String,
+    /// The ARN of the function that gets them.
+    pub destination: String,
+    /// How they would be spread over a Kinesis stream; a function gets them by log stream.
+    pub distribution: String,
+    /// Product time.
+    pub created_ms: i64,
 }
 
 impl Group {

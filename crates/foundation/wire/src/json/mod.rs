@@ -37,6 +37,10 @@ pub(crate) fn decode(operation: &'static Operation, request: &Request) -> Result
 
 /// Prints an output. An operation without output answers without a body.
 pub(crate) fn encode(protocol: Protocol, output: &dyn Structure, request_id: &str) -> Response {
+    // The body is the stream, and what else the output has is its first message.
+    if output.shape().members().iter().any(|member| member.shape.event_stream) {
+        return answer(200, crate::eventstream::CONTENT_TYPE, Bytes::new(), request_id);
+    }
     let mut writer = Writer::default();
     if !std::ptr::eq(output.shape(), crate::Unit::SHAPE) {
         crate::Sink::structure(&mut writer, output);

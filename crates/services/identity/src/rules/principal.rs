@@ -71,7 +71,7 @@ impl Who {
             }
             Self::Arn(arn) if has_account && *arn == caller.arn => Some(Reach::Direct),
             Self::Arn(arn) if caller.role_arn.as_ref() == Some(arn) => Some(Reach::Role),
-            Self::Service(name) if caller.kind == Kind::Service && *name == caller.arn => Some(Reach::Direct),
+            Self::Service(name) if caller.kind == Kind::Service && is_service(name, &caller.arn) => Some(Reach::Direct),
             _ => None,
         }
     }
@@ -84,6 +84,18 @@ impl Who {
             Self::Other(_) => false,
         }
     }
+}
+
+/// Whether a policy's name of a service is this one. Some services also go by a name with their region, and documents of
+/// CloudWatch Logs use either: `logs.amazonaws.com`, `logs.us-east-1.amazonaws.com`.
+fn is_service(name: &str, service: &str) -> bool {
+    let without_region = || {
+        let (first, rest) = name.split_once('.')?;
+        let (_, domain) = rest.split_once('.')?;
+        let (own, own_domain) = service.split_once('.')?;
+        Some(first == own && domain == own_domain)
+    };
+    name == service || service == "logs.amazonaws.com" && without_region() == Some(true)
 }
 
 /// How closely a list of principals includes the caller, for a statement that allows.

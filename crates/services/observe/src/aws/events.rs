@@ -202,6 +202,11 @@ impl Observe {
     }
 }
 
+/// An event's id.
+pub(crate) fn event_id(at_ms: i64, stream: u64, seq: u64) -> String {
+    format!("{at_ms:020}{stream:020}{seq:016}")
+}
+
 fn show(stream: &str, stream_id: u64, event: &Event) -> logs::FilteredLogEvent {
     logs::FilteredLogEvent {
         log_stream_name: Some(stream.to_owned()),
@@ -209,6 +214,6 @@ fn show(stream: &str, stream_id: u64, event: &Event) -> logs::FilteredLogEvent {
         message: Some(event.text().into_owned()),
         ingestion_time: Some(event.ingested_ms),
         // Unique within the group and in the order of time, 56 digits as AWS's.
-        event_id: Some(format!("{:020}{stream_id:020}{:016}", event.at_ms, event.seq)),
+        event_id: Some(event_id(event.at_ms, stream_id, event.seq)),
     }
 }

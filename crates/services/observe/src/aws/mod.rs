@@ -1,10 +1,12 @@
 //! The operations of CloudWatch Logs and CloudWatch's metrics, by topic. What is not registered here is NotImplemented.
 
-mod events;
+pub(crate) mod events;
 mod groups;
+mod live;
 mod metrics;
 mod put;
 mod streams;
+mod subscriptions;
 mod tags;
 
 use std::sync::Arc;
@@ -38,10 +40,16 @@ pub fn register(builder: RouterBuilder, observe: &Arc<Observe>) -> RouterBuilder
         .on::<ops::PutLogEvents, _>(observe)
         .on::<ops::GetLogEvents, _>(observe)
         .on::<ops::FilterLogEvents, _>(observe)
+        .on::<ops::StartLiveTail, _>(observe)
+        .on::<ops::PutSubscriptionFilter, _>(observe)
+        .on::<ops::DescribeSubscriptionFilters, _>(observe)
+        .on::<ops::DeleteSubscriptionFilter, _>(observe)
         .on::<ops::TagResource, _>(observe)
         .on::<ops::UntagResource, _>(observe)
         .on::<ops::ListTagsForResource, _>(observe)
         .on::<ops::ListTagsLogGroup, _>(observe)
+        .on::<ops::TagLogGroup, _>(observe)
+        .on::<ops::UntagLogGroup, _>(observe)
 }
 
 /// A group of the caller's account and region.

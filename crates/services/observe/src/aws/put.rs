@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::Fault;
+use base::{Fault, TraceHeader};
 use bytes::Bytes;
 use door::{Answer, Body, Context, Handle};
 use model::logs::{self, ops};
@@ -50,7 +50,17 @@ impl Handle<ops::PutLogEvents> for Observe {
                 emf::points(context.account, &context.region, message, *at_ms, now_ms)
             };
             let points: Vec<_> = kept.iter().flat_map(read).collect();
-            self.put(vec![Incoming { group: name, stream: stream_name, events: kept, create: false }]).await?;
+            // What a function writes itself belongs to the chain of deliveries that invoked it.
+            let hops = vec![context.trace.as_deref().map_or(0, TraceHeader::hops); kept.len()];
+            self.put(vec![Incoming {
+                group: name,
+                stream: stream_name,
+                events: kept,
+                hops,
+                ingested_ms: now_ms,
+                create: false,
+            }])
+            .await?;
             // Metrics in log lines are taken if there is room; the lines are kept whatever becomes of them.
             if !points.is_empty() && self.queue.put_metrics(points).is_err() {
                 tracing::warn!("metrics in log lines were dropped: more came than could be stored");

@@ -1,6 +1,7 @@
 //! Pure decisions: no store, no clock.
 
 pub mod chunk;
+pub mod handed;
 pub(crate) mod math;
 pub(crate) mod metric;
 pub mod pattern;

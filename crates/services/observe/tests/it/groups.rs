@@ -159,3 +159,31 @@ async fn tags_are_set_changed_and_taken_away() {
         "The specified log group does not exist.",
     );
 }
+
+#[tokio::test]
+async fn tags_are_changed_the_older_way_too() {
+    let world = World::new();
+    world.create_group(GROUP).await;
+    let tags = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "v".to_owned())).collect();
+    let tag = |name: &str, keys: &[&str]| logs::TagLogGroupRequest {
+        log_group_name: Some(name.into()),
+        tags: Some(tags(keys)),
+    };
+    world.call::<ops::TagLogGroup>(tag(GROUP, &["a", "b"])).await.unwrap();
+    let untag =
+        |name: &str| logs::UntagLogGroupRequest { log_group_name: Some(name.into()), tags: Some(vec!["a".into()]) };
+    world.call::<ops::UntagLogGroup>(untag(GROUP)).await.unwrap();
+    let list = logs::ListTagsLogGroupRequest { log_group_name: Some(GROUP.into()) };
+    let left = world.call::<ops::ListTagsLogGroup>(list).await.unwrap().tags.unwrap();
+    assert_eq!(left.into_keys().collect::<Vec<_>>(), ["b"]);
+    for fault in [
+        world.call::<ops::TagLogGroup>(tag("missing", &["a"])).await.unwrap_err(),
+        world.call::<ops::UntagLogGroup>(untag("missing")).await.unwrap_err(),
+    ] {
+        assert_eq!(fault.code, "ResourceNotFoundException");
+    }
+    let many: Vec<String> = (0..50).map(|at| format!("k{at}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let fault = world.call::<ops::TagLogGroup>(tag(GROUP, &many)).await.unwrap_err();
+    assert_eq!(fault.code, "InvalidParameterException");
+}

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use base::{
-    Account, Clocks, Fault, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks,
+    Account, BoxFuture, Clocks, Fault, LocalBell, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp,
+    VirtualClocks,
 };
-use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Router, RouterBuilder, Via};
+use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Via};
 use model::logs::{self, ops};
 use observe::{Observe, Options};
 use store::Kv;
@@ -37,7 +38,13 @@ impl World {
     pub(crate) fn idle(kv: Arc<dyn Kv>) -> (Self, observe::Service) {
         let clocks = Arc::new(VirtualClocks::default());
         clocks.pause();
-        let options = Options { kv: Arc::clone(&kv), clocks: clocks.clone(), rng: Arc::new(SystemRng) };
+        let options = Options {
+            kv: Arc::clone(&kv),
+            clocks: clocks.clone(),
+            rng: Arc::new(SystemRng),
+            bell: Arc::new(LocalBell::new()),
+            dispatch: Arc::new(Elsewhere),
+        };
         let (observe, service) = Observe::open(options);
         let router = observe::register(RouterBuilder::default(), &observe).dropping(dropped()).build(Gate::off());
         (Self { observe, router, clocks, kv }, service)
@@ -48,6 +55,14 @@ impl World {
         Observe: Handle<O>,
     {
         call::<O>(&self.router, input).await
+    }
+
+    /// The answer with its body.
+    pub(crate) async fn reply<O: Op>(&self, input: O::Input) -> Result<Reply, Fault>
+    where
+        Observe: Handle<O>,
+    {
+        reply::<O>(&self.router, input).await
     }
 
     /// The room behind another gate.
@@ -68,6 +83,7 @@ impl World {
             stream: stream.into(),
             at: Timestamp(*at),
             text: (*text).to_owned(),
+            hops: 0,
         });
         self.observe.write(lines.collect());
     }
@@ -112,6 +128,10 @@ impl World {
 }
 
 pub(crate) async fn call<O: Op>(router: &Router, input: O::Input) -> Result<O::Output, Fault> {
+    Ok(reply::<O>(router, input).await?.typed().unwrap())
+}
+
+async fn reply<O: Op>(router: &Router, input: O::Input) -> Result<Reply, Fault> {
     let call = Call {
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
         origin: Origin::default(),
@@ -125,7 +145,34 @@ pub(crate) async fn call<O: Op>(router: &Router, input: O::Input) -> Result<O::O
         depth: 0,
         trace: None,
     };
-    Ok(router.call(call).await?.typed().unwrap())
+    router.call(call).await
+}
+
+/// What the room reaches through the door: the function [`FUNCTION`], which lets log groups in.
+struct Elsewhere;
+
+pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:listener";
+
+impl Dispatch for Elsewhere {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async move {
+            assert_eq!(call.operation.name, "Invoke");
+            let Principal::Service { name, source_arn, .. } = &call.principal else { panic!("a service asks") };
+            assert_eq!((*name, source_arn.as_str()), ("logs.amazonaws.com", &*format!("{}:*", arn(GROUP))));
+            let Input::Typed(input) = call.input else { panic!("a room asks with a value") };
+            let kind = wire::text_member(&*input, "InvocationType");
+            assert_eq!(kind.as_deref(), Some("DryRun"), "it is asked, not run");
+            if wire::text_member(&*input, "FunctionName").as_deref() != Some(FUNCTION) {
+                return Err(Fault::denied("it lets nobody in"));
+            }
+            Ok(Reply { output: Box::new(wire::Unit), body: Body::Empty })
+        })
+    }
+}
+
+/// The ARN of a group.
+pub(crate) fn arn(group: &str) -> String {
+    format!("arn:aws:logs:us-east-1:000000000000:log-group:{group}")
 }
 
 /// What `cargo xtask drops` takes away to see which test notices.

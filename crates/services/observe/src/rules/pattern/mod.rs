@@ -66,11 +66,11 @@ impl From<&str> for Wrong {
 
 /// A text that is looked for before anything is parsed.
 #[derive(Debug)]
-struct Needle(Finder<'static>);
+struct Needle(Box<Finder<'static>>);
 
 impl Needle {
     fn new(text: &str) -> Self {
-        Self(Finder::new(text).into_owned())
+        Self(Box::new(Finder::new(text).into_owned()))
     }
 
     fn stands_in(&self, bytes: &[u8]) -> bool {

@@ -1,10 +1,9 @@
 //! Terms: texts that must, may or must not stand in the message.
 
-use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
-use super::Wrong;
 use super::lexer::Lexer;
+use super::{Needle, Wrong};
 
 /// What a message must hold.
 #[derive(Debug, Default)]
@@ -16,18 +15,18 @@ pub(super) struct Terms {
 
 #[derive(Debug)]
 enum Term {
-    Text(Finder<'static>),
+    Text(Needle),
     Regex(Regex),
 }
 
 impl Term {
     fn text(text: &str) -> Self {
-        Self::Text(Finder::new(text).into_owned())
+        Self::Text(Needle::new(text))
     }
 
     fn stands_in(&self, message: &[u8]) -> bool {
         match self {
-            Self::Text(text) => text.find(message).is_some(),
+            Self::Text(text) => text.stands_in(message),
             Self::Regex(regex) => regex.is_match(message),
         }
     }
@@ -36,7 +35,7 @@ impl Term {
     /// message begins and ends.
     fn may_stand_in(&self, messages: &[u8]) -> bool {
         match self {
-            Self::Text(text) => text.find(messages).is_some(),
+            Self::Text(text) => text.stands_in(messages),
             Self::Regex(_) => true,
         }
     }
