@@ -1,5 +1,7 @@
 //! A small AWS client for our own commands: signs, sends, and turns AWS's errors into sentences.
 
+use std::collections::VecDeque;
+
 use anyhow::{Context, bail};
 use base::{Clocks, SystemClocks};
 use bytes::Bytes;
@@ -45,6 +47,19 @@ impl Client {
 
     /// Sends one request as it is, unsigned.
     pub(crate) async fn send(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+        let (response, driver) = self.begin(request).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.context("the platform broke off within its answer")?.to_bytes();
+        // The answer is whole; how the connection ends afterwards changes nothing.
+        drop(driver);
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// Sends one request; the answer's body comes as it is read, while the driver lives.
+    async fn begin(
+        &self,
+        request: http::Request<Full<Bytes>>,
+    ) -> anyhow::Result<(http::Response<hyper::body::Incoming>, Driver)> {
         let socket = tokio::net::TcpStream::connect(&self.authority).await.with_context(|| {
             format!(
                 "no platform answers at {}; start one with `lambent serve` or name another with --endpoint",
@@ -55,12 +70,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
         let driver = tokio::spawn(connection);
         let response = sender.send_request(request).await.context("the platform broke off")?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.context("the platform broke off within its answer")?.to_bytes();
-        drop(sender);
-        // The answer is whole; how the connection ends afterwards changes nothing.
-        driver.abort();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        Ok((response, Driver { task: driver, _sender: sender }))
     }
 
     /// A signed request to `service`.
@@ -72,6 +82,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> anyhow::Result<Answer> {
+        self.send(self.sign(service, method, path_and_query, headers, body)?).await
+    }
+
+    fn sign(
+        &self,
+        service: &str,
+        method: &str,
+        path_and_query: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> anyhow::Result<http::Request<Full<Bytes>>> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let mut map = http::HeaderMap::new();
         map.insert("host", self.authority.parse()?);
@@ -92,7 +113,7 @@ impl Client {
         for (name, value) in &request.headers {
             built = built.header(name, value);
         }
-        self.send(built.body(Full::new(request.body))?).await
+        Ok(built.body(Full::new(request.body))?)
     }
 
     /// A call of Lambda's REST API; an AWS error becomes ours.
@@ -104,9 +125,64 @@ impl Client {
 
     /// A call of CloudWatch Logs.
     pub(crate) async fn logs(&self, operation: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.logs_request(operation, body)?).await?.json()
+    }
+
+    fn logs_request(&self, operation: &str, body: &Value) -> anyhow::Result<http::Request<Full<Bytes>>> {
         let target = format!("Logs_20140328.{operation}");
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
-        self.signed("logs", "POST", "/", &headers, Bytes::from(body.to_string())).await?.json()
+        self.sign("logs", "POST", "/", &headers, Bytes::from(body.to_string()))
+    }
+
+    /// A call of CloudWatch Logs that answers a stream of events.
+    pub(crate) async fn logs_stream(&self, operation: &str, body: &Value) -> anyhow::Result<Events> {
+        let (response, driver) = self.begin(self.logs_request(operation, body)?).await?;
+        let (head, body) = response.into_parts();
+        if head.status.as_u16() >= 300 {
+            let body = body.collect().await.context("the platform broke off within its answer")?.to_bytes();
+            Answer { status: head.status.as_u16(), headers: head.headers.clone(), body }.json()?;
+            bail!("the platform answered {}", head.status);
+        }
+        Ok(Events { body, decoder: wire::eventstream::Decoder::new(), waiting: VecDeque::new(), _driver: driver })
+    }
+}
+
+/// Drives a connection until it is dropped.
+struct Driver {
+    task: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Events as they come.
+pub(crate) struct Events {
+    body: hyper::body::Incoming,
+    decoder: wire::eventstream::Decoder,
+    waiting: VecDeque<wire::eventstream::Message>,
+    _driver: Driver,
+}
+
+impl Events {
+    /// The next event and its type; none at the end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<(String, Value)>> {
+        while self.waiting.is_empty() {
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let Ok(piece) = frame.context("the platform broke off")?.into_data() else { continue };
+            let waiting = &mut self.waiting;
+            let read = self.decoder.push(piece, &mut |message| waiting.push_back(message));
+            read.map_err(|malformed| anyhow::anyhow!("the platform's events do not read: {}", malformed.0))?;
+        }
+        let Some(message) = self.waiting.pop_front() else { return Ok(None) };
+        let value = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
+        if let Some(code) = message.text(":exception-type").or(message.text(":error-code")) {
+            bail!("{} ({code})", value["message"].as_str().unwrap_or("the session ended"));
+        }
+        Ok(Some((message.text(":event-type").unwrap_or_default().to_owned(), value)))
     }
 }
 

@@ -11,7 +11,9 @@ mod fidelity;
 mod iam;
 mod inspect;
 mod invoke;
+mod new;
 mod samples;
+mod times;
 mod tools;
 
 use std::net::SocketAddr;
@@ -54,21 +56,14 @@ enum Command {
         #[command(flatten)]
         serve: ServeArguments,
     },
-    /// Pack a folder and create or update its function.
+    /// Write a small project from a template.
+    New(new::Arguments),
+    /// Pack a folder and create or update its function; also a folder made for Apex, with all its functions.
     Deploy(crate::deploy::Arguments),
     /// Call a function; its answer goes to stdout, its log to stderr.
     Invoke(invoke::Arguments),
     /// Show a function's log.
-    Logs {
-        /// The function; all of them when left out.
-        name: Option<String>,
-        /// Stay and show what comes.
-        #[arg(long, short)]
-        follow: bool,
-        /// Show events of the last minutes only.
-        #[arg(long, value_name = "MINUTES")]
-        since: Option<u64>,
-    },
+    Logs(inspect::LogsArguments),
     /// List functions.
     Ls,
     /// Delete a function.
@@ -360,12 +355,12 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Serve(options) => crate::serve::run(options).await?,
         Command::Demo { directory, body, exit, serve } => demo::run(&directory, body.as_deref(), exit, serve).await?,
+        Command::New(options) => new::run(&options)?,
         Command::Deploy(options) => {
-            let done = crate::deploy::run(&client()?, &options).await?;
-            done.print();
+            crate::deploy::run_all(&client()?, &options).await?;
         }
         Command::Invoke(options) => return invoke::run(&client()?, options).await,
-        Command::Logs { name, follow, since } => inspect::logs(&client()?, name.as_deref(), follow, since).await?,
+        Command::Logs(asked) => inspect::logs(&client()?, &asked).await?,
         Command::Ls => inspect::list(&client()?).await?,
         Command::Rm { name, yes } => inspect::remove(&client()?, &name, yes).await?,
         Command::Backup { file, data } => backup::backup(file, data).await?,

@@ -64,6 +64,27 @@ pub(crate) fn build(directory: &Path, found: &Found) -> anyhow::Result<Contents>
     Ok(contents)
 }
 
+/// The folder's files and no others: nothing is installed. `ignored` are patterns of gitignore's form; links are followed.
+pub(crate) fn as_it_lies(directory: &Path, ignored: &[String]) -> anyhow::Result<Contents> {
+    let mut patterns = ignore::gitignore::GitignoreBuilder::new(directory);
+    for pattern in ignored {
+        patterns.add_line(None, pattern).with_context(|| format!("the ignored pattern {pattern} does not read"))?;
+    }
+    let patterns = patterns.build()?;
+    let walk = ignore::WalkBuilder::new(directory).standard_filters(false).follow_links(true).build();
+    let mut contents = Contents::new();
+    for entry in walk {
+        let entry = entry.context("reading the folder")?;
+        let name = relative(directory, entry.path())?;
+        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        let is_never = name.split('/').any(|part| NEVER.contains(&part));
+        if is_file && !is_never && !patterns.matched_path_or_any_parents(&name, false).is_ignore() {
+            contents.insert(name, entry.path().to_owned());
+        }
+    }
+    Ok(contents)
+}
+
 /// The folder's files, less what ignore files and [`NEVER`] name.
 fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyhow::Result<()> {
     let walk = ignore::WalkBuilder::new(directory)

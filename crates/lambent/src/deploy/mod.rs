@@ -1,5 +1,6 @@
 //! `lambent deploy`: finds out what a folder is, builds what it needs, packs it, and makes the function so.
 
+mod apex;
 mod build;
 mod detect;
 mod pack;
@@ -7,7 +8,7 @@ mod pack;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use bytes::Bytes;
 use clap::Args;
@@ -27,10 +28,15 @@ const MAKE_DEFAULT_ROLE: &str = "Action=CreateRole&Version=2010-05-08&RoleName=l
 pub(crate) struct Arguments {
     /// The folder of the function.
     pub(crate) directory: PathBuf,
+    /// Of a folder made for Apex: which functions; all of them when left out.
+    pub(crate) functions: Vec<String>,
     /// The function's name; the folder's when left out.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The runtime identifier; found out when left out.
+    /// Of a folder made for Apex: the environment, which chooses project.STAGE.json and function.STAGE.json.
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// The runtime identifier; found out when left out. Of a folder made for Apex it stands in for runtimes that are gone.
     #[arg(long)]
     pub(crate) runtime: Option<String>,
     /// The handler; found out when left out.
@@ -58,7 +64,9 @@ impl Arguments {
     pub(crate) fn of(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
+            functions: Vec::new(),
             name: None,
+            stage: None,
             runtime: None,
             handler: None,
             memory: None,
@@ -96,6 +104,20 @@ impl Deployed {
     }
 }
 
+/// Deploys what a folder holds: one function, or those of an Apex project. Waits until they can be invoked, and shows each
+/// as it is done.
+pub(crate) async fn run_all(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
+    if apex::is_project(&arguments.directory) {
+        return run_apex(client, arguments).await;
+    }
+    let only_apex = [("--stage", arguments.stage.is_some()), ("a function's name", !arguments.functions.is_empty())];
+    if let Some((what, _)) = only_apex.iter().find(|(_, given)| *given) {
+        bail!("{what} is for folders made for Apex, with a project.json and a folder of functions");
+    }
+    run(client, arguments).await?.print();
+    Ok(())
+}
+
 /// Deploys and waits until the function can be invoked.
 pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<Deployed> {
     let directory = arguments
@@ -111,8 +133,49 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
             .into_owned(),
     };
     let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref())?;
-    let built = build::build(&directory, &found)?;
-    let package = pack::pack(&built)?;
+    let package = packed(&build::build(&directory, &found)?)?;
+    let configuration = configuration(arguments, &found)?;
+    let role = arguments.role.as_deref();
+    let created = send(client, &name, &configuration, role, &package).await?;
+    let url = if arguments.no_url { None } else { Some(url(client, &name).await?) };
+    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package })
+}
+
+/// Deploys the functions of an Apex project, which have no URLs.
+async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
+    for (option, given) in [("--name", arguments.name.is_some()), ("--handler", arguments.handler.is_some())] {
+        ensure!(!given, "{option} is not for a folder made for Apex: project.json and function.json say it");
+    }
+    let (directory, runtime) = (&arguments.directory, arguments.runtime.as_deref());
+    let functions = apex::read(directory, arguments.stage.as_deref(), &arguments.functions, runtime)?;
+    ensure!(!functions.is_empty(), "{} holds no function", directory.join("functions").display());
+    for function in functions {
+        let folder = directory.join("functions").join(&function.folder);
+        let package = packed(&build::as_it_lies(&folder, &function.ignored)?)?;
+        let mut variables = serde_json::Map::new();
+        variables.extend(function.environment.into_iter().map(|(name, value)| (name, Value::from(value))));
+        variables.extend(pairs(&arguments.environment)?);
+        let configuration = json!({
+            "Runtime": function.runtime,
+            "Handler": function.handler,
+            "MemorySize": arguments.memory.unwrap_or(function.memory),
+            "Timeout": arguments.timeout.unwrap_or(function.timeout),
+            "Description": function.description.unwrap_or_default(),
+            "Environment": { "Variables": variables },
+        });
+        let role = arguments.role.as_deref().or(function.role.as_deref());
+        let created = send(client, &function.name, &configuration, role, &package)
+            .await
+            .with_context(|| format!("deploying {}", function.name))?;
+        let (name, runtime, handler) = (function.name, function.runtime, function.handler);
+        Deployed { name, runtime, handler, created, url: None, package }.print();
+    }
+    Ok(())
+}
+
+/// Packs what Lambda takes.
+fn packed(contents: &build::Contents) -> anyhow::Result<pack::Package> {
+    let package = pack::pack(contents)?;
     if package.bytes.len() > base::limits::ZIP_BYTES {
         let largest: Vec<_> =
             package.largest.iter().map(|(name, bytes)| format!("{name} {}", pack::size(*bytes))).collect();
@@ -122,30 +185,43 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
             largest.join(", ")
         );
     }
-    let configuration = configuration(arguments, &found)?;
+    Ok(package)
+}
+
+/// Creates the function or updates it; whether it was created.
+async fn send(
+    client: &Client,
+    name: &str,
+    configuration: &Value,
+    role: Option<&str>,
+    package: &pack::Package,
+) -> anyhow::Result<bool> {
     let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
-    let created = match client.lambda("GET", &function("2015-03-31", &name, "/configuration"), None).await {
+    match client.lambda("GET", &function("2015-03-31", name, "/configuration"), None).await {
         Ok(_) => {
-            update(client, &name, &configuration, &zip).await?;
-            false
+            update(client, name, configuration, role, &zip).await?;
+            Ok(false)
         }
         Err(error) if is_not_found(&error) => {
-            create(client, &name, arguments, &configuration, &zip).await?;
-            true
+            create(client, name, configuration, role, &zip).await?;
+            Ok(true)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
+    }
+}
+
+/// The variables of `--env`.
+fn pairs(given: &[String]) -> anyhow::Result<serde_json::Map<String, Value>> {
+    let pair = |pair: &String| {
+        let (name, value) = pair.split_once('=').with_context(|| format!("--env takes NAME=VALUE, not {pair}"))?;
+        Ok((name.to_owned(), Value::from(value)))
     };
-    let url = if arguments.no_url { None } else { Some(url(client, &name).await?) };
-    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package })
+    given.iter().map(pair).collect()
 }
 
 /// The configuration both create and update take.
 fn configuration(arguments: &Arguments, found: &detect::Found) -> anyhow::Result<Value> {
-    let mut variables = serde_json::Map::new();
-    for pair in &arguments.environment {
-        let (name, value) = pair.split_once('=').with_context(|| format!("--env takes NAME=VALUE, not {pair}"))?;
-        variables.insert(name.to_owned(), Value::from(value));
-    }
+    let variables = pairs(&arguments.environment)?;
     let mut out = json!({ "Runtime": found.runtime, "Handler": found.handler });
     if let Some(memory) = arguments.memory.or(found.memory) {
         out["MemorySize"] = memory.into();
@@ -156,26 +232,23 @@ fn configuration(arguments: &Arguments, found: &detect::Found) -> anyhow::Result
     if !variables.is_empty() {
         out["Environment"] = json!({ "Variables": variables });
     }
-    if let Some(role) = &arguments.role {
-        out["Role"] = role.as_str().into();
-    }
     Ok(out)
 }
 
 async fn create(
     client: &Client,
     name: &str,
-    arguments: &Arguments,
     configuration: &Value,
+    role: Option<&str>,
     zip: &str,
 ) -> anyhow::Result<()> {
     let mut body = configuration.clone();
     body["FunctionName"] = name.into();
-    body["Role"] = arguments.role.as_deref().unwrap_or(DEFAULT_ROLE).into();
+    body["Role"] = role.unwrap_or(DEFAULT_ROLE).into();
     body["Code"] = json!({ "ZipFile": zip });
     let path = "/2015-03-31/functions";
     match client.lambda("POST", path, Some(&body)).await {
-        Err(error) if arguments.role.is_none() && lacks_role(&error) => {
+        Err(error) if role.is_none() && lacks_role(&error) => {
             make_default_role(client).await?;
             client.lambda("POST", path, Some(&body)).await?;
         }
@@ -200,9 +273,19 @@ async fn make_default_role(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn update(client: &Client, name: &str, configuration: &Value, zip: &str) -> anyhow::Result<()> {
+async fn update(
+    client: &Client,
+    name: &str,
+    configuration: &Value,
+    role: Option<&str>,
+    zip: &str,
+) -> anyhow::Result<()> {
     let path = function("2015-03-31", name, "");
-    client.lambda("PUT", &format!("{path}/configuration"), Some(configuration)).await?;
+    let mut configuration = configuration.clone();
+    if let Some(role) = role {
+        configuration["Role"] = role.into();
+    }
+    client.lambda("PUT", &format!("{path}/configuration"), Some(&configuration)).await?;
     settled(client, name).await?;
     client.lambda("PUT", &format!("{path}/code"), Some(&json!({ "ZipFile": zip }))).await?;
     settled(client, name).await

@@ -1,0 +1,1 @@
+exports.handle = (event, context, callback) => callback(null, { twice: event.value * 2 });
