@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
-from platform_under_test import create, eventually, invoke, zipped
+from platform_under_test import ROLE, create, eventually, invoke, zipped
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -294,3 +294,18 @@ def test_runtime_management_and_tracing_are_echoed(functions):
     assert pinned["FunctionArn"] == f"{ARN}managed:$LATEST"
     got = refused(functions.put_runtime_management_config, FunctionName="managed", UpdateRuntimeOn="Manual")
     assert got[:2] == ("InvalidParameterValueException", 400)
+
+
+def test_a_container_image_is_kept_and_says_that_it_does_not_run(functions):
+    uri = "000000000000.dkr.ecr.us-east-1.amazonaws.com/app:v1"
+    functions.create_function(
+        FunctionName="image", PackageType="Image", Role=ROLE, Code={"ImageUri": uri}, ImageConfig={"Command": ["app.handler"]}
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName="image", WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+    shown = functions.get_function(FunctionName="image")
+    assert (shown["Code"]["RepositoryType"], shown["Code"]["ImageUri"]) == ("ECR", uri)
+    assert shown["Configuration"]["PackageType"] == "Image" and "Runtime" not in shown["Configuration"]
+    assert shown["Configuration"]["ImageConfigResponse"]["ImageConfig"]["Command"] == ["app.handler"]
+    code, _, message = refused(functions.invoke, FunctionName="image")
+    assert code == "InvalidRuntimeException" and uri in message
+    functions.delete_function(FunctionName="image")

@@ -299,3 +299,39 @@ async fn an_event_under_way_ends_on_the_code_it_began_with() {
     world.gate.add_permits(1);
     assert_eq!(held.await.unwrap().unwrap().payload.unwrap(), "\"old\"");
 }
+
+#[tokio::test]
+async fn a_row_from_before_there_were_versions_reads() {
+    let world = World::new();
+    world.create("hello").await;
+    let zip = package("hello");
+    let row = serde_json::json!({
+        "settings": {
+            "runtime": "python3.12", "role": crate::world::ROLE, "handler": "app.handler", "description": "", "timeout_s": 3,
+            "memory_mb": 128, "tmp_mb": 512, "environment": { "VALUE": "old" }, "architecture": "x86_64"
+        },
+        "code": { "sha256": store::Digest::of(&zip).to_string(), "size_bytes": zip.len() },
+        "revision": "b5f3c1a0-0000-4000-8000-000000000000",
+        "modified_ms": 1,
+        "reserved": 7,
+        "policy": [{ "id": "s", "json": "{\"Sid\":\"s\"}" }],
+        "policy_revision": "b5f3c1a0-0000-4000-8000-000000000001"
+    });
+    let key = "function/000000000000/us-east-1/hello";
+    let write = move |_: &store::Rows| {
+        let mut batch = store::Batch::new();
+        batch.put_json(store::Space::Control, key, &row)?;
+        Ok(batch)
+    };
+    world.disk.kv.transact(Vec::new(), Box::new(write)).await.unwrap();
+    let world = World::on(world.die().await);
+    let shown = get(&world, None).await.unwrap();
+    assert_eq!(shown.revision_id.as_deref(), Some("b5f3c1a0-0000-4000-8000-000000000000"));
+    assert_eq!(shown.tracing_config.unwrap().mode.as_deref(), Some("PassThrough"));
+    assert_eq!(versions(&world).await, ["$LATEST"]);
+    assert_eq!(publish(&world).await.version.as_deref(), Some("1"));
+    set(&world, "new").await;
+    assert_eq!(value(&world, "hello:1").await, ("old".into(), "1".into()));
+    let policy = aws::GetPolicyRequest { function_name: Some("hello".into()), qualifier: None };
+    assert!(world.call::<ops::GetPolicy>(policy).await.unwrap().policy.unwrap().contains("\"Sid\":\"s\""));
+}
