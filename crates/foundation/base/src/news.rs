@@ -22,8 +22,13 @@ impl News {
 
     /// Completes at once if there is a word not heard yet, else at the next.
     pub async fn heard(&self) -> Turn {
-        self.rung.notified().await;
-        // A word in between leaves the bell rung: then the loop looks once more, in vain.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+        loop {
+            self.rung.notified().await;
+            // A word in between leaves the bell rung. Nobody may wake for that without a turn: it would let go of the one that
+            // a moment of the clock gives it at the same time.
+            if let Some(turn) = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return turn;
+            }
+        }
     }
 }

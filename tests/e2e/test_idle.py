@@ -1,0 +1,63 @@
+"""Idle means idle: nothing in the platform wakes when nothing is due."""
+
+import pathlib
+import time
+
+import pytest
+
+from platform_under_test import create, invoke
+
+SECONDS = 10
+HELLO = {"app.py": "def handler(event, context):\n    return event\n"}
+
+
+def family(pid):
+    """A process and all below it."""
+    found = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += family(int(child))
+    return found
+
+
+def wakes(pid):
+    """How often each thread has gone to sleep by itself so far; one that never wakes never does."""
+    counts = {}
+    for process in family(pid):
+        for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+            lines = dict(line.split(":\t") for line in (task / "status").read_text().splitlines() if ":\t" in line)
+            counts[f"{process}/{task.name} {lines['Name']}"] = int(lines["voluntary_ctxt_switches"])
+    return counts
+
+
+def woken(pid):
+    before = wakes(pid)
+    time.sleep(SECONDS)
+    after = wakes(pid)
+    return {thread: after[thread] - before.get(thread, 0) for thread in after if after[thread] != before.get(thread, 0)}
+
+
+@pytest.mark.parametrize("deployed", [0, 100])
+def test_nothing_wakes_when_nothing_is_due(own_platform, deployed):
+    platform = own_platform()
+    functions = platform.client("lambda")
+    for n in range(deployed):
+        create(functions, f"idle-{n}", HELLO)
+    # What follows a start or a deployment: a volume is formatted, tables are written, threads for reading retire.
+    deadline = time.monotonic() + 60
+    while (seen := woken(platform.process.pid)) and time.monotonic() < deadline:
+        pass
+    print(f"{deployed} functions: woken in {SECONDS} s: {seen or 'nothing'}")
+    assert not seen
+
+
+def test_a_kept_environment_costs_no_wake_ups_either(own_platform):
+    platform = own_platform()
+    functions = platform.client("lambda")
+    create(functions, "kept", HELLO)
+    invoke(functions, "kept")
+    deadline = time.monotonic() + 60
+    while (seen := woken(platform.process.pid)) and time.monotonic() < deadline:
+        pass
+    print(f"a kept environment: woken in {SECONDS} s: {seen or 'nothing'}")
+    assert not seen
