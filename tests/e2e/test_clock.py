@@ -153,7 +153,7 @@ def test_without_controls_there_is_no_clock_to_hold(own_platform):
 
 def test_durations_are_whole_numbers_with_units(own_platform):
     platform = own_platform("--ephemeral")
-    for wrong in ("14", "1.5h", "1w", "-1d", ""):
+    for wrong in ("14", "1.5h", "1w", ""):
         refused = platform.lambent("clock", "advance", wrong, check=False)
         assert refused.returncode == 2 and "14d" in refused.stderr + refused.stdout, refused
     before = now_ms(platform)
