@@ -4,7 +4,7 @@ use base::{BoxFuture, Fault};
 use bytes::Bytes;
 
 use crate::rows::from_json;
-use crate::{Batch, Error, Key, Range, Row, Rows, Space};
+use crate::{Batch, Error, Key, Range, Row, Rows, Space, Told};
 
 /// What a transaction decides: from the declared rows to what changes, or a fault. It must be pure: it may run again.
 pub type Transaction = Box<dyn FnMut(&Rows) -> Result<Batch, Fault> + Send>;
@@ -57,6 +57,11 @@ pub trait Kv: Send + Sync {
     /// [`Error::Fault`] is what `f` decided; the others say why nothing was written, except [`Error::Poisoned`], after
     /// which it is not known whether it was.
     fn transact(&self, keys: Vec<Key>, f: Transaction) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Has `told` called with the keys under `prefix` that transactions from now on write or delete: once they are
+    /// published and before they are answered, in their order, one call at a time. What [`Batch::drop_prefix`] takes away
+    /// is not told.
+    fn follow(&self, space: Space, prefix: Bytes, told: Told);
 
     /// Resolves when the store is poisoned, never before: the process must then end. Every later call fails.
     fn failed(&self) -> BoxFuture<'static, Error>;

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base::BoxFuture;
 use bytes::Bytes;
 
-use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Transaction};
+use crate::follow::Followers;
+use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Told, Transaction};
 
 type Table = BTreeMap<Bytes, Bytes>;
 
@@ -17,6 +18,7 @@ type Table = BTreeMap<Bytes, Bytes>;
 struct Memory {
     /// None once closed. Each space is shared with the snapshots taken of it and copied only when then written.
     spaces: RwLock<Option<Spaces>>,
+    followers: Followers,
 }
 
 #[derive(Default, Clone)]
@@ -58,7 +60,7 @@ impl Snapshot for Spaces {
 /// A fresh, empty store in memory, for tests.
 #[must_use]
 pub fn memory() -> Arc<dyn Kv> {
-    Arc::new(Memory { spaces: RwLock::new(Some(Spaces::default())) })
+    Arc::new(Memory { spaces: RwLock::new(Some(Spaces::default())), followers: Followers::default() })
 }
 
 impl Memory {
@@ -74,7 +76,9 @@ impl Memory {
         rows.declared_all()?;
         let batch = outcome?;
         batch.check()?;
+        let news = self.followers.news(batch.writes());
         spaces.apply(&batch);
+        news.tell();
         Ok(())
     }
 }
@@ -94,6 +98,10 @@ impl Kv for Memory {
 
     fn transact(&self, keys: Vec<Key>, f: Transaction) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move { self.run(&keys, f) })
+    }
+
+    fn follow(&self, space: Space, prefix: Bytes, told: Told) {
+        self.followers.add(space, prefix, told);
     }
 
     fn failed(&self) -> BoxFuture<'static, Error> {

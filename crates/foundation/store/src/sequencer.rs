@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::disk::{Level, RESERVE_BYTES};
 use crate::engine::Engine;
+use crate::follow::Followers;
 use crate::staged::Staged;
 use crate::sweep::Sweeps;
-use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Transaction};
+use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Told, Transaction};
 
 /// Transactions that may wait for the sequencer; further callers wait before they are accepted.
 const QUEUE: usize = 1024;
@@ -36,6 +37,7 @@ type Done = oneshot::Sender<Result<(), Error>>;
 /// An engine behind one thread that runs transactions in order, in groups with one sync each.
 pub(crate) struct Sequenced<E: Engine> {
     engine: Arc<E>,
+    followers: Arc<Followers>,
     /// None only while dropping: the thread ends when the last sender is gone.
     requests: Option<mpsc::Sender<Request>>,
     state: watch::Receiver<State>,
@@ -49,11 +51,13 @@ impl<E: Engine> Sequenced<E> {
         let sweeps = Sweeps::load(engine.view()?.as_ref())?;
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (publish, state) = watch::channel(State::Open);
-        let sequencer = Sequencer { engine: Arc::clone(&engine), inbox, state: publish, sweeps };
+        let followers = Arc::<Followers>::default();
+        let sequencer =
+            Sequencer { engine: Arc::clone(&engine), followers: Arc::clone(&followers), inbox, state: publish, sweeps };
         let thread = thread::Builder::new().name("store".into()).spawn(move || sequencer.run()).map_err(|cause| {
             Error::Io { what: "cannot start the store's thread".into(), cause: cause.to_string().into() }
         })?;
-        Ok(Self { engine, requests: Some(requests), state, thread: Mutex::new(Some(thread)) })
+        Ok(Self { engine, followers, requests: Some(requests), state, thread: Mutex::new(Some(thread)) })
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -103,6 +107,10 @@ impl<E: Engine> Kv for Sequenced<E> {
         Box::pin(self.ask(move |done| Request::Transact { keys, f, done }))
     }
 
+    fn follow(&self, space: Space, prefix: Bytes, told: Told) {
+        self.followers.add(space, prefix, told);
+    }
+
     fn failed(&self) -> BoxFuture<'static, Error> {
         let mut state = self.state.clone();
         Box::pin(async move {
@@ -147,6 +155,7 @@ impl<E: Engine> Drop for Sequenced<E> {
 /// The thread's own part: it owns the inbox and is the only writer of the engine.
 struct Sequencer<E: Engine> {
     engine: Arc<E>,
+    followers: Arc<Followers>,
     inbox: mpsc::Receiver<Request>,
     state: watch::Sender<State>,
     sweeps: Sweeps,
@@ -233,11 +242,14 @@ impl<E: Engine> Sequencer<E> {
                 refuse(group.waiting, &Error::Full);
                 return Ok(());
             }
+            let followers = Arc::clone(&self.followers);
+            let news = followers.news(&writes);
             if let Err(error) = self.engine.commit(writes) {
                 self.poison(&error.to_string());
                 refuse(group.waiting, &Error::Poisoned(error.to_string().into()));
                 return Err(error);
             }
+            news.tell();
             self.sweeps.resume();
         }
         for (space, prefix) in group.dropped {

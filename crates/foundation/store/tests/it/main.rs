@@ -13,6 +13,7 @@ mod golden;
 mod histories;
 mod redb_kv;
 mod suite;
+mod timers;
 mod torn;
 mod trees;
 mod workload;

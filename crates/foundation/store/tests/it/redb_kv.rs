@@ -114,6 +114,10 @@ impl Kv for Redb {
         Box::pin(async move { self.run(&keys, f) })
     }
 
+    fn follow(&self, _: Space, _: Bytes, _: store::Told) {
+        panic!("nobody follows the oracle")
+    }
+
     fn failed(&self) -> BoxFuture<'static, Error> {
         Box::pin(std::future::pending())
     }

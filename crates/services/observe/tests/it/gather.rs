@@ -33,6 +33,9 @@ impl Kv for Slow {
             self.rows.transact(keys, f).await
         })
     }
+    fn follow(&self, space: Space, prefix: Bytes, told: store::Told) {
+        self.rows.follow(space, prefix, told);
+    }
     fn failed(&self) -> BoxFuture<'static, Error> {
         self.rows.failed()
     }
