@@ -46,7 +46,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let clocks = &*engine.options.clocks;
     let (admitted, at) = (clocks.monotonic(), clocks.product());
     let pool = engine.pool(target);
-    let permit = admit(engine, target, &pool)?;
+    let permit = admit(engine, target, &pool, &invocation)?;
     let run = Run { engine, target, invocation, pool, admitted, at, concurrency: permit.concurrency };
     let mut placed = match run.place().await {
         Ok(placed) => placed,
@@ -60,9 +60,9 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     Ok(run.settle(placed, ending, permit))
 }
 
-fn admit(engine: &Engine, target: &Target, pool: &Pool) -> Result<Permit, Refusal> {
+fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) -> Result<Permit, Refusal> {
     pool.seat.acquire().map_err(|reason| {
-        engine.options.meter.throttled(target.account, &target.function_arn);
+        engine.options.meter.throttled(target.account, &target.function_arn, &invocation.invoked_arn);
         Refusal::Throttled { reason }
     })
 }

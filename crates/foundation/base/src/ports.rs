@@ -133,8 +133,8 @@ pub enum EventNews {
 pub trait Meter: Send + Sync {
     /// Counts one finished invocation: into metrics, and into usage unless it is counted by receipt.
     fn invoked(&self, row: &Invoked);
-    /// Counts one refused for want of concurrency.
-    fn throttled(&self, account: Account, function_arn: &str);
+    /// Counts one refused for want of concurrency: by the qualified function ARN, and by the ARN as the caller named it.
+    fn throttled(&self, account: Account, function_arn: &str, invoked_arn: &str);
     /// Counts what became of an asynchronous event for a function, named by ARN as its caller did.
     fn event(&self, account: Account, invoked_arn: &str, news: EventNews);
     /// The receipt for one finished invocation; none where no account is kept.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use base::{Bell, Clocks, Fault, News, Rng};
 use door::Dispatch;
@@ -45,6 +46,8 @@ pub struct Observe {
     pub(crate) subscribed: tokio::sync::Mutex<()>,
     // Told when the first metric is stored: there is something to roll up one day.
     pub(crate) first_metric: News,
+    // Whether the sweep of metrics has found none, and waits to be told of the first.
+    pub(crate) no_metrics: AtomicBool,
     // Told when a retention policy is set: the sweeper computes anew what is due.
     pub(crate) retention: News,
     stop: Arc<Stop>,
@@ -80,6 +83,7 @@ impl Observe {
             queue: Queue::default(),
             stored: broadcast::Sender::new(STORED_BATCHES),
             subscribed: tokio::sync::Mutex::default(),
+            no_metrics: AtomicBool::new(false),
             first_metric: News::default(),
             retention: News::default(),
             stop,

@@ -1,6 +1,7 @@
 //! How lines and usage get in: a bounded queue in memory, and one writer that stores what has gathered.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Account, EventNews, Fault, Invoked, LogLine, LogSink, Meter, Receipt, Region};
@@ -26,7 +27,7 @@ const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 const URGENT_BYTES: usize = 1024 * 1024;
 /// Bytes of lines stored in one transaction: well below what the store takes.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
-/// Finished invocations whose metrics may wait to be made; of more, only the usage is counted.
+/// Finished invocations that may wait for the writer; of more, only the usage is counted.
 const INVOKED: usize = 50_000;
 /// Of these, how many make the writer begin at once.
 const URGENT_INVOKED: usize = 10_000;
@@ -63,7 +64,7 @@ struct Waiting {
     used: HashMap<usage::Whose, Used>,
     // There may be receipts to count.
     receipts: bool,
-    // Finished invocations whose metrics are still to be made: on their way out they are only put here.
+    // Finished invocations of which usage and metrics are still to be made.
     invoked: Vec<Invoked>,
     metrics: Pending,
     // Counts what was handed in: the mark that a reader waits for.
@@ -218,26 +219,24 @@ impl LogSink for Observe {
 
 impl Meter for Observe {
     fn invoked(&self, row: &Invoked) {
-        let used = (!row.by_receipt).then(|| (usage::Whose::of_invocation(row), usage::of_invocation(row)));
+        // The answer waits for this: the row is only put by, and the writer makes usage and metrics of it.
         self.queue.change(|waiting| {
-            if let Some((whose, used)) = used {
-                waiting.used.entry(whose).or_default().add(&used);
-            }
             if waiting.invoked.len() < INVOKED {
                 waiting.invoked.push(row.clone());
             } else {
                 waiting.metrics.dropped += 1;
+                usage::count(&mut waiting.used, row);
             }
         });
     }
 
-    fn throttled(&self, account: Account, function_arn: &str) {
+    fn throttled(&self, account: Account, function_arn: &str, invoked_arn: &str) {
         let region = function_arn.split(':').nth(3).unwrap_or_default();
         let now = self.clocks.product();
         let whose = usage::Whose::of(account, region, function_arn, now);
         self.queue.change(|waiting| {
             waiting.used.entry(whose).or_default().throttles += 1;
-            lambda::of_throttle(account, function_arn, now, |point| waiting.metrics.add(point));
+            lambda::of_throttle(account, invoked_arn, now, |point| waiting.metrics.add(point));
         });
     }
 
@@ -294,7 +293,8 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
 
 impl Observe {
     async fn store(&self, taken: Taken) {
-        let Taken { lines, dropped, used, receipts, invoked, metrics, mark: _ } = taken;
+        let Taken { lines, dropped, mut used, receipts, invoked, metrics, mark: _ } = taken;
+        invoked.iter().for_each(|row| usage::count(&mut used, row));
         let now_ms = self.clocks.product().0;
         self.store_metrics(&lines, &invoked, metrics, now_ms).await;
         let mut streams: BTreeMap<StreamName, Incoming> = BTreeMap::new();
@@ -347,7 +347,8 @@ impl Observe {
         }
         let mut known = self.queue.known.lock().await;
         match metrics.store(&*self.kv, &mut known, now_ms).await {
-            Ok(true) => self.first_metric.tell(&*self.clocks),
+            Ok(true) if self.no_metrics.swap(false, Ordering::SeqCst) => self.first_metric.tell(&*self.clocks),
+            Ok(true) => {}
             Ok(false) => {}
             Err(fault) => tracing::error!(%fault, "metrics were lost: the store did not take them"),
         }

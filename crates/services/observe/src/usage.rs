@@ -31,13 +31,13 @@ impl Whose {
         Self(format!("{account}/{year:04}-{month:02}-{day:02}/{region}/{function_arn}"))
     }
 
-    pub(crate) fn of_invocation(row: &Invoked) -> Self {
+    fn of_invocation(row: &Invoked) -> Self {
         Self::of(row.account, row.region.as_str(), &row.function_arn, row.at)
     }
 }
 
 /// What one invocation used.
-pub(crate) fn of_invocation(row: &Invoked) -> Used {
+fn of_invocation(row: &Invoked) -> Used {
     let memory_mb = u64::from(row.memory_mb);
     let hundreds_ms = row.phases.handler_us.div_ceil(100_000) * 100;
     let billed_mb_ms = row.billed_ms * memory_mb;
@@ -61,6 +61,13 @@ pub(crate) fn of_invocation(row: &Invoked) -> Used {
         handler_us: row.phases.handler_us,
         init_us: row.phases.init_us,
         peak_memory_bytes: row.peak_memory_bytes,
+    }
+}
+
+/// Counts an invocation, unless a receipt does.
+pub(crate) fn count(used: &mut HashMap<Whose, Used>, row: &Invoked) {
+    if !row.by_receipt {
+        used.entry(Whose::of_invocation(row)).or_default().add(&of_invocation(row));
     }
 }
 

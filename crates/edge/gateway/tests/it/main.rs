@@ -6,6 +6,7 @@ mod auth;
 mod framing;
 mod limits;
 mod origins;
+mod packed;
 mod pages;
 mod protocols;
 mod raw;

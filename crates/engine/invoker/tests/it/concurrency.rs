@@ -35,6 +35,29 @@ async fn exactly_the_reserved_number_of_a_burst_runs() {
 }
 
 #[tokio::test]
+async fn an_invocation_tells_what_else_was_under_way() {
+    let mut world = World::new();
+    reserve(&world, "g", Some(5));
+    let (f, g) = (target("f"), target("g"));
+    let calls = [world.spawn(&f, "hold"), world.spawn(&f, "hold"), world.spawn(&g, "hold")];
+    world.held(3).await;
+    world.release(3);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    world.call(&f, "x").await.unwrap();
+    let rows = world.ears.rows.lock().unwrap();
+    let of = |name: &str| -> Vec<_> {
+        let own = rows.iter().filter(|row| row.invoked_arn.contains(name) || row.function_arn.contains(name));
+        own.map(|row| (row.concurrency.function, row.concurrency.unreserved)).collect()
+    };
+    assert_eq!(rows.iter().map(|row| row.concurrency.account).max(), Some(3));
+    assert!(of(":g").contains(&(1, None)), "a function with a reservation is not among the unreserved");
+    assert_eq!(rows.iter().filter(|row| row.concurrency.function == 2).count(), 1);
+    assert_eq!(rows.last().map(|row| (row.concurrency.function, row.concurrency.account)), Some((1, 1)));
+}
+
+#[tokio::test]
 async fn versions_of_one_function_share_its_reservation() {
     let mut world = World::new();
     let (one, two) = (target("f"), target_with("f", "1", |target| target.key.version = "2".into()));

@@ -30,7 +30,7 @@ impl Meter for Ears {
     fn invoked(&self, row: &Invoked) {
         self.rows.lock().unwrap().push(row.clone());
     }
-    fn throttled(&self, _: Account, _: &str) {
+    fn throttled(&self, _: Account, _: &str, _: &str) {
         *self.throttled.lock().unwrap() += 1;
     }
     fn event(&self, _: Account, _: &str, _: EventNews) {}

@@ -49,6 +49,8 @@ fn code(operation: &'static Operation) -> &'static str {
     let declares = |name: &str| operation.errors.iter().any(|error| error.name == name);
     match operation.service.protocols.first() {
         Some(Protocol::Query) => "ValidationError",
+        // CloudWatch, which has spoken the query protocol first and keeps its codes.
+        Some(Protocol::Cbor) if operation.service.protocols.contains(&Protocol::Query) => "ValidationError",
         Some(Protocol::Ec2Query) => "InvalidParameterValue",
         Some(Protocol::RestXml) if declares("InvalidInput") => "InvalidInput",
         Some(Protocol::RestXml) if declares("InvalidArgument") => "InvalidArgument",

@@ -40,7 +40,7 @@ impl LogSink for Deaf {
 
 impl Meter for Deaf {
     fn invoked(&self, _: &Invoked) {}
-    fn throttled(&self, _: Account, _: &str) {}
+    fn throttled(&self, _: Account, _: &str, _: &str) {}
     fn event(&self, _: Account, _: &str, _: EventNews) {}
     fn receipt(&self, row: &Invoked) -> Option<Receipt> {
         let key = format!("receipt/{}/{}", row.request, row.at.0).into_bytes();

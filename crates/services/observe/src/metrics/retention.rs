@@ -3,6 +3,7 @@
 use base::{Fault, Timestamp};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use store::{Batch, Key, Kv, Range, Space, transact_with};
 use tokio::sync::Notify;
 
@@ -30,11 +31,16 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
             () = observe.queue.flush() => {}
             () = stop.notified() => return,
         }
+        // Before the look: a first metric that comes in meanwhile is told of.
+        observe.no_metrics.store(true, Ordering::SeqCst);
         let now = observe.clocks.product();
         let due = sweep(&*observe.kv, now.0.div_euclid(1000)).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "old metrics could not be rolled up");
             Some(now.0.div_euclid(1000) + SWEEP_S)
         });
+        if due.is_some() {
+            observe.no_metrics.store(false, Ordering::SeqCst);
+        }
         let reached = due.map(|due_s| observe.clocks.product_reaches(Timestamp(due_s * 1000)));
         drop(turn);
         let wake = async {

@@ -196,6 +196,8 @@ async fn statistics_are_asked_for_within_limits() {
     );
     assert!(ask(aws::GetMetricStatisticsInput { period: Some(61), ..world.asks(&["Sum"]) }).await.is_err());
     assert!(ask(world.asks(&["p101"])).await.is_err());
+    let fault = ask(world.asks(&["Sun"])).await.unwrap_err();
+    assert_eq!(fault.code, "ValidationError", "what the model forbids has the code of the query protocol: {fault}");
 }
 
 #[tokio::test]
@@ -373,7 +375,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
     }
     world.observe.invoked(&invoked(at, base::StartKind::Cold, false));
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello";
-    world.observe.throttled(Account::DEFAULT, arn);
+    world.observe.throttled(Account::DEFAULT, arn, arn);
     for news in [EventNews::Received, EventNews::Begins(40), EventNews::Dropped, EventNews::DeadLetterFailed] {
         world.observe.event(Account::DEFAULT, arn, news);
     }

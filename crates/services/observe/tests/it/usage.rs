@@ -59,7 +59,7 @@ async fn use_is_added_up_by_function_and_day_and_survives() {
 #[tokio::test]
 async fn refused_invocations_are_counted() {
     let world = World::new();
-    world.observe.throttled(Account::DEFAULT, ARN);
+    world.observe.throttled(Account::DEFAULT, ARN, ARN);
     let rows = world.observe.usage(Account::DEFAULT, "").await.unwrap();
     assert_eq!((rows[0].used.throttles, rows[0].used.invocations), (1, 0));
 }
