@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base::{Account, Clocks, LogLine, LogSink, Principal, Region, RequestId, SystemClocks, SystemRng, Timestamp};
 use door::{Body, Call, Dispatch, Gate, Input, Origin, Router, RouterBuilder, Via};
@@ -50,7 +50,7 @@ async fn main() {
 
 /// Lines of a busy hour: every millisecond one, a stream after the other; one in a million holds the needle.
 async fn load(room: &Observe, router: &Arc<Router>, lines: usize) {
-    let began = Instant::now();
+    let began = SystemClocks.monotonic();
     let first = SystemClocks.product().0 - lines as i64;
     for block in (0..lines).step_by(4096) {
         let stored: Vec<LogLine> = (block..(block + 4096).min(lines)).map(|at| line(first, at)).collect();
@@ -92,7 +92,7 @@ fn line(first: i64, at: usize) -> LogLine {
 }
 
 async fn search(router: &Arc<Router>, pattern: &str) {
-    let began = Instant::now();
+    let began = SystemClocks.monotonic();
     let (mut pages, mut found, mut slowest) = (0, 0, Duration::ZERO);
     let mut input = logs::FilterLogEventsRequest {
         log_group_name: Some(GROUP.into()),
@@ -100,7 +100,7 @@ async fn search(router: &Arc<Router>, pattern: &str) {
         ..Default::default()
     };
     loop {
-        let asked = Instant::now();
+        let asked = SystemClocks.monotonic();
         let page = call::<ops::FilterLogEvents>(router, input.clone()).await;
         slowest = slowest.max(asked.elapsed());
         pages += 1;
@@ -116,7 +116,7 @@ async fn search(router: &Arc<Router>, pattern: &str) {
 async fn beside(router: Arc<Router>, done: Arc<AtomicBool>) -> Vec<Duration> {
     let mut waits = Vec::new();
     while !done.load(Ordering::Relaxed) {
-        let asked = Instant::now();
+        let asked = SystemClocks.monotonic();
         call::<ops::GetLogEvents>(
             &router,
             logs::GetLogEventsRequest {
