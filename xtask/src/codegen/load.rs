@@ -9,6 +9,8 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use super::names::screaming;
+
 /// One allowed operation.
 pub(crate) struct Allowed {
     pub(crate) name: String,
@@ -31,6 +33,38 @@ pub(crate) struct Service {
     pub(crate) shapes: BTreeMap<String, Value>,
     /// Reachable error shapes.
     pub(crate) errors: BTreeSet<String>,
+    /// The names of the shapes' statics, where two differ in case only or one is called like the service's own row.
+    renamed: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// The static of a shape.
+    pub(crate) fn row(&self, shape: &str) -> String {
+        self.renamed.get(shape).cloned().unwrap_or_else(|| screaming(shape))
+    }
+
+    /// Whether a structure needs a Rust type: an error is a row and a fault, unless a message of an event stream holds it.
+    pub(crate) fn is_typed(&self, name: &str) -> bool {
+        let holds = |shape: &Value| {
+            let members = shape["members"].as_object().into_iter().flat_map(|all| all.values());
+            members.chain(["member", "value"].map(|part| &shape[part])).any(|part| part["shape"] == name)
+        };
+        let others = || self.shapes.iter().filter(|(owner, _)| !self.errors.contains(*owner));
+        !self.errors.contains(name) || others().any(|(_, shape)| holds(shape))
+    }
+
+    /// Gives each shape a static of its own.
+    fn rename(&mut self) {
+        let mut taken = BTreeSet::from(["SERVICE".to_owned()]);
+        for name in self.shapes.keys() {
+            let mut row = screaming(name);
+            if taken.contains(&row) {
+                row.push('_');
+                self.renamed.insert(name.clone(), row.clone());
+            }
+            taken.insert(row);
+        }
+    }
 }
 
 /// The folder `botocore/data` of the pinned release, fetched by pip into `target/` once.
@@ -57,7 +91,10 @@ pub(crate) fn service(data: &Path, list: &Path) -> anyhow::Result<Service> {
     let mut json = String::new();
     flate2::read::GzDecoder::new(fs::File::open(&file).with_context(|| file.display().to_string())?)
         .read_to_string(&mut json)?;
-    let api: Value = serde_json::from_str(&json)?;
+    let mut api: Value = serde_json::from_str(&json)?;
+    if list["patch"].is_object() {
+        merge(&mut api, &list["patch"]);
+    }
     let mut operations = Vec::new();
     for (name, row) in list["operations"].as_object().context("'operations' is missing")? {
         let operation = api["operations"].get(name).with_context(|| format!("no operation {name} in the model"))?;
@@ -86,9 +123,22 @@ pub(crate) fn service(data: &Path, list: &Path) -> anyhow::Result<Service> {
         namespace: namespace(&api),
         shapes: BTreeMap::new(),
         errors: BTreeSet::new(),
+        renamed: BTreeMap::new(),
     };
     reach(&mut service, &api["shapes"]);
+    service.rename();
     Ok(service)
+}
+
+/// Adds to a service's model what AWS's own leaves out, such as a protocol that it no longer names and still speaks.
+fn merge(model: &mut Value, patch: &Value) {
+    let Some(members) = patch.as_object() else {
+        *model = patch.clone();
+        return;
+    };
+    for (name, patch) in members {
+        merge(&mut model[name], patch);
+    }
 }
 
 /// The path template of an operation, with the parameters and, after `#`, the headers that it needs: what tells it from

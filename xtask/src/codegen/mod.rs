@@ -2,6 +2,9 @@
 //!
 //! `xtask/services/*.json` is the allow-list: which operations, with their IAM action and resource template where the
 //! rule "action = prefix:Operation" does not hold. Only shapes reachable from an allowed operation are written.
+//!
+//! A list may name the `prefix` of its IAM actions where it is not the name that requests are signed with, and a `patch` of
+//! AWS's model: what the service still speaks and the model no longer says.
 
 mod load;
 mod names;
@@ -28,7 +31,7 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let mut modules = Vec::new();
     for list in &lists {
         let service = load::service(&data, list).with_context(|| format!("reading {}", list.display()))?;
-        files.push((out.join(format!("{}.rs", service.module)), print::service(&service)?));
+        files.push((out.join(format!("{}.rs", names::snake(&service.module))), print::service(&service)?));
         modules.push(service.module);
     }
     files.push((out.join("lib.rs"), print::root(&modules, BOTOCORE)));

@@ -19,9 +19,9 @@ pub(crate) fn root(modules: &[String], botocore: &str) -> String {
          //! Never: logic.\n\n"
     );
     for module in modules {
-        let _ = writeln!(out, "pub mod {module};");
+        let _ = writeln!(out, "pub mod {};", snake(module));
     }
-    let services: Vec<_> = modules.iter().map(|m| format!("&{m}::SERVICE")).collect();
+    let services: Vec<_> = modules.iter().map(|module| format!("&{}::SERVICE", snake(module))).collect();
     let _ = write!(
         out,
         "\n/// The botocore release the models come from.\npub const BOTOCORE: &str = {botocore:?};\n\
@@ -117,10 +117,10 @@ fn row(out: &mut String, service: &Service, name: &str, shape: &Value) -> anyhow
     let _ = writeln!(
         out,
         "static {}: Shape = Shape::new({name:?}, {kind}){}{sensitive};",
-        screaming(name),
+        service.row(name),
         constraints(shape)
     );
-    if shape["type"] != "structure" {
+    if shape["type"] != "structure" || !service.is_typed(name) {
         return Ok(());
     }
     let mut fields = String::new();
@@ -132,7 +132,7 @@ fn row(out: &mut String, service: &Service, name: &str, shape: &Value) -> anyhow
         }
         let _ = writeln!(fields, "{index} {}: {rust},", snake(member));
     }
-    let _ = writeln!(out, "wire::structure! {{ {} = {} {{ {fields} }} }}", camel(name), screaming(name));
+    let _ = writeln!(out, "wire::structure! {{ {} = {} {{ {fields} }} }}", camel(name), service.row(name));
     Ok(())
 }
 
@@ -146,7 +146,7 @@ fn kind(service: &Service, shape: &Value) -> anyhow::Result<String> {
         let target = shape[key]["shape"].as_str().unwrap_or_default();
         let default = if key == "member" { "member" } else { key };
         let name = shape[key]["locationName"].as_str().unwrap_or(default);
-        format!("&Member::new({name:?}, &{})", screaming(target))
+        format!("&Member::new({name:?}, &{})", service.row(target))
     };
     Ok(match shape["type"].as_str().context("a shape has a type")? {
         "boolean" => "Kind::Boolean".into(),
@@ -172,7 +172,7 @@ fn kind(service: &Service, shape: &Value) -> anyhow::Result<String> {
 /// The `Member` expression of one member of a structure.
 fn member(service: &Service, owner: &Value, name: &str, row: &Value) -> String {
     let target = row["shape"].as_str().unwrap_or_default();
-    let mut out = format!("Member::new({name:?}, &{})", screaming(target));
+    let mut out = format!("Member::new({name:?}, &{})", service.row(target));
     let target_row = &service.shapes[target];
     // Where the list itself is flattened, it goes by the name of its items.
     let by_item = target_row["member"]["locationName"].as_str().filter(|_| target_row["flattened"] == true);
@@ -298,12 +298,24 @@ fn error(out: &mut String, service: &Service, name: &str) {
     let fallback = if shape["fault"] == true { 500 } else { 400 };
     let status = detail["httpStatusCode"].as_u64().unwrap_or(fallback);
     let code = detail["code"].as_str().unwrap_or(name);
-    let row = screaming(name);
+    let row = service.row(name);
     let _ = writeln!(out, "wire::error!({} = {row}_ERROR({name:?}, {code:?}, {status}, {row}));", snake(name));
 }
 
 fn rest_xml(service: &Service) -> bool {
     service.metadata["protocol"] == "rest-xml"
+}
+
+/// The element around the result in a query protocol's answer. Only a service whose query protocol AWS's model leaves out
+/// does not name it, and there the rule holds.
+fn wrapper(service: &Service, name: &str, operation: &Value) -> String {
+    let output = &operation["output"];
+    let speaks = service.metadata["protocols"].as_array().is_some_and(|all| all.iter().any(|one| one == "query"));
+    match output["resultWrapper"].as_str() {
+        Some(wrapper) => wrapper.to_owned(),
+        None if speaks && output["shape"].is_string() => format!("{name}Result"),
+        None => String::new(),
+    }
 }
 
 /// What the IAM actions of a service begin with.
@@ -325,7 +337,7 @@ fn operations(out: &mut String, service: &Service) -> anyhow::Result<()> {
             .into_iter()
             .flatten()
             .filter_map(|error| error["shape"].as_str())
-            .map(|name| format!("{}_ERROR", screaming(name)))
+            .map(|name| format!("{}_ERROR", service.row(name)))
             .collect();
         let http = &operation["http"];
         // Where the answer is one member, the name it has on the wire.
@@ -345,7 +357,7 @@ fn operations(out: &mut String, service: &Service) -> anyhow::Result<()> {
             http["responseCode"].as_u64().unwrap_or(200),
             side("input"),
             side("output"),
-            operation["output"]["resultWrapper"].as_str().unwrap_or_default(),
+            wrapper(service, &allowed.name, operation),
             errors.join(", "),
             allowed.resource,
             root

@@ -6,6 +6,7 @@
 //!
 //! The whole way of a request reads on one screen, in [`Gateway::answer`].
 
+mod addressed;
 mod arrival;
 mod authenticate;
 mod body;
@@ -27,8 +28,9 @@ use base::{Clocks, Fault, RequestId, Rng, VirtualClocks};
 use door::{Call, Dispatch, Input, Keys, Reply, Site, Via};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wire::route::{self, Guess};
+use wire::route::Guess;
 
+use addressed::Addressed;
 use arrival::{Arrival, Connection};
 use respond::Response;
 use way::Way;
@@ -96,7 +98,7 @@ impl Gateway {
                 arrival.request.body = bytes;
                 room
             }
-            Err(unread) => return respond::unread(&unread, &way, &arrival, self.options.services),
+            Err(unread) => return self.unread(&unread, &way, &arrival),
         };
         match way {
             Way::Preflight => respond::preflight(&arrival),
@@ -116,10 +118,11 @@ impl Gateway {
 
     /// A request to an AWS API.
     async fn api(&self, mut arrival: Arrival<'_>) -> Response {
-        let guess = route::detect(self.options.services, &arrival.request);
+        let addressed = self.addressed(&arrival);
+        let guess = addressed.detect(self.options.services, &arrival.request);
         let id = arrival.request_id;
         let from_page = arrival.header("origin").is_some();
-        let printed = match self.call(&mut arrival, &guess).await {
+        let printed = match self.call(&mut arrival, addressed, &guess).await {
             Ok((operation, Reply { output, body })) => {
                 respond::reply(wire::encode(guess.protocol, operation, &*output, id.as_str()), body)
             }
@@ -131,11 +134,22 @@ impl Gateway {
         if from_page { respond::readable_by_pages(printed) } else { printed }
     }
 
-    async fn call(&self, arrival: &mut Arrival<'_>, guess: &Guess) -> Result<(&'static wire::Operation, Reply), Fault> {
+    /// Where the request is addressed.
+    fn addressed(&self, arrival: &Arrival<'_>) -> Addressed {
+        Addressed::of(arrival, self.options.services, &self.options.hosts)
+    }
+
+    async fn call(
+        &self,
+        arrival: &mut Arrival<'_>,
+        addressed: Addressed,
+        guess: &Guess,
+    ) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
         self.unframe(arrival)?;
         packed::unpack(arrival, guess.protocol)?;
         let operation = guess.operation.clone()?;
+        addressed.settle(&mut arrival.request);
         let call = Call {
             principal: caller.principal,
             origin: caller.origin,

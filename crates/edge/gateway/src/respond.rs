@@ -11,6 +11,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 
+use crate::Gateway;
 use crate::arrival::Arrival;
 use crate::body::Unread;
 use crate::way::Way;
@@ -109,28 +110,25 @@ pub(crate) fn plain(status: u16, message: &str) -> Response {
     json(status, &serde_json::json!({ "message": message }))
 }
 
-/// A body that was not read; the connection ends, since what is left of it stands in the way of the next request.
-pub(crate) fn unread(
-    why: &Unread,
-    way: &Way<'_>,
-    arrival: &Arrival<'_>,
-    services: &[&'static wire::Service],
-) -> Response {
-    let (code, status) = match why {
-        Unread::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
-        Unread::TooSlow => ("RequestTimeoutException", 408),
-        Unread::Broken(_) => ("SerializationException", 400),
-    };
-    let mut response = match way {
-        Way::Api => {
-            let guess = wire::route::detect(services, &arrival.request);
-            let fault = Fault::new(code, status, why.to_string());
-            printed(wire::encode_fault(guess.protocol, guess.service, &fault, arrival.request_id.as_str()))
-        }
-        _ => plain(status, &why.to_string()),
-    };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+impl Gateway {
+    /// A body that was not read; the connection ends, since what is left of it stands in the way of the next request.
+    pub(crate) fn unread(&self, why: &Unread, way: &Way<'_>, arrival: &Arrival<'_>) -> Response {
+        let (code, status) = match why {
+            Unread::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
+            Unread::TooSlow => ("RequestTimeoutException", 408),
+            Unread::Broken(_) => ("SerializationException", 400),
+        };
+        let mut response = match way {
+            Way::Api => {
+                let guess = self.addressed(arrival).detect(self.options.services, &arrival.request);
+                let fault = Fault::new(code, status, why.to_string());
+                printed(wire::encode_fault(guess.protocol, guess.service, &fault, arrival.request_id.as_str()))
+            }
+            _ => plain(status, &why.to_string()),
+        };
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
 }
 
 /// Lets any page read the answer: whether its request was welcome was decided before.

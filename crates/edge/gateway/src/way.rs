@@ -6,6 +6,7 @@ use door::{Site, Via};
 use http::Method;
 use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION};
 
+use crate::addressed::of_store;
 use crate::arrival::Arrival;
 use crate::platform::Page;
 use crate::{Options, clock};
@@ -51,7 +52,7 @@ impl<'a> Way<'a> {
                 _ => Self::Platform(page),
             };
         }
-        if path.starts_with(OWN) || is_visit(arrival) {
+        if path.starts_with(OWN) || (is_visit(arrival) && of_store(host, &options.hosts).is_none()) {
             let site = if inside { None } else { site() };
             return site.map_or(Self::Nowhere("there is no such page"), Self::Page);
         }

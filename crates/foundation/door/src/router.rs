@@ -136,7 +136,7 @@ impl Router {
     fn authorise(&self, call: &Call, input: &dyn Structure) -> Result<Option<Record>, Fault> {
         let operation = call.operation;
         let account = call.principal.account();
-        let template = resource(operation, input, call.region.as_str(), account.as_str());
+        let template = wire::resource::fill(operation, input, call.region.as_str(), account.as_str());
         let key_id = call.origin.key_id.as_deref();
         let subject =
             Subject { operation, input, principal: &call.principal, key_id, region: &call.region, resource: &template };
@@ -250,29 +250,4 @@ impl Dispatch for Router {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
         Box::pin(self.pass(call))
     }
-}
-
-/// The resource ARN of a call: the row's template with region, account and input members filled in. A member that is
-/// itself an ARN stands for the whole.
-fn resource(operation: &Operation, input: &dyn Structure, region: &str, account: &str) -> String {
-    let mut out = String::new();
-    let mut rest = operation.resource;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((label, after)) = after.split_once('}') else { break };
-        out.push_str(before);
-        match label {
-            "region" => out.push_str(region),
-            "account" => out.push_str(account),
-            member => {
-                let value = wire::text_member(input, member).unwrap_or_else(|| "*".to_owned());
-                if value.starts_with("arn:") {
-                    return value;
-                }
-                out.push_str(&value);
-            }
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }

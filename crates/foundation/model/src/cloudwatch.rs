@@ -221,11 +221,8 @@ wire::structure! { CompositeAlarm = COMPOSITE_ALARM { 0 actions_enabled: bool,
  } }
 static COMPOSITE_ALARMS: Shape = Shape::new("CompositeAlarms", Kind::List(&Member::new("member", &COMPOSITE_ALARM)));
 static CONCURRENT_MODIFICATION_EXCEPTION: Shape = Shape::new("ConcurrentModificationException", Kind::Structure(&[]));
-wire::structure! { ConcurrentModificationException = CONCURRENT_MODIFICATION_EXCEPTION {  } }
 static CONFLICT_EXCEPTION: Shape =
     Shape::new("ConflictException", Kind::Structure(&[Member::new("Message", &ERROR_MESSAGE)]));
-wire::structure! { ConflictException = CONFLICT_EXCEPTION { 0 message: String,
-} }
 static CONTRIBUTOR_ATTRIBUTES: Shape = Shape::new(
     "ContributorAttributes",
     Kind::Map(&Member::new("key", &ATTRIBUTE_NAME), &Member::new("value", &ATTRIBUTE_VALUE)),
@@ -535,34 +532,22 @@ static HISTORY_SUMMARY: Shape = Shape::new("HistorySummary", Kind::Text).min(1).
 static INCLUDE_LINKED_ACCOUNTS: Shape = Shape::new("IncludeLinkedAccounts", Kind::Boolean);
 static INTERNAL_SERVICE_FAULT: Shape =
     Shape::new("InternalServiceFault", Kind::Structure(&[Member::new("Message", &FAULT_DESCRIPTION)]));
-wire::structure! { InternalServiceFault = INTERNAL_SERVICE_FAULT { 0 message: String,
-} }
 static INVALID_FORMAT_FAULT: Shape =
     Shape::new("InvalidFormatFault", Kind::Structure(&[Member::new("message", &ERROR_MESSAGE)]));
-wire::structure! { InvalidFormatFault = INVALID_FORMAT_FAULT { 0 message: String,
-} }
 static INVALID_NEXT_TOKEN: Shape =
     Shape::new("InvalidNextToken", Kind::Structure(&[Member::new("message", &ERROR_MESSAGE)]));
-wire::structure! { InvalidNextToken = INVALID_NEXT_TOKEN { 0 message: String,
-} }
 static INVALID_PARAMETER_COMBINATION_EXCEPTION: Shape = Shape::new(
     "InvalidParameterCombinationException",
     Kind::Structure(&[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)]),
 );
-wire::structure! { InvalidParameterCombinationException = INVALID_PARAMETER_COMBINATION_EXCEPTION { 0 message: String,
-} }
 static INVALID_PARAMETER_VALUE_EXCEPTION: Shape =
     Shape::new("InvalidParameterValueException", Kind::Structure(&[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)]));
-wire::structure! { InvalidParameterValueException = INVALID_PARAMETER_VALUE_EXCEPTION { 0 message: String,
-} }
 static LABEL_OPTIONS: Shape =
     Shape::new("LabelOptions", Kind::Structure(&[Member::new("Timezone", &GET_METRIC_DATA_LABEL_TIMEZONE)]));
 wire::structure! { LabelOptions = LABEL_OPTIONS { 0 timezone: String,
 } }
 static LIMIT_EXCEEDED_FAULT: Shape =
     Shape::new("LimitExceededFault", Kind::Structure(&[Member::new("message", &ERROR_MESSAGE)]));
-wire::structure! { LimitExceededFault = LIMIT_EXCEEDED_FAULT { 0 message: String,
-} }
 static LIST_METRICS_INPUT: Shape = Shape::new(
     "ListMetricsInput",
     Kind::Structure(&[
@@ -851,8 +836,6 @@ static MISSING_REQUIRED_PARAMETER_EXCEPTION: Shape = Shape::new(
     "MissingRequiredParameterException",
     Kind::Structure(&[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)]),
 );
-wire::structure! { MissingRequiredParameterException = MISSING_REQUIRED_PARAMETER_EXCEPTION { 0 message: String,
-} }
 static NAMESPACE: Shape = Shape::new("Namespace", Kind::Text).min(1).max(255).pattern("[^:].*");
 static NEXT_TOKEN: Shape = Shape::new("NextToken", Kind::Text);
 static ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS: Shape =
@@ -942,22 +925,15 @@ static RECENTLY_ACTIVE: Shape = Shape::new("RecentlyActive", Kind::Text).values(
 static RECOVERY_PERIOD: Shape = Shape::new("RecoveryPeriod", Kind::Integer).min(0).max(86400);
 static RESOURCE_CONFLICT: Shape =
     Shape::new("ResourceConflict", Kind::Structure(&[Member::new("message", &ERROR_MESSAGE)]));
-wire::structure! { ResourceConflict = RESOURCE_CONFLICT { 0 message: String,
-} }
 static RESOURCE_ID: Shape = Shape::new("ResourceId", Kind::Text);
 static RESOURCE_LIST: Shape = Shape::new("ResourceList", Kind::List(&Member::new("member", &RESOURCE_NAME))).max(5);
 static RESOURCE_NAME: Shape = Shape::new("ResourceName", Kind::Text).min(1).max(1024);
 static RESOURCE_NOT_FOUND: Shape =
     Shape::new("ResourceNotFound", Kind::Structure(&[Member::new("message", &ERROR_MESSAGE)]));
-wire::structure! { ResourceNotFound = RESOURCE_NOT_FOUND { 0 message: String,
-} }
 static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "ResourceNotFoundException",
     Kind::Structure(&[Member::new("ResourceType", &RESOURCE_TYPE), Member::new("ResourceId", &RESOURCE_ID)]),
 );
-wire::structure! { ResourceNotFoundException = RESOURCE_NOT_FOUND_EXCEPTION { 0 resource_type: String,
-1 resource_id: String,
- } }
 static RESOURCE_TYPE: Shape = Shape::new("ResourceType", Kind::Text);
 static RETURN_DATA: Shape = Shape::new("ReturnData", Kind::Boolean);
 static SCAN_BY: Shape = Shape::new("ScanBy", Kind::Text).values(&["TimestampDescending", "TimestampAscending"]);

@@ -336,8 +336,6 @@ static CONCURRENT_MODIFICATION_EXCEPTION: Shape = Shape::new(
     "ConcurrentModificationException",
     Kind::Structure(&[Member::new("message", &CONCURRENT_MODIFICATION_MESSAGE)]),
 );
-wire::structure! { ConcurrentModificationException = CONCURRENT_MODIFICATION_EXCEPTION { 0 message: String,
-} }
 static CONCURRENT_MODIFICATION_MESSAGE: Shape = Shape::new("ConcurrentModificationMessage", Kind::Text);
 static CONTEXT_ENTRY: Shape = Shape::new(
     "ContextEntry",
@@ -548,8 +546,6 @@ wire::structure! { DeleteAccountAliasRequest = DELETE_ACCOUNT_ALIAS_REQUEST { 0 
 } }
 static DELETE_CONFLICT_EXCEPTION: Shape =
     Shape::new("DeleteConflictException", Kind::Structure(&[Member::new("message", &DELETE_CONFLICT_MESSAGE)]));
-wire::structure! { DeleteConflictException = DELETE_CONFLICT_EXCEPTION { 0 message: String,
-} }
 static DELETE_GROUP_POLICY_REQUEST: Shape = Shape::new(
     "DeleteGroupPolicyRequest",
     Kind::Structure(&[
@@ -686,14 +682,10 @@ static ENTITY_ALREADY_EXISTS_EXCEPTION: Shape = Shape::new(
     "EntityAlreadyExistsException",
     Kind::Structure(&[Member::new("message", &ENTITY_ALREADY_EXISTS_MESSAGE)]),
 );
-wire::structure! { EntityAlreadyExistsException = ENTITY_ALREADY_EXISTS_EXCEPTION { 0 message: String,
-} }
 static ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION: Shape = Shape::new(
     "EntityTemporarilyUnmodifiableException",
     Kind::Structure(&[Member::new("message", &ENTITY_TEMPORARILY_UNMODIFIABLE_MESSAGE)]),
 );
-wire::structure! { EntityTemporarilyUnmodifiableException = ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION { 0 message: String,
-} }
 static ENTITY_TYPE: Shape =
     Shape::new("EntityType", Kind::Text).values(&["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]);
 static EVAL_DECISION_DETAILS_TYPE: Shape = Shape::new(
@@ -976,12 +968,8 @@ wire::structure! { InstanceProfile = INSTANCE_PROFILE { 0 path: String,
  } }
 static INVALID_INPUT_EXCEPTION: Shape =
     Shape::new("InvalidInputException", Kind::Structure(&[Member::new("message", &INVALID_INPUT_MESSAGE)]));
-wire::structure! { InvalidInputException = INVALID_INPUT_EXCEPTION { 0 message: String,
-} }
 static LIMIT_EXCEEDED_EXCEPTION: Shape =
     Shape::new("LimitExceededException", Kind::Structure(&[Member::new("message", &LIMIT_EXCEEDED_MESSAGE)]));
-wire::structure! { LimitExceededException = LIMIT_EXCEEDED_EXCEPTION { 0 message: String,
-} }
 static LINE_NUMBER: Shape = Shape::new("LineNumber", Kind::Integer);
 static LIST_ACCESS_KEYS_REQUEST: Shape = Shape::new(
     "ListAccessKeysRequest",
@@ -1541,12 +1529,8 @@ static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Shape = Shape::new(
     "MalformedPolicyDocumentException",
     Kind::Structure(&[Member::new("message", &MALFORMED_POLICY_DOCUMENT_MESSAGE)]),
 );
-wire::structure! { MalformedPolicyDocumentException = MALFORMED_POLICY_DOCUMENT_EXCEPTION { 0 message: String,
-} }
 static NO_SUCH_ENTITY_EXCEPTION: Shape =
     Shape::new("NoSuchEntityException", Kind::Structure(&[Member::new("message", &NO_SUCH_ENTITY_MESSAGE)]));
-wire::structure! { NoSuchEntityException = NO_SUCH_ENTITY_EXCEPTION { 0 message: String,
-} }
 static OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY: Shape =
     Shape::new("OpenIDConnectProviderListEntry", Kind::Structure(&[Member::new("Arn", &ARN_TYPE)]));
 wire::structure! { OpenIDConnectProviderListEntry = OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY { 0 arn: String,
@@ -1561,8 +1545,6 @@ static OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION: Shape = Shape::new(
     "OpenIdIdpCommunicationErrorException",
     Kind::Structure(&[Member::new("message", &OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_MESSAGE)]),
 );
-wire::structure! { OpenIdIdpCommunicationErrorException = OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION { 0 message: String,
-} }
 static ORDERED_ORGANIZATION_POLICY_TYPE: Shape = Shape::new(
     "OrderedOrganizationPolicyType",
     Kind::Structure(&[Member::new("ServiceControlPolicyInputList", &SIMULATION_POLICY_LIST_TYPE)]),
@@ -1620,8 +1602,6 @@ static POLICY_EVALUATION_EXCEPTION: Shape = Shape::new(
     "PolicyEvaluationException",
     Kind::Structure(&[Member::new("message", &POLICY_EVALUATION_ERROR_MESSAGE)]),
 );
-wire::structure! { PolicyEvaluationException = POLICY_EVALUATION_EXCEPTION { 0 message: String,
-} }
 static POLICY_EXCLUSIONS_LIST_TYPE: Shape =
     Shape::new("PolicyExclusionsListType", Kind::List(&Member::new("member", &POLICY_IDENTIFIER))).max(256);
 static POLICY_GROUP: Shape = Shape::new(
@@ -1658,8 +1638,6 @@ static POLICY_NOT_ATTACHABLE_EXCEPTION: Shape = Shape::new(
     "PolicyNotAttachableException",
     Kind::Structure(&[Member::new("message", &POLICY_NOT_ATTACHABLE_MESSAGE)]),
 );
-wire::structure! { PolicyNotAttachableException = POLICY_NOT_ATTACHABLE_EXCEPTION { 0 message: String,
-} }
 static POLICY_ROLE: Shape = Shape::new(
     "PolicyRole",
     Kind::Structure(&[Member::new("RoleName", &ROLE_NAME_TYPE), Member::new("RoleId", &ID_TYPE)]),
@@ -1872,8 +1850,6 @@ static SERVICE_FAILURE_EXCEPTION: Shape = Shape::new(
     "ServiceFailureException",
     Kind::Structure(&[Member::new("message", &SERVICE_FAILURE_EXCEPTION_MESSAGE)]),
 );
-wire::structure! { ServiceFailureException = SERVICE_FAILURE_EXCEPTION { 0 message: String,
-} }
 static SET_DEFAULT_POLICY_VERSION_REQUEST: Shape = Shape::new(
     "SetDefaultPolicyVersionRequest",
     Kind::Structure(&[
@@ -2041,8 +2017,6 @@ wire::structure! { TagUserRequest = TAG_USER_REQUEST { 0 user_name: String,
  } }
 static UNMODIFIABLE_ENTITY_EXCEPTION: Shape =
     Shape::new("UnmodifiableEntityException", Kind::Structure(&[Member::new("message", &UNMODIFIABLE_ENTITY_MESSAGE)]));
-wire::structure! { UnmodifiableEntityException = UNMODIFIABLE_ENTITY_EXCEPTION { 0 message: String,
-} }
 static UNTAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::new(
     "UntagInstanceProfileRequest",
     Kind::Structure(&[

@@ -249,9 +249,6 @@ static ALIAS_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape::new(
     "AliasLimitExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { AliasLimitExceededException = ALIAS_LIMIT_EXCEEDED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static ALIAS_LIST: Shape = Shape::new("AliasList", Kind::List(&Member::new("member", &ALIAS_CONFIGURATION)));
 static ALIAS_ROUTING_CONFIGURATION: Shape = Shape::new(
     "AliasRoutingConfiguration",
@@ -349,9 +346,6 @@ static CALLBACK_TIMEOUT_EXCEPTION: Shape = Shape::new(
     "CallbackTimeoutException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { CallbackTimeoutException = CALLBACK_TIMEOUT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CAPACITY_PROVIDER_ARN: Shape = Shape::new("CapacityProviderArn", Kind::Text).min(1).max(140).pattern("arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+");
 static CAPACITY_PROVIDER_CONFIG: Shape = Shape::new(
     "CapacityProviderConfig",
@@ -452,23 +446,14 @@ static CODE_ARTIFACT_USER_DELETED_EXCEPTION: Shape = Shape::new(
     "CodeArtifactUserDeletedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { CodeArtifactUserDeletedException = CODE_ARTIFACT_USER_DELETED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CODE_ARTIFACT_USER_FAILED_EXCEPTION: Shape = Shape::new(
     "CodeArtifactUserFailedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { CodeArtifactUserFailedException = CODE_ARTIFACT_USER_FAILED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CODE_ARTIFACT_USER_PENDING_EXCEPTION: Shape = Shape::new(
     "CodeArtifactUserPendingException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { CodeArtifactUserPendingException = CODE_ARTIFACT_USER_PENDING_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CODE_SIGNING_CONFIG: Shape = Shape::new(
     "CodeSigningConfig",
     Kind::Structure(&[
@@ -496,9 +481,6 @@ static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "CodeSigningConfigNotFoundException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { CodeSigningConfigNotFoundException = CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CODE_SIGNING_POLICIES: Shape = Shape::new(
     "CodeSigningPolicies",
     Kind::Structure(&[Member::new("UntrustedArtifactOnDeployment", &CODE_SIGNING_POLICY)]),
@@ -510,16 +492,10 @@ static CODE_STORAGE_EXCEEDED_EXCEPTION: Shape = Shape::new(
     "CodeStorageExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { CodeStorageExceededException = CODE_STORAGE_EXCEEDED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static CODE_VERIFICATION_FAILED_EXCEPTION: Shape = Shape::new(
     "CodeVerificationFailedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { CodeVerificationFailedException = CODE_VERIFICATION_FAILED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static COLLECTION_NAME: Shape =
     Shape::new("CollectionName", Kind::Text).min(1).max(57).pattern("(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)");
 static COMPATIBLE_ARCHITECTURES: Shape =
@@ -908,9 +884,6 @@ static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: Shape = Shape::new(
     "DurableExecutionAlreadyStartedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { DurableExecutionAlreadyStartedException = DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static DURABLE_EXECUTION_ARN: Shape = Shape::new("DurableExecutionArn", Kind::Text).min(1).max(1024).pattern("arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)");
 static DURABLE_EXECUTION_NAME: Shape =
     Shape::new("DurableExecutionName", Kind::Text).min(1).max(64).pattern("[a-zA-Z0-9-_]+");
@@ -920,16 +893,10 @@ static EC2_ACCESS_DENIED_EXCEPTION: Shape = Shape::new(
     "EC2AccessDeniedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { EC2AccessDeniedException = EC2_ACCESS_DENIED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static EC2_THROTTLED_EXCEPTION: Shape = Shape::new(
     "EC2ThrottledException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { EC2ThrottledException = EC2_THROTTLED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static EC2_UNEXPECTED_EXCEPTION: Shape = Shape::new(
     "EC2UnexpectedException",
     Kind::Structure(&[
@@ -938,50 +905,28 @@ static EC2_UNEXPECTED_EXCEPTION: Shape = Shape::new(
         Member::new("EC2ErrorCode", &STRING),
     ]),
 );
-wire::structure! { EC2UnexpectedException = EC2_UNEXPECTED_EXCEPTION { 0 type_: String,
-1 message: String,
-2 ec2_error_code: String,
- } }
 static EFSIO_EXCEPTION: Shape =
     Shape::new("EFSIOException", Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]));
-wire::structure! { EFSIOException = EFSIO_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static EFS_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape::new(
     "EFSMountConnectivityException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { EFSMountConnectivityException = EFS_MOUNT_CONNECTIVITY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static EFS_MOUNT_FAILURE_EXCEPTION: Shape = Shape::new(
     "EFSMountFailureException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { EFSMountFailureException = EFS_MOUNT_FAILURE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static EFS_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape::new(
     "EFSMountTimeoutException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { EFSMountTimeoutException = EFS_MOUNT_TIMEOUT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static ENI_LIMIT_REACHED_EXCEPTION: Shape = Shape::new(
     "ENILimitReachedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { ENILimitReachedException = ENI_LIMIT_REACHED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static ENI_NOT_READY_EXCEPTION: Shape = Shape::new(
     "ENINotReadyException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { ENINotReadyException = ENI_NOT_READY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static ENABLED: Shape = Shape::new("Enabled", Kind::Boolean);
 static END_POINT_TYPE: Shape = Shape::new("EndPointType", Kind::Text).values(&["KAFKA_BOOTSTRAP_SERVERS"]);
 static ENDPOINT: Shape = Shape::new("Endpoint", Kind::Text).min(1).max(300).pattern("(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}");
@@ -1614,9 +1559,6 @@ static FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: Shape =
     "FunctionVersionsPerCapacityProviderLimitExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { FunctionVersionsPerCapacityProviderLimitExceededException = FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static GET_ACCOUNT_SETTINGS_REQUEST: Shape = Shape::new("GetAccountSettingsRequest", Kind::Structure(&[]));
 wire::structure! { GetAccountSettingsRequest = GET_ACCOUNT_SETTINGS_REQUEST {  } }
 static GET_ACCOUNT_SETTINGS_RESPONSE: Shape = Shape::new(
@@ -2019,51 +1961,30 @@ static INVALID_CODE_SIGNATURE_EXCEPTION: Shape = Shape::new(
     "InvalidCodeSignatureException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { InvalidCodeSignatureException = INVALID_CODE_SIGNATURE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_PARAMETER_VALUE_EXCEPTION: Shape = Shape::new(
     "InvalidParameterValueException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { InvalidParameterValueException = INVALID_PARAMETER_VALUE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_REQUEST_CONTENT_EXCEPTION: Shape = Shape::new(
     "InvalidRequestContentException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { InvalidRequestContentException = INVALID_REQUEST_CONTENT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_RUNTIME_EXCEPTION: Shape = Shape::new(
     "InvalidRuntimeException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { InvalidRuntimeException = INVALID_RUNTIME_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_SECURITY_GROUP_ID_EXCEPTION: Shape = Shape::new(
     "InvalidSecurityGroupIDException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { InvalidSecurityGroupIDException = INVALID_SECURITY_GROUP_ID_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_SUBNET_ID_EXCEPTION: Shape = Shape::new(
     "InvalidSubnetIDException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { InvalidSubnetIDException = INVALID_SUBNET_ID_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVALID_ZIP_FILE_EXCEPTION: Shape = Shape::new(
     "InvalidZipFileException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { InvalidZipFileException = INVALID_ZIP_FILE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static INVOCATION_COMPLETED_DETAILS: Shape = Shape::new(
     "InvocationCompletedDetails",
     Kind::Structure(&[
@@ -2204,32 +2125,20 @@ static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape::new(
     "KMSAccessDeniedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { KMSAccessDeniedException = KMS_ACCESS_DENIED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static KMS_DISABLED_EXCEPTION: Shape = Shape::new(
     "KMSDisabledException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { KMSDisabledException = KMS_DISABLED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static KMS_INVALID_STATE_EXCEPTION: Shape = Shape::new(
     "KMSInvalidStateException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { KMSInvalidStateException = KMS_INVALID_STATE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static KMS_KEY_ARN: Shape =
     Shape::new("KMSKeyArn", Kind::Text).min(0).max(10000).pattern("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
 static KMS_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "KMSNotFoundException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { KMSNotFoundException = KMS_NOT_FOUND_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static KAFKA_EVENT_SOURCE_MAPPING_CONSUMPTION_MODE: Shape =
     Shape::new("KafkaEventSourceMappingConsumptionMode", Kind::Text).values(&["Stream", "Queue"]);
 static KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG: Shape = Shape::new(
@@ -2749,9 +2658,6 @@ static MODE_NOT_SUPPORTED_EXCEPTION: Shape = Shape::new(
     "ModeNotSupportedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { ModeNotSupportedException = MODE_NOT_SUPPORTED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static NAME_SPACED_FUNCTION_ARN: Shape = Shape::new("NameSpacedFunctionArn", Kind::Text).min(0).max(10000).pattern("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?");
 static NAMESPACED_FUNCTION_NAME: Shape = Shape::new("NamespacedFunctionName", Kind::Text).min(1).max(256).pattern("(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?");
 static NAMESPACED_STATEMENT_ID: Shape =
@@ -2760,9 +2666,6 @@ static NO_PUBLISHED_VERSION_EXCEPTION: Shape = Shape::new(
     "NoPublishedVersionException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { NoPublishedVersionException = NO_PUBLISHED_VERSION_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static NON_NEGATIVE_INTEGER: Shape = Shape::new("NonNegativeInteger", Kind::Integer).min(0);
 static NULLABLE_BOOLEAN: Shape = Shape::new("NullableBoolean", Kind::Boolean);
 static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape =
@@ -2893,17 +2796,11 @@ static POLICY_LENGTH_EXCEEDED_EXCEPTION: Shape = Shape::new(
     "PolicyLengthExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { PolicyLengthExceededException = POLICY_LENGTH_EXCEEDED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static POSITIVE_INTEGER: Shape = Shape::new("PositiveInteger", Kind::Integer).min(1);
 static PRECONDITION_FAILED_EXCEPTION: Shape = Shape::new(
     "PreconditionFailedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { PreconditionFailedException = PRECONDITION_FAILED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static PRINCIPAL: Shape = Shape::new("Principal", Kind::Text).min(0).max(2048).pattern("[^\\s]+");
 static PRINCIPAL_ORG_ID: Shape = Shape::new("PrincipalOrgID", Kind::Text).min(12).max(34).pattern("o-[a-z0-9]{10,32}");
 static PROVISIONED_CONCURRENCY_CONFIG_LIST: Shape = Shape::new(
@@ -2934,9 +2831,6 @@ static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "ProvisionedConcurrencyConfigNotFoundException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { ProvisionedConcurrencyConfigNotFoundException = PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static PROVISIONED_CONCURRENCY_STATUS_ENUM: Shape =
     Shape::new("ProvisionedConcurrencyStatusEnum", Kind::Text).values(&["IN_PROGRESS", "READY", "FAILED"]);
 static PROVISIONED_POLLER_CONFIG: Shape = Shape::new(
@@ -2957,9 +2851,6 @@ static PUBLIC_POLICY_EXCEPTION: Shape = Shape::new(
     "PublicPolicyException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { PublicPolicyException = PUBLIC_POLICY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static PUBLISH_LAYER_VERSION_REQUEST: Shape = Shape::new(
     "PublishLayerVersionRequest",
     Kind::Structure(&[
@@ -3141,9 +3032,6 @@ static RECURSIVE_INVOCATION_EXCEPTION: Shape = Shape::new(
     "RecursiveInvocationException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { RecursiveInvocationException = RECURSIVE_INVOCATION_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RECURSIVE_LOOP: Shape = Shape::new("RecursiveLoop", Kind::Text).values(&["Allow", "Terminate"]);
 static REMOVE_LAYER_VERSION_PERMISSION_REQUEST: Shape = Shape::new(
     "RemoveLayerVersionPermissionRequest",
@@ -3178,9 +3066,6 @@ static REQUEST_TOO_LARGE_EXCEPTION: Shape = Shape::new(
     "RequestTooLargeException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { RequestTooLargeException = REQUEST_TOO_LARGE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::new("ReservedConcurrentExecutions", Kind::Integer).min(0);
 static RESOLVED_S3_OBJECT: Shape = Shape::new(
     "ResolvedS3Object",
@@ -3200,30 +3085,18 @@ static RESOURCE_CONFLICT_EXCEPTION: Shape = Shape::new(
     "ResourceConflictException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { ResourceConflictException = RESOURCE_CONFLICT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RESOURCE_IN_USE_EXCEPTION: Shape = Shape::new(
     "ResourceInUseException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { ResourceInUseException = RESOURCE_IN_USE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape::new(
     "ResourceNotFoundException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { ResourceNotFoundException = RESOURCE_NOT_FOUND_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RESOURCE_NOT_READY_EXCEPTION: Shape = Shape::new(
     "ResourceNotReadyException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { ResourceNotReadyException = RESOURCE_NOT_READY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
     Shape::new("ResponseStreamingInvocationType", Kind::Text).values(&["RequestResponse", "DryRun"]);
 static RESUME_REASON: Shape = Shape::new("ResumeReason", Kind::Text).min(0).max(1024).sensitive();
@@ -3301,9 +3174,6 @@ static RUNTIME_ALIAS_DELETED_EXCEPTION: Shape = Shape::new(
     "RuntimeAliasDeletedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { RuntimeAliasDeletedException = RUNTIME_ALIAS_DELETED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RUNTIME_VERSION_ARN: Shape = Shape::new("RuntimeVersionArn", Kind::Text).min(26).max(2048).pattern("((arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))");
 static RUNTIME_VERSION_CONFIG: Shape = Shape::new(
     "RuntimeVersionConfig",
@@ -3319,9 +3189,6 @@ static RUNTIME_VERSION_DELETED_EXCEPTION: Shape = Shape::new(
     "RuntimeVersionDeletedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { RuntimeVersionDeletedException = RUNTIME_VERSION_DELETED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static RUNTIME_VERSION_ERROR: Shape = Shape::new(
     "RuntimeVersionError",
     Kind::Structure(&[Member::new("ErrorCode", &STRING), Member::new("Message", &SENSITIVE_STRING)]),
@@ -3338,23 +3205,14 @@ static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape::new(
     "S3FilesMountConnectivityException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { S3FilesMountConnectivityException = S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static S3_FILES_MOUNT_FAILURE_EXCEPTION: Shape = Shape::new(
     "S3FilesMountFailureException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { S3FilesMountFailureException = S3_FILES_MOUNT_FAILURE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static S3_FILES_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape::new(
     "S3FilesMountTimeoutException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { S3FilesMountTimeoutException = S3_FILES_MOUNT_TIMEOUT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static S3_KEY: Shape = Shape::new("S3Key", Kind::Text).min(1).max(1024).pattern(".*");
 static S3_OBJECT_STORAGE_MODE: Shape = Shape::new("S3ObjectStorageMode", Kind::Text).values(&["COPY", "REFERENCE"]);
 static S3_OBJECT_VERSION: Shape = Shape::new("S3ObjectVersion", Kind::Text).min(1).max(1024).pattern(".*");
@@ -3426,21 +3284,12 @@ static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: Shape = Shape::new(
     "SerializedRequestEntityTooLargeException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { SerializedRequestEntityTooLargeException = SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SERVICE_EXCEPTION: Shape =
     Shape::new("ServiceException", Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]));
-wire::structure! { ServiceException = SERVICE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape::new(
     "ServiceQuotaExceededException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { ServiceQuotaExceededException = SERVICE_QUOTA_EXCEEDED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SIGNING_PROFILE_VERSION_ARNS: Shape =
     Shape::new("SigningProfileVersionArns", Kind::List(&Member::new("member", &ARN))).min(1).max(20);
 static SNAP_START: Shape = Shape::new("SnapStart", Kind::Structure(&[Member::new("ApplyOn", &SNAP_START_APPLY_ON)]));
@@ -3449,25 +3298,16 @@ wire::structure! { SnapStart = SNAP_START { 0 apply_on: String,
 static SNAP_START_APPLY_ON: Shape = Shape::new("SnapStartApplyOn", Kind::Text).values(&["PublishedVersions", "None"]);
 static SNAP_START_EXCEPTION: Shape =
     Shape::new("SnapStartException", Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]));
-wire::structure! { SnapStartException = SNAP_START_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SNAP_START_NOT_READY_EXCEPTION: Shape = Shape::new(
     "SnapStartNotReadyException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { SnapStartNotReadyException = SNAP_START_NOT_READY_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SNAP_START_OPTIMIZATION_STATUS: Shape =
     Shape::new("SnapStartOptimizationStatus", Kind::Text).values(&["On", "Off"]);
 static SNAP_START_REGENERATION_FAILURE_EXCEPTION: Shape = Shape::new(
     "SnapStartRegenerationFailureException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { SnapStartRegenerationFailureException = SNAP_START_REGENERATION_FAILURE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SNAP_START_RESPONSE: Shape = Shape::new(
     "SnapStartResponse",
     Kind::Structure(&[
@@ -3482,9 +3322,6 @@ static SNAP_START_TIMEOUT_EXCEPTION: Shape = Shape::new(
     "SnapStartTimeoutException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { SnapStartTimeoutException = SNAP_START_TIMEOUT_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SOURCE_ACCESS_CONFIGURATION: Shape = Shape::new(
     "SourceAccessConfiguration",
     Kind::Structure(&[Member::new("Type", &SOURCE_ACCESS_TYPE), Member::new("URI", &URI)]),
@@ -3638,9 +3475,6 @@ static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: Shape = Shape::new(
     "SubnetIPAddressLimitReachedException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]),
 );
-wire::structure! { SubnetIPAddressLimitReachedException = SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static SUBNET_ID: Shape = Shape::new("SubnetId", Kind::Text).min(0).max(1024).pattern("subnet-[0-9a-z]*");
 static SUBNET_IDS: Shape = Shape::new("SubnetIds", Kind::List(&Member::new("member", &SUBNET_ID))).min(0).max(16);
 static SYSTEM_LOG_LEVEL: Shape = Shape::new("SystemLogLevel", Kind::Text).values(&["DEBUG", "INFO", "WARN"]);
@@ -3699,11 +3533,6 @@ static TOO_MANY_REQUESTS_EXCEPTION: Shape = Shape::new(
         Member::new("Reason", &THROTTLE_REASON),
     ]),
 );
-wire::structure! { TooManyRequestsException = TOO_MANY_REQUESTS_EXCEPTION { 0 retry_after_seconds: String,
-1 type_: String,
-2 message: String,
-3 reason: String,
- } }
 static TOPIC: Shape = Shape::new("Topic", Kind::Text).min(1).max(249).pattern("[^.]([a-zA-Z0-9\\-_.]+)");
 static TOPICS: Shape = Shape::new("Topics", Kind::List(&Member::new("member", &TOPIC))).min(1).max(1);
 static TRACE_HEADER: Shape =
@@ -3728,9 +3557,6 @@ static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Shape = Shape::new(
     "UnsupportedMediaTypeException",
     Kind::Structure(&[Member::new("Type", &STRING), Member::new("message", &STRING)]),
 );
-wire::structure! { UnsupportedMediaTypeException = UNSUPPORTED_MEDIA_TYPE_EXCEPTION { 0 type_: String,
-1 message: String,
- } }
 static UNTAG_RESOURCE_REQUEST: Shape = Shape::new(
     "UntagResourceRequest",
     Kind::Structure(&[

@@ -4,14 +4,71 @@
 //! What: one module per service, flat rows. Why: AWS's constraints and names come from AWS's models, not from memory.
 //! Never: logic.
 
+pub mod apigateway;
+pub mod apigatewaymanagementapi;
+pub mod apigatewayv2;
+pub mod appsync;
+pub mod cloudformation;
 pub mod cloudwatch;
+pub mod cognito_idp;
+pub mod dynamodb;
+pub mod dynamodbstreams;
+pub mod ec2;
+pub mod ecr;
+pub mod ecs;
+pub mod events;
 pub mod iam;
+pub mod kinesis;
+pub mod kms;
 pub mod lambda;
 pub mod logs;
+pub mod pipes;
+pub mod rds;
+pub mod rds_data;
+pub mod s3;
+pub mod scheduler;
+pub mod secretsmanager;
+pub mod sesv2;
+pub mod sns;
+pub mod sqs;
+pub mod ssm;
+pub mod stepfunctions;
 pub mod sts;
+pub mod xray;
 
 /// The botocore release the models come from.
 pub const BOTOCORE: &str = "1.44.5";
 /// Every modelled service.
-pub static SERVICES: &[&wire::Service] =
-    &[&cloudwatch::SERVICE, &iam::SERVICE, &lambda::SERVICE, &logs::SERVICE, &sts::SERVICE];
+pub static SERVICES: &[&wire::Service] = &[
+    &apigateway::SERVICE,
+    &apigatewaymanagementapi::SERVICE,
+    &apigatewayv2::SERVICE,
+    &appsync::SERVICE,
+    &cloudformation::SERVICE,
+    &cloudwatch::SERVICE,
+    &cognito_idp::SERVICE,
+    &dynamodb::SERVICE,
+    &dynamodbstreams::SERVICE,
+    &ec2::SERVICE,
+    &ecr::SERVICE,
+    &ecs::SERVICE,
+    &events::SERVICE,
+    &iam::SERVICE,
+    &kinesis::SERVICE,
+    &kms::SERVICE,
+    &lambda::SERVICE,
+    &logs::SERVICE,
+    &pipes::SERVICE,
+    &rds_data::SERVICE,
+    &rds::SERVICE,
+    &s3::SERVICE,
+    &scheduler::SERVICE,
+    &secretsmanager::SERVICE,
+    &sesv2::SERVICE,
+    &sns::SERVICE,
+    &sqs::SERVICE,
+    &ssm::SERVICE,
+    &stepfunctions::SERVICE,
+    &sts::SERVICE,
+    &xray::SERVICE,
+];

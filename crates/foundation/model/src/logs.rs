@@ -145,7 +145,6 @@ pub static SERVICE: wire::Service = wire::Service {
 };
 
 static ACCESS_DENIED_EXCEPTION: Shape = Shape::new("AccessDeniedException", Kind::Structure(&[]));
-wire::structure! { AccessDeniedException = ACCESS_DENIED_EXCEPTION {  } }
 static ACCOUNT_ID: Shape = Shape::new("AccountId", Kind::Text).min(12).max(12).pattern("^\\d{12}$");
 static ACCOUNT_IDS: Shape = Shape::new("AccountIds", Kind::List(&Member::new("member", &ACCOUNT_ID))).min(0).max(20);
 static AMAZON_RESOURCE_NAME: Shape =
@@ -197,8 +196,6 @@ static DATA_ALREADY_ACCEPTED_EXCEPTION: Shape = Shape::new(
     "DataAlreadyAcceptedException",
     Kind::Structure(&[Member::new("expectedSequenceToken", &SEQUENCE_TOKEN)]),
 );
-wire::structure! { DataAlreadyAcceptedException = DATA_ALREADY_ACCEPTED_EXCEPTION { 0 expected_sequence_token: String,
-} }
 static DATA_PROTECTION_STATUS: Shape =
     Shape::new("DataProtectionStatus", Kind::Text).values(&["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"]);
 static DAYS: Shape = Shape::new("Days", Kind::Integer);
@@ -684,19 +681,14 @@ static INPUT_LOG_STREAM_NAMES: Shape =
     Shape::new("InputLogStreamNames", Kind::List(&Member::new("member", &LOG_STREAM_NAME))).min(1).max(100);
 static INTERLEAVED: Shape = Shape::new("Interleaved", Kind::Boolean);
 static INVALID_OPERATION_EXCEPTION: Shape = Shape::new("InvalidOperationException", Kind::Structure(&[]));
-wire::structure! { InvalidOperationException = INVALID_OPERATION_EXCEPTION {  } }
 static INVALID_PARAMETER_EXCEPTION: Shape = Shape::new("InvalidParameterException", Kind::Structure(&[]));
-wire::structure! { InvalidParameterException = INVALID_PARAMETER_EXCEPTION {  } }
 static INVALID_SEQUENCE_TOKEN_EXCEPTION: Shape = Shape::new(
     "InvalidSequenceTokenException",
     Kind::Structure(&[Member::new("expectedSequenceToken", &SEQUENCE_TOKEN)]),
 );
-wire::structure! { InvalidSequenceTokenException = INVALID_SEQUENCE_TOKEN_EXCEPTION { 0 expected_sequence_token: String,
-} }
 static IS_SAMPLED: Shape = Shape::new("IsSampled", Kind::Boolean);
 static KMS_KEY_ID: Shape = Shape::new("KmsKeyId", Kind::Text).max(256);
 static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape::new("LimitExceededException", Kind::Structure(&[]));
-wire::structure! { LimitExceededException = LIMIT_EXCEEDED_EXCEPTION {  } }
 static LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape::new(
     "ListTagsForResourceRequest",
     Kind::Structure(&[Member::new("resourceArn", &AMAZON_RESOURCE_NAME).required()]),
@@ -848,8 +840,6 @@ static LOG_STREAM_SEARCHED_COMPLETELY: Shape = Shape::new("LogStreamSearchedComp
 static LOG_STREAMS: Shape = Shape::new("LogStreams", Kind::List(&Member::new("member", &LOG_STREAM)));
 static MALFORMED_QUERY_EXCEPTION: Shape =
     Shape::new("MalformedQueryException", Kind::Structure(&[Member::new("queryCompileError", &QUERY_COMPILE_ERROR)]));
-wire::structure! { MalformedQueryException = MALFORMED_QUERY_EXCEPTION { 0 query_compile_error: QueryCompileError,
-} }
 static MESSAGE: Shape = Shape::new("Message", Kind::Text);
 static METRIC_FILTER: Shape = Shape::new(
     "MetricFilter",
@@ -913,7 +903,6 @@ static METRIC_TRANSFORMATIONS: Shape =
 static METRIC_VALUE: Shape = Shape::new("MetricValue", Kind::Text).max(100);
 static NEXT_TOKEN: Shape = Shape::new("NextToken", Kind::Text).min(1);
 static OPERATION_ABORTED_EXCEPTION: Shape = Shape::new("OperationAbortedException", Kind::Structure(&[]));
-wire::structure! { OperationAbortedException = OPERATION_ABORTED_EXCEPTION {  } }
 static ORDER_BY: Shape = Shape::new("OrderBy", Kind::Text).values(&["LogStreamName", "LastEventTime"]);
 static OUTPUT_LOG_EVENT: Shape = Shape::new(
     "OutputLogEvent",
@@ -1202,11 +1191,9 @@ wire::structure! { RejectedLogEventsInfo = REJECTED_LOG_EVENTS_INFO { 0 too_new_
  } }
 static REQUEST_ID: Shape = Shape::new("RequestId", Kind::Text).min(0).max(256);
 static RESOURCE_ALREADY_EXISTS_EXCEPTION: Shape = Shape::new("ResourceAlreadyExistsException", Kind::Structure(&[]));
-wire::structure! { ResourceAlreadyExistsException = RESOURCE_ALREADY_EXISTS_EXCEPTION {  } }
 static RESOURCE_IDENTIFIER: Shape =
     Shape::new("ResourceIdentifier", Kind::Text).min(1).max(2048).pattern("[\\w+=/:,.@\\-\\*]*");
 static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape::new("ResourceNotFoundException", Kind::Structure(&[]));
-wire::structure! { ResourceNotFoundException = RESOURCE_NOT_FOUND_EXCEPTION {  } }
 static RESOURCE_POLICIES: Shape = Shape::new("ResourcePolicies", Kind::List(&Member::new("member", &RESOURCE_POLICY)));
 static RESOURCE_POLICY: Shape = Shape::new(
     "ResourcePolicy",
@@ -1247,7 +1234,6 @@ static SEARCHED_LOG_STREAMS: Shape =
     Shape::new("SearchedLogStreams", Kind::List(&Member::new("member", &SEARCHED_LOG_STREAM)));
 static SEQUENCE_TOKEN: Shape = Shape::new("SequenceToken", Kind::Text).min(1);
 static SERVICE_UNAVAILABLE_EXCEPTION: Shape = Shape::new("ServiceUnavailableException", Kind::Structure(&[]));
-wire::structure! { ServiceUnavailableException = SERVICE_UNAVAILABLE_EXCEPTION {  } }
 static SESSION_ID: Shape = Shape::new("SessionId", Kind::Text).min(0).max(256);
 static SESSION_STREAMING_EXCEPTION: Shape =
     Shape::new("SessionStreamingException", Kind::Structure(&[Member::new("message", &MESSAGE)]));
@@ -1437,12 +1423,8 @@ static TOO_MANY_TAGS_EXCEPTION: Shape = Shape::new(
     "TooManyTagsException",
     Kind::Structure(&[Member::new("message", &MESSAGE), Member::new("resourceName", &AMAZON_RESOURCE_NAME)]),
 );
-wire::structure! { TooManyTagsException = TOO_MANY_TAGS_EXCEPTION { 0 message: String,
-1 resource_name: String,
- } }
 static UNMASK: Shape = Shape::new("Unmask", Kind::Boolean);
 static UNRECOGNIZED_CLIENT_EXCEPTION: Shape = Shape::new("UnrecognizedClientException", Kind::Structure(&[]));
-wire::structure! { UnrecognizedClientException = UNRECOGNIZED_CLIENT_EXCEPTION {  } }
 static UNTAG_LOG_GROUP_REQUEST: Shape = Shape::new(
     "UntagLogGroupRequest",
     Kind::Structure(&[
@@ -1465,7 +1447,6 @@ wire::structure! { UntagResourceRequest = UNTAG_RESOURCE_REQUEST { 0 resource_ar
  } }
 static USER_IDENTITY: Shape = Shape::new("UserIdentity", Kind::Text).min(1).max(2048);
 static VALIDATION_EXCEPTION: Shape = Shape::new("ValidationException", Kind::Structure(&[]));
-wire::structure! { ValidationException = VALIDATION_EXCEPTION {  } }
 static VALUE: Shape = Shape::new("Value", Kind::Text);
 wire::error!(
     access_denied_exception =

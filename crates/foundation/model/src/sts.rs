@@ -160,8 +160,6 @@ wire::structure! { Credentials = CREDENTIALS { 0 access_key_id: String,
  } }
 static EXPIRED_TOKEN_EXCEPTION: Shape =
     Shape::new("ExpiredTokenException", Kind::Structure(&[Member::new("message", &EXPIRED_IDENTITY_TOKEN_MESSAGE)]));
-wire::structure! { ExpiredTokenException = EXPIRED_TOKEN_EXCEPTION { 0 message: String,
-} }
 static GET_ACCESS_KEY_INFO_REQUEST: Shape = Shape::new(
     "GetAccessKeyInfoRequest",
     Kind::Structure(&[Member::new("AccessKeyId", &ACCESS_KEY_ID_TYPE).required()]),
@@ -216,31 +214,21 @@ static IDP_COMMUNICATION_ERROR_EXCEPTION: Shape = Shape::new(
     "IDPCommunicationErrorException",
     Kind::Structure(&[Member::new("message", &IDP_COMMUNICATION_ERROR_MESSAGE)]),
 );
-wire::structure! { IDPCommunicationErrorException = IDP_COMMUNICATION_ERROR_EXCEPTION { 0 message: String,
-} }
 static IDP_REJECTED_CLAIM_EXCEPTION: Shape =
     Shape::new("IDPRejectedClaimException", Kind::Structure(&[Member::new("message", &IDP_REJECTED_CLAIM_MESSAGE)]));
-wire::structure! { IDPRejectedClaimException = IDP_REJECTED_CLAIM_EXCEPTION { 0 message: String,
-} }
 static INVALID_IDENTITY_TOKEN_EXCEPTION: Shape = Shape::new(
     "InvalidIdentityTokenException",
     Kind::Structure(&[Member::new("message", &INVALID_IDENTITY_TOKEN_MESSAGE)]),
 );
-wire::structure! { InvalidIdentityTokenException = INVALID_IDENTITY_TOKEN_EXCEPTION { 0 message: String,
-} }
 static ISSUER: Shape = Shape::new("Issuer", Kind::Text);
 static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Shape = Shape::new(
     "MalformedPolicyDocumentException",
     Kind::Structure(&[Member::new("message", &MALFORMED_POLICY_DOCUMENT_MESSAGE)]),
 );
-wire::structure! { MalformedPolicyDocumentException = MALFORMED_POLICY_DOCUMENT_EXCEPTION { 0 message: String,
-} }
 static PACKED_POLICY_TOO_LARGE_EXCEPTION: Shape = Shape::new(
     "PackedPolicyTooLargeException",
     Kind::Structure(&[Member::new("message", &PACKED_POLICY_TOO_LARGE_MESSAGE)]),
 );
-wire::structure! { PackedPolicyTooLargeException = PACKED_POLICY_TOO_LARGE_EXCEPTION { 0 message: String,
-} }
 static POLICY_DESCRIPTOR_TYPE: Shape =
     Shape::new("PolicyDescriptorType", Kind::Structure(&[Member::new("arn", &ARN_TYPE)]));
 wire::structure! { PolicyDescriptorType = POLICY_DESCRIPTOR_TYPE { 0 arn: String,
@@ -256,8 +244,6 @@ static PROVIDED_CONTEXTS_LIST_TYPE: Shape =
     Shape::new("ProvidedContextsListType", Kind::List(&Member::new("member", &PROVIDED_CONTEXT))).min(1).max(5);
 static REGION_DISABLED_EXCEPTION: Shape =
     Shape::new("RegionDisabledException", Kind::Structure(&[Member::new("message", &REGION_DISABLED_MESSAGE)]));
-wire::structure! { RegionDisabledException = REGION_DISABLED_EXCEPTION { 0 message: String,
-} }
 static TAG: Shape = Shape::new(
     "Tag",
     Kind::Structure(&[Member::new("Key", &TAG_KEY_TYPE).required(), Member::new("Value", &TAG_VALUE_TYPE).required()]),

@@ -1,17 +1,59 @@
 //! The row macros of generated models. Each expands to plain items, so that a row compiles fast.
 
-/// A structure: the Rust type and its accessors by index. The schema is a static of its own.
+use std::fmt;
+
+use crate::{Accept, Emit, Malformed, Shape, Source, Structure};
+
+/// A member's value, if it is set.
+pub fn seen<T: Emit>(field: &Option<T>) -> Option<&dyn Emit> {
+    field.as_ref().map(|value| value as &dyn Emit)
+}
+
+/// Reads a member from a codec positioned at its value.
+pub fn fill<T: Accept>(field: &mut Option<T>, shape: &'static Shape, source: &mut dyn Source) -> Result<(), Malformed> {
+    *field = Some(T::accept(shape, source)?);
+    Ok(())
+}
+
+/// The shape of the member at a position of `shape`; its own where there is none, which nothing reads.
+pub fn shape_at(shape: &'static Shape, index: usize) -> &'static Shape {
+    shape.members().get(index).map_or(shape, |member| member.shape)
+}
+
+/// Shows a generated structure.
+pub fn show(value: &dyn Structure, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    crate::plain::show(value, f)
+}
+
+/// Compares two generated structures of one type.
+pub fn same(one: &dyn Structure, other: &dyn Structure) -> bool {
+    crate::plain::same(one, other)
+}
+
+/// A structure: the Rust type and its accessors by index. The schema is a static of its own. Each line here is compiled
+/// thousands of times, so what can be one function for all structures is.
 #[macro_export]
 macro_rules! structure {
     ($name:ident = $shape:ident { $($index:literal $field:ident: $type:ty,)* }) => {
-        #[doc = concat!("AWS's `", stringify!($name), "`.")]
-        #[derive(Debug, Clone, Default, PartialEq)]
+        #[doc = concat!("AWS's `", stringify!($name), "`, with its members under their own names.")]
+        #[derive(Clone, Default)]
+        #[allow(missing_docs)]
         pub struct $name {
-            $(#[doc = concat!("Member ", stringify!($index), " of the shape.")] pub $field: Option<$type>,)*
+            $(pub $field: Option<$type>,)*
         }
         impl $name {
             /// The schema.
             pub const SHAPE: &'static $crate::Shape = &$shape;
+        }
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                $crate::macros::show(self, f)
+            }
+        }
+        impl ::std::cmp::PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                $crate::macros::same(self, other)
+            }
         }
         impl $crate::Emit for $name {
             fn emit(&self, _: &'static $crate::Shape, sink: &mut dyn $crate::Sink) {
@@ -29,23 +71,20 @@ macro_rules! structure {
             fn shape(&self) -> &'static $crate::Shape {
                 &$shape
             }
-            #[allow(unused_variables, clippy::match_single_binding)]
+            #[allow(clippy::match_single_binding)]
             fn get(&self, index: usize) -> Option<&dyn $crate::Emit> {
                 match index {
-                    $($index => self.$field.as_ref().map(|value| value as &dyn $crate::Emit),)*
+                    $($index => $crate::macros::seen(&self.$field),)*
                     _ => None,
                 }
             }
             #[allow(unused_variables, clippy::match_single_binding)]
             fn set(&mut self, index: usize, source: &mut dyn $crate::Source) -> Result<(), $crate::Malformed> {
+                let shape = $crate::macros::shape_at(&$shape, index);
                 match index {
-                    $($index => {
-                        let shape = $shape.members()[$index].shape;
-                        self.$field = Some(<$type as $crate::Accept>::accept(shape, source)?);
-                    })*
-                    _ => {}
+                    $($index => $crate::macros::fill(&mut self.$field, shape, source),)*
+                    _ => Ok(()),
                 }
-                Ok(())
             }
         }
     };

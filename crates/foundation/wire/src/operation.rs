@@ -102,7 +102,7 @@ pub struct Operation {
     pub errors: &'static [&'static ErrorShape],
     /// The IAM action. Source: AWS service authorization reference.
     pub action: &'static str,
-    /// The resource ARN's template: `{region}`, `{account}` and input members by name; `*` when it has none.
+    /// The resource ARN's template ([`crate::resource`]); `*` when it has none. Source: the same.
     pub resource: &'static str,
 }
 

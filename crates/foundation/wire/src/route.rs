@@ -31,7 +31,11 @@ pub struct Guess {
 pub fn detect(services: &[&'static Service], request: &Request) -> Guess {
     let scope = Scope::of(request);
     let signed = scope.as_ref().map(|scope| scope.service.as_str());
-    let mut guess = if is_cbor(request) {
+    // An object may be a form, and its headers anything.
+    let stored = store(services).filter(|store| signed == Some(store.signing_name));
+    let mut guess = if stored.is_some() {
+        by_path(services, signed, request)
+    } else if is_cbor(request) {
         by_operation_path(services, signed, request)
     } else if let Some(target) = text_header(request, "x-amz-target") {
         by_target(services, target, signed, request)
@@ -42,6 +46,18 @@ pub fn detect(services: &[&'static Service], request: &Request) -> Guess {
     };
     guess.region = scope.map(|scope| scope.region);
     guess
+}
+
+/// The same for a request that a store of objects gets at a host of its own: it need not be signed.
+pub fn detect_stored(store: &'static Service, request: &Request) -> Guess {
+    let mut guess = by_path(&[store], Some(store.signing_name), request);
+    guess.region = Scope::of(request).map(|scope| scope.region);
+    guess
+}
+
+/// The service that takes every path for its own: a store of objects.
+pub fn store(services: &[&'static Service]) -> Option<&'static Service> {
+    services.iter().copied().find(|service| service.bare_errors)
 }
 
 /// The service's operation that the request addresses, if it is modelled.

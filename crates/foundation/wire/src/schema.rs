@@ -133,7 +133,8 @@ pub struct Member {
     pub timestamp: Option<TimestampFormat>,
     /// XML: what the member's element declares, before its shape's.
     pub namespace: Option<Namespace>,
-    /// ec2Query: its name in a form, if it is not the capitalised wire name; empty otherwise.
+    /// ec2Query: its name in a form, if it is not the capitalised wire name. awsQuery: its name in forms and answers, if it
+    /// has another in the service's other protocols. Empty otherwise.
     pub query: &'static str,
     /// In an event of a stream: where it travels, if not in the payload's body.
     pub event: Option<EventPart>,
@@ -279,7 +280,7 @@ impl Member {
         self
     }
 
-    /// Sets the name in an ec2Query form.
+    /// Sets the name in query protocols.
     #[must_use]
     pub const fn query(mut self, name: &'static str) -> Self {
         self.query = name;

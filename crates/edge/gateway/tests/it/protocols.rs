@@ -3,7 +3,7 @@
 use base::Fault;
 use door::Via;
 
-use crate::world::{World, root};
+use crate::world::{KEY, LIST, SECRET, Signed, World, root};
 
 #[tokio::test]
 async fn a_rest_request_reaches_its_operation_and_its_body_comes_back_unread() {
@@ -50,9 +50,9 @@ async fn a_fault_is_printed_in_the_protocol_of_its_request() {
 #[tokio::test]
 async fn what_nobody_models_is_refused_in_the_protocol_it_was_asked_in() {
     let world = World::new().await;
-    let got = world.ask("POST", "/", &[("x-amz-target", "DynamoDB_20120810.PutItem")], b"{}").await;
+    let got = world.ask("POST", "/", &[("x-amz-target", "Nimbus_20120810.PutThing")], b"{}").await;
     assert_eq!(got.status, 501, "{got:?}");
-    assert!(got.json()["message"].as_str().unwrap().contains("PutItem"), "{got:?}");
+    assert!(got.json()["message"].as_str().unwrap().contains("PutThing"), "{got:?}");
     let form = ("content-type", "application/x-www-form-urlencoded");
     let got = world.ask("POST", "/", &[form], b"Action=Nonsense&Version=2011-06-15").await;
     assert!(got.status >= 400 && got.body.contains("<ErrorResponse"), "{got:?}");
@@ -66,4 +66,51 @@ async fn an_error_has_no_body_when_only_the_head_was_asked_for() {
     let world = World::new().await;
     let got = world.ask("HEAD", "/2015-03-31/nonsense", &[], b"").await;
     assert_eq!((got.status, got.header("x-amzn-errortype"), got.body.as_str()), (404, "UnknownOperationException", ""));
+}
+
+/// S3's clients name the bucket in the host: then the path that codecs read begins with it, and what was signed did not.
+#[tokio::test]
+async fn a_bucket_may_stand_in_the_hosts_name() {
+    let world = World::new().await;
+    let signed = Signed { path: "/a/key", service: "s3", ..LIST };
+    for (host, path) in [
+        (None, "/a/key"),
+        (Some("bucket.localhost"), "/bucket/a/key"),
+        (Some("a.bucket.build.lan"), "/a.bucket/a/key"),
+        (Some("bucket.s3.localhost:4566"), "/bucket/a/key"),
+        (Some("s3.localhost"), "/a/key"),
+    ] {
+        let got = world.signed(KEY, SECRET, None, Signed { host, ..signed }).await;
+        assert_eq!(got.status, 200, "{host:?} {got:?}");
+        let seen = world.seen().pop().unwrap();
+        assert_eq!((seen.operation, seen.path.as_str()), ("GetObject", path), "{host:?}");
+    }
+    let got = world.ask("GET", "/key", &[("host", "bucket.s3.localhost")], b"").await;
+    assert_eq!(got.status, 200, "the host alone says it {got:?}");
+    assert_eq!(world.seen().pop().unwrap().path, "/bucket/key");
+}
+
+#[tokio::test]
+async fn a_store_of_objects_swallows_nothing_of_the_platforms_own() {
+    let world = World::new().await;
+    for host in ["127.0.0.1", "bucket.localhost", "bucket.s3.localhost"] {
+        let health = world.ask("GET", "/_lambent/health", &[("host", host)], b"").await;
+        assert_eq!((health.status, world.seen().len()), (200, 0), "{host} {health:?}");
+    }
+    let page = world.ask("GET", "/", &[("host", "localhost"), ("accept", "text/html")], b"").await;
+    let url = world.ask("GET", "/key", &[("host", "s3.lambda-url.us-east-1.localhost")], b"").await;
+    assert!(page.body.starts_with("localhost GET /") && url.body.contains("GET /key"), "{page:?} {url:?}");
+    let got = world.ask("GET", "/bucket/key", &[("host", "bucket.localhost")], b"").await;
+    assert_eq!((got.status, got.header("x-amzn-errortype")), (404, "UnknownOperationException"), "not signed for S3");
+    assert!(world.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_stage_before_a_connection_is_no_part_of_its_path() {
+    let world = World::new().await;
+    let signed = Signed { path: "/live/@connections/abc", service: "execute-api", ..LIST };
+    let got = world.signed(KEY, SECRET, None, signed).await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let seen = world.seen().pop().unwrap();
+    assert_eq!((seen.operation, seen.path.as_str()), ("GetConnection", "/@connections/abc"));
 }

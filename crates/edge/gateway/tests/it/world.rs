@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Seen {
     pub(crate) principal: Principal,
     pub(crate) operation: &'static str,
+    pub(crate) path: String,
     pub(crate) via: Via,
     pub(crate) region: String,
     pub(crate) body: Bytes,
@@ -36,6 +37,7 @@ impl Dispatch for Door {
         self.seen.lock().unwrap().push(Seen {
             principal: call.principal,
             operation: call.operation.name,
+            path: request.path.clone(),
             via: call.via,
             region: call.region.to_string(),
             body: request.body.clone(),

@@ -44,7 +44,7 @@ pub(crate) fn encode(
 ) -> Response {
     let name = operation.name;
     let id = escape(request_id);
-    let mut writer = Writer::default();
+    let mut writer = if protocol == Protocol::Ec2Query { Writer::default() } else { Writer::query() };
     let open = format!("<{name}Response xmlns=\"{}\">\n", escape(operation.service.xml_namespace));
     if protocol == Protocol::Ec2Query {
         writer.out.extend([DECLARATION, &open, "    <requestId>", &id, "</requestId>\n    "]);

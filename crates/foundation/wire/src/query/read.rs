@@ -101,12 +101,13 @@ impl<'a> At<'a> {
         if self.ec2 {
             return self.node.children.get(&*ec2_name(member));
         }
+        let in_queries = || self.node.children.get(member.query).filter(|_| !member.query.is_empty());
         // A flattened list goes by its own name or by its items'.
         let by_item = || match member.shape.kind {
             Kind::List(item) if member.flattened => self.node.children.get(item.wire),
             _ => None,
         };
-        self.node.children.get(member.wire).or_else(by_item)
+        in_queries().or_else(|| self.node.children.get(member.wire)).or_else(by_item)
     }
 
     fn texts(&self) -> Result<Texts<'a>, Malformed> {

@@ -48,12 +48,19 @@ pub(crate) struct Writer {
     flattened: bool,
     // The timestamp format of the member being written.
     format: Option<TimestampFormat>,
+    // Whether members go by the names that they have in awsQuery alone.
+    query: bool,
 }
 
 impl Writer {
     /// A writer of a whole document.
     pub(crate) fn document() -> Self {
         Self { out: super::DECLARATION.to_owned(), ..Self::default() }
+    }
+
+    /// A writer of elements as awsQuery names them.
+    pub(crate) fn query() -> Self {
+        Self { query: true, ..Self::default() }
     }
 
     /// The members of a structure, without an element around them.
@@ -108,7 +115,7 @@ impl Writer {
     }
 
     fn member(&mut self, member: &'static Member) {
-        self.name = member.wire;
+        self.name = if self.query && !member.query.is_empty() { member.query } else { member.wire };
         self.namespace = member.namespace;
         self.flattened = member.flattened;
         self.format = member.timestamp;

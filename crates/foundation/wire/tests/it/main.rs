@@ -10,6 +10,7 @@ mod hostile;
 mod malformed;
 mod model;
 mod protocols;
+mod resources;
 mod routing;
 mod sample;
 mod signatures;

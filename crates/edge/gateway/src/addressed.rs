@@ -1,0 +1,130 @@
+//! What a request's host and stage say of its path: the path as the models write it.
+//!
+//! S3's clients put the bucket into the host's name, and those of WebSocket connections the stage before the path. Signatures
+//! are over what was sent, so nothing here may be used before they are checked, but to find the operation.
+
+use std::borrow::Cow;
+
+use wire::route::{self, Guess};
+use wire::sigv4::Scope;
+use wire::{Request, Service};
+
+use crate::arrival::Arrival;
+
+/// Where a request is addressed.
+#[derive(Debug)]
+pub(crate) struct Addressed {
+    /// The path with what the host says in front, if it is not the one sent.
+    path: Option<String>,
+    /// The store of objects, where the host alone says that it is meant.
+    store: Option<&'static Service>,
+}
+
+impl Addressed {
+    /// `hosts` are the names this platform is known by, besides those of loopback.
+    pub(crate) fn of(arrival: &Arrival<'_>, services: &[&'static Service], hosts: &[String]) -> Self {
+        let sent = &arrival.request.path;
+        let Some(store) = route::store(services) else { return Self { path: None, store: None } };
+        if let Some(place) = of_store(&arrival.host, hosts) {
+            return Self { path: with_bucket(place, sent), store: Some(store) };
+        }
+        let scope = Scope::of(&arrival.request);
+        let signed = scope.as_ref().map_or("", |scope| scope.service.as_str());
+        let path = if signed == store.signing_name {
+            parent(&arrival.host, hosts).and_then(|bucket| with_bucket(bucket, sent))
+        } else if signed == CONNECTIONS.0 {
+            sent.find(CONNECTIONS.1).filter(|at| *at > 0).map(|at| sent[at..].to_owned())
+        } else {
+            None
+        };
+        Self { path, store: None }
+    }
+
+    /// Which operation the request is for.
+    pub(crate) fn detect(&self, services: &[&'static Service], request: &Request) -> Guess {
+        let request = match &self.path {
+            Some(path) => Cow::Owned(Request { path: path.clone(), ..request.clone() }),
+            None => Cow::Borrowed(request),
+        };
+        match self.store {
+            Some(store) => route::detect_stored(store, &request),
+            None => route::detect(services, &request),
+        }
+    }
+
+    /// Gives a request, whose signature was checked, the path that codecs read.
+    pub(crate) fn settle(self, request: &mut Request) {
+        if let Some(path) = self.path {
+            request.path = path;
+        }
+    }
+}
+
+/// What API Gateway's connections are signed for, and what follows their stage.
+const CONNECTIONS: (&str, &str) = ("execute-api", "/@connections/");
+
+/// The bucket in a host that is S3's by name, empty for S3's bare host; none if it is not: `b.s3.localhost`,
+/// `b.s3.eu-west-1.amazonaws.com`, `s3-eu-west-1.amazonaws.com`.
+pub(crate) fn of_store<'h>(host: &'h str, hosts: &[String]) -> Option<&'h str> {
+    if hosts.iter().any(|known| known == host) {
+        return None;
+    }
+    let is_label =
+        |label: &str| label == "s3" || label.strip_prefix("s3-").is_some_and(|rest| !rest.starts_with("website"));
+    // The bucket's own name may have such a part, so the last one counts. The host's last part is nobody's.
+    let (before, _) = host.rsplit_once('.')?;
+    let mut starts = before.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
+    let start = starts.find(|&start| is_label(before[start..].split('.').next().unwrap_or_default()))?;
+    Some(host[..start].trim_end_matches('.'))
+}
+
+/// What stands before a name of this platform: `b` of `b.localhost`.
+fn parent<'h>(host: &'h str, hosts: &[String]) -> Option<&'h str> {
+    let names = hosts.iter().map(String::as_str).chain(["localhost", "localhost.localstack.cloud"]);
+    names
+        .filter_map(|name| host.strip_suffix(name)?.strip_suffix('.'))
+        .filter(|bucket| !bucket.is_empty())
+        .min_by_key(|it| it.len())
+}
+
+fn with_bucket(bucket: &str, path: &str) -> Option<String> {
+    (!bucket.is_empty()).then(|| format!("/{bucket}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_a_store_are_told_by_their_name() {
+        let known = ["s3.example.com".to_owned(), "build.lan".to_owned()];
+        for (host, bucket) in [
+            ("s3.localhost", Some("")),
+            ("b.s3.localhost", Some("b")),
+            ("a.b.s3.eu-west-1.amazonaws.com", Some("a.b")),
+            ("my.s3.x.s3.localhost", Some("my.s3.x")),
+            ("s3-eu-west-1.amazonaws.com", Some("")),
+            ("b.s3-eu-west-1.amazonaws.com", Some("b")),
+            ("b.s3-website-us-east-1.amazonaws.com", None),
+            ("s3.example.com", None),
+            ("s3", None),
+            ("localhost", None),
+            ("x.s3", None),
+            ("127.0.0.1", None),
+            ("abc.lambda-url.us-east-1.localhost", None),
+            ("", None),
+        ] {
+            assert_eq!(of_store(host, &known), bucket, "{host}");
+        }
+        for (host, bucket) in [
+            ("b.localhost", Some("b")),
+            ("a.b.build.lan", Some("a.b")),
+            ("b.localhost.localstack.cloud", Some("b")),
+            ("localhost", None),
+            ("notlocalhost", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(parent(host, &known), bucket, "{host}");
+        }
+    }
+}
