@@ -2,6 +2,8 @@
 //!
 //! Each figure is the median of several turns; the two sides of a ratio take turns, since a machine's speed drifts.
 
+#![allow(clippy::print_stdout, reason = "it prints what it measured")]
+
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -159,8 +159,7 @@ async fn word_of_something_new_holds_the_clock_until_it_was_looked_at() {
 
 #[tokio::test]
 async fn a_jump_says_for_whom_it_waits_in_vain_and_may_be_asked_again() {
-    let mut clocks = VirtualClocks::default();
-    clocks.patience = Duration::from_millis(10);
+    let clocks = VirtualClocks { patience: Duration::from_millis(10), ..VirtualClocks::default() };
     clocks.pause();
     let start = clocks.product();
     let first = clocks.product_reaches(start.plus_ms(MINUTE));
