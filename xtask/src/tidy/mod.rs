@@ -1,6 +1,7 @@
 //! A test over the repository itself. Each finding names the place and what to do.
 
 mod edges;
+mod marks;
 mod sizes;
 mod words;
 
@@ -25,6 +26,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let sources = sources(root)?;
     let mut findings = edges::check(root)?;
+    findings.extend(marks::check(root)?);
     findings.extend(words::check(&sources));
     findings.extend(sizes::check(&sources)?);
     for finding in &findings {
