@@ -45,7 +45,7 @@ pub(crate) struct Rooms<'a> {
 
 impl Rooms<'_> {
     /// Waits for the places that a body of this size needs and `room` lacks.
-    async fn enter(self, bytes: usize, room: &mut Room) {
+    pub(crate) async fn enter(self, bytes: usize, room: &mut Room) {
         if let Some(own) = self.own.filter(|_| bytes > SANDBOX_BODY_BYTES && room.own.is_none()) {
             room.own = wait(own).await;
         }

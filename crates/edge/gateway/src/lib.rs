@@ -147,8 +147,9 @@ impl Gateway {
     ) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
         self.unframe(arrival)?;
-        packed::unpack(arrival, guess.protocol)?;
         let operation = guess.operation.clone()?;
+        // Held until the answer: what is unpacked is as large in memory as if it had come so.
+        let _room = packed::unpack(arrival, guess.protocol, self.rooms(arrival)).await?;
         addressed.settle(&mut arrival.request);
         let call = Call {
             principal: caller.principal,

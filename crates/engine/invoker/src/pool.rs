@@ -169,11 +169,15 @@ impl Pool {
         begins
     }
 
-    /// What provisioned environments run, and how many are missing; none when the pool wants none: then its keeper ends.
-    pub(crate) fn missing(&self) -> Option<(Arc<Target>, usize)> {
+    /// What provisioned environments run, how many are missing and how many there are; none when the pool wants none: then
+    /// its keeper ends.
+    pub(crate) fn missing(&self) -> Option<(Arc<Target>, usize, usize)> {
         let mut state = self.lock();
         match &state.provisioned {
-            Some(ahead) => Some((Arc::clone(&ahead.target), ahead.wanted.saturating_sub(state.alive()))),
+            Some(ahead) => {
+                let alive = state.alive();
+                Some((Arc::clone(&ahead.target), ahead.wanted.saturating_sub(alive), alive))
+            }
             None => {
                 state.keeping = false;
                 None

@@ -5,7 +5,7 @@
 //! Source: AWS Lambda developer guide, "Configuring provisioned concurrency for a function".
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::Turn;
 use tokio::time::timeout;
@@ -19,6 +19,9 @@ use crate::report::{self, Status};
 
 /// The first and the longest wait after a start that failed, ms.
 const BACKOFF_MS: (i64, i64) = (1_000, 300_000);
+/// One that is lost sooner than this after it started is lost young: when that happens again, the next is started later
+/// each time.
+const SETTLED: Duration = Duration::from_secs(10);
 /// By which the function sees why its environment was started.
 const KIND: (&str, &str) = ("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
 
@@ -44,21 +47,38 @@ pub(crate) fn ahead(target: &Target) -> Target {
 /// Starts what a pool lacks, until it wants none any more.
 pub(crate) async fn keep(engine: Arc<Engine>, pool: Arc<Pool>) {
     let clocks = &engine.options.clocks;
-    let mut failures = 0;
+    // Starts that failed in a row, and how many were lost young in a row.
+    let (mut failures, mut losses) = (0, 0);
+    // When the last one started, and how many there were with it.
+    let mut last: Option<(Instant, usize)> = None;
     let mut turn = Turn::default();
     loop {
         // Enrolled before looking, so that what is lost in between is not missed.
         let changed = pool.changed.notified();
-        let Some((target, missing)) = pool.missing() else { return };
+        let Some((target, missing, alive)) = pool.missing() else { return };
         if missing == 0 {
-            failures = 0;
             drop(turn);
             changed.await;
             turn = clocks.turn().called("provisioned concurrency");
             continue;
         }
-        match start(&engine, &pool, &target).await {
-            Ok(()) => pool.failed(None),
+        let young = last.is_some_and(|(at, _)| clocks.monotonic().duration_since(at) < SETTLED);
+        let lost = last.take().is_some_and(|(_, were)| alive < were);
+        match (lost, young) {
+            (true, true) => losses += 1,
+            (true, false) => (failures, losses) = (0, 0),
+            (false, _) => {}
+        }
+        let started = match lost && losses > 1 {
+            // At once it would only be lost again.
+            true => Err("an environment ended soon after it had started".to_owned()),
+            false => start(&engine, &pool, &target).await,
+        };
+        match started {
+            Ok(()) => {
+                pool.failed(None);
+                last = Some((clocks.monotonic(), alive + 1));
+            }
             Err(why) => {
                 tracing::info!(function = %target.function_arn, why, "a provisioned environment did not start");
                 pool.failed(Some(why));

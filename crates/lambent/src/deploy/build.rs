@@ -77,7 +77,7 @@ pub(crate) fn as_it_lies(directory: &Path, ignored: &[String]) -> anyhow::Result
         let entry = entry.context("reading the folder")?;
         let name = relative(directory, entry.path())?;
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-        let is_never = name.split('/').any(|part| NEVER.contains(&part));
+        let is_never = name.split('/').any(|part| NEVER.contains(&part) || part.starts_with(".env."));
         if is_file && !is_never && !patterns.matched_path_or_any_parents(&name, false).is_ignore() {
             contents.insert(name, entry.path().to_owned());
         }

@@ -131,8 +131,8 @@ fn layer_meant(subject: &Subject<'_>) -> Option<(Layer, Option<u64>)> {
         return layer::parse(&arn);
     }
     let name = subject.text("LayerName").filter(|_| subject.operation.resource != "*")?;
-    let version = subject.resource.rsplit_once(':').and_then(|(_, version)| version.parse().ok());
-    let version = version.filter(|_| subject.operation.resource.ends_with("{VersionNumber}"));
+    // From its member: where the layer is named by its ARN, the template's resource is that ARN alone.
+    let version = subject.text("VersionNumber").and_then(|version| version.parse().ok());
     Some((layer::resolve(subject.account(), subject.region, &name).ok()?, version))
 }
 

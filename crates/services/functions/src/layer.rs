@@ -53,7 +53,8 @@ pub(crate) fn resolve(account: Account, region: &Region, text: &str) -> Result<L
     Ok(layer)
 }
 
-/// The layer and the version that an ARN names; none when it is no layer's.
+/// The layer and the version that an ARN names; none when it is no layer's, or spelt otherwise than AWS spells it: a policy
+/// must see the same text that names the layer.
 pub(crate) fn parse(arn: &str) -> Option<(Layer, Option<u64>)> {
     let mut parts = arn.split(':');
     let head = [parts.next()?, parts.next()?, parts.next()?];
@@ -66,7 +67,8 @@ pub(crate) fn parse(arn: &str) -> Option<(Layer, Option<u64>)> {
         None => None,
     };
     let layer = Layer { account: account.parse().ok()?, region: region.parse().ok()?, name: name.to_owned() };
-    parts.next().is_none().then_some((layer, version))
+    let spelt = version.map_or_else(|| layer.arn(), |version| layer.version_arn(version));
+    (spelt == arn).then_some((layer, version))
 }
 
 /// The layers a function asks for, taken apart: at most five, no layer twice, all of the function's region.

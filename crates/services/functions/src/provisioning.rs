@@ -94,7 +94,13 @@ impl Functions {
                 }
                 Plan::NoBootstrap { why, .. } => Some(why.to_string()),
             },
-            Err(fault) => Some(fault.message),
+            Err(fault) => {
+                // A version that went while it was told of: there is no target to say 0 of any more.
+                if fault.status == 404 {
+                    self.invoker.evict_version(&address.arn(), version);
+                }
+                Some(fault.message)
+            }
         }
     }
 

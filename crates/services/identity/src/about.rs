@@ -87,7 +87,27 @@ impl Identity {
             }
             None => self.existing(subject, account, &mut keys),
         };
-        About { resource, keys, also: self.passed_role(subject).into_iter().collect(), ..About::default() }
+        let also = self.passed_role(subject).into_iter().chain(self.renamed(subject, account)).collect();
+        About { resource, keys, also, ..About::default() }
+    }
+
+    /// Who renames or moves a user or group must be allowed to do so with the new name, too.
+    /// Source: IAM User Guide, "Rename an IAM user".
+    fn renamed(&self, subject: &Subject<'_>, account: Account) -> Option<Need> {
+        let kind = subject.operation.name.strip_prefix("Update").filter(|kind| matches!(*kind, "User" | "Group"))?;
+        let given = (subject.text("NewPath"), subject.text(&format!("New{kind}Name")));
+        if given == (None, None) {
+            return None;
+        }
+        let name = subject.text(&format!("{kind}Name"))?;
+        let (old_path, old_name) = match kind {
+            "User" => self.user(account, &name).map(|user| (user.path, user.name)).ok()?,
+            _ => self.kept(account, &name).map(|group: Group| (group.path, group.name)).ok()?,
+        };
+        let (path, name) = (given.0.unwrap_or(old_path), given.1.unwrap_or(old_name));
+        let resource = format!("arn:aws:iam::{account}:{}{path}{name}", kind.to_ascii_lowercase());
+        let action = subject.operation.action;
+        Some(Need { action, resource, keys: ConditionKeys::new(), policy: None, trust: false })
     }
 
     /// Who puts a role into an instance profile passes it to every machine with the profile.

@@ -112,6 +112,23 @@ async fn one_that_is_lost_is_started_again() {
 }
 
 #[tokio::test]
+async fn one_that_is_lost_again_and_again_is_started_later_each_time() {
+    let world = World::new().serve();
+    let f = target("f");
+    ready(&world, &f, 1).await;
+    world.call(&f, "exit:1").await.unwrap();
+    until(&world, "f", |now| now.allocated == 1).await;
+    // Left alone it would be started as fast as it ends.
+    world.call(&f, "exit:1").await.unwrap();
+    let told = until(&world, "f", |now| now.failure.is_some()).await;
+    assert_eq!((told.allocated, world.launches()), (0, 2));
+    assert!(told.failure.unwrap().contains("soon after"));
+    world.clocks.advance(1_000).await.unwrap();
+    until(&world, "f", |now| now.allocated == 1).await;
+    assert_eq!(world.launches(), 3);
+}
+
+#[tokio::test]
 async fn a_failed_start_is_told_and_tried_again_later() {
     let world = World::new().serve();
     let f = target("f");

@@ -82,6 +82,9 @@ impl Functions {
         }
         let invalid = || faults::invalid(format!("The destination ARN {arn} is invalid."));
         let target = destination::function(&context.region, &arn).ok_or_else(invalid)?;
+        if target.address.account != context.account {
+            return Err(Fault::not_implemented(format_args!("{member} in another account")));
+        }
         self.find(target.clone()).map_err(|fault| if fault.status == 404 { invalid() } else { fault })?;
         if target.address == found.named.address {
             return Err(faults::invalid("You can't specify the function as a destination for itself."));

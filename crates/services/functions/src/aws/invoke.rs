@@ -97,7 +97,7 @@ impl Functions {
     ///
     /// # Errors
     /// That the chain of calls which the header tells of has come back to the function too often.
-    fn traced(&self, named: &Named, trace: Option<&str>) -> Result<Option<String>, Fault> {
+    pub(super) fn traced(&self, named: &Named, trace: Option<&str>) -> Result<Option<String>, Fault> {
         let Some(trace) = trace else { return Ok(None) };
         let (next, count) = lineage::step(trace, &named.address.arn());
         // Read only then: the warm path reads nothing from the store.

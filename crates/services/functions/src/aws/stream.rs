@@ -41,7 +41,7 @@ impl Handle<ops::InvokeWithResponseStream> for Functions {
         let request = Request {
             id: context.request_id,
             payload,
-            trace: context.trace.clone(),
+            trace: self.traced(&named, context.trace.as_deref())?,
             client_context,
             want_tail: input.log_type.as_deref() == Some("Tail"),
             depth: context.depth,

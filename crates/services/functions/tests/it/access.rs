@@ -180,3 +180,13 @@ async fn a_role_must_let_lambda_in_and_where_denials_hold_it_must_be_there() {
         world.call::<ops::UpdateFunctionConfiguration>(changed(None)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_layer_version_is_known_by_its_number_however_the_layer_is_named() {
+    let world = World::new();
+    let arn = "arn:aws:lambda:us-east-1:000000000000:layer:libs";
+    for name in ["libs", arn] {
+        let input = aws::DeleteLayerVersionRequest { layer_name: Some(name.into()), version_number: Some(7) };
+        assert_eq!(about::<ops::DeleteLayerVersion>(&world, &input).resource, Some(format!("{arn}:7")), "{name}");
+    }
+}

@@ -388,3 +388,14 @@ async fn each_qualifier_has_a_configuration_of_its_own() {
     let missing = world.call::<ops::GetFunctionEventInvokeConfig>(get(Some("live"))).await.unwrap_err();
     assert_eq!(told(missing), not_found("The function doesn't exist."));
 }
+
+#[tokio::test]
+async fn a_function_of_another_account_is_refused_by_name_as_a_destination() {
+    let world = World::new();
+    world.create("hello").await;
+    let other = TARGET.replace("000000000000", "111111111111");
+    let input = put(|input| input.destination_config = to(None, Some(&other)));
+    let (code, _, message) = told(world.call::<ops::PutFunctionEventInvokeConfig>(input).await.unwrap_err());
+    assert_eq!(code, "NotImplemented");
+    assert!(message.contains("in another account"), "{message}");
+}

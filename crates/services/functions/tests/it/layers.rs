@@ -390,3 +390,13 @@ async fn what_is_wrong_with_a_layer_is_told_in_words() {
     assert_eq!(strange.await.unwrap_err().status, 403);
     assert_eq!(kept(&world).await, 0);
 }
+
+#[tokio::test]
+async fn an_arn_that_is_spelt_in_another_way_names_no_layer() {
+    let world = World::new();
+    world.call::<ops::PublishLayerVersion>(publish("libs", "one")).await.unwrap();
+    for arn in [format!("{ARN}:01"), format!("{ARN}:1").replace("arn:aws:", "arn:aws-cn:")] {
+        let fault = world.call::<ops::CreateFunction>(with_layers("hello", &[&arn])).await.unwrap_err();
+        assert_eq!(told(fault), invalid(&format!("Layer version {arn} does not exist.")));
+    }
+}

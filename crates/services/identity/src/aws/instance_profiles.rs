@@ -13,6 +13,7 @@ use super::page::page;
 use super::{show, tags};
 use crate::Identity;
 use crate::faults::{self, quota};
+use crate::holder::Holder;
 use crate::rules::credential;
 use crate::state::{self, Kind, SPACE};
 use crate::types::{InstanceProfile, Role};
@@ -174,6 +175,7 @@ impl Identity {
             let role: Option<Role> = rows.json(SPACE, &role_row)?;
             let mut role = role.ok_or_else(|| faults::no_role(&role_name))?;
             if joins {
+                role.may_change()?;
                 if profile.role.is_some() {
                     return Err(quota("InstanceSessionsPerInstanceProfile", 1));
                 }

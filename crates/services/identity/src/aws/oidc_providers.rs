@@ -102,9 +102,14 @@ impl Handle<ops::DeleteOpenIDConnectProvider> for Identity {
         let arn = input.open_id_connect_provider_arn.unwrap_or_default();
         let name = OidcProvider::name_in(context.account, &arn).ok_or_else(|| OidcProvider::missing(&arn))?;
         let row = state::row(context.account, Kind::OidcProvider, name);
-        self.transact(vec![row.clone()], move |_| {
+        let account = context.account;
+        self.transact(vec![row.clone()], move |rows| {
             let mut batch = Batch::new();
-            batch.delete(SPACE, row.clone());
+            // Another spelling names another one, which is what policies were asked about.
+            let found: Option<OidcProvider> = rows.json(SPACE, &row)?;
+            if found.is_some_and(|found| found.is_called(account, &arn)) {
+                batch.delete(SPACE, row.clone());
+            }
             Ok((batch, ()))
         })
         .await?;

@@ -110,6 +110,9 @@ impl Handle<ops::DeleteServiceLinkedRole> for Identity {
                     let message = format!("The role {} is not a service-linked role.", role.name);
                     return Err(iam::invalid_input_exception(message));
                 }
+                if !role.profiles.is_empty() {
+                    return Err(faults::in_instance_profile());
+                }
                 let task = format!("task{}{}/{unique}", role.path, role.name);
                 let mut batch = Batch::new();
                 batch.delete(SPACE, role_row.clone());

@@ -233,3 +233,22 @@ async fn a_role_is_passed_by_its_own_arn_and_no_other_spelling() {
         assert!(matches!(&decision, door::Decision::Denied(denial) if denial.always), "{to}: {decision:?}");
     }
 }
+
+#[tokio::test]
+async fn who_renames_needs_the_new_name_too() {
+    let world = World::new().await;
+    world.create_user("ann").await;
+    world.create_user("dev-bob").await;
+    let own = r#"{"Effect":"Allow","Action":"iam:UpdateUser","Resource":"arn:aws:iam::*:user/dev-*"}"#;
+    world.allow_user("ann", own).await;
+    let rename = |to: &str, path: Option<&str>| iam::UpdateUserRequest {
+        user_name: Some("dev-bob".into()),
+        new_user_name: Some(to.into()),
+        new_path: path.map(str::to_owned),
+    };
+    for bad in [rename("admin", None), rename("dev-bob", Some("/admins/"))] {
+        let refused = world.strictly::<ops::UpdateUser>(user("ann"), None, bad).await;
+        assert_eq!(refused.unwrap_err().code, "AccessDenied");
+    }
+    world.strictly::<ops::UpdateUser>(user("ann"), None, rename("dev-rob", None)).await.unwrap();
+}

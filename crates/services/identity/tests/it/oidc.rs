@@ -57,6 +57,11 @@ async fn a_provider_is_kept_and_changed() {
     assert_eq!((shown.client_id_list, shown.thumbprint_list), (Some(vec!["two".into()]), Some(vec!["b".repeat(40)])));
     let listed = world.call::<ops::ListOpenIDConnectProviders>(Default::default()).await.unwrap();
     assert_eq!(listed.open_id_connect_provider_list.unwrap()[0].arn.as_deref(), Some(ARN));
+    // Another spelling is what policies were asked about, and is another one.
+    let other = Some(ARN.replace("token.example", "TOKEN.example"));
+    let miss = iam::DeleteOpenIDConnectProviderRequest { open_id_connect_provider_arn: other };
+    world.call::<ops::DeleteOpenIDConnectProvider>(miss).await.unwrap();
+    get(&world).await;
     let delete = || iam::DeleteOpenIDConnectProviderRequest { open_id_connect_provider_arn: arn() };
     for _ in 0..2 {
         // As on AWS it is no error when it is not there.

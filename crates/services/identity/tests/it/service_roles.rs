@@ -41,6 +41,10 @@ async fn a_service_linked_role_is_its_services_own() {
     assert_fault(world.call::<ops::UpdateAssumeRolePolicy>(trust).await, "UnmodifiableEntity", 400, message);
     let delete = iam::DeleteRoleRequest { role_name: name() };
     assert_fault(world.call::<ops::DeleteRole>(delete).await, "UnmodifiableEntity", 400, message);
+    let profile = iam::CreateInstanceProfileRequest { instance_profile_name: Some("p".into()), ..Default::default() };
+    world.call::<ops::CreateInstanceProfile>(profile).await.unwrap();
+    let pair = iam::AddRoleToInstanceProfileRequest { instance_profile_name: Some("p".into()), role_name: name() };
+    assert_fault(world.call::<ops::AddRoleToInstanceProfile>(pair).await, "UnmodifiableEntity", 400, message);
     let described = iam::UpdateRoleDescriptionRequest { role_name: name(), description: Some("other".into()) };
     let shown = world.call::<ops::UpdateRoleDescription>(described).await.unwrap().role.unwrap();
     assert_eq!(shown.description.as_deref(), Some("other"));
