@@ -5,6 +5,7 @@
 //! transaction, so that each counts once, whatever dies in between.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use base::{Account, Fault, Invoked, Receipt, StartKind, Timestamp};
 use bytes::Bytes;
@@ -163,12 +164,20 @@ impl Observe {
     }
 
     /// What an account used in a month (`2026-11`), a row a function version; the day of each is the month.
-    pub(crate) async fn usage_of_month(&self, account: Account, month: &str) -> Result<Vec<UsageRow>, Fault> {
-        self.queue.flush().await;
-        let mut sums: BTreeMap<(String, String), Used> = BTreeMap::new();
-        each(&*self.kv, Range::prefix(format!("{account}/{month}-")), |row| {
-            sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
-        })?;
+    pub(crate) async fn usage_of_month(
+        self: &Arc<Self>,
+        account: Account,
+        month: &str,
+    ) -> Result<Vec<UsageRow>, Fault> {
+        let prefix = format!("{account}/{month}-");
+        let sums = self.read(move |observe| {
+            let mut sums: BTreeMap<(String, String), Used> = BTreeMap::new();
+            each(&*observe.kv, Range::prefix(prefix), |row| {
+                sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
+            })?;
+            Ok(sums)
+        });
+        let sums = sums.await?;
         let rows = sums.into_iter().map(|((region, function_arn), used)| UsageRow {
             region,
             day: month.to_owned(),

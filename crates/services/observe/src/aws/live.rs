@@ -66,7 +66,8 @@ impl Handle<ops::StartLiveTail> for Observe {
         let hello = eventstream::initial_response(PROTOCOL, &logs::StartLiveTailResponse::default());
         let first = VecDeque::from([encoded(&hello)?, update(&start)?]);
         let end = Box::pin(tokio::time::sleep(SESSION));
-        let tail = Tail { first, stored: Some(stored), end, groups, names, prefixes, pattern };
+        let wanted = Arc::new(Wanted { groups, names, prefixes, pattern });
+        let tail = Tail { first, stored: Some(stored), end, wanted };
         let events = stream::unfold(tail, |mut tail| async { tail.next().await.map(|next| (next, tail)) });
         Ok(Answer { output: logs::StartLiveTailResponse::default(), body: Body::Stream(Box::pin(events)) })
     }
@@ -79,6 +80,11 @@ struct Tail {
     // None once the session is over.
     stored: Option<Receiver<Arc<Vec<Incoming>>>>,
     end: Pin<Box<Sleep>>,
+    wanted: Arc<Wanted>,
+}
+
+/// What a session shows.
+struct Wanted {
     groups: Vec<GroupName>,
     names: Option<Vec<String>>,
     prefixes: Option<Vec<String>>,
@@ -93,7 +99,7 @@ impl Tail {
         }
         loop {
             let stored = self.stored.as_mut()?;
-            let (mut events, mut is_sample) = (Vec::new(), false);
+            let (mut gathered, mut is_sample) = (Vec::new(), false);
             let batch = tokio::select! {
                 batch = stored.recv() => batch,
                 () = &mut self.end => {
@@ -104,19 +110,27 @@ impl Tail {
                 }
             };
             match batch {
-                Ok(batch) => self.take(&batch, &mut events, &mut is_sample),
+                Ok(batch) => gathered.push(batch),
                 // More came than could be shown.
                 Err(RecvError::Lagged(_)) => is_sample = true,
                 Err(RecvError::Closed) => return None,
             }
             // What has gathered goes along.
-            while events.len() < UPDATE_EVENTS {
+            loop {
                 match self.stored.as_mut()?.try_recv() {
-                    Ok(batch) => self.take(&batch, &mut events, &mut is_sample),
+                    Ok(batch) => gathered.push(batch),
                     Err(TryRecvError::Lagged(_)) => is_sample = true,
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
+            // A pattern may take its time; others wait for this thread.
+            let wanted = Arc::clone(&self.wanted);
+            let taken = tokio::task::spawn_blocking(move || wanted.of(&gathered)).await;
+            let (events, more) = match taken {
+                Ok(taken) => taken,
+                Err(error) => return Some(Err(Fault::internal(error))),
+            };
+            is_sample |= more;
             if events.is_empty() && !is_sample {
                 continue;
             }
@@ -128,14 +142,17 @@ impl Tail {
             return Some(update(&results));
         }
     }
+}
 
-    /// Adds what the session wants of a batch.
-    fn take(&self, batch: &[Incoming], events: &mut Vec<logs::LiveTailSessionLogEvent>, is_sample: &mut bool) {
-        for one in batch.iter().filter(|one| self.groups.contains(&one.group) && self.wants(&one.stream)) {
+impl Wanted {
+    /// What the session wants of these batches, and whether it wants more than is shown.
+    fn of(&self, batches: &[Arc<Vec<Incoming>>]) -> (Vec<logs::LiveTailSessionLogEvent>, bool) {
+        let mut events = Vec::new();
+        let all = batches.iter().flat_map(|batch| batch.iter());
+        for one in all.filter(|one| self.groups.contains(&one.group) && self.wants(&one.stream)) {
             for (at_ms, message) in one.events.iter().filter(|(_, message)| self.pattern.matches(message)) {
                 if events.len() >= UPDATE_EVENTS {
-                    *is_sample = true;
-                    return;
+                    return (events, true);
                 }
                 events.push(logs::LiveTailSessionLogEvent {
                     log_stream_name: Some(one.stream.clone()),
@@ -146,6 +163,7 @@ impl Tail {
                 });
             }
         }
+        (events, false)
     }
 
     fn wants(&self, stream: &str) -> bool {

@@ -67,6 +67,8 @@ async fn sweep(kv: &dyn Kv, now_s: i64) -> Result<Option<i64>, Fault> {
         let Some((last, _)) = found.last() else { break };
         range = range.after(last.clone());
         for (row, value) in &found {
+            // There may be very many: whoever else wants this thread gets it in between.
+            tokio::task::yield_now().await;
             let entry: Entry = state::parse(row, value)?;
             let Some(series) = rows::series(row, &entry) else { continue };
             let id = series.id();

@@ -51,7 +51,7 @@ struct Message<'a> {
 }
 
 /// The bodies of the invocations that carry the events, in order: each within [`BATCH_BYTES`] of events, and within
-/// `most` bytes as a body unless one event alone is more.
+/// `most` bytes as a body. One event that is more even when it is packed as small as can be is left out.
 pub fn bodies(origin: Origin<'_>, events: &[Event], most: usize) -> Vec<Bytes> {
     let mut out = Vec::new();
     let mut rest = events;
@@ -70,9 +70,19 @@ pub fn bodies(origin: Origin<'_>, events: &[Event], most: usize) -> Vec<Bytes> {
 }
 
 fn within(origin: Origin<'_>, events: &[Event], most: usize, out: &mut Vec<Bytes>) {
-    let body = body(origin, events);
-    if body.len() <= most || events.len() == 1 {
-        out.push(body);
+    let quick = body(origin, events, Compression::fast());
+    if quick.len() <= most {
+        out.push(quick);
+        return;
+    }
+    if events.len() == 1 {
+        let best = body(origin, events, Compression::best());
+        if best.len() <= most {
+            out.push(best);
+        } else {
+            let (group, filter) = (origin.group, origin.filter);
+            tracing::warn!(group, filter, "a log event is too large for an invocation and is not handed on");
+        }
         return;
     }
     // What cannot be compressed grows in base64.
@@ -81,7 +91,7 @@ fn within(origin: Origin<'_>, events: &[Event], most: usize, out: &mut Vec<Bytes
     within(origin, second, most, out);
 }
 
-fn body(origin: Origin<'_>, events: &[Event]) -> Bytes {
+fn body(origin: Origin<'_>, events: &[Event], compression: Compression) -> Bytes {
     let message = Message {
         message_type: "DATA_MESSAGE",
         owner: origin.owner,
@@ -91,7 +101,7 @@ fn body(origin: Origin<'_>, events: &[Event]) -> Bytes {
         log_events: events,
     };
     let json = serde_json::to_vec(&message).expect("text and numbers are JSON");
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut gzip = GzEncoder::new(Vec::new(), compression);
     let packed = gzip.write_all(&json).and_then(|()| gzip.finish()).expect("memory takes what is written");
     Bytes::from(format!("{{\"awslogs\":{{\"data\":\"{}\"}}}}", STANDARD.encode(packed)))
 }

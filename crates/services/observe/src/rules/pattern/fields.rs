@@ -120,13 +120,14 @@ fn holds(test: &Test, value: &str) -> bool {
 fn split(message: &str) -> Vec<&str> {
     let mut values = Vec::new();
     let mut rest = message.trim();
+    // What closes nothing from here on is not looked for again: a line of brackets must not be read once for each.
+    let (mut brackets, mut quotes) = (true, true);
     while !rest.is_empty() {
-        let closing = match rest.as_bytes()[0] {
-            b'[' => Some(']'),
-            b'"' => Some('"'),
+        let enclosed = match rest.as_bytes()[0] {
+            b'[' => enclosed(rest, ']', &mut brackets),
+            b'"' => enclosed(rest, '"', &mut quotes),
             _ => None,
         };
-        let enclosed = closing.and_then(|closing| rest[1..].find(closing)).map(|end| (1, end + 1, end + 2));
         let plain = || {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             (0, end, end)
@@ -136,4 +137,27 @@ fn split(message: &str) -> Vec<&str> {
         rest = rest[next..].trim_start();
     }
     values
+}
+
+/// What stands between the first letter and the next `closing`: from, to, and where the rest begins. `more` says whether
+/// there may be one.
+fn enclosed(rest: &str, closing: char, more: &mut bool) -> Option<(usize, usize, usize)> {
+    let end = if *more { rest[1..].find(closing) } else { None };
+    *more = end.is_some();
+    end.map(|end| (1, end + 1, end + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn what_is_enclosed_is_one_field_and_what_never_closes_is_plain() {
+        assert_eq!(split("a [b c] \"d e\" f"), ["a", "b c", "d e", "f"]);
+        assert_eq!(split("a [b c"), ["a", "[b", "c"]);
+        assert_eq!(split("[a [b] [c"), ["a [b", "[c"]);
+        // Quadratic, this would take minutes.
+        let brackets = "[ ".repeat(500_000);
+        assert_eq!(split(&brackets).len(), 500_000);
+    }
 }

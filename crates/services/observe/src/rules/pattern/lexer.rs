@@ -13,7 +13,7 @@ pub(super) struct Lexer<'a> {
 }
 
 /// The most a compiled expression may take, bytes.
-const REGEX_BYTES: usize = 1 << 20;
+const REGEX_BYTES: usize = 1 << 14;
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
@@ -95,7 +95,7 @@ impl<'a> Lexer<'a> {
         }
         self.rest = &body[end + 1..];
         self.regexes += 1;
-        let built = RegexBuilder::new(source).size_limit(REGEX_BYTES).build();
+        let built = RegexBuilder::new(source).unicode(false).size_limit(REGEX_BYTES).build();
         built.map_err(|_| format!("the regular expression %{source}% does not read").into())
     }
 }
