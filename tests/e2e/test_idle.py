@@ -11,11 +11,19 @@ SECONDS = 10
 HELLO = {"app.py": "def handler(event, context):\n    return event\n"}
 
 
+def text(path):
+    """A file of /proc; nothing when its thread has just ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def family(pid):
     """A process and all below it."""
     found = [pid]
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        for child in text(task / "children").split():
             found += family(int(child))
     return found
 
@@ -24,9 +32,10 @@ def wakes(pid):
     """How often each thread has gone to sleep by itself so far; one that never wakes never does."""
     counts = {}
     for process in family(pid):
-        for task in pathlib.Path(f"/proc/{process}/task").iterdir():
-            lines = dict(line.split(":\t") for line in (task / "status").read_text().splitlines() if ":\t" in line)
-            counts[f"{process}/{task.name} {lines['Name']}"] = int(lines["voluntary_ctxt_switches"])
+        for task in pathlib.Path(f"/proc/{process}/task").glob("*"):
+            lines = dict(line.split(":\t") for line in text(task / "status").splitlines() if ":\t" in line)
+            if lines:
+                counts[f"{process}/{task.name} {lines['Name']}"] = int(lines["voluntary_ctxt_switches"])
     return counts
 
 

@@ -78,10 +78,10 @@ def test_a_functions_metrics_are_right_and_survive(own_platform):
 
 
 def test_asynchronous_events_are_measured(platform, functions):
-    create(functions, "later", {"app.py": CODE})
-    functions.invoke(FunctionName="later", InvocationType="Event", Payload=b"{}")
+    create(functions, "measured-later", {"app.py": CODE})
+    functions.invoke(FunctionName="measured-later", InvocationType="Event", Payload=b"{}")
     metrics = platform.client("cloudwatch")
-    names = lambda: {one["MetricName"] for one in metrics.list_metrics(Dimensions=[{"Name": "FunctionName", "Value": "later"}])["Metrics"]}
+    names = lambda: {one["MetricName"] for one in metrics.list_metrics(Dimensions=[{"Name": "FunctionName", "Value": "measured-later"}])["Metrics"]}
     wanted = {"AsyncEventsReceived", "AsyncEventAge", "Invocations", "HandlerDuration"}
     assert wanted <= eventually(names, lambda seen: wanted <= seen)
 

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::engine::Observe;
 use crate::faults;
-use crate::metrics::pending::{Pending, Remembered};
-use crate::metrics::{Point, emf, lambda};
+use crate::metrics::pending::{Pending, Remembered, Stored};
+use crate::metrics::{emf, lambda};
 use crate::rules::chunk::{self, Chunk};
 use crate::rules::token::Place;
 use crate::state::{self, GroupName};
@@ -163,15 +163,20 @@ impl Queue {
     ///
     /// # Errors
     /// `Throttling`: too many wait already; none is taken then.
-    pub(crate) fn put_metrics(&self, points: Vec<Point>) -> Result<(), Fault> {
+    pub(crate) fn put_metrics(&self, metrics: Pending) -> Result<(), Fault> {
         let mut taken = false;
         self.change(|waiting| {
-            taken = waiting.metrics.has_room(points.len());
+            taken = waiting.metrics.has_room_for(&metrics);
             if taken {
-                points.into_iter().for_each(|point| waiting.metrics.add(point));
+                waiting.metrics.absorb(metrics);
             }
         });
         if taken { Ok(()) } else { Err(Fault::new("Throttling", 400, "Rate exceeded")) }
+    }
+
+    /// Takes back metrics that could not be stored, as far as there is room: they are tried again with what comes next.
+    fn put_back_metrics(&self, metrics: Pending) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).metrics.absorb(metrics);
     }
 
     /// Takes back what could not be stored: it is tried again with what comes next.
@@ -334,9 +339,13 @@ impl Observe {
 
     /// Makes what lines and invocations say into metrics, and stores them with those that came as such.
     async fn store_metrics(&self, lines: &[LogLine], invoked: &[Invoked], mut metrics: Pending, now_ms: i64) {
+        let mut is_whole = true;
         for line in lines.iter().filter(|line| emf::looks_like(line.text.as_bytes())) {
-            let points = emf::points(line.account, &line.region, line.text.as_bytes(), line.at.0, now_ms);
-            points.into_iter().for_each(|point| metrics.add(point));
+            let take = |point| metrics.add(point);
+            is_whole &= emf::points(line.account, &line.region, line.text.as_bytes(), line.at.0, now_ms, take);
+        }
+        if !is_whole {
+            emf::say_left_out();
         }
         lambda::of_invocations(invoked, |point| metrics.add(point));
         if metrics.is_empty() {
@@ -346,12 +355,11 @@ impl Observe {
             tracing::warn!(dropped = metrics.dropped, "metrics were dropped: more came than could be stored");
         }
         let mut known = self.queue.known.lock().await;
-        match metrics.store(&*self.kv, &mut known, now_ms).await {
-            Ok(true) if self.no_metrics.swap(false, Ordering::SeqCst) => self.first_metric.tell(&*self.clocks),
-            Ok(true) => {}
-            Ok(false) => {}
-            Err(fault) => tracing::error!(%fault, "metrics were lost: the store did not take them"),
+        let Stored { news, back } = metrics.store(&*self.kv, &mut known, now_ms).await;
+        if news && self.no_metrics.swap(false, Ordering::SeqCst) {
+            self.first_metric.tell(&*self.clocks);
         }
+        self.queue.put_back_metrics(back);
     }
 
     /// Stores events. Groups and streams that are missing are made where the batch says so, else they are a fault.

@@ -22,7 +22,8 @@ import shared  # noqa: F401
 import sockets  # noqa: F401
 from tries import ATTEMPTS, libc, write
 
-PATIENCE = 5
+# A walk over all that is shared meets some hundred thousand files, now and then from a cold disk.
+PATIENCE = 30
 
 
 def run_one(function, host):

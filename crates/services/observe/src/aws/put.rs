@@ -13,6 +13,7 @@ use crate::Observe;
 use crate::faults;
 use crate::ingest::Incoming;
 use crate::metrics::emf;
+use crate::metrics::pending::Pending;
 use crate::rules::put::{Verdict, judge};
 use crate::state;
 
@@ -46,10 +47,15 @@ impl Handle<ops::PutLogEvents> for Observe {
         drop(view);
         stream.next_seq += kept.len() as u64;
         if !kept.is_empty() {
-            let read = |(at_ms, message): &(i64, Bytes)| {
-                emf::points(context.account, &context.region, message, *at_ms, now_ms)
-            };
-            let points: Vec<_> = kept.iter().flat_map(read).collect();
+            let mut points = Pending::default();
+            let mut is_whole = true;
+            for (at_ms, message) in &kept {
+                let take = |point| points.add(point);
+                is_whole &= emf::points(context.account, &context.region, message, *at_ms, now_ms, take);
+            }
+            if !is_whole {
+                emf::say_left_out();
+            }
             // What a function writes itself belongs to the chain of deliveries that invoked it.
             let hops = vec![context.trace.as_deref().map_or(0, TraceHeader::hops); kept.len()];
             self.put(vec![Incoming {

@@ -105,6 +105,16 @@ impl Cell {
         }
     }
 
+    /// How many bytes [`Cell::encode`] makes; about what it takes in memory, too.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Unknown => 0,
+            Values::Exact(values) => values.len() * 16,
+            Values::Buckets(buckets) => buckets.len() * 12,
+        };
+        34 + values
+    }
+
     /// The bytes of a row.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORM];
@@ -252,6 +262,7 @@ mod tests {
             let exact = values[rank - 1];
             let told = Statistic::Percentile(p).of(&cell).unwrap();
             prop_assert!((told - exact).abs() <= exact * 0.010_1 + 1e-9, "{told} for {exact}");
+            prop_assert_eq!(cell.bytes(), cell.encode().len());
             prop_assert_eq!(Cell::decode(&cell.encode()).unwrap(), cell);
         }
 

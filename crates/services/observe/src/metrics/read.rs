@@ -12,6 +12,9 @@ use super::{Series, Unit};
 /// Rows read at a time.
 const PAGE: usize = 500;
 
+/// Periods of which the cells are held at a time.
+const SLICE: i64 = 200;
+
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stretch {
@@ -58,11 +61,46 @@ impl Stretch {
     pub(crate) fn read(&self, kv: &dyn Kv, series: &Series) -> Result<Seen, Fault> {
         let id = series.id();
         let mut seen = Seen::new();
-        let tiers = if self.period_s < 60 { &Tier::ALL[..1] } else { &Tier::ALL[1..] };
-        for tier in tiers {
-            self.read_tier(kv, id, *tier, &mut seen)?;
+        for tier in self.tiers() {
+            self.read_tier(kv, id, tier, &mut seen)?;
         }
         Ok(seen)
+    }
+
+    /// As [`read`](Self::read), some periods at a time and in their order, so that the distributions of a long stretch are
+    /// never held together. Ends early when `take` says that it wants no more.
+    pub(crate) fn slices(&self, kv: &dyn Kv, series: &Series, mut take: impl FnMut(Seen) -> bool) -> Result<(), Fault> {
+        let mut rest = *self;
+        while let Some(first) = rest.first(kv, series.id())? {
+            // Empty periods are passed over, and the slices keep the places of the periods.
+            rest.from_s = first - (first - self.from_s).rem_euclid(self.period_s);
+            let to_s = rest.from_s.saturating_add(self.period_s.saturating_mul(SLICE)).min(self.to_s);
+            if !take(Self { to_s, ..rest }.read(kv, series)?) {
+                break;
+            }
+            rest.from_s = to_s;
+        }
+        Ok(())
+    }
+
+    /// The second of its first row.
+    fn first(&self, kv: &dyn Kv, id: Id) -> Result<Option<i64>, Fault> {
+        let mut first = None;
+        for tier in self.tiers() {
+            let range = Range::between(id.from(tier, self.from_s), id.from(tier, self.to_s));
+            let rows = kv.range(Space::Usage, range, 1, false)?;
+            let second = rows.first().and_then(|(row, _)| rows::place(row)).map(|(second, _)| second);
+            first = first.into_iter().chain(second).min();
+        }
+        Ok(first)
+    }
+
+    /// The tiers that such periods can be made of.
+    fn tiers(&self) -> impl Iterator<Item = Tier> {
+        Tier::ALL.into_iter().filter(|tier| match tier {
+            Tier::Second => self.period_s < 60,
+            tier => self.period_s % tier.period_s() == 0,
+        })
     }
 
     fn read_tier(&self, kv: &dyn Kv, id: Id, tier: Tier, seen: &mut Seen) -> Result<(), Fault> {

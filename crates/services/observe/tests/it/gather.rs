@@ -1,7 +1,7 @@
 //! A steady stream of lines is stored a few times a second, not as fast as the disk can sync.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base::BoxFuture;
@@ -11,9 +11,17 @@ use store::{Error, Key, Kv, Range, Row, Snapshot, Space, Transaction};
 use crate::world::World;
 
 /// A store whose writes take as long as a disk's, and are counted.
-struct Slow {
+pub(crate) struct Slow {
     rows: Arc<dyn Kv>,
     writes: AtomicUsize,
+    /// Whether the disk is full.
+    pub(crate) full: AtomicBool,
+}
+
+impl Slow {
+    pub(crate) fn new() -> Self {
+        Self { rows: store::memory(), writes: AtomicUsize::new(0), full: AtomicBool::new(false) }
+    }
 }
 
 impl Kv for Slow {
@@ -30,6 +38,9 @@ impl Kv for Slow {
         self.writes.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(5)).await;
+            if self.full.load(Ordering::Relaxed) {
+                return Err(Error::Full);
+            }
             self.rows.transact(keys, f).await
         })
     }
@@ -46,7 +57,7 @@ impl Kv for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn the_writer_gathers_while_lines_keep_coming() {
-    let slow = Arc::new(Slow { rows: store::memory(), writes: AtomicUsize::new(0) });
+    let slow = Arc::new(Slow::new());
     let world = World::over(slow.clone());
     for n in 0..2000 {
         world.write("s", &[(n, "line")]);

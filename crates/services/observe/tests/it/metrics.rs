@@ -318,6 +318,104 @@ async fn wrong_queries_say_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn long_chains_and_long_sums_are_refused() {
+    let world = World::new();
+    let chain = |length: usize, rest: &str| {
+        let link = |at: usize| expression(&format!("a{at}"), &format!("a{}{rest}", at + 1));
+        let mut queries: Vec<_> = (0..length).map(link).collect();
+        queries.push(stat(&format!("a{length}"), "took", "Sum"));
+        queries
+    };
+    let words = |why: &str| format!("Error in expression 'a0': {why}");
+    let refused = async |queries, why: &str| {
+        assert_fault(world.data(queries).await, "ValidationError", &words(why));
+    };
+    refused(chain(499, &"+1".repeat(1000)), "It has more than 200 operators").await;
+    refused(chain(499, &"+1".repeat(200)), "More than 10 expressions build on one another").await;
+    let results = world.data(chain(10, &"+1".repeat(200))).await.unwrap().metric_data_results.unwrap();
+    assert_eq!(results.len(), 11);
+    // As deep as one expression can be.
+    let deep = format!("{}m1{}{}", "1+1*-ABS(".repeat(49), ")".repeat(49), "+1".repeat(102));
+    let deep = vec![stat("m1", "took", "Sum"), expression("a0", &deep)];
+    assert!(world.data(deep).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_request_that_multiplies_its_series_is_refused() {
+    let world = World::new();
+    world.put_metrics(vec![datum("took", 1.0)]).await.unwrap();
+    let list = |of: &str, count: usize| format!("[{}]", vec![of; count].join(","));
+    let refused = async |queries, words: &str| {
+        assert_fault(world.data(queries).await, "ValidationError", words);
+    };
+    let words = |id: &str| format!("Error in expression '{id}': A list holds at most 500 time series");
+    let product = |count: usize| {
+        let q1 = expression("q1", &list("m1", count));
+        vec![stat("m1", "took", "Sum"), q1, expression("q2", &list("q1", count)), expression("q3", &list("q2", count))]
+    };
+    refused(product(680), &words("q1")).await;
+    refused(product(100), &words("q2")).await;
+    assert!(world.data(product(7)).await.is_ok());
+    // A day by the second, which is nearly what one FILL may give.
+    let filled = |count: usize| {
+        let mut queries = vec![stat("m1", "took", "Sum")];
+        queries[0].metric_stat.as_mut().unwrap().period = Some(1);
+        queries.extend((0..count).map(|at| expression(&format!("f{at}"), "FILL(m1, 0)")));
+        let start_time = Some(Timestamp(world.now() - DAY_MS));
+        aws::GetMetricDataInput { start_time, ..world.asks_data(queries) }
+    };
+    let high = aws::MetricDatum { storage_resolution: Some(1), ..datum("took", 1.0) };
+    world.put_metrics(vec![high]).await.unwrap();
+    assert!(world.call::<ops::GetMetricData>(filled(3)).await.is_ok());
+    let mut input = filled(1);
+    let sums = expression("s", &format!("m1{}", "+SUM(f0)".repeat(60)));
+    input.metric_data_queries.as_mut().unwrap().push(sums);
+    let fault = world.call::<ops::GetMetricData>(input).await.unwrap_err();
+    assert!(fault.message.contains("expression 's': The request reads more values"), "{fault}");
+    let words = "Error in expression 'f11': The request reads more values than one request may: ask for a shorter time, a \
+                 longer period or fewer metrics";
+    assert_fault(world.call::<ops::GetMetricData>(filled(499)).await, "ValidationError", words);
+}
+
+#[tokio::test]
+async fn a_long_stretch_is_read_slice_by_slice() {
+    let world = World::new();
+    // Periods of five minutes that begin at odd minutes, some next to each other and some days apart.
+    let minutes = [1, 2, 3, 900, 1001, 1002, 9000, 9999];
+    for minute in minutes {
+        let timestamp = Some(Timestamp(world.now() - minute * MINUTE_MS));
+        world.put_metrics(vec![aws::MetricDatum { timestamp, ..datum("took", 1.0) }]).await.unwrap();
+    }
+    for period in [60, 300] {
+        let mut query = stat("m1", "took", "Sum");
+        query.metric_stat.as_mut().unwrap().period = Some(period);
+        let start = world.now() - 10_003 * MINUTE_MS;
+        let input = aws::GetMetricDataInput { start_time: Some(Timestamp(start)), ..world.asks_data(vec![query]) };
+        let result = world.call::<ops::GetMetricData>(input).await.unwrap().metric_data_results.unwrap().remove(0);
+        let begin = start.div_euclid(MINUTE_MS) * MINUTE_MS;
+        let mut sums = std::collections::BTreeMap::new();
+        for minute in minutes {
+            let at = world.now() - minute * MINUTE_MS;
+            *sums.entry(at - (at - begin).rem_euclid(period * 1000)).or_insert(0.0) += 1.0;
+        }
+        let points = result.timestamps.unwrap().into_iter().map(|at| at.0).zip(result.values.unwrap());
+        assert_eq!(points.collect::<Vec<_>>(), sums.into_iter().rev().collect::<Vec<_>>(), "{period}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_never_given_is_refused() {
+    let world = World::new();
+    // "p/18446744073709551615" and "p/1000001"
+    for token in ["cC8xODQ0Njc0NDA3MzcwOTU1MTYxNQ", "cC8xMDAwMDAx", "cC8tMQ", "!"] {
+        let mut input = world.asks_data(vec![stat("m1", "took", "Sum")]);
+        input.next_token = Some(token.into());
+        let result = world.call::<ops::GetMetricData>(input).await;
+        assert_fault(result, "InvalidNextToken", "The NextToken is invalid.");
+    }
+}
+
+#[tokio::test]
 async fn seconds_are_kept_for_three_hours_and_minutes_become_longer() {
     let world = World::new();
     let begin = world.now();
@@ -431,4 +529,31 @@ async fn metrics_in_log_lines_are_metrics_whichever_way_they_come() {
     assert_eq!(sum().await, Some(1.0));
     world.put("s", &[(world.now(), &line(4))]).await.unwrap();
     assert_eq!(sum().await, Some(5.0));
+}
+
+#[tokio::test]
+async fn a_request_over_a_megabyte_is_refused() {
+    let world = World::new();
+    let long = |n: usize| {
+        let dimensions = (0..30).map(|at| dimension(&format!("d{at}"), &"x".repeat(1024))).collect();
+        aws::MetricDatum { dimensions: Some(dimensions), ..datum(&format!("m{n}"), 1.0) }
+    };
+    world.put_metrics((0..33).map(long).collect()).await.unwrap();
+    let fault = world.put_metrics((0..35).map(long).collect()).await.unwrap_err();
+    assert_eq!((fault.code.as_ref(), fault.status), ("RequestEntityTooLarge", 413));
+    assert_eq!(fault.message, "Request size 1078099 exceeded 1048576 bytes");
+}
+
+#[tokio::test]
+async fn metrics_outlast_a_disk_that_is_full_for_a_while() {
+    let slow = std::sync::Arc::new(crate::gather::Slow::new());
+    let world = World::over(slow.clone());
+    let sum = async || world.points(world.asks(&["Sum"])).await.into_iter().next().and_then(|point| point.sum);
+    slow.full.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.put_metrics(vec![datum("took", 1.0)]).await.unwrap();
+    assert_eq!(sum().await, None);
+    slow.full.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.put_metrics(vec![datum("took", 2.0)]).await.unwrap();
+    assert_eq!(sum().await, Some(3.0));
+    assert_eq!(world.names(Default::default()).await, ["Shop took"]);
 }

@@ -1,6 +1,7 @@
 //! GetMetricData.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Fault, Timestamp};
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use door::{Answer, Body, Context, Handle};
 use model::cloudwatch::{self, MetricDataQuery, MetricDataResult, ops};
 
-use super::names::{Queries, Query, What};
+use super::names::{KEPT, Queries, Query, What};
 use super::{is_period, refuse, series, unit, wrong};
 use crate::Observe;
 use crate::metrics::read::Stretch;
@@ -70,7 +71,8 @@ fn is_zone(text: &str) -> bool {
 fn read_token(text: &str) -> Result<usize, Fault> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let place = bytes.and_then(|text| text.strip_prefix("p/")?.parse().ok());
-    place.ok_or_else(|| cloudwatch::invalid_next_token("The NextToken is invalid."))
+    // No series is longer than what a request may keep: such a place was never given.
+    place.filter(|place| *place <= KEPT).ok_or_else(|| cloudwatch::invalid_next_token("The NextToken is invalid."))
 }
 
 fn read(
@@ -167,7 +169,7 @@ fn expression_fault(id: &str, error: Error) -> Fault {
 
 fn answer(queries: &[Query], kv: &dyn store::Kv, page: &Page) -> Result<cloudwatch::GetMetricDataOutput, Fault> {
     let all = Queries::new(queries, kv);
-    let mut lines: Vec<(&Query, Line, bool)> = Vec::new();
+    let mut lines: Vec<(&Query, Rc<Line>, bool)> = Vec::new();
     for query in queries.iter().filter(|query| query.shown) {
         let value = all.find(&query.id);
         if let Some(fault) = all.fault() {
@@ -188,14 +190,14 @@ fn answer(queries: &[Query], kv: &dyn store::Kv, page: &Page) -> Result<cloudwat
     let mut more = false;
     let results = lines.into_iter().map(|(query, line, several)| {
         let label = labels.label(query, several.then_some(line.name.as_str()));
-        let mut values: Vec<(i64, f64)> = line.values.into_iter().collect();
-        if !page.ascending {
-            values.reverse();
-        }
-        let left = values.len() > page.skip + share;
+        let left = line.values.len() > page.skip + share;
         more |= left;
-        let shown = values.into_iter().skip(page.skip).take(share);
-        let (timestamps, values) = shown.map(|(second, value)| (Timestamp(second * 1000), value)).unzip();
+        let point = |(second, value): (&i64, &f64)| (Timestamp(second * 1000), *value);
+        let (timestamps, values) = if page.ascending {
+            line.values.iter().skip(page.skip).take(share).map(point).unzip()
+        } else {
+            line.values.iter().rev().skip(page.skip).take(share).map(point).unzip()
+        };
         MetricDataResult {
             id: Some(query.id.clone()),
             label: Some(label),

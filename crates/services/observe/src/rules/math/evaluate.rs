@@ -1,6 +1,7 @@
 //! Carries an expression out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::parse::Expression;
 use super::{Error, FUNCTIONS};
@@ -26,12 +27,26 @@ impl Line {
 /// Values that FILL gives at most.
 const FILLED: i64 = 100_800;
 
-/// What an expression gives.
+/// Time series of one list at most.
+const LINES: usize = 500;
+
+/// What an expression gives. Series are shared: a name that stands in many places costs no copies.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Number(f64),
-    Line(Line),
-    Lines(Vec<Line>),
+    Line(Rc<Line>),
+    Lines(Vec<Rc<Line>>),
+}
+
+impl Value {
+    /// Its time series.
+    pub(crate) fn lines(&self) -> &[Rc<Line>] {
+        match self {
+            Self::Number(_) => &[],
+            Self::Line(line) => std::slice::from_ref(line),
+            Self::Lines(lines) => lines,
+        }
+    }
 }
 
 /// What names stand for.
@@ -39,7 +54,14 @@ pub(crate) trait Names {
     /// The value of another query.
     fn find(&self, name: &str) -> Result<Value, Error>;
     /// Every metric of the request whose id holds `part`.
-    fn metrics(&self, part: &str) -> Vec<Line>;
+    fn metrics(&self, part: &str) -> Result<Vec<Rc<Line>>, Error>;
+    /// Told before so many values are gone through: an error once the request has done enough.
+    fn spend(&self, values: usize) -> Result<(), Error>;
+}
+
+/// Tells that every value of `value` is gone through.
+fn spend(value: &Value, names: &dyn Names) -> Result<(), Error> {
+    names.spend(value.lines().iter().map(|line| line.values.len() + 1).sum())
 }
 
 /// Carries `expression` out.
@@ -49,13 +71,26 @@ pub(crate) fn evaluate(expression: &Expression, names: &dyn Names) -> Result<Val
         Expression::Name(name) => names.find(name),
         Expression::Text(text) => Err(Error::Wrong(format!("The text '{text}' is not a value"))),
         Expression::List(items) => lines(items, names).map(Value::Lines),
-        Expression::Negated(inner) => Ok(each(evaluate(inner, names)?, |value| -value)),
-        Expression::Binary(sign, left, right) => binary(*sign, evaluate(left, names)?, evaluate(right, names)?),
+        Expression::Negated(inner) => {
+            let value = evaluate(inner, names)?;
+            spend(&value, names)?;
+            Ok(each(value, |value| -value))
+        }
+        Expression::Binary(sign, left, right) => {
+            let (left, right) = (evaluate(left, names)?, evaluate(right, names)?);
+            match (&left, &right) {
+                // The one series is gone through for each of the list.
+                (Value::Line(one), Value::Lines(all)) => names.spend((one.values.len() + 1) * all.len())?,
+                _ => spend(&left, names)?,
+            }
+            spend(&right, names)?;
+            binary(*sign, left, right)
+        }
         Expression::Call(name, arguments) => call(name, arguments, names),
     }
 }
 
-fn lines(items: &[Expression], names: &dyn Names) -> Result<Vec<Line>, Error> {
+fn lines(items: &[Expression], names: &dyn Names) -> Result<Vec<Rc<Line>>, Error> {
     let mut all = Vec::new();
     for item in items {
         match evaluate(item, names)? {
@@ -63,14 +98,18 @@ fn lines(items: &[Expression], names: &dyn Names) -> Result<Vec<Line>, Error> {
             Value::Lines(lines) => all.extend(lines),
             Value::Number(_) => return Err(Error::Wrong("A list holds time series, not numbers".into())),
         }
+        if all.len() > LINES {
+            return Err(Error::Wrong(format!("A list holds at most {LINES} time series")));
+        }
     }
     Ok(all)
 }
 
 fn each(value: Value, change: impl Fn(f64) -> f64) -> Value {
-    let line = |mut line: Line| {
-        line.values.values_mut().for_each(|value| *value = change(*value));
-        line.values.retain(|_, value| value.is_finite());
+    let line = |mut line: Rc<Line>| {
+        let values = &mut Rc::make_mut(&mut line).values;
+        values.values_mut().for_each(|value| *value = change(*value));
+        values.retain(|_, value| value.is_finite());
         line
     };
     match value {
@@ -92,22 +131,23 @@ fn arithmetic(sign: char, left: f64, right: f64) -> f64 {
 
 /// Two series meet where both have a value; what has no finite result is left out.
 fn binary(sign: char, left: Value, right: Value) -> Result<Value, Error> {
-    let meet = |mut one: Line, two: &Line| {
-        let pairs = one.values.into_iter().filter_map(|(at, left)| {
-            let value = arithmetic(sign, left, *two.values.get(&at)?);
-            value.is_finite().then_some((at, value))
+    let meet = |one: &Line, two: &Line, name: &str| {
+        let pairs = one.values.iter().filter_map(|(at, left)| {
+            let value = arithmetic(sign, *left, *two.values.get(at)?);
+            value.is_finite().then_some((*at, value))
         });
-        one.values = pairs.collect();
-        one
+        let (period_s, from_s, to_s) = (one.period_s, one.from_s, one.to_s);
+        Rc::new(Line { name: name.to_owned(), period_s, from_s, to_s, values: pairs.collect() })
     };
     Ok(match (left, right) {
         (Value::Number(left), right) => each(right, |value| arithmetic(sign, left, value)),
         (left, Value::Number(right)) => each(left, |value| arithmetic(sign, value, right)),
-        (Value::Line(one), Value::Line(two)) => Value::Line(meet(one, &two)),
-        (Value::Lines(all), Value::Line(two)) => Value::Lines(all.into_iter().map(|one| meet(one, &two)).collect()),
+        (Value::Line(one), Value::Line(two)) => Value::Line(meet(&one, &two, &one.name)),
+        (Value::Lines(all), Value::Line(two)) => {
+            Value::Lines(all.into_iter().map(|one| meet(&one, &two, &one.name)).collect())
+        }
         (Value::Line(one), Value::Lines(all)) => {
-            let named = all.into_iter().map(|two| Line { name: two.name.clone(), ..meet(one.clone(), &two) });
-            Value::Lines(named.collect())
+            Value::Lines(all.into_iter().map(|two| meet(&one, &two, &two.name)).collect())
         }
         (Value::Lines(_), Value::Lines(_)) => {
             return Err(Error::Wrong(format!("Unsupported operand types for {sign}: two lists")));
@@ -133,13 +173,14 @@ fn call(name: &str, arguments: &[Expression], names: &dyn Names) -> Result<Value
     }
     if name == "METRICS" {
         return match arguments {
-            [] => Ok(Value::Lines(names.metrics(""))),
-            [Expression::Text(part)] => Ok(Value::Lines(names.metrics(part))),
+            [] => names.metrics("").map(Value::Lines),
+            [Expression::Text(part)] => names.metrics(part).map(Value::Lines),
             _ => Err(Error::Wrong("METRICS takes one text or nothing".into())),
         };
     }
     let (first, others) = arguments.split_first().ok_or_else(|| Error::Wrong(format!("{name} takes an argument")))?;
     let value = evaluate(first, names)?;
+    spend(&value, names)?;
     if name == "FILL" {
         let [with] = others else { return Err(Error::Wrong("FILL takes a time series and a value".into())) };
         return fill(value, with, names);
@@ -180,7 +221,7 @@ fn call(name: &str, arguments: &[Expression], names: &dyn Names) -> Result<Value
 fn aggregated(value: Value, function: fn(&[f64]) -> f64) -> Value {
     match value {
         Value::Number(number) => Value::Number(function(&[number])),
-        Value::Line(line) => Value::Number(function(&line.values.into_values().collect::<Vec<_>>())),
+        Value::Line(line) => Value::Number(function(&line.values.values().copied().collect::<Vec<_>>())),
         Value::Lines(lines) => {
             let seconds: BTreeSet<i64> = lines.iter().flat_map(|line| line.values.keys().copied()).collect();
             let at = |second: i64| {
@@ -188,7 +229,11 @@ fn aggregated(value: Value, function: fn(&[f64]) -> f64) -> Value {
                 (second, function(&values))
             };
             let values = seconds.into_iter().map(at).collect();
-            Value::Line(Line { values, ..lines.into_iter().next().unwrap_or_default() })
+            let (name, period_s, from_s, to_s) = match lines.first() {
+                Some(line) => (line.name.clone(), line.period_s, line.from_s, line.to_s),
+                None => Default::default(),
+            };
+            Value::Line(Rc::new(Line { name, period_s, from_s, to_s, values }))
         }
     }
 }
@@ -197,11 +242,11 @@ fn along_all(value: Value, name: &str, change: &mut dyn FnMut(&mut Line)) -> Res
     match value {
         Value::Number(_) => Err(Error::Wrong(format!("{name} takes a time series"))),
         Value::Line(mut line) => {
-            change(&mut line);
+            change(Rc::make_mut(&mut line));
             Ok(Value::Line(line))
         }
         Value::Lines(mut lines) => {
-            lines.iter_mut().for_each(change);
+            lines.iter_mut().for_each(|line| change(Rc::make_mut(line)));
             Ok(Value::Lines(lines))
         }
     }
@@ -238,11 +283,12 @@ fn fill(value: Value, with: &Expression, names: &dyn Names) -> Result<Value, Err
     let made = match &value {
         Value::Number(_) => 0,
         Value::Line(line) => line.periods(),
-        Value::Lines(lines) => lines.iter().map(Line::periods).sum(),
+        Value::Lines(lines) => lines.iter().map(|line| line.periods()).sum(),
     };
     if made > FILLED {
         return Err(Error::Wrong(format!("FILL would give {made} values, and {FILLED} are the limit")));
     }
+    names.spend(usize::try_from(made).unwrap_or(usize::MAX))?;
     along_all(value, "FILL", &mut |line| fill_line(line, &gap))
 }
 
@@ -275,8 +321,9 @@ mod tests {
 
     struct Two;
 
-    fn line(name: &str, values: &[(i64, f64)]) -> Line {
-        Line { name: name.into(), period_s: 60, from_s: 0, to_s: 240, values: values.iter().copied().collect() }
+    fn line(name: &str, values: &[(i64, f64)]) -> Rc<Line> {
+        let values = values.iter().copied().collect();
+        Rc::new(Line { name: name.into(), period_s: 60, from_s: 0, to_s: 240, values })
     }
 
     impl Names for Two {
@@ -287,19 +334,18 @@ mod tests {
                 _ => Err(Error::Wrong(format!("no {name}"))),
             }
         }
-        fn metrics(&self, part: &str) -> Vec<Line> {
+        fn metrics(&self, part: &str) -> Result<Vec<Rc<Line>>, Error> {
             let all = ["m1", "m2"].into_iter().filter(|name| name.contains(part));
-            all.filter_map(|name| match self.find(name) {
-                Ok(Value::Line(line)) => Some(line),
-                _ => None,
-            })
-            .collect()
+            Ok(all.flat_map(|name| self.find(name).unwrap().lines().to_vec()).collect())
+        }
+        fn spend(&self, _: usize) -> Result<(), Error> {
+            Ok(())
         }
     }
 
     fn of(text: &str) -> Vec<(i64, f64)> {
         match parse(text).and_then(|expression| evaluate(&expression, &Two)) {
-            Ok(Value::Line(line)) => line.values.into_iter().collect(),
+            Ok(Value::Line(line)) => line.values.clone().into_iter().collect(),
             Ok(Value::Number(number)) => vec![(-1, number)],
             other => panic!("{text}: {other:?}"),
         }
@@ -340,6 +386,11 @@ mod tests {
         let deep = "(".repeat(5000);
         for text in ["", "m1 +", "m3", "(m1", "m1 m2", "[m1", "'a", "1.2.3", "SUM()", "RATE(1)", "\u{e9}", &deep] {
             assert!(matches!(error(text), Error::Wrong(_)), "{text}");
+        }
+        for operator in ["+1", "*1"] {
+            assert_eq!(of(&format!("1{}", operator.repeat(200))).len(), 1);
+            let long = format!("1{}", operator.repeat(201));
+            assert_eq!(error(&long), Error::Wrong("It has more than 200 operators".into()));
         }
     }
 }

@@ -15,12 +15,31 @@ pub(crate) enum Expression {
     Binary(char, Box<Expression>, Box<Expression>),
 }
 
+impl Expression {
+    /// The names in it.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let (mut names, mut open) = (Vec::new(), vec![self]);
+        while let Some(expression) = open.pop() {
+            match expression {
+                Self::Number(_) | Self::Text(_) => {}
+                Self::Name(name) => names.push(name.as_str()),
+                Self::List(items) | Self::Call(_, items) => open.extend(items),
+                Self::Negated(inner) => open.push(inner),
+                Self::Binary(_, left, right) => open.extend([&**left, &**right]),
+            }
+        }
+        names
+    }
+}
+
 /// How deep expressions may be nested.
 const DEPTH: usize = 50;
+/// Operators of one expression at most: `1+1+1` leans to the left, and is as deep as it has operators.
+const OPERATORS: usize = 200;
 
 /// Reads `text` as a whole.
 pub(crate) fn parse(text: &str) -> Result<Expression, Error> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, operators: 0 };
     let expression = parser.sum()?;
     match parser.peek() {
         None => Ok(expression),
@@ -35,6 +54,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser<'_> {
@@ -64,6 +84,15 @@ impl Parser<'_> {
         }
     }
 
+    fn operator(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        self.operators += 1;
+        if self.operators > OPERATORS {
+            return Err(Error::Wrong(format!("It has more than {OPERATORS} operators")));
+        }
+        Ok(())
+    }
+
     fn sum(&mut self) -> Result<Expression, Error> {
         self.depth += 1;
         if self.depth > DEPTH {
@@ -71,7 +100,7 @@ impl Parser<'_> {
         }
         let mut left = self.product()?;
         while let Some(sign @ ('+' | '-')) = self.peek() {
-            self.at += 1;
+            self.operator()?;
             left = Expression::Binary(sign, Box::new(left), Box::new(self.product()?));
         }
         self.depth -= 1;
@@ -81,7 +110,7 @@ impl Parser<'_> {
     fn product(&mut self) -> Result<Expression, Error> {
         let mut left = self.signed()?;
         while let Some(sign @ ('*' | '/')) = self.peek() {
-            self.at += 1;
+            self.operator()?;
             left = Expression::Binary(sign, Box::new(left), Box::new(self.signed()?));
         }
         Ok(left)
