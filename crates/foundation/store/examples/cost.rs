@@ -45,7 +45,7 @@ fn main() -> Outcome<()> {
         return fill_and_die(Path::new(&folder));
     }
     let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     let kv = store::open(&folder.path().join("kv"))?;
     let bare = Bare::open(&folder.path().join("bare"))?;
 
