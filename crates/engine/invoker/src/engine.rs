@@ -5,15 +5,18 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use base::{Account, BoxFuture, EnvironmentId, Region, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use crate::environment::micros;
 use crate::host::Host;
 use crate::keep::Wheel;
 use crate::permits::Permits;
-use crate::pool::Pool;
-use crate::{Done, Invocation, Options, Provisioned, Refusal, Target, TargetKey, provision, run};
+use crate::pool::{Counts, Pool};
+use crate::tally::{Name, Tallies};
+use crate::{Counted, Done, Invocation, Options, Provisioned, Refusal, Spread, Target, TargetKey, provision, run};
 
 /// Starts this room.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ impl Invoker {
 }
 
 /// By function and version.
-type Pools = HashMap<(Arc<str>, Arc<str>), Arc<Pool>>;
+type Pools = HashMap<Name, Arc<Pool>>;
 
 /// What all invocations share.
 pub(crate) struct Engine {
@@ -42,6 +45,10 @@ pub(crate) struct Engine {
     permits: Permits,
     // Of each function version the pool of the revision seen last.
     pools: Mutex<Pools>,
+    // Of each function version what its invocations came to.
+    tallies: Tallies,
+    // When this room started, transport clock.
+    begun: Instant,
     wheel: Wheel,
     ids: AtomicU64,
     draining: AtomicBool,
@@ -65,6 +72,8 @@ impl Engine {
             tasks: tokio::runtime::Handle::current(),
             permits: Permits::new(options.account_concurrency),
             pools: Mutex::default(),
+            tallies: Tallies::default(),
+            begun: options.clocks.monotonic(),
             wheel: Wheel::default(),
             ids: AtomicU64::new(first_id),
             draining: AtomicBool::new(false),
@@ -86,7 +95,8 @@ impl Engine {
             Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
             _ => {
                 let seat = self.permits.seat(target.account, &target.region, &target.key.function);
-                let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts);
+                let tally = self.tallies.of(&name, target.memory_mb, &pools);
+                let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally);
                 let earlier = pools.insert(name, Arc::clone(&pool));
                 drop(pools);
                 if let Some(earlier) = earlier {
@@ -173,6 +183,48 @@ pub struct Live {
     pub idle: usize,
 }
 
+/// What goes on and what was counted, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Time since this room started, microseconds.
+    pub uptime_us: u64,
+    /// Live environments, those in launch included.
+    pub environments: usize,
+    /// Invocations under way, those that wait included.
+    pub running: usize,
+    /// Invocations that wait for an environment.
+    pub waiting: usize,
+    /// Everything that was counted, also of functions that are gone.
+    pub total: Counted,
+    /// The function versions that were invoked.
+    pub versions: Vec<VersionInUse>,
+}
+
+/// One function version that was invoked since the platform started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionInUse {
+    /// The function's ARN without qualifier.
+    pub function: Arc<str>,
+    /// `$LATEST` or a number.
+    pub version: Arc<str>,
+    /// Configured memory, MiB.
+    pub memory_mb: u32,
+    /// Environments in launch or INIT.
+    pub starting: usize,
+    /// Environments with an event.
+    pub busy: usize,
+    /// Environments that wait for one.
+    pub idle: usize,
+    /// Environments that are kept however long they are unused; busy or idle as well.
+    pub provisioned: usize,
+    /// Highest memory of any of its environments so far, bytes.
+    pub peak_memory_bytes: u64,
+    /// What was counted.
+    pub counted: Counted,
+    /// Where the time went.
+    pub spread: Spread,
+}
+
 impl Handle {
     /// Runs one event and answers what came of it.
     ///
@@ -202,6 +254,7 @@ impl Handle {
     /// Ends the environments of all versions of a function, as [`Handle::retire`] does.
     pub fn evict(&self, function: &str) {
         self.engine.remove(|key| &*key.function == function);
+        self.engine.tallies.forget(function);
     }
 
     /// Ends the environments of one version of a function, as [`Handle::retire`] does.
@@ -239,6 +292,40 @@ impl Handle {
             Live { key: pool.key.clone(), starting: counts.starting, busy: counts.busy, idle: counts.idle }
         });
         live.filter(|live| live.starting + live.busy + live.idle > 0).collect()
+    }
+
+    /// What goes on and what was counted. Reads some thousand counters of each version: not for a thread that answers calls.
+    pub fn overview(&self) -> Overview {
+        let engine = &self.engine;
+        let pools = engine.pools().clone();
+        let (tallies, mut total) = engine.tallies.all();
+        let versions = tallies.into_iter().map(|(name, tally)| {
+            let counted = tally.counted();
+            total.add(&counted);
+            let pool = pools.get(&name);
+            let Counts { starting, busy, idle } = pool.map(|pool| pool.counts()).unwrap_or_default();
+            VersionInUse {
+                function: name.0,
+                version: name.1,
+                memory_mb: tally.memory_mb(),
+                starting,
+                busy,
+                idle,
+                provisioned: pool.and_then(|pool| pool.provisioned()).map_or(0, |ahead| ahead.allocated),
+                peak_memory_bytes: tally.peak_memory_bytes(),
+                counted,
+                spread: tally.spread(),
+            }
+        });
+        let versions = versions.collect();
+        Overview {
+            uptime_us: micros(engine.begun, engine.options.clocks.monotonic()),
+            environments: *engine.host.live().borrow(),
+            running: self.running(),
+            waiting: engine.host.waiting(),
+            total,
+            versions,
+        }
     }
 
     /// Invocations under way, those that wait for an environment and those whose callers have left included.

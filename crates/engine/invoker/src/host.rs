@@ -11,6 +11,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 pub(crate) struct Host {
     starts: Arc<Semaphore>,
     line: Arc<Semaphore>,
+    // How many may stand in it.
+    longest_line: usize,
     taken: Mutex<Taken>,
     // Rung whenever room is given back, or may be had by ending an environment that became idle.
     freed: Notify,
@@ -53,9 +55,11 @@ pub(crate) struct Room {
 
 impl Host {
     pub(crate) fn new(starts: usize, waiting: usize, max_environments: usize, max_memory_mb: u64) -> Arc<Self> {
+        let longest_line = waiting.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
             starts: Arc::new(Semaphore::new(starts.max(1))),
-            line: Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS))),
+            line: Arc::new(Semaphore::new(longest_line)),
+            longest_line,
             taken: Mutex::default(),
             freed: Notify::new(),
             wanting: AtomicUsize::new(0),
@@ -68,6 +72,11 @@ impl Host {
     /// A place in the line of those who wait for an environment; none when the line is full.
     pub(crate) fn queue(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.line).try_acquire_owned().ok()
+    }
+
+    /// How many stand in that line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.longest_line.saturating_sub(self.line.available_permits())
     }
 
     /// Waits for a start and for room. `evict` ends one idle environment of whichever function used it least recently,

@@ -23,13 +23,15 @@ mod pool;
 mod provision;
 mod report;
 mod run;
+mod tally;
 mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use engine::{Handle, Invoker, Invoking, Live, Service};
+pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUse};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use provision::Provisioned;
 pub use sandbox::{Image, Isolation, Mount};
+pub use tally::{Counted, Spread};
 pub use target::{Credentials, Granted, Invocation, Target, TargetKey};

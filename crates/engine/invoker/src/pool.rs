@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::environment::Environment;
 use crate::permits::Seat;
+use crate::tally::Tally;
 use crate::{Provisioned, Target, TargetKey};
 
 /// The environments of one function version at one revision.
@@ -19,6 +20,8 @@ pub(crate) struct Pool {
     pub(crate) starts: Arc<Semaphore>,
     /// Rung when an environment is lost or the number of provisioned ones changes, for their keeper.
     pub(crate) changed: Notify,
+    /// What its version's invocations are counted by.
+    pub(crate) tally: Arc<Tally>,
     state: Mutex<State>,
 }
 
@@ -74,9 +77,9 @@ pub(crate) struct Counts {
 }
 
 impl Pool {
-    pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize) -> Arc<Self> {
+    pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize, tally: Arc<Tally>) -> Arc<Self> {
         let starts = Arc::new(Semaphore::new(starts.max(1)));
-        Arc::new(Self { key, seat, starts, changed: Notify::new(), state: Mutex::default() })
+        Arc::new(Self { key, seat, starts, changed: Notify::new(), tally, state: Mutex::default() })
     }
 
     /// The environment used last, if one is idle.

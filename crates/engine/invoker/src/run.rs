@@ -50,7 +50,10 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let run = Run { engine, target, invocation, pool, admitted, at, concurrency: permit.concurrency };
     let mut placed = match run.place().await {
         Ok(placed) => placed,
-        Err(Unplaced::Refused(refusal)) => return Err(refusal),
+        Err(Unplaced::Refused(refusal)) => {
+            run.pool.tally.refused();
+            return Err(refusal);
+        }
         Err(Unplaced::Unstartable(program)) => return Ok(run.unstartable(program, permit)),
     };
     let ending = match std::mem::replace(&mut placed.end, InitEnd::Ready) {
@@ -62,6 +65,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
 
 fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) -> Result<Permit, Refusal> {
     pool.seat.acquire().map_err(|reason| {
+        pool.tally.throttled();
         engine.options.meter.throttled(target.account, &target.function_arn, &invocation.invoked_arn);
         Refusal::Throttled { reason }
     })
@@ -193,6 +197,7 @@ impl Run<'_> {
             drop(placed.lease);
         }
         drop(permit);
+        self.pool.tally.invoked(&row);
         options.meter.invoked(&row);
         Done { result: ending.result, tail, row, notes: self.target.notes.clone() }
     }
@@ -213,6 +218,7 @@ impl Run<'_> {
         let line = Report { row: &row, duration_us: sandbox_us, init_shown: false, status, weak };
         let tail = log.finish(report::report(&line));
         drop(permit);
+        self.pool.tally.invoked(&row);
         self.engine.options.meter.invoked(&row);
         let payload = report::entrypoint_error(id, &why);
         let (kind, error_type) = (FailureKind::Init, report::INVALID_ENTRYPOINT.to_owned());

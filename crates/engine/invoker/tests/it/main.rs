@@ -7,5 +7,6 @@ mod failures;
 mod lifecycle;
 mod logs;
 mod overhead;
+mod overview;
 mod provision;
 mod world;
