@@ -219,6 +219,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
             identity.clone(),
             Arc::new(stuck),
             Arc::new(observe::Usage(observe.clone())),
+            Arc::new(functions::Top(functions.clone())),
             Arc::new(console),
         ],
         keys: identity.clone(),

@@ -17,6 +17,7 @@ mod grades;
 mod layer;
 mod lineage;
 mod name;
+mod overview;
 mod provisioning;
 mod route;
 mod rules;
@@ -32,6 +33,7 @@ pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
+pub use overview::Top;
 pub use source::{NoSources, Sources};
 pub use types::{
     Alias, Code, Cors, EventInvoke, Function, Image, ImageConfig, LayerUse, Provisioned, Published, RuntimeManagement,

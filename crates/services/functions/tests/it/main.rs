@@ -14,6 +14,7 @@ mod invoke;
 mod layers;
 mod management;
 mod mappings;
+mod overview;
 mod policies;
 mod provisioned;
 mod refusals;
