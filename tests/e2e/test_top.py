@@ -74,6 +74,8 @@ def test_a_look_counts_what_ran_failed_and_was_refused(own_platform):
     assert runs["total"]["invocations"] == 10 and runs["total"]["errors"] == 0 and runs["total"]["coldStarts"] == 1
     assert runs["total"]["cpuUserMs"] + runs["total"]["cpuSystemMs"] >= 10, runs
     assert runs["memory"]["limitMb"] == 128 and 1 << 20 < runs["memory"]["peakBytes"] <= 128 << 20
+    assert 1 << 20 < runs["memory"]["privateBytes"] <= 16 << 20, runs["memory"]
+    assert rows["top-full"]["memory"]["privateBytes"] == 0, "nothing runs, nothing is held"
     phases = runs["phases"]
     assert [phases[name]["count"] for name in ["queue", "sandbox", "init", "handler"]] == [10, 1, 1, 10]
     assert phases["handler"]["p50Ms"] < 100 < phases["handler"]["p99Ms"] and phases["init"]["p50Ms"] > 0

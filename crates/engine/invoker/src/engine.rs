@@ -219,6 +219,8 @@ pub struct VersionInUse {
     pub provisioned: usize,
     /// Highest memory of any of its environments so far, bytes.
     pub peak_memory_bytes: u64,
+    /// Memory that its environments have to themselves now, all together, bytes.
+    pub private_memory_bytes: u64,
     /// What was counted.
     pub counted: Counted,
     /// Where the time went.
@@ -294,7 +296,8 @@ impl Handle {
         live.filter(|live| live.starting + live.busy + live.idle > 0).collect()
     }
 
-    /// What goes on and what was counted. Reads some thousand counters of each version: not for a thread that answers calls.
+    /// What goes on and what was counted. Reads some hundred counters of each version, and files of
+    /// each environment: not for a thread that answers calls.
     pub fn overview(&self) -> Overview {
         let engine = &self.engine;
         let pools = engine.pools().clone();
@@ -313,6 +316,7 @@ impl Handle {
                 idle,
                 provisioned: pool.and_then(|pool| pool.provisioned()).map_or(0, |ahead| ahead.allocated),
                 peak_memory_bytes: tally.peak_memory_bytes(),
+                private_memory_bytes: pool.map_or(0, |pool| pool.private_memory()),
                 counted,
                 spread: tally.spread(),
             }

@@ -263,6 +263,11 @@ impl Environment {
         }
     }
 
+    /// What measures it, for those who look: it does not keep it alive.
+    pub(crate) fn control(&self) -> Weak<dyn Control> {
+        Arc::downgrade(&self.control)
+    }
+
     /// Takes everything written so far into the log, the open line included.
     pub(crate) fn drain_output(&self) {
         self.output.drain_to_end();

@@ -1,9 +1,10 @@
 //! The environments of one function version: who is idle, who works, who waits.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use base::{EnvironmentId, Timestamp};
+use sandbox::Control;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::environment::Environment;
@@ -23,6 +24,8 @@ pub(crate) struct Pool {
     /// What its version's invocations are counted by.
     pub(crate) tally: Arc<Tally>,
     state: Mutex<State>,
+    // What measures its environments. Apart from the state, so that who looks holds up nobody.
+    meters: Mutex<Vec<Weak<dyn Control>>>,
 }
 
 #[derive(Default)]
@@ -79,7 +82,15 @@ pub(crate) struct Counts {
 impl Pool {
     pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize, tally: Arc<Tally>) -> Arc<Self> {
         let starts = Arc::new(Semaphore::new(starts.max(1)));
-        Arc::new(Self { key, seat, starts, changed: Notify::new(), tally, state: Mutex::default() })
+        Arc::new(Self {
+            key,
+            seat,
+            starts,
+            changed: Notify::new(),
+            tally,
+            state: Mutex::default(),
+            meters: Mutex::default(),
+        })
     }
 
     /// The environment used last, if one is idle.
@@ -214,6 +225,18 @@ impl Pool {
         self.changed.notify_one();
     }
 
+    /// Memory that its environments have to themselves now, bytes.
+    pub(crate) fn private_memory(&self) -> u64 {
+        let meters = self.meters.lock().expect("no code panics while holding it").clone();
+        meters.iter().filter_map(Weak::upgrade).map(|meter| meter.private_memory()).sum()
+    }
+
+    fn measure_by(&self, meter: Weak<dyn Control>) {
+        let mut meters = self.meters.lock().expect("no code panics while holding it");
+        meters.retain(|meter| meter.strong_count() > 0);
+        meters.push(meter);
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
         Counts { starting: state.starting, busy: state.busy, idle: state.idle.len() }
@@ -232,6 +255,7 @@ pub(crate) struct Starting {
 impl Starting {
     /// The environment is there and works at once.
     pub(crate) fn lease(self, environment: Box<Environment>) -> Lease {
+        self.pool.measure_by(environment.control());
         self.pool.lock().busy += 1;
         Lease { environment: Some(environment), pool: Arc::clone(&self.pool) }
     }

@@ -141,6 +141,9 @@ impl Control for FakeControl {
     fn usage(&self) -> Usage {
         *self.usage.lock().expect("no code panics while holding it")
     }
+    fn private_memory(&self) -> u64 {
+        self.usage().peak_memory_bytes
+    }
     fn set_cpu(&self, _cpu_millis: Option<u32>) {}
     fn kill(&self) {
         self.task.abort();

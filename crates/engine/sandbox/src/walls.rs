@@ -93,6 +93,10 @@ pub struct Environment {
 pub trait Control: Send + Sync {
     /// Measures it now. Two readings bracket an invocation.
     fn usage(&self) -> Usage;
+    /// Memory that only its processes have, and that would come back with their end, now, bytes: without what they share with
+    /// files, and without the kernel's. 0 when it has ended. Reads files of each process: for those who look, not for each
+    /// invocation.
+    fn private_memory(&self) -> u64;
     /// Changes its CPU share (INIT runs faster than the function).
     fn set_cpu(&self, cpu_millis: Option<u32>);
     /// Kills every process inside; [`Control::exited`] completes after the last has gone.

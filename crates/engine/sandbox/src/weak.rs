@@ -157,6 +157,11 @@ impl Control for Plain {
         }
     }
 
+    fn private_memory(&self) -> u64 {
+        // Of one that has ended the pid may be another's.
+        if self.exited.borrow().is_none() { self.meters.private_memory(true) } else { 0 }
+    }
+
     /// Without walls there are no shares.
     fn set_cpu(&self, _cpu_millis: Option<u32>) {}
 

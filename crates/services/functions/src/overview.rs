@@ -63,6 +63,7 @@ fn of_version(account: &str, version: &VersionInUse) -> Option<Value> {
             "busy": version.busy,
             "provisioned": version.provisioned,
             "peakMemoryBytes": version.peak_memory_bytes,
+            "privateMemoryBytes": version.private_memory_bytes,
             "counted": of_counted(&version.counted),
             "spread": of_spread(&version.spread),
         })

@@ -18,8 +18,10 @@ async fn every_way_an_invocation_ends_is_counted_once() {
     let mut world = World::new();
     let (f, g) = (target("f"), target("g"));
     assert_eq!(world.handle.overview().versions, [], "nothing was invoked");
-    world.call(&f, "x").await.unwrap();
+    world.call(&f, "takes").await.unwrap();
     world.call(&f, "used").await.unwrap();
+    let seen = of(&world.handle.overview(), "f");
+    assert_eq!((seen.private_memory_bytes, seen.peak_memory_bytes), (7 << 20, 7 << 20));
     world.call(&f, "raise").await.unwrap();
     world.call(&f, "exit:3").await.unwrap();
     world.handle.reserve(Account::DEFAULT, &Region::default_region(), &arn("g"), Some(1));
@@ -35,6 +37,7 @@ async fn every_way_an_invocation_ends_is_counted_once() {
     assert_eq!((in_f.counted.invocations, in_f.counted.errors, in_f.counted.cold_starts), (4, 2, 1));
     assert_eq!(in_f.counted.cpu_user_us, 1_500);
     assert_eq!((in_f.idle, in_f.busy, in_f.memory_mb), (0, 0, 128), "an exit ends the environment");
+    assert_eq!(in_f.private_memory_bytes, 0);
     let count = |times: &[(u64, u32)]| times.iter().map(|(_, count)| *count).sum::<u32>();
     let spread = &in_f.spread;
     assert_eq!([&spread.queue, &spread.handler, &spread.sandbox, &spread.init].map(|times| count(times)), [4, 4, 1, 1]);

@@ -30,6 +30,12 @@ impl Meters {
         self.last(now)
     }
 
+    /// See [`Control::private_memory`]. `with_first` where the first process is the program: in walls it is a fork of the
+    /// helper, whose memory it shares.
+    pub(crate) fn private_memory(&self, with_first: bool) -> u64 {
+        tree::private_memory(self.pid, with_first)
+    }
+
     /// The given reading, or what was read before where that is higher.
     pub(crate) fn last(&self, now: Usage) -> Usage {
         let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,6 +75,11 @@ impl Control for Reins {
             Some(exit) => exit.usage,
             None => self.meters.read(),
         }
+    }
+
+    fn private_memory(&self) -> u64 {
+        // Of one that has ended the pid may be another's.
+        if self.exited.borrow().is_none() { self.meters.private_memory(false) } else { 0 }
     }
 
     fn set_cpu(&self, cpu_millis: Option<u32>) {

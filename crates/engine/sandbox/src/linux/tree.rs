@@ -8,23 +8,44 @@ use crate::walls::Usage;
 /// Microseconds of a clock tick: `USER_HZ` is 100 on every Linux architecture we build for.
 const TICK_US: u64 = 10_000;
 
+/// Memory of the tree below `first` that is in no file, now, bytes; with that of `first` itself or without. What a process
+/// shares with one it forked counts for both.
+pub(super) fn private_memory(first: u32, with_first: bool) -> u64 {
+    let mut total = 0;
+    each(first, |pid| {
+        if pid == first && !with_first {
+            return;
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        total += kib(&status, "RssAnon:") * 1024;
+    });
+    total
+}
+
 /// What the tree below `pid` has used. Precise to a tick for each process.
 pub(super) fn usage(pid: u32) -> Usage {
     let mut total = Usage::default();
-    let mut open = vec![pid];
-    while let Some(pid) = open.pop() {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+    each(pid, |pid| {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return };
         if let Some((user, system)) = ticks(&stat) {
             total.cpu_user_us += user * TICK_US;
             total.cpu_system_us += system * TICK_US;
         }
         if let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) {
-            total.peak_memory_bytes += high_water(&status);
+            total.peak_memory_bytes += kib(&status, "VmHWM:") * 1024;
         }
+    });
+    total
+}
+
+/// Each process of the tree below `pid`, itself first.
+fn each(pid: u32, mut see: impl FnMut(u32)) {
+    let mut open = vec![pid];
+    while let Some(pid) = open.pop() {
+        see(pid);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         open.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
     }
-    total
 }
 
 /// User and system ticks of a process and of its children that ended: fields 14 to 17 of `/proc/PID/stat`.
@@ -34,10 +55,10 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     Some((user + fields.next()?, system + fields.next()?))
 }
 
-/// `VmHWM` in bytes.
-fn high_water(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+/// A line of `/proc/PID/status` that counts kB. Source: proc_pid_status(5).
+fn kib(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -53,5 +74,9 @@ mod tests {
     #[test]
     fn this_process_has_used_something() {
         assert!(usage(std::process::id()).peak_memory_bytes > 0);
+        let before = private_memory(std::process::id(), true);
+        let more = vec![1_u8; 64 << 20];
+        let after = private_memory(std::process::id(), true);
+        assert!(after >= before + (60 << 20), "{before} {after} with {} more", more.len());
     }
 }

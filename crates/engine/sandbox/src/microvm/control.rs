@@ -67,6 +67,11 @@ impl Control for Reins {
         self.told.borrow().onto(self.outer.usage())
     }
 
+    /// The machine's: what its memory takes here.
+    fn private_memory(&self) -> u64 {
+        self.outer.private_memory()
+    }
+
     fn set_cpu(&self, cpu_millis: Option<u32>) {
         self.outer.set_cpu(cpu_millis);
     }

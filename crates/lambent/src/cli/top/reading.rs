@@ -44,6 +44,7 @@ pub(super) struct Version {
     pub(super) busy: u64,
     pub(super) provisioned: u64,
     pub(super) peak_memory_bytes: u64,
+    pub(super) private_memory_bytes: u64,
     pub(super) counted: Counted,
     pub(super) spread: Spread,
 }

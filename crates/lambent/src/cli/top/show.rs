@@ -87,7 +87,7 @@ pub(super) fn as_json(snapshot: &Snapshot) -> Value {
             "total": counted(&of.counted),
             "perSecond": rates(&row.rates),
             "phases": phases(&row.phases),
-            "memory": {"limitMb": of.memory_mb, "peakBytes": of.peak_memory_bytes},
+            "memory": {"limitMb": of.memory_mb, "peakBytes": of.peak_memory_bytes, "privateBytes": of.private_memory_bytes},
         })
     });
     json!({
@@ -174,6 +174,7 @@ pub(super) fn table(snapshot: &Snapshot, region: &str, most: usize) -> Vec<Strin
         "SANDBOX MS",
         "INIT MS",
         "HANDLER MS",
+        "NOW MB",
         "PEAK MB",
         "CPU%",
     ]);
@@ -202,6 +203,7 @@ pub(super) fn table(snapshot: &Snapshot, region: &str, most: usize) -> Vec<Strin
             }
             None => "-".into(),
         }));
+        cells.push(of.private_memory_bytes.div_ceil(1 << 20).to_string());
         cells.push(format!("{}/{}", of.peak_memory_bytes.div_ceil(1 << 20), of.memory_mb));
         let cpu = |share: f64| format!("{:.0}", share * 100.0);
         cells.push(if has_rates { format!("{}/{}", cpu(rates.cpu_user), cpu(rates.cpu_system)) } else { "-".into() });
