@@ -137,6 +137,8 @@ pub trait Meter: Send + Sync {
     fn throttled(&self, account: Account, function_arn: &str, invoked_arn: &str);
     /// Counts what became of an asynchronous event for a function, named by ARN as its caller did.
     fn event(&self, account: Account, invoked_arn: &str, news: EventNews);
+    /// Counts code or a layer that a function was given though no publisher it trusts has signed it, by its ARN.
+    fn unsigned(&self, account: Account, function_arn: &str);
     /// The receipt for one finished invocation; none where no account is kept.
     fn receipt(&self, row: &Invoked) -> Option<Receipt>;
     /// Receipts have become durable: they may be counted.

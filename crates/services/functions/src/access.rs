@@ -16,6 +16,8 @@ use crate::Functions;
 use crate::aws::document;
 use crate::layer::{self, Layer};
 use crate::name::{self, Address, LATEST, Named};
+use crate::signing;
+use crate::state::Home;
 use crate::types::{EventInvoke, Function, Url, UrlAuth};
 
 /// To whom functions' roles are passed.
@@ -30,6 +32,9 @@ impl AuthContext for Functions {
             about.resource = Some(version.map_or_else(|| layer.arn(), |version| layer.version_arn(version)));
             return about;
         }
+        if let Some(keys) = self.signing_tags(subject) {
+            about.keys.extend(keys);
+        }
         let Some((address, qualifier)) = self.meant(subject) else { return about };
         let resource = address.qualified(qualifier.as_deref());
         if let Some(access) = self.state.access(&address).ok().flatten() {
@@ -37,6 +42,7 @@ impl AuthContext for Functions {
             about.keys.extend(access.keys.iter().cloned());
         }
         about.also.extend(passed_role(subject, &address));
+        about.also.extend(given_signing(subject));
         about.also.extend(layers(subject).iter().map(|arn| self.layer_need(arn)));
         about.resource = Some(resource);
         about
@@ -53,6 +59,18 @@ impl Functions {
         let qualifier = subject.text("Qualifier");
         let named = name::resolve(subject.account(), subject.region, &text, qualifier.as_deref()).ok()?;
         Some((named.address, named.qualifier))
+    }
+
+    /// The keys of the tags of the code signing configuration that a call is about.
+    fn signing_tags(&self, subject: &Subject<'_>) -> Option<ConditionKeys> {
+        if subject.text("FunctionName").is_some() {
+            return None;
+        }
+        let arn = subject.text("CodeSigningConfigArn").or_else(|| subject.text("Resource"))?;
+        let home = Home { account: subject.account(), region: subject.region.clone() };
+        let id = signing::named_by(home.account, &home.region, &arn)?;
+        let tags = self.state.signing(&home, &id).ok()??.tags;
+        Some(tags.into_iter().map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value])).collect())
     }
 
     /// Who gives a function a layer must be allowed to read it.
@@ -113,6 +131,9 @@ fn of_input(subject: &Subject<'_>) -> ConditionKeys {
     let mut put = |key: &str, value: Option<String>| keys.extend(value.map(|value| (key.to_owned(), vec![value])));
     if operation.ends_with("FunctionUrlConfig") {
         put("lambda:FunctionUrlAuthType", subject.text("AuthType"));
+    }
+    if matches!(operation, "CreateFunction" | "PutFunctionCodeSigningConfig") {
+        put("lambda:CodeSigningConfigArn", subject.text("CodeSigningConfigArn"));
     }
     if operation == "AddPermission" {
         put("lambda:Principal", subject.text("Principal"));
@@ -233,6 +254,14 @@ impl Remembered {
         memory.version += 1;
         memory.known.remove(address);
     }
+}
+
+/// Who gives a function a code signing configuration must be allowed to use that, too.
+fn given_signing(subject: &Subject<'_>) -> Option<Need> {
+    let resource = subject.text("CodeSigningConfigArn")?;
+    let gives = subject.operation.name == "PutFunctionCodeSigningConfig";
+    let action = "lambda:PutFunctionCodeSigningConfig";
+    gives.then(|| Need { action, resource, keys: of_input(subject), policy: None, trust: false })
 }
 
 /// Who gives a function a role must be allowed to pass it.

@@ -3,7 +3,8 @@
 //! In `Control`: `function-version/ACCOUNT/REGION/NAME/NUMBER` is a published version; `function-alias/ACCOUNT/REGION/NAME/ALIAS`
 //! is an alias; `function-number/ACCOUNT/REGION/NAME` is the last number given to a version under that name, which outlives
 //! the function: numbers are never used again. `function-code/SHA256/ACCOUNT/REGION/NAME:NUMBER` says that a version uses
-//! that code, and `function-url/ID` names `ACCOUNT/REGION/NAME:ALIAS` where the URL is an alias's.
+//! that code, and `function-url/ID` names `ACCOUNT/REGION/NAME:ALIAS` where the URL is an alias's. The code signing
+//! configuration of the function is read along: it says what may be deployed, and counts the functions that have it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use store::{Batch, Key, Range, Rows, Space};
 
 use crate::faults;
 use crate::name::{self, Address, Qualifier};
-use crate::state::{PAGE, State, place};
+use crate::signing::{self, Signing};
+use crate::state::{Home, PAGE, State, place};
 use crate::types::{Alias, Function, Version};
 
 /// Which versions and aliases a change reads besides the function.
@@ -21,6 +23,8 @@ use crate::types::{Alias, Function, Version};
 pub(crate) struct Wanted {
     pub(crate) versions: Vec<u64>,
     pub(crate) aliases: Vec<String>,
+    /// The code signing configurations that the function shall have; the one it has is read along anyway.
+    pub(crate) signings: Vec<String>,
 }
 
 impl Wanted {
@@ -38,6 +42,7 @@ impl Wanted {
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.versions.extend(other.versions);
         self.aliases.extend(other.aliases);
+        self.signings.extend(other.signings);
         self
     }
 }
@@ -70,6 +75,8 @@ pub(crate) struct Family {
     pub(crate) function: Option<Function>,
     pub(crate) versions: BTreeMap<u64, Version>,
     pub(crate) aliases: BTreeMap<String, Alias>,
+    /// Code signing configurations, by id.
+    pub(crate) signings: BTreeMap<String, Signing>,
     /// The last number given to a version.
     pub(crate) last_number: u64,
     /// Whether all versions and aliases are here, as after [`Step::ReadAll`].
@@ -91,7 +98,9 @@ impl Family {
     pub(crate) fn keys(address: &Address, wanted: &Wanted) -> Vec<Key> {
         let versions = wanted.versions.iter().map(|number| version_key(address, *number));
         let aliases = wanted.aliases.iter().map(|name| alias_key(address, name));
-        let all = versions.chain(aliases).chain([function_key(address), number_key(address)]);
+        let home = Home::of(address);
+        let signings = wanted.signings.iter().map(|id| home.signing(id));
+        let all = versions.chain(aliases).chain(signings).chain([function_key(address), number_key(address)]);
         all.map(|key| Key::new(Space::Control, key)).collect()
     }
 
@@ -112,7 +121,52 @@ impl Family {
                 family.aliases.insert(name.clone(), alias);
             }
         }
+        let home = Home::of(address);
+        for id in &wanted.signings {
+            if let Some(signing) = rows.json(Space::Control, home.signing(id).as_bytes())? {
+                family.signings.insert(id.clone(), signing);
+            }
+        }
         Ok(family)
+    }
+
+    fn signing_id(&self) -> Option<&String> {
+        self.function.as_ref()?.signing.as_ref()
+    }
+
+    /// The function's code signing configuration, where it was not read along.
+    pub(crate) fn unread_signing(&self) -> Option<Wanted> {
+        let id = self.signing_id().filter(|id| !self.read.signings.contains(id))?;
+        Some(Wanted { signings: vec![id.clone()], ..Wanted::default() })
+    }
+
+    /// Whether the function may be given an artifact; where a configuration would rather have it signed and lets it through,
+    /// true.
+    ///
+    /// # Errors
+    /// AWS's words where it may not; `artifact` is what they name.
+    pub(crate) fn admit(&self, address: &Address, artifact: &str) -> Result<bool, Fault> {
+        let Some(id) = self.signing_id() else { return Ok(false) };
+        self.signings.get(id).ok_or_else(|| no_signing(address, id))?.admits(artifact)?;
+        Ok(true)
+    }
+
+    /// Keeps the numbers of functions that have the configurations right.
+    ///
+    /// # Errors
+    /// AWS's words where the function was given a configuration that is not there, or that was not read along.
+    pub(crate) fn count_signed(&mut self, address: &Address, before: &Self) -> Result<(), Fault> {
+        let (old, new) = (before.signing_id(), self.signing_id().cloned());
+        if old == new.as_ref() {
+            return Ok(());
+        }
+        if let Some(signing) = old.and_then(|id| self.signings.get_mut(id)) {
+            signing.functions = signing.functions.saturating_sub(1);
+        }
+        if let Some(id) = new {
+            self.signings.get_mut(&id).ok_or_else(|| no_signing(address, &id))?.functions += 1;
+        }
+        Ok(())
     }
 
     /// Writes what differs from `before`, with all rows that follow from it.
@@ -147,6 +201,11 @@ impl Family {
         for name in before.aliases.keys().filter(|name| !self.aliases.contains_key(*name)) {
             batch.delete(space, alias_key(address, name));
         }
+        for (id, signing) in &self.signings {
+            if before.signings.get(id) != Some(signing) {
+                batch.put_json(space, Home::of(address).signing(id), signing)?;
+            }
+        }
         let (old, new) = (before.followers(address), self.followers(address));
         for key in old.keys().filter(|key| !new.contains_key(*key)) {
             batch.delete(space, key.clone());
@@ -169,6 +228,9 @@ impl Family {
             }
             if let Some(url) = &function.url {
                 rows.insert(format!("function-url/{}", url.id), place.clone().into());
+            }
+            if let Some(id) = &function.signing {
+                rows.insert(Home::of(address).signed(id, &address.name), Bytes::new());
             }
         }
         for (number, version) in &self.versions {
@@ -252,6 +314,10 @@ impl State {
             || Fault::internal("a row of a function's version or alias does not read; the data folder is damaged");
         rows.iter().map(|row| read(row).ok_or_else(damaged)).collect()
     }
+}
+
+fn no_signing(address: &Address, id: &str) -> Fault {
+    faults::no_signing_to_have(&signing::arn(address.account, &address.region, id))
 }
 
 pub(crate) fn function_key(address: &Address) -> String {

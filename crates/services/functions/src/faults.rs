@@ -91,3 +91,23 @@ pub(crate) fn refused(refusal: &Refusal) -> Fault {
 pub(crate) fn throttled(reason: ThrottleReason) -> Fault {
     user(aws::too_many_requests_exception("Rate Exceeded.")).with("Reason", reason.as_str()).header("Retry-After", "1")
 }
+
+/// A code signing configuration that is not there. `ResourceNotFoundException`, 404.
+pub(crate) fn no_signing(arn: &str) -> Fault {
+    not_found(format!("The Lambda code signing configuration {arn} can not be found."))
+}
+
+/// A code signing configuration that a function shall have and that is not there: another fault, 404.
+pub(crate) fn no_signing_to_have(arn: &str) -> Fault {
+    user(aws::code_signing_config_not_found_exception(format!(
+        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}."
+    )))
+}
+
+/// What no allowed publisher has signed, where the policy is `Enforce`. `CodeVerificationFailedException`, 400.
+pub(crate) fn unsigned(artifact: &str) -> Fault {
+    user(aws::code_verification_failed_exception(format!(
+        "Lambda cannot deploy the function. The function or layer might be signed using a signature that the client is \
+         not configured to accept. Check the provided signature for {artifact}."
+    )))
+}

@@ -21,6 +21,7 @@ mod overview;
 mod provisioning;
 mod route;
 mod rules;
+mod signing;
 mod source;
 mod state;
 mod target;

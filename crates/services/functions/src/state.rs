@@ -8,6 +8,7 @@
 
 mod layers;
 mod mappings;
+mod signings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -197,6 +198,9 @@ impl State {
         let address = address.clone();
         let run = move |rows: &store::Rows| {
             let before = Family::read(rows, &address, &wanted)?;
+            if let Some(more) = before.unread_signing() {
+                return Ok((Batch::new(), Step::Read(more)));
+            }
             let mut family = before.clone();
             family.complete = listed.is_some() && listed == before.function.as_ref().map(|function| function.changes);
             let step = change.lock().unwrap_or_else(PoisonError::into_inner)(&mut family)?;
@@ -204,6 +208,7 @@ impl State {
             if !matches!(step, Step::Done(_)) {
                 return Ok((batch, step));
             }
+            family.count_signed(&address, &before)?;
             family.write(&mut batch, &address, &before)?;
             let claim = |family: &Family| family.function.as_ref().and_then(Function::claim);
             if claim(&before) != claim(&family) {

@@ -46,6 +46,9 @@ pub struct Function {
     /// Whether it may be invoked in an endless loop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_loops: bool,
+    /// The id of the code signing configuration it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<String>,
     /// Counts changes of its versions and aliases, so that a change which follows from all of them sees when they moved.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changes: u64,

@@ -252,6 +252,13 @@ impl Meter for Observe {
         });
     }
 
+    fn unsigned(&self, account: Account, function_arn: &str) {
+        let now = self.clocks.product();
+        self.queue.change(|waiting| {
+            lambda::of_unsigned(account, function_arn, now, |point| waiting.metrics.add(point));
+        });
+    }
+
     fn receipt(&self, row: &Invoked) -> Option<Receipt> {
         match usage::receipt(row) {
             Ok(receipt) => Some(receipt),

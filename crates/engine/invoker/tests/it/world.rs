@@ -34,6 +34,7 @@ impl Meter for Ears {
         *self.throttled.lock().unwrap() += 1;
     }
     fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn unsigned(&self, _: Account, _: &str) {}
     fn receipt(&self, _: &Invoked) -> Option<Receipt> {
         None
     }

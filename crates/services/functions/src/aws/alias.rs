@@ -74,7 +74,7 @@ fn points_to_something(family: &Family, address: &Address, alias: &Alias) -> Res
     match lacking.iter().find(|number| family.read.versions.contains(number)) {
         Some(number) => Err(faults::no_function(&address.qualified(Some(&number.to_string())))),
         None if lacking.is_empty() => Ok(Step::Done(())),
-        None => Ok(Step::Read(Wanted { versions: lacking, aliases: Vec::new() })),
+        None => Ok(Step::Read(Wanted { versions: lacking, ..Wanted::default() })),
     }
 }
 
@@ -104,7 +104,7 @@ impl Handle<ops::CreateAlias> for Functions {
             revision: new_revision(&self),
             url: None,
         };
-        let wanted = Wanted { versions: behind(&alias), aliases: vec![name.clone()] };
+        let wanted = Wanted { versions: behind(&alias), aliases: vec![name.clone()], ..Wanted::default() };
         let (made, named, at) = (alias.clone(), name.clone(), address.clone());
         let create = move |family: &mut Family| {
             family.existing(&at)?;
@@ -173,7 +173,7 @@ impl Handle<ops::UpdateAlias> for Functions {
             }
             Ok(checked.map(|()| alias))
         };
-        let wanted = Wanted { versions: Vec::new(), aliases: vec![name.clone()] };
+        let wanted = Wanted { aliases: vec![name.clone()], ..Wanted::default() };
         let alias = self.state.alter_family(&address, wanted, update).await?;
         self.targets.forget(&address);
         self.provision(&address);
@@ -191,7 +191,7 @@ impl Handle<ops::DeleteAlias> for Functions {
     ) -> Result<Answer<Unit>, Fault> {
         let address = address(&context, input.function_name)?;
         let name = required(input.name, "Name")?;
-        let wanted = Wanted { versions: Vec::new(), aliases: vec![name.clone()] };
+        let wanted = Wanted { aliases: vec![name.clone()], ..Wanted::default() };
         let at = address.clone();
         let delete = move |family: &mut Family| {
             family.aliases.remove(&name);

@@ -8,11 +8,11 @@ use model::lambda::{self as aws, ops};
 
 use super::create::{active_tracing, dead_letter, inline, log_group, snap_start};
 use super::describe::{Detail, configuration};
-use super::{alter, image, new_revision, refuse, required, some_of, some_text, whole};
+use super::{image, new_revision, refuse, required, some_of, some_text, whole};
 use crate::family::{Family, Step, Wanted};
 use crate::rules::{self, Change};
 use crate::types::Function;
-use crate::{Functions, faults};
+use crate::{Functions, faults, signing};
 
 /// What tells a caller the latest revision of a function.
 const TELLS_REVISION: &str = "GetFunction/GetAlias";
@@ -49,6 +49,7 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let (address, mut found) = whole(&self, &context, &text)?;
         insist(&found, input.revision_id.as_deref())?;
+        self.admits(&address, &found, &address.arn())?;
         let image = image::updated(&found.settings, input.image_uri, input.zip_file.is_some())?;
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
         let (code, kept) = match &image {
@@ -73,6 +74,8 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             let function = family.existing(&told)?;
             insist(function, insisted.as_deref())?;
             let was = function.clone();
+            let unsigned = family.admit(&told, &told.arn())?;
+            let function = family.existing(&told)?;
             function.code.clone_from(&code);
             function.settings.image.clone_from(&image);
             if let Some(architecture) = &architecture {
@@ -84,10 +87,13 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
                 Some(publisher) => publisher.publish(family, &told)?,
                 None => Step::Done(configuration(&told, None, &function.latest(), Detail::Whole)),
             };
-            Ok(updated.map(|updated| (updated, was)))
+            Ok(updated.map(|updated| (updated, was, unsigned)))
         };
-        let (updated, was) = self.state.alter_family(&address, Wanted::default(), update).await?;
+        let (updated, was, unsigned) = self.state.alter_family(&address, Wanted::default(), update).await?;
         drop(kept);
+        if unsigned {
+            self.warn_of_unsigned(&address);
+        }
         self.changed(&address, &was);
         self.prepare(&address);
         Ok(updated.into())
@@ -121,16 +127,24 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
             self.may_assume(&address, role, context.request_id)?;
         }
         let (revision, now) = (new_revision(&self), self.options.clocks.product());
-        let (function, was) = alter(&self, &address, move |function| {
+        let told = address.clone();
+        let update = move |family: &mut Family| {
+            let function = family.existing(&told)?;
             insist(function, insisted.as_deref())?;
             let was = function.clone();
             function.settings = rules::change(&function.settings, requested.clone())?;
             function.revision.clone_from(&revision);
             function.modified_ms = now.0;
-            Ok((function.clone(), was))
-        })
-        .await?;
+            let function = function.clone();
+            let added = signing::added(&was.settings.layers, &function.settings.layers);
+            let unsigned = added.map_or(Ok(false), |layer| family.admit(&told, layer))?;
+            Ok(Step::Done((function, was, unsigned)))
+        };
+        let (function, was, unsigned) = self.state.alter_family(&address, Wanted::default(), update).await?;
         drop(held);
+        if unsigned {
+            self.warn_of_unsigned(&address);
+        }
         self.changed(&address, &was);
         self.prepare(&address);
         Ok(configuration(&address, None, &function.latest(), Detail::Whole).into())

@@ -8,8 +8,8 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 
 use super::describe::{Detail, configuration};
-use super::{image, refuse, required, some_of, some_text};
-use crate::family::{Step, Wanted};
+use super::{image, refuse, required, signing, some_of, some_text};
+use crate::family::{Family, Step, Wanted};
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
 use crate::types::{Function, Settings};
@@ -36,6 +36,11 @@ impl Handle<ops::CreateFunction> for Functions {
         let publish = input.publish == Some(true);
         let arns = input.layers.clone().unwrap_or_default();
         let image = image::requested(&input)?;
+        let signing = input.code_signing_config_arn.as_deref().filter(|arn| !arn.is_empty());
+        if signing.is_some() && image.is_some() {
+            return Err(signing::not_of_images());
+        }
+        let signing = signing.map(|arn| signing::to_have(&context, arn)).transpose()?;
         let mut settings = rules::create(Change { image, ..requested(input)? })?;
         self.accepts(&address, &settings)?;
         self.may_assume(&address, &settings.role, context.request_id)?;
@@ -65,24 +70,30 @@ impl Handle<ops::CreateFunction> for Functions {
             provisioned: BTreeMap::new(),
             runtime_management: BTreeMap::new(),
             allow_loops: false,
+            signing: signing.clone(),
             changes: 0,
         };
         let (taken, publisher) = (exists(&address), self.publisher(None));
         let told = address.clone();
-        let created = self
-            .state
-            .alter_family(&address, Wanted::default(), move |family| {
-                if family.function.is_some() {
-                    return Err(taken.clone());
-                }
-                family.function = Some(function.clone());
-                if publish {
-                    return publisher.publish(family, &told);
-                }
-                Ok(Step::Done(configuration(&told, None, &function.latest(), Detail::Whole)))
-            })
-            .await?;
+        let wanted = Wanted { signings: signing.into_iter().collect(), ..Wanted::default() };
+        let make = move |family: &mut Family| {
+            if family.function.is_some() {
+                return Err(taken.clone());
+            }
+            family.function = Some(function.clone());
+            let unsigned = family.admit(&told, &told.name)?;
+            let made = if publish {
+                publisher.publish(family, &told)?
+            } else {
+                Step::Done(configuration(&told, None, &function.latest(), Detail::Whole))
+            };
+            Ok(made.map(|made| (made, unsigned)))
+        };
+        let (created, unsigned) = self.state.alter_family(&address, wanted, make).await?;
         drop(kept);
+        if unsigned {
+            self.warn_of_unsigned(&address);
+        }
         self.prepare(&address);
         Ok(created.into())
     }
@@ -103,7 +114,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
-            ("CodeSigningConfigArn", some_text(input.code_signing_config_arn.as_ref())),
             ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
             ("TenancyConfig", input.tenancy_config.is_some()),
             ("CapacityProviderConfig", input.capacity_provider_config.is_some()),

@@ -150,21 +150,3 @@ impl Handle<ops::GetFunctionConfiguration> for Functions {
         Ok(described(&found, Detail::Whole).into())
     }
 }
-
-/// A zip function without a signing configuration answers with its name alone.
-impl Handle<ops::GetFunctionCodeSigningConfig> for Functions {
-    async fn handle(
-        self: Arc<Self>,
-        context: Context,
-        input: aws::GetFunctionCodeSigningConfigRequest,
-        _: Body,
-    ) -> Result<Answer<aws::GetFunctionCodeSigningConfigResponse>, Fault> {
-        let text = required(input.function_name, "FunctionName")?;
-        let found = found(&self, &context, &text, None)?;
-        let answer = aws::GetFunctionCodeSigningConfigResponse {
-            code_signing_config_arn: None,
-            function_name: Some(found.named.address.name),
-        };
-        Ok(answer.into())
-    }
-}

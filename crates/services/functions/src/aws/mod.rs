@@ -15,6 +15,7 @@ mod management;
 mod mappings;
 mod policy;
 mod provisioned;
+mod signing;
 mod stream;
 mod tags;
 mod url;
@@ -42,7 +43,15 @@ pub fn register(builder: RouterBuilder, functions: &Arc<Functions>) -> RouterBui
         .on::<ops::CreateFunction, _>(functions)
         .on::<ops::GetFunction, _>(functions)
         .on::<ops::GetFunctionConfiguration, _>(functions)
+        .on::<ops::CreateCodeSigningConfig, _>(functions)
+        .on::<ops::GetCodeSigningConfig, _>(functions)
+        .on::<ops::UpdateCodeSigningConfig, _>(functions)
+        .on::<ops::DeleteCodeSigningConfig, _>(functions)
+        .on::<ops::ListCodeSigningConfigs, _>(functions)
+        .on::<ops::PutFunctionCodeSigningConfig, _>(functions)
         .on::<ops::GetFunctionCodeSigningConfig, _>(functions)
+        .on::<ops::DeleteFunctionCodeSigningConfig, _>(functions)
+        .on::<ops::ListFunctionsByCodeSigningConfig, _>(functions)
         .on::<ops::PutRuntimeManagementConfig, _>(functions)
         .on::<ops::GetRuntimeManagementConfig, _>(functions)
         .on::<ops::PutFunctionRecursionConfig, _>(functions)

@@ -8,7 +8,7 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
 
-use super::{alter, mappings, required, whole};
+use super::{alter, mappings, required, signing, whole};
 use crate::name::{self, Address};
 use crate::walls::{self, Asked};
 use crate::{Functions, faults, rules};
@@ -69,6 +69,13 @@ impl Handle<ops::TagResource> for Functions {
             };
             return self.retag_mapping(&context, &uuid, add).await.map(|()| Unit.into());
         }
+        if signing::named_by(&context, &resource).is_some() {
+            let add = move |tags: &mut BTreeMap<String, String>| {
+                tags.extend(more.clone());
+                rules::tags(tags)
+            };
+            return self.retag_signing(&context, &resource, add).await.map(|()| Unit.into());
+        }
         let address = tagged(&context, &resource)?;
         walls::check(&more, self.options.egress)?;
         self.retag(&address, move |tags| {
@@ -95,6 +102,13 @@ impl Handle<ops::UntagResource> for Functions {
             };
             return self.retag_mapping(&context, &uuid, remove).await.map(|()| Unit.into());
         }
+        if signing::named_by(&context, &resource).is_some() {
+            let remove = move |tags: &mut BTreeMap<String, String>| {
+                tags.retain(|key, _| !keys.contains(key));
+                Ok(())
+            };
+            return self.retag_signing(&context, &resource, remove).await.map(|()| Unit.into());
+        }
         let address = tagged(&context, &resource)?;
         self.retag(&address, move |tags| {
             tags.retain(|key, _| !keys.contains(key));
@@ -114,6 +128,9 @@ impl Handle<ops::ListTags> for Functions {
         let resource = required(input.resource, "Resource")?;
         if let Some(uuid) = mappings::named_by(&context, &resource) {
             return Ok(aws::ListTagsResponse { tags: Some(self.tags_of_mapping(&context, &uuid)?) }.into());
+        }
+        if signing::named_by(&context, &resource).is_some() {
+            return Ok(aws::ListTagsResponse { tags: Some(self.tags_of_signing(&context, &resource)?) }.into());
         }
         let address = tagged(&context, &resource)?;
         let (_, function) = whole(&self, &context, &address.arn())?;

@@ -40,7 +40,7 @@ impl Publisher {
             // It is there: with a version goes the mark that it was published last.
             return Ok(match versions.get(&published.number) {
                 Some(version) => told(published.number, version),
-                None => Step::Read(Wanted { versions: vec![published.number], aliases: Vec::new() }),
+                None => Step::Read(Wanted { versions: vec![published.number], ..Wanted::default() }),
             });
         }
         let number = *last_number + 1;

@@ -190,3 +190,33 @@ async fn a_layer_version_is_known_by_its_number_however_the_layer_is_named() {
         assert_eq!(about::<ops::DeleteLayerVersion>(&world, &input).resource, Some(format!("{arn}:7")), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_code_signing_configuration_is_known_by_its_tags_and_is_a_condition_of_functions() {
+    let world = World::new();
+    let publishers = Some(vec!["arn:aws:signer:us-east-1:000000000000:/signing-profiles/ours".to_owned()]);
+    let input = aws::CreateCodeSigningConfigRequest {
+        allowed_publishers: Some(aws::AllowedPublishers { signing_profile_version_arns: publishers }),
+        tags: Some([("team".to_owned(), "blue".to_owned())].into()),
+        ..Default::default()
+    };
+    let made = world.call::<ops::CreateCodeSigningConfig>(input).await.unwrap().code_signing_config.unwrap();
+    let arn = made.code_signing_config_arn.unwrap();
+    let tags = [("aws:ResourceTag/team".to_owned(), vec!["blue".to_owned()])];
+    let get = aws::GetCodeSigningConfigRequest { code_signing_config_arn: Some(arn.clone()) };
+    assert_eq!(about::<ops::GetCodeSigningConfig>(&world, &get).keys, tags);
+    assert_eq!(about::<ops::ListTags>(&world, &aws::ListTagsRequest { resource: Some(arn.clone()) }).keys, tags);
+
+    let key = ("lambda:CodeSigningConfigArn".to_owned(), vec![arn.clone()]);
+    let with = aws::CreateFunctionRequest { code_signing_config_arn: Some(arn.clone()), ..create("hello") };
+    assert!(about::<ops::CreateFunction>(&world, &with).keys.contains(&key));
+    let put = aws::PutFunctionCodeSigningConfigRequest {
+        code_signing_config_arn: Some(arn.clone()),
+        function_name: Some("hello".into()),
+    };
+    let known = about::<ops::PutFunctionCodeSigningConfig>(&world, &put);
+    assert_eq!(known.resource.as_deref(), Some("arn:aws:lambda:us-east-1:000000000000:function:hello"));
+    assert!(known.keys.contains(&key));
+    let [also] = &known.also[..] else { panic!("{known:?}") };
+    assert_eq!((also.action, &also.resource), ("lambda:PutFunctionCodeSigningConfig", &arn));
+}

@@ -5,9 +5,9 @@ use model::lambda::{self as aws, ops};
 use crate::versions::{get, publish, told};
 use crate::world::{World, create};
 
-const URI: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/app:v1";
+pub(crate) const URI: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/app:v1";
 
-fn image(uri: Option<&str>) -> aws::CreateFunctionRequest {
+pub(crate) fn image(uri: Option<&str>) -> aws::CreateFunctionRequest {
     aws::CreateFunctionRequest {
         runtime: None,
         handler: None,

@@ -9,7 +9,7 @@ use crate::world::{PATIENCE, World, call_as, create, zip_of};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:layer:libs";
 
-fn publish(name: &str, word: &str) -> aws::PublishLayerVersionRequest {
+pub(crate) fn publish(name: &str, word: &str) -> aws::PublishLayerVersionRequest {
     let zip_file = Some(zip_of(&[("python/shared.py", word.as_bytes(), 0o644)]));
     aws::PublishLayerVersionRequest {
         layer_name: Some(name.into()),
@@ -27,7 +27,7 @@ fn with_layers(name: &str, layers: &[&str]) -> aws::CreateFunctionRequest {
     aws::CreateFunctionRequest { layers, ..create(name) }
 }
 
-fn update(name: &str, layers: &[&str]) -> aws::UpdateFunctionConfigurationRequest {
+pub(crate) fn update(name: &str, layers: &[&str]) -> aws::UpdateFunctionConfigurationRequest {
     aws::UpdateFunctionConfigurationRequest {
         function_name: Some(name.into()),
         layers: Some(layers.iter().map(|&layer| layer.to_owned()).collect()),

@@ -19,6 +19,7 @@ mod policies;
 mod provisioned;
 mod refusals;
 mod settings;
+mod signing;
 mod streams;
 mod urls;
 mod versions;

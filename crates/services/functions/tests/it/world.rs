@@ -42,6 +42,7 @@ impl Meter for Deaf {
     fn invoked(&self, _: &Invoked) {}
     fn throttled(&self, _: Account, _: &str, _: &str) {}
     fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn unsigned(&self, _: Account, _: &str) {}
     fn receipt(&self, row: &Invoked) -> Option<Receipt> {
         let key = format!("receipt/{}/{}", row.request, row.at.0).into_bytes();
         Some(Receipt { key, value: row.failed.to_string().into_bytes() })

@@ -141,6 +141,11 @@ pub(crate) fn of_throttle(account: Account, arn: &str, at: Timestamp, take: impl
     spread(account, arn, ("Throttles", Unit::COUNT, 1.0), at, take);
 }
 
+/// What the deployment of code or a layer says that no allowed publisher has signed.
+pub(crate) fn of_unsigned(account: Account, arn: &str, at: Timestamp, take: impl FnMut(Point)) {
+    spread(account, arn, ("SignatureValidationErrors", Unit::COUNT, 1.0), at, take);
+}
+
 fn spread(account: Account, arn: &str, (name, unit, value): (&str, Unit, f64), at: Timestamp, take: impl FnMut(Point)) {
     let Some(region) = arn.split(':').nth(3).and_then(|region| region.parse::<Region>().ok()) else { return };
     let points = dimensions(arn, None).into_iter().map(|dimensions| {

@@ -474,6 +474,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
     world.observe.invoked(&invoked(at, base::StartKind::Cold, false));
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello";
     world.observe.throttled(Account::DEFAULT, arn, arn);
+    world.observe.unsigned(Account::DEFAULT, arn);
     for news in [EventNews::Received, EventNews::Begins(40), EventNews::Dropped, EventNews::DeadLetterFailed] {
         world.observe.event(Account::DEFAULT, arn, news);
     }
@@ -491,6 +492,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
     let lambda = async |name: &str, stat: &str| read("AWS/Lambda", name, Some("hello"), stat).await;
     assert_eq!((lambda("Invocations", "Sum").await, lambda("Errors", "Sum").await), (Some(21.0), Some(1.0)));
     assert_eq!((lambda("Throttles", "Sum").await, lambda("Duration", "p99").await), (Some(1.0), Some(20.0)));
+    assert_eq!(lambda("SignatureValidationErrors", "Sum").await, Some(1.0));
     assert_eq!(lambda("ConcurrentExecutions", "Maximum").await, Some(2.0));
     assert_eq!(read("AWS/Lambda", "ConcurrentExecutions", None, "Maximum").await, Some(5.0));
     assert_eq!(read("AWS/Lambda", "UnreservedConcurrentExecutions", None, "Maximum").await, Some(4.0));
