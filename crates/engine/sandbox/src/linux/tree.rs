@@ -8,16 +8,20 @@ use crate::walls::Usage;
 /// Microseconds of a clock tick: `USER_HZ` is 100 on every Linux architecture we build for.
 const TICK_US: u64 = 10_000;
 
-/// Memory of the tree below `first` that is in no file, now, bytes; with that of `first` itself or without. What a process
-/// shares with one it forked counts for both.
+/// Memory that each process of the tree below `first` has to itself now, bytes; with that of `first` itself or without.
+/// Where only the processes' own user may see that, what two share that forked counts for both.
 pub(super) fn private_memory(first: u32, with_first: bool) -> u64 {
     let mut total = 0;
     each(first, |pid| {
         if pid == first && !with_first {
             return;
         }
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        total += kib(&status, "RssAnon:") * 1024;
+        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}"));
+        let private = match read("smaps_rollup") {
+            Ok(sums) => kib(&sums, "Private_Dirty:"),
+            Err(_) => kib(&read("status").unwrap_or_default(), "RssAnon:"),
+        };
+        total += private * 1024;
     });
     total
 }
@@ -55,7 +59,7 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     Some((user + fields.next()?, system + fields.next()?))
 }
 
-/// A line of `/proc/PID/status` that counts kB. Source: proc_pid_status(5).
+/// A line that counts kB. Source: proc_pid_status(5), proc_pid_smaps(5).
 fn kib(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or(0)
