@@ -1,6 +1,9 @@
 """Measures the platform beside its yardsticks in one run and prints medians and ratios.
 
-usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--peer NAME=PORT=COMMAND]
+usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick]
+
+Parts are start, idle, hello, node, official, functions (all of workloads.py), or the name of one of those functions; without --only
+all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
 
 DIR holds yardstick programs, each optional: `target/release/echo` (a hyper echo server: `echo PORT`), `fakeapi.py` (a
 runtime client's own floor) with `venv/bin/python`. Absolute times drift between machines and days; quote the ratios.
@@ -22,6 +25,8 @@ import sys
 import tempfile
 import time
 import zipfile
+
+import workloads
 
 HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
 ROLE = "arn:aws:iam::000000000000:role/bench"
@@ -53,6 +58,9 @@ class Connection:
         while len(rest) < want:
             rest += self.socket.recv(65536)
         return time.perf_counter() - began, int(head.split()[1]), rest
+
+    def invoke(self, name):
+        return self.call("POST", f"/2015-03-31/functions/{name}/invocations", EVENT)
 
 
 def zipped(files):
@@ -126,6 +134,9 @@ class Lambent:
         assert status == 200, body
         return (time.perf_counter() - began) * 1e3
 
+    def connect(self):
+        return Connection(self.port)
+
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         self.process.wait()
@@ -142,7 +153,7 @@ class Lambent:
         })
 
     def invoke(self, name):
-        took, status, body = self.connection.call("POST", f"/2015-03-31/functions/{name}/invocations", EVENT)
+        took, status, body = self.connection.invoke(name)
         assert status == 200, body
         return took * 1e3, body
 
@@ -211,64 +222,98 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
+PARTS = ["start", "idle", "hello", "node", "official", "functions"]
+
+
+def parts(text):
+    """Which parts are meant; `functions` stands for each of them."""
+    wanted = text.split(",")
+    if wrong := [part for part in wanted if part not in PARTS and part not in workloads.WORKLOADS]:
+        raise argparse.ArgumentTypeError(f"no part {', '.join(wrong)}: one of {', '.join([*PARTS, *workloads.WORKLOADS])}")
+    return wanted
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--lambent", default="target/fast/lambent")
     arguments.add_argument("--yardsticks", type=pathlib.Path)
+    arguments.add_argument("--only", type=parts, default=PARTS, metavar="PART,PART")
+    arguments.add_argument("--quick", action="store_true")
     chosen = arguments.parse_args()
+    only = chosen.only
     python = "python%d.%d" % sys.version_info[:2]
-    node = shutil.which("node")
     yard = yardsticks(chosen.yardsticks) if chosen.yardsticks else {}
-    # The real program: version managers put a slow script of the same name before it.
-    bare = fresh_interpreter([os.path.realpath(sys._base_executable), "-I", "-S", "-c", "0"])
-    node_floor = fresh_interpreter(["node", "-e", "0"]) if node else None
-
     data = tempfile.mkdtemp(prefix="lambent-bench-")
     platform = Lambent(chosen.lambent, data)
     try:
-        starts = []
-        for _ in range(10):
-            starts.append(platform.start())
-            platform.stop()
-        row("start: cleanly stopped folder → first answer", starts)
+        if "start" in only:
+            starts = []
+            for _ in range(10):
+                starts.append(platform.start())
+                platform.stop()
+            row("start: cleanly stopped folder → first answer", starts)
         platform.start()
-        time.sleep(2)
-        pids = tree(platform.process.pid)
-        before = cpu_ms(pids)
-        time.sleep(10)
-        print(f"idle: PSS {pss_kib(pids) / 1024:.1f} MiB in {len(pids)} processes, CPU {(cpu_ms(pids) - before) / 100:.2f} % over 10 s", flush=True)
-
-        began = time.perf_counter()
-        platform.create("hello", python, {"app.py": HELLO})
-        print(f"create-function {(time.perf_counter() - began) * 1e3:.1f} ms, first invoke {platform.invoke('hello')[0]:.1f} ms")
-        spaced = row("cold: Python hello, spaced", platform.cold("hello", 20, True))
-        row("cold: Python hello, in a loop", platform.cold("hello", 40, False))
-        print(f"  = {spaced / bare:.2f} x a fresh bare interpreter (spaced)")
-        warm, cpu = platform.warm("hello")
-        own = row("warm: own Python bootstrap", warm, note=f"server CPU {cpu:.0f} us each")
-        if "hyper echo" in yard:
-            print(f"  = {own / yard['hyper echo']:.2f} x hyper echo")
-        platform.create("hello128", python, {"app.py": HELLO}, memory=128)
-        row("cold: Python hello at 128 MB, spaced", platform.cold("hello128", 10, True))
-        row("warm: own Python bootstrap at 128 MB", platform.warm("hello128", 500)[0])
-        if node:
-            version = subprocess.run(["node", "-p", "process.versions.node.split('.')[0]"], capture_output=True, text=True).stdout.strip()
-            platform.create("node", f"nodejs{version}.x", {"index.js": "exports.handler = async (e) => ({ hello: e.name });\n"}, "index.handler")
-            spaced = row("cold: Node hello, spaced", platform.cold("node", 10, True))
-            print(f"  = {spaced / node_floor:.2f} x node -e 0")
-            row("warm: own Node bootstrap", platform.warm("node", 1000)[0])
-        official = official_client(platform)
-        if official and "fakeapi" in yard and "hyper echo" in yard:
-            print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
-        print(f"memory: server and helper PSS {pss_kib([platform.process.pid]) / 1024:.1f} MiB after the run")
-        platform.stop(signal.SIGKILL)
-        print(f"start after kill -9: {platform.start():.1f} ms")
+        if "idle" in only:
+            idle(platform)
+        if "hello" in only:
+            hello(platform, python, yard)
+        if "node" in only:
+            node(platform)
+        if "official" in only:
+            official = official_client(platform)
+            if official and "fakeapi" in yard and "hyper echo" in yard:
+                print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
+        for name in workloads.WORKLOADS:
+            if "functions" in only or name in only:
+                workloads.measure(platform, name, python, chosen.quick, row)
+        if "start" in only:
+            print(f"memory: server and helper PSS {pss_kib([platform.process.pid]) / 1024:.1f} MiB after the run")
+            platform.stop(signal.SIGKILL)
+            print(f"start after kill -9: {platform.start():.1f} ms")
         platform.stop()
     finally:
         if platform.process.poll() is None:
             platform.process.kill()
             platform.process.wait()
         shutil.rmtree(data, ignore_errors=True)
+
+
+def idle(platform):
+    time.sleep(2)
+    pids = tree(platform.process.pid)
+    before = cpu_ms(pids)
+    time.sleep(10)
+    print(f"idle: PSS {pss_kib(pids) / 1024:.1f} MiB in {len(pids)} processes, CPU {(cpu_ms(pids) - before) / 100:.2f} % over 10 s", flush=True)
+
+
+def hello(platform, python, yard):
+    # The real program: version managers put a slow script of the same name before it.
+    bare = fresh_interpreter([os.path.realpath(sys._base_executable), "-I", "-S", "-c", "0"])
+    began = time.perf_counter()
+    platform.create("hello", python, {"app.py": HELLO})
+    print(f"create-function {(time.perf_counter() - began) * 1e3:.1f} ms, first invoke {platform.invoke('hello')[0]:.1f} ms")
+    spaced = row("cold: Python hello, spaced", platform.cold("hello", 20, True))
+    row("cold: Python hello, in a loop", platform.cold("hello", 40, False))
+    print(f"  = {spaced / bare:.2f} x a fresh bare interpreter (spaced)")
+    warm, cpu = platform.warm("hello")
+    own = row("warm: own Python bootstrap", warm, note=f"server CPU {cpu:.0f} us each")
+    if "hyper echo" in yard:
+        print(f"  = {own / yard['hyper echo']:.2f} x hyper echo")
+    platform.create("hello128", python, {"app.py": HELLO}, memory=128)
+    row("cold: Python hello at 128 MB, spaced", platform.cold("hello128", 10, True))
+    row("warm: own Python bootstrap at 128 MB", platform.warm("hello128", 500)[0])
+
+
+def node(platform):
+    if not shutil.which("node"):
+        print("node: skipped: there is no node")
+        return
+    floor = fresh_interpreter(["node", "-e", "0"])
+    version = subprocess.run(["node", "-p", "process.versions.node.split('.')[0]"], capture_output=True, text=True).stdout.strip()
+    platform.create("node", f"nodejs{version}.x", {"index.js": "exports.handler = async (e) => ({ hello: e.name });\n"}, "index.handler")
+    spaced = row("cold: Node hello, spaced", platform.cold("node", 10, True))
+    print(f"  = {spaced / floor:.2f} x node -e 0")
+    row("warm: own Node bootstrap", platform.warm("node", 1000)[0])
 
 
 def official_client(platform):
