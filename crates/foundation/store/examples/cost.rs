@@ -19,8 +19,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Who commits at once.
 const WRITERS: usize = 64;
 /// How long one side writes in a turn.
-const TURN: Duration = Duration::from_millis(700);
-const TURNS: usize = 7;
+const TURN: Duration = Duration::from_millis(300);
+const TURNS: usize = 11;
 /// Value of a row, bytes.
 const VALUE: [u8; 100] = [7; 100];
 /// Rows of a commit: a change, its index, its outbox row.
@@ -49,19 +49,39 @@ fn main() -> Outcome<()> {
     let kv = store::open(&folder.path().join("kv"))?;
     let bare = Bare::open(&folder.path().join("bare"))?;
 
-    let (mut ours, mut raw, mut own, mut shared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        raw.push(bare.turn()?);
-        ours.push(runtime.block_on(turn(&kv, Work::Rows))?);
-        own.push(runtime.block_on(turn(&kv, Work::OwnCounter))?);
-        shared.push(runtime.block_on(turn(&kv, Work::SharedCounter))?);
+    println!(
+        "durable commits of {ROWS} rows a second: the engine alone with one commit of each writer a sync, and through Kv"
+    );
+    println!("  writers     alone        Kv   ratio: least median  most   answered after p50 ms   p99");
+    for writers in [1, 8, WRITERS] {
+        let (mut raw, mut ours, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            settle()?;
+            raw.push(bare.turn(writers)?);
+            settle()?;
+            let (rate, waited) = runtime.block_on(turn(&kv, Work::Rows, writers))?;
+            ours.push(rate);
+            waits.extend(waited);
+        }
+        waits.sort_by(f64::total_cmp);
+        println!(
+            "  {writers:7} {:9.0} {:9.0} {} {:12.3} {:13.3}",
+            median(&raw),
+            median(&ours),
+            Spread::of(&ours, &raw),
+            waits[waits.len() / 2],
+            waits[waits.len() * 99 / 100],
+        );
     }
-    println!("durable commits of {ROWS} rows a second, {WRITERS} writers");
-    println!("  the engine alone, {WRITERS} commits a sync   {:8.0}", median(&mut raw.clone()));
-    println!("  through Kv                       {:8.0}   {:.2} x", median(&mut ours.clone()), ratio(&ours, &raw));
-    println!("counters a second, {WRITERS} writers");
-    println!("  each its own                     {:8.0}", median(&mut own.clone()));
-    println!("  all the same                     {:8.0}   {:.2} x", median(&mut shared.clone()), ratio(&shared, &own));
+    let (mut own, mut shared) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        settle()?;
+        own.push(runtime.block_on(turn(&kv, Work::OwnCounter, WRITERS))?.0);
+        settle()?;
+        shared.push(runtime.block_on(turn(&kv, Work::SharedCounter, WRITERS))?.0);
+    }
+    println!("counters a second, {WRITERS} writers: each its own, and all the same");
+    println!("          {:9.0} {:9.0} {}", median(&own), median(&shared), Spread::of(&shared, &own));
     drop(kv);
 
     let mut opens = Vec::new();
@@ -78,7 +98,7 @@ fn main() -> Outcome<()> {
         opens.push(began.elapsed().as_secs_f64() * 1000.0);
         drop(opened);
     }
-    println!("open after kill -9, journal of {} MiB   {:.0} ms", journal_bytes / 1024 / 1024, median(&mut opens));
+    println!("open after kill -9, journal of {} MiB   {:.0} ms", journal_bytes / 1024 / 1024, median(&opens));
     Ok(())
 }
 
@@ -87,40 +107,77 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn median(of: &mut [f64]) -> f64 {
+/// Waits until the engines have nothing left to write out and merge: neither side shall pay for the other's turn.
+fn settle() -> Outcome<()> {
+    let spent = || -> Outcome<u64> {
+        let mut spent_ns = 0;
+        for task in std::fs::read_dir("/proc/self/task")? {
+            let spent = std::fs::read_to_string(task?.path().join("schedstat"))?;
+            spent_ns += spent.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(spent_ns)
+    };
+    loop {
+        let before = spent()?;
+        std::thread::sleep(Duration::from_millis(50));
+        if spent()?.saturating_sub(before) < 2_000_000 {
+            return Ok(());
+        }
+    }
+}
+
+fn median(of: &[f64]) -> f64 {
+    let mut of = of.to_vec();
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
 }
 
-/// The median of the turns' own ratios.
-fn ratio(of: &[f64], to: &[f64]) -> f64 {
-    median(&mut of.iter().zip(to).map(|(a, b)| a / b).collect::<Vec<_>>())
+/// The turns' own ratios: the least, the median and the most of them.
+struct Spread([f64; 3]);
+
+impl Spread {
+    fn of(of: &[f64], to: &[f64]) -> Self {
+        let mut all: Vec<f64> = of.iter().zip(to).map(|(a, b)| a / b).collect();
+        all.sort_by(f64::total_cmp);
+        Self([all[0], all[all.len() / 2], all[all.len() - 1]])
+    }
 }
 
-/// Commits a second.
-async fn turn(kv: &Arc<dyn Kv>, work: Work) -> Outcome<f64> {
+impl std::fmt::Display for Spread {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [least, median, most] = self.0;
+        write!(to, "        {least:5.2}  {median:5.2} {most:5.2}")
+    }
+}
+
+/// Commits a second, and how long each took, ms.
+async fn turn(kv: &Arc<dyn Kv>, work: Work, writers: usize) -> Outcome<(f64, Vec<f64>)> {
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let began = now();
-    let writers: Vec<_> = (0..WRITERS)
+    let writers: Vec<_> = (0..writers)
         .map(|writer| {
             let (kv, stop, done) = (Arc::clone(kv), Arc::clone(&stop), Arc::clone(&done));
             tokio::spawn(async move {
                 let mut number = 0;
+                let mut waits = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
+                    let asked = now();
                     commit(&*kv, work, writer, number).await?;
+                    waits.push(asked.elapsed().as_secs_f64() * 1000.0);
                     number += 1;
                     done.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok::<_, store::Error>(())
+                Ok::<_, store::Error>(waits)
             })
         })
         .collect();
     tokio::time::sleep(TURN).await;
     stop.store(true, Ordering::Relaxed);
+    let mut waits = Vec::new();
     for writer in writers {
-        writer.await??;
+        waits.extend(writer.await??);
     }
-    Ok(done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+    Ok((done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64(), waits))
 }
 
 async fn commit(kv: &dyn Kv, work: Work, writer: usize, number: u64) -> Result<(), store::Error> {
@@ -149,7 +206,7 @@ fn row_key(writer: usize, number: u64, row: usize) -> String {
     format!("row-{writer:02}-{number:012}-{row}")
 }
 
-/// The engine without us: one thread that gives it 64 commits as one batch and syncs.
+/// The engine without us: one thread that gives it a commit of each writer as one batch and syncs.
 struct Bare {
     db: Database,
     rows: fjall::Keyspace,
@@ -163,20 +220,20 @@ impl Bare {
         Ok(Self { db, rows, next: AtomicU64::new(0) })
     }
 
-    fn turn(&self) -> Outcome<f64> {
+    fn turn(&self, writers: usize) -> Outcome<f64> {
         let began = now();
         let mut done = 0;
         while began.elapsed() < TURN {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let mut batch = self.db.batch();
-            for writer in 0..WRITERS {
+            for writer in 0..writers {
                 for row in 0..ROWS {
                     batch.insert(&self.rows, row_key(writer, number, row), VALUE);
                 }
             }
             batch.commit()?;
             self.db.persist(PersistMode::SyncData)?;
-            done += WRITERS;
+            done += writers;
         }
         Ok(done as f64 / began.elapsed().as_secs_f64())
     }

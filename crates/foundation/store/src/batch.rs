@@ -87,6 +87,11 @@ impl Batch {
         &self.dropped
     }
 
+    /// The writes and the generations given up, for whoever carries it out.
+    pub(crate) fn into_parts(self) -> (Vec<Write>, Vec<(Space, Bytes)>) {
+        (self.writes, self.dropped)
+    }
+
     /// True if it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -12,6 +12,7 @@ mod backup;
 mod batch;
 mod blobs;
 mod blocking;
+mod crowd;
 mod digest;
 mod disk;
 mod engine;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
 
 use crate::disk::{Level, Room};
 use crate::engine::Engine;
@@ -109,12 +109,16 @@ impl Engine for Lsm {
     fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
         let tables = self.tables()?;
         // The engine appends to its journal, syncs it, and only then applies and publishes the batch.
-        let mut batch = tables.db.batch().durability(Some(PersistMode::SyncData));
+        let batch = OwnedWriteBatch::with_capacity(tables.db.clone(), writes.len());
+        let mut batch = batch.durability(Some(PersistMode::SyncData));
+        let mut key = Vec::new();
         for write in writes {
-            let key = tagged(write.space, &write.key);
+            key.clear();
+            key.push(write.space.tag());
+            key.extend_from_slice(&write.key);
             match write.value {
-                Some(value) => batch.insert(&tables.rows, key, &value[..]),
-                None => batch.remove(&tables.rows, key),
+                Some(value) => batch.insert(&tables.rows, &key[..], &value[..]),
+                None => batch.remove(&tables.rows, &key[..]),
             }
         }
         batch.commit().map_err(|error| describe("write the rows in", &tables.path, &error))

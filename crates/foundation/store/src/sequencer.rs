@@ -6,12 +6,13 @@ use base::BoxFuture;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::crowd::Crowd;
 use crate::disk::{Level, RESERVE_BYTES};
 use crate::engine::Engine;
 use crate::follow::Followers;
 use crate::staged::Staged;
 use crate::sweep::Sweeps;
-use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Told, Transaction};
+use crate::{Batch, Error, Key, Kv, Range, Row, Rows, Snapshot, Space, Told, Transaction, Write};
 
 /// Transactions that may wait for the sequencer; further callers wait before they are accepted.
 const QUEUE: usize = 1024;
@@ -19,6 +20,7 @@ const QUEUE: usize = 1024;
 const GROUP_TRANSACTIONS: usize = 512;
 /// Bytes after which a group is closed.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
 /// Whether the store takes calls.
 #[derive(Debug, Clone)]
 enum State {
@@ -52,8 +54,14 @@ impl<E: Engine> Sequenced<E> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (publish, state) = watch::channel(State::Open);
         let followers = Arc::<Followers>::default();
-        let sequencer =
-            Sequencer { engine: Arc::clone(&engine), followers: Arc::clone(&followers), inbox, state: publish, sweeps };
+        let sequencer = Sequencer {
+            engine: Arc::clone(&engine),
+            followers: Arc::clone(&followers),
+            inbox,
+            state: publish,
+            sweeps,
+            crowd: Crowd::default(),
+        };
         let thread = thread::Builder::new().name("store".into()).spawn(move || sequencer.run()).map_err(|cause| {
             Error::Io { what: "cannot start the store's thread".into(), cause: cause.to_string().into() }
         })?;
@@ -159,6 +167,8 @@ struct Sequencer<E: Engine> {
     inbox: mpsc::Receiver<Request>,
     state: watch::Sender<State>,
     sweeps: Sweeps,
+    /// How many are about to ask, so that they share one sync.
+    crowd: Crowd,
 }
 
 /// A group under way: what it writes, and who waits for it with which decision.
@@ -182,17 +192,14 @@ impl<E: Engine> Sequencer<E> {
     /// Serves groups until told to close, or nobody is left to ask.
     fn serve(&mut self) -> Result<Option<Done>, Error> {
         loop {
-            let first = if self.sweeps.idle() {
-                match self.inbox.blocking_recv() {
+            let first = match self.arrival() {
+                Ok(request) => Some(request),
+                Err(mpsc::error::TryRecvError::Disconnected) => return Ok(None),
+                Err(mpsc::error::TryRecvError::Empty) if self.sweeps.idle() => match self.inbox.blocking_recv() {
                     Some(request) => Some(request),
                     None => return Ok(None),
-                }
-            } else {
-                match self.inbox.try_recv() {
-                    Ok(request) => Some(request),
-                    Err(mpsc::error::TryRecvError::Empty) => None,
-                    Err(mpsc::error::TryRecvError::Disconnected) => return Ok(None),
-                }
+                },
+                Err(mpsc::error::TryRecvError::Empty) => None,
             };
             let (group, closer) = self.gather(first)?;
             self.commit(group)?;
@@ -202,10 +209,27 @@ impl<E: Engine> Sequencer<E> {
         }
     }
 
+    /// The next request: one that waits, or one that comes while the thread lets those go first who are expected.
+    fn arrival(&mut self) -> Result<Request, mpsc::error::TryRecvError> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(request) => {
+                    self.crowd.came();
+                    return Ok(request);
+                }
+                Err(mpsc::error::TryRecvError::Empty) if self.crowd.worth_a_turn() => thread::yield_now(),
+                Err(nothing) => return Err(nothing),
+            }
+        }
+    }
+
     /// Runs what is waiting, in order, up to the size of a group, and one step of a sweep.
     fn gather(&mut self, first: Option<Request>) -> Result<(Group, Option<Done>), Error> {
         let staged = Staged::over(self.engine.view()?);
-        let mut group = Group { staged, waiting: Vec::new(), dropped: Vec::new() };
+        // Room for all at once: to grow it request by request costs as much as half the transactions.
+        let together = self.crowd.expected().max(self.inbox.len() + 1).min(GROUP_TRANSACTIONS);
+        let waiting = Vec::with_capacity(together);
+        let mut group = Group { staged, waiting, dropped: Vec::new() };
         let mut closer = None;
         let mut next = first;
         while let Some(request) = next {
@@ -220,7 +244,7 @@ impl<E: Engine> Sequencer<E> {
                 }
             }
             let full = group.waiting.len() >= GROUP_TRANSACTIONS || group.staged.bytes() >= GROUP_BYTES;
-            next = if full { None } else { self.inbox.try_recv().ok() };
+            next = if full { None } else { self.arrival().ok() };
         }
         if let Err(error) = self.sweeps.step(&mut group.staged) {
             tracing::warn!(%error, "a sweep cannot read what it shall delete; the next start tries again");
@@ -255,6 +279,7 @@ impl<E: Engine> Sequencer<E> {
         for (space, prefix) in group.dropped {
             self.sweeps.add(space, prefix);
         }
+        self.crowd.answered(group.waiting.len(), self.inbox.len());
         for (done, outcome) in group.waiting {
             // Whoever no longer waits has dropped the future; the transaction stands.
             let _ = done.send(outcome);
@@ -311,12 +336,13 @@ impl Group {
         if !batch.is_empty() && !batch.makes_room() && engine.level(batch.bytes())? == Level::Full {
             return Err(Error::Full);
         }
-        for write in batch.writes() {
-            self.staged.write(write.space, write.key.clone(), write.value.clone());
+        let (writes, dropped) = batch.into_parts();
+        for Write { space, key, value } in writes {
+            self.staged.write(space, key, value);
         }
-        for (space, prefix) in batch.dropped() {
-            self.staged.write(Space::Meta, Sweeps::row(*space, prefix), Some(Bytes::new()));
-            self.dropped.push((*space, prefix.clone()));
+        for (space, prefix) in dropped {
+            self.staged.write(Space::Meta, Sweeps::row(space, &prefix), Some(Bytes::new()));
+            self.dropped.push((space, prefix));
         }
         Ok(())
     }

@@ -10,19 +10,19 @@ use crate::{Error, Range, Row, Snapshot, Space, Write};
 /// answered together once the group is synced.
 pub(crate) struct Staged {
     published: Box<dyn Snapshot>,
-    /// One entry a key: the engine gives a group one sequence number, so a key may appear in it only once.
-    writes: BTreeMap<(Space, Bytes), Option<Bytes>>,
+    /// By space. One entry a key: the engine gives a group one sequence number, so a key may appear in it only once.
+    writes: [BTreeMap<Bytes, Option<Bytes>>; Space::ALL.len()],
     bytes: usize,
 }
 
 impl Staged {
     pub(crate) fn over(published: Box<dyn Snapshot>) -> Self {
-        Self { published, writes: BTreeMap::new(), bytes: 0 }
+        Self { published, writes: Default::default(), bytes: 0 }
     }
 
     pub(crate) fn write(&mut self, space: Space, key: Bytes, value: Option<Bytes>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.writes.insert((space, key), value);
+        self.writes[space as usize].insert(key, value);
     }
 
     /// Bytes written so far, those overwritten since included.
@@ -36,25 +36,26 @@ impl Staged {
     }
 
     pub(crate) fn into_writes(self) -> Vec<Write> {
-        self.writes.into_iter().map(|((space, key), value)| Write { space, key, value }).collect()
+        let mut writes = Vec::with_capacity(self.writes.iter().map(BTreeMap::len).sum());
+        for (space, of_space) in Space::ALL.into_iter().zip(self.writes) {
+            writes.extend(of_space.into_iter().map(|(key, value)| Write { space, key, value }));
+        }
+        writes
     }
 
     /// The staged writes of `space` within `range`, by key.
     fn within(&self, space: Space, range: &Range) -> BTreeMap<Bytes, Option<Bytes>> {
-        use std::ops::RangeBounds;
-        let bounds = (range.start.clone(), range.end.clone());
-        self.writes
-            .range((space, Bytes::new())..)
-            .take_while(|((of, _), _)| *of == space)
-            .filter(|((_, key), _)| bounds.contains(key))
-            .map(|((_, key), value)| (key.clone(), value.clone()))
-            .collect()
+        if range.is_empty() {
+            return BTreeMap::new();
+        }
+        let found = self.writes[space as usize].range((range.start.clone(), range.end.clone()));
+        found.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }
 
 impl Snapshot for Staged {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.writes.get(&(space, Bytes::copy_from_slice(key))) {
+        match self.writes[space as usize].get(key) {
             Some(value) => Ok(value.clone()),
             None => self.published.get(space, key),
         }
