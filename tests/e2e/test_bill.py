@@ -93,3 +93,32 @@ def test_synchronous_use_is_durable_within_a_second(own_platform):
     platform.kill()
     platform.start()
     assert bill(platform)["total"]["requests"] == 5
+
+
+def test_provisioned_concurrency_is_billed_while_it_is_configured_and_covers_calls_at_its_own_rate(own_platform):
+    platform = own_platform("--test-controls")
+    client = platform.client("lambda")
+    platform.lambent("clock", "pause")
+    create(client, "kept", {"app.py": CODE}, MemorySize=512, Publish=True)
+    invoke(client, "kept")
+    on_demand = bill(platform)["total"]
+    client.put_provisioned_concurrency_config(FunctionName="kept", Qualifier="1", ProvisionedConcurrentExecutions=2)
+    state = lambda: client.get_provisioned_concurrency_config(FunctionName="kept", Qualifier="1")["Status"]
+    assert eventually(state, lambda status: status == "READY") == "READY"
+    report_of_it = report(invoke(client, "kept", Qualifier="1", LogType="Tail")[1])
+    kept = lambda: bill(platform)["total"]["provisionedGbSeconds"]
+    platform.lambent("clock", "advance", "31m")
+    # Half a gigabyte, twice, for 31 minutes, which count as 35.
+    assert eventually(kept, lambda seen: seen > 0) == 35 * 60
+    platform.kill()
+    platform.start()
+    client = platform.client("lambda")
+    platform.lambent("clock", "pause")
+    assert kept() == 35 * 60
+    client.delete_provisioned_concurrency_config(FunctionName="kept", Qualifier="1")
+    platform.lambent("clock", "advance", "2h")
+    assert kept() == 35 * 60
+    total = bill(platform)["total"]
+    covered = report_of_it[0] / 1000 / 2 * 0.0000097222
+    assert abs(total["usd"] - on_demand["usd"] - 0.2e-6 - covered - 35 * 60 * 0.0000041667) < 1e-9
+    assert "provisioned concurrency kept 2100.000 GB-s ready" in platform.lambent("bill").stdout

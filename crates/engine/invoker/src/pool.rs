@@ -64,6 +64,11 @@ impl State {
         let kept = self.provisioned.as_ref().map_or(0, |ahead| ahead.wanted);
         self.alive().saturating_sub(kept).min(self.idle.len())
     }
+
+    /// Whether no more environments are in use than are provisioned: what runs beyond that is on demand.
+    fn covers(&self) -> bool {
+        self.provisioned.as_ref().is_some_and(|ahead| self.busy <= ahead.wanted)
+    }
 }
 
 struct Idle {
@@ -98,7 +103,8 @@ impl Pool {
         let mut state = self.lock();
         let idle = state.idle.pop()?;
         state.busy += 1;
-        Some(Lease { environment: Some(idle.environment), pool: Arc::clone(self) })
+        let covered = state.covers();
+        Some(Lease { environment: Some(idle.environment), covered, pool: Arc::clone(self) })
     }
 
     /// Joins the line for the next environment that becomes free.
@@ -257,7 +263,7 @@ impl Starting {
     pub(crate) fn lease(self, environment: Box<Environment>) -> Lease {
         self.pool.measure_by(environment.control());
         self.pool.lock().busy += 1;
-        Lease { environment: Some(environment), pool: Arc::clone(&self.pool) }
+        Lease { environment: Some(environment), covered: false, pool: Arc::clone(&self.pool) }
     }
 }
 
@@ -271,10 +277,17 @@ impl Drop for Starting {
 pub(crate) struct Lease {
     // Present until returned or dropped.
     environment: Option<Box<Environment>>,
+    // Whether provisioned concurrency covers what it is used for: it was there, and no more are in use than are kept ready.
+    covered: bool,
     pool: Arc<Pool>,
 }
 
 impl Lease {
+    /// Whether provisioned concurrency covers what it is used for.
+    pub(crate) fn covered(&self) -> bool {
+        self.covered
+    }
+
     /// The environment.
     pub(crate) fn environment(&mut self) -> &mut Environment {
         self.environment.as_mut().expect("a lease holds its environment until it is returned")
@@ -289,6 +302,7 @@ impl Lease {
             drop(state);
             return false;
         }
+        self.covered = state.covers();
         while let Some(waiter) = state.waiters.pop_front() {
             match waiter.send(self) {
                 Ok(()) => return false,

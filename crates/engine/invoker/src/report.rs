@@ -191,6 +191,7 @@ mod tests {
             environment: Some(EnvironmentId(7)),
             at: Timestamp(0),
             start: StartKind::Cold,
+            provisioned: false,
             phases: Phases { queue_us: 12, sandbox_us: 1_200, init_us: 120_114, handler_us: 1_234 },
             cpu_user_us: 800,
             cpu_system_us: 200,

@@ -169,13 +169,14 @@ impl Run<'_> {
     /// Measures, writes END and REPORT, returns the environment and then the permit, and answers.
     fn settle(&self, mut placed: Placed, ending: Ending, permit: Permit) -> Done {
         let options = &self.engine.options;
+        let provisioned = placed.lease.covered();
         let environment = placed.lease.environment();
         let usage = environment.end_reading(&*options.clocks);
         environment.drain_output();
         let Placed { start, sandbox_us, init_us, queue_us, .. } = placed;
         let phases = Phases { queue_us, sandbox_us, init_us, handler_us: ending.handler_us };
         let failed = matches!(ending.result, Finished::FunctionError { .. });
-        let row = self.row(Some(environment.id), start, phases, usage, failed);
+        let row = Invoked { provisioned, ..self.row(Some(environment.id), start, phases, usage, failed) };
         environment.log.say(report::end(&self.invocation.request_id));
         let line = report::report(&Report {
             row: &row,
@@ -243,6 +244,7 @@ impl Run<'_> {
             environment,
             at: self.at,
             start,
+            provisioned: false,
             phases,
             cpu_user_us: usage.cpu_user_us,
             cpu_system_us: usage.cpu_system_us,

@@ -82,6 +82,8 @@ pub struct Invoked {
     pub at: Timestamp,
     /// Cold or warm.
     pub start: StartKind,
+    /// Whether provisioned concurrency covered it: it was warm, and no more were under way than are kept ready.
+    pub provisioned: bool,
     /// Where the time went.
     pub phases: Phases,
     /// CPU time in user mode during the invocation (INIT included when cold), microseconds.
@@ -129,6 +131,17 @@ pub enum EventNews {
     DeadLetterFailed,
 }
 
+/// The environments of one function version that are kept ready: provisioned concurrency, as it is paid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReady {
+    /// The qualified function ARN.
+    pub function_arn: String,
+    /// Configured memory of all of them together, MiB.
+    pub memory_mb: u64,
+    /// Whether they run on arm64; otherwise on x86-64.
+    pub arm: bool,
+}
+
 /// Where usage goes. Off the answer's path.
 pub trait Meter: Send + Sync {
     /// Counts one finished invocation: into metrics, and into usage unless it is counted by receipt.
@@ -139,6 +152,9 @@ pub trait Meter: Send + Sync {
     fn event(&self, account: Account, invoked_arn: &str, news: EventNews);
     /// Counts code or a layer that a function was given though no publisher it trusts has signed it, by its ARN.
     fn unsigned(&self, account: Account, function_arn: &str);
+    /// From `at` on (product time) `all` that is kept ready of a function is this: named by its ARN without qualifier, or of
+    /// all functions where none is named.
+    fn kept_ready(&self, function_arn: Option<&str>, all: Vec<KeptReady>, at: Timestamp);
     /// The receipt for one finished invocation; none where no account is kept.
     fn receipt(&self, row: &Invoked) -> Option<Receipt>;
     /// Receipts have become durable: they may be counted.

@@ -79,6 +79,8 @@ pub struct Functions {
     pub(crate) invoker: invoker::Handle,
     // The versions that were told to have environments ready, each with what stands in the way.
     pub(crate) provisioned: tokio::sync::Mutex<Told>,
+    // Held while the meter is told what is kept ready: the last to read is the last to tell.
+    pub(crate) billing: std::sync::Mutex<()>,
 }
 
 /// By function, then by version.
@@ -130,6 +132,7 @@ impl Functions {
             tickets: Tickets::new(&*options.rng),
             invoker: options.invoker.clone(),
             provisioned: tokio::sync::Mutex::default(),
+            billing: std::sync::Mutex::default(),
             state,
             options,
         });
@@ -219,6 +222,7 @@ impl Functions {
             environment: None,
             at: self.options.clocks.product(),
             start: StartKind::Cold,
+            provisioned: false,
             phases: Phases::default(),
             cpu_user_us: 0,
             cpu_system_us: 0,

@@ -1,12 +1,12 @@
 //! From provisioned concurrency as it is configured to environments that are ready: which version gets how many.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use base::Fault;
+use base::{Fault, KeptReady};
 
 use crate::Functions;
-use crate::name::Address;
+use crate::name::{Address, Qualifier, qualifier};
 use crate::target::Plan;
 use crate::types::{Alias, Provisioned};
 
@@ -35,9 +35,13 @@ fn shares(qualifier: &str, wanted: u32, alias: Option<&Alias>) -> Vec<(String, u
 }
 
 impl Functions {
-    /// Sees beside the answer that a function's versions have as many environments ready as is configured.
+    /// Tells the meter what is kept ready of a function from now on, and sees beside the answer that its versions have as
+    /// many environments ready as is configured.
     pub(crate) fn provision(self: &Arc<Self>, address: &Address) {
         let (functions, address) = (Arc::clone(self), address.clone());
+        if let Err(fault) = self.bill(&address) {
+            tracing::error!(%fault, function = address.name, "a change of provisioned concurrency is not billed");
+        }
         tokio::spawn(async move {
             if let Err(fault) = functions.provision_now(&address).await {
                 tracing::warn!(%fault, function = address.name, "provisioned concurrency could not be brought about");
@@ -50,18 +54,35 @@ impl Functions {
     /// # Errors
     /// The store's faults.
     pub(crate) async fn provision_all(&self) -> Result<(), Fault> {
-        for (address, function) in self.state.every()? {
-            if !function.provisioned.is_empty() {
-                self.provision_now(&address).await?;
-            }
+        let all = self.bill_all()?;
+        for address in &all {
+            self.provision_now(address).await?;
         }
         Ok(())
     }
 
-    async fn provision_now(&self, address: &Address) -> Result<(), Fault> {
-        // One after the other: the last to read is the last to tell.
-        let mut told = self.provisioned.lock().await;
-        let before = told.remove(address).unwrap_or_default();
+    /// Tells the meter what is kept ready of a function from now on.
+    fn bill(&self, address: &Address) -> Result<(), Fault> {
+        let _last = self.billing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.options.meter.kept_ready(Some(&address.arn()), self.kept_ready(address)?, self.options.clocks.product());
+        Ok(())
+    }
+
+    /// Tells the meter what is kept ready of all functions; answers with those of which something is.
+    fn bill_all(&self) -> Result<Vec<Address>, Fault> {
+        let _last = self.billing.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.state.every()?.into_iter().filter(|(_, function)| !function.provisioned.is_empty());
+        let all: Vec<Address> = all.map(|(address, _)| address).collect();
+        let mut kept = Vec::new();
+        for address in &all {
+            kept.extend(self.kept_ready(address)?);
+        }
+        self.options.meter.kept_ready(None, kept, self.options.clocks.product());
+        Ok(all)
+    }
+
+    /// How many environments each version shall have ready.
+    fn wanted_by_version(&self, address: &Address) -> Result<BTreeMap<String, u32>, Fault> {
         let configs = self.state.get(address)?.map(|function| function.provisioned).unwrap_or_default();
         let mut wanted = BTreeMap::new();
         for (qualifier, config) in &configs {
@@ -70,16 +91,39 @@ impl Functions {
                 *wanted.entry(version).or_insert(0) += count;
             }
         }
+        Ok(wanted)
+    }
+
+    /// The same as it is paid for. A version that went meanwhile costs nothing.
+    fn kept_ready(&self, address: &Address) -> Result<Vec<KeptReady>, Fault> {
+        let mut kept = Vec::new();
+        for (version, count) in self.wanted_by_version(address)? {
+            let Qualifier::Version(number) = qualifier(Some(&version)) else { continue };
+            let Some(found) = self.state.version(address, number)? else { continue };
+            kept.push(KeptReady {
+                function_arn: address.qualified(Some(&version)),
+                memory_mb: u64::from(found.settings.memory_mb) * u64::from(count),
+                arm: found.settings.architecture == "arm64",
+            });
+        }
+        Ok(kept)
+    }
+
+    async fn provision_now(&self, address: &Address) -> Result<(), Fault> {
+        // One after the other: the last to read is the last to tell.
+        let mut told = self.provisioned.lock().await;
+        let before = told.remove(address).unwrap_or_default();
+        let wanted = self.wanted_by_version(address)?;
         for version in before.keys().filter(|version| !wanted.contains_key(*version)) {
             self.keep_ready(address, version, 0).await;
         }
-        let mut now = BTreeMap::new();
+        let mut failures = BTreeMap::new();
         for (version, count) in wanted {
             let failure = self.keep_ready(address, &version, count).await;
-            now.insert(version, failure);
+            failures.insert(version, failure);
         }
-        if !now.is_empty() {
-            told.insert(address.clone(), now);
+        if !failures.is_empty() {
+            told.insert(address.clone(), failures);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Account, EventNews, Fault, Invoked, LogLine, LogSink, Meter, Receipt, Region};
+use base::{Account, EventNews, Fault, Invoked, KeptReady, LogLine, LogSink, Meter, Receipt, Region, Timestamp};
 use bytes::Bytes;
 use door::outbox::OUTBOX_BELL;
 use store::{Batch, Key, Kv, Space, outbox, transact_with};
@@ -31,6 +31,8 @@ const WRITE_BYTES: usize = 4 * 1024 * 1024;
 const INVOKED: usize = 50_000;
 /// Of these, how many make the writer begin at once.
 const URGENT_INVOKED: usize = 10_000;
+/// Changes of what is kept ready that may wait for the writer.
+const READY: usize = 10_000;
 /// How long the writer lets lines gather. Well below the second within which they must be durable.
 const GATHER: std::time::Duration = std::time::Duration::from_millis(200);
 /// What a line costs in the queue besides its text.
@@ -62,6 +64,8 @@ struct Waiting {
     bytes: usize,
     dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
+    // What is kept ready, as it changed.
+    ready: Vec<usage::ready::Change>,
     // There may be receipts to count.
     receipts: bool,
     // Finished invocations of which usage and metrics are still to be made.
@@ -89,6 +93,7 @@ struct Taken {
     lines: Vec<LogLine>,
     dropped: HashMap<StreamName, u64>,
     used: HashMap<usage::Whose, Used>,
+    ready: Vec<usage::ready::Change>,
     receipts: bool,
     invoked: Vec<Invoked>,
     metrics: Pending,
@@ -152,6 +157,7 @@ impl Queue {
             lines,
             dropped: std::mem::take(&mut waiting.dropped),
             used: std::mem::take(&mut waiting.used),
+            ready: std::mem::take(&mut waiting.ready),
             receipts: std::mem::take(&mut waiting.receipts),
             invoked: std::mem::take(&mut waiting.invoked),
             metrics: std::mem::take(&mut waiting.metrics),
@@ -204,6 +210,13 @@ impl Queue {
         self.urgent.notify_one();
         // The sender lives as long as the queue, and the writer leaves the last mark when it ends.
         let _ = stored.wait_for(|stored| *stored >= mark).await;
+    }
+
+    /// Takes back changes of what is kept ready, in their order.
+    fn put_back_ready(&self, mut ready: Vec<usage::ready::Change>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.append(&mut waiting.ready);
+        waiting.ready = ready;
     }
 
     /// Says that nothing will be stored any more, and lets readers go.
@@ -269,6 +282,17 @@ impl Meter for Observe {
         }
     }
 
+    fn kept_ready(&self, function_arn: Option<&str>, all: Vec<KeptReady>, at: Timestamp) {
+        let change = usage::ready::Change { function_arn: function_arn.map(str::to_owned), all, at };
+        self.queue.change(|waiting| {
+            if waiting.ready.len() < READY {
+                waiting.ready.push(change);
+            } else {
+                tracing::error!("a change of provisioned concurrency is not billed: the store takes nothing for long");
+            }
+        });
+    }
+
     fn receipted(&self) {
         self.queue.change(|waiting| waiting.receipts = true);
     }
@@ -305,7 +329,7 @@ pub(crate) async fn run(observe: &Observe, stop: &Notify) {
 
 impl Observe {
     async fn store(&self, taken: Taken) {
-        let Taken { lines, dropped, mut used, receipts, invoked, metrics, mark: _ } = taken;
+        let Taken { lines, dropped, mut used, ready, receipts, invoked, metrics, mark: _ } = taken;
         invoked.iter().for_each(|row| usage::count(&mut used, row));
         let now_ms = self.clocks.product().0;
         self.store_metrics(&lines, &invoked, metrics, now_ms).await;
@@ -337,6 +361,14 @@ impl Observe {
         if let Err(fault) = usage::add(&*self.kv, used.clone()).await {
             tracing::error!(%fault, "usage waits in memory: the store did not take it");
             self.queue.put_back(used, false);
+        }
+        let mut ready = ready.into_iter();
+        while let Some(change) = ready.next() {
+            if let Err(fault) = usage::ready::change(&*self.kv, &change).await {
+                tracing::error!(%fault, "what is kept ready waits in memory: the store did not take it");
+                self.queue.put_back_ready(std::iter::once(change).chain(ready).collect());
+                break;
+            }
         }
         if receipts && let Err(fault) = usage::count_receipts(&*self.kv).await {
             tracing::error!(%fault, "receipts wait to be counted: the store did not take it");

@@ -113,8 +113,14 @@ pub struct Used {
     pub cpu_billed_ms: u64,
     /// Billed milliseconds times MiB of `/tmp` above the 512 that are free.
     pub tmp_mb_ms: u64,
+    /// Of the billed milliseconds times MiB, what provisioned concurrency covered.
+    pub covered_mb_ms: u64,
+    /// Of these, what ran on arm64.
+    pub arm_covered_mb_ms: u64,
     /// MiB of provisioned concurrency times milliseconds.
     pub provisioned_mb_ms: u64,
+    /// Of these, on arm64.
+    pub arm_provisioned_mb_ms: u64,
     /// Bytes of streamed responses.
     pub streamed_bytes: u64,
     /// CPU time in user mode, microseconds.
@@ -144,7 +150,10 @@ impl Used {
         self.hundreds_mb_ms += other.hundreds_mb_ms;
         self.cpu_billed_ms += other.cpu_billed_ms;
         self.tmp_mb_ms += other.tmp_mb_ms;
+        self.covered_mb_ms += other.covered_mb_ms;
+        self.arm_covered_mb_ms += other.arm_covered_mb_ms;
         self.provisioned_mb_ms += other.provisioned_mb_ms;
+        self.arm_provisioned_mb_ms += other.arm_provisioned_mb_ms;
         self.streamed_bytes += other.streamed_bytes;
         self.cpu_user_us += other.cpu_user_us;
         self.cpu_system_us += other.cpu_system_us;

@@ -4,6 +4,8 @@
 //! receipts, rows that were written in the transaction that ended their event; they are counted and taken away in one
 //! transaction, so that each counts once, whatever dies in between.
 
+pub(crate) mod ready;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -32,6 +34,15 @@ impl Whose {
         Self(format!("{account}/{year:04}-{month:02}-{day:02}/{region}/{function_arn}"))
     }
 
+    /// What was used, as a row, if it is this account's in this month.
+    fn row_of(&self, account: Account, month: &str, used: Used) -> Option<UsageRow> {
+        let mut parts = self.0.splitn(4, '/');
+        let (of, day, region, function_arn) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let row =
+            || UsageRow { region: region.to_owned(), day: day.to_owned(), function_arn: function_arn.to_owned(), used };
+        (of == account.as_str() && day.starts_with(month)).then(row)
+    }
+
     fn of_invocation(row: &Invoked) -> Self {
         Self::of(row.account, row.region.as_str(), &row.function_arn, row.at)
     }
@@ -42,6 +53,7 @@ fn of_invocation(row: &Invoked) -> Used {
     let memory_mb = u64::from(row.memory_mb);
     let hundreds_ms = row.phases.handler_us.div_ceil(100_000) * 100;
     let billed_mb_ms = row.billed_ms * memory_mb;
+    let covered = |is: bool| if is { billed_mb_ms } else { 0 };
     Used {
         invocations: 1,
         failures: u64::from(row.failed),
@@ -55,7 +67,10 @@ fn of_invocation(row: &Invoked) -> Used {
         hundreds_mb_ms: hundreds_ms * memory_mb,
         cpu_billed_ms: (row.cpu_user_us + row.cpu_system_us).div_ceil(1000),
         tmp_mb_ms: row.billed_ms * u64::from(row.tmp_mb.saturating_sub(FREE_TMP_MB)),
+        covered_mb_ms: covered(row.provisioned),
+        arm_covered_mb_ms: covered(row.provisioned && row.arm),
         provisioned_mb_ms: 0,
+        arm_provisioned_mb_ms: 0,
         streamed_bytes: 0,
         cpu_user_us: row.cpu_user_us,
         cpu_system_us: row.cpu_system_us,
@@ -151,16 +166,22 @@ const PAGE: usize = 500;
 
 impl Observe {
     /// What an account used, by day and function version, days in order; from day `from` (`2026-11-21`) on. Sees every
-    /// invocation that was metered before the call.
+    /// invocation that was metered before the call, and what provisioned concurrency costs if it ends now.
     ///
     /// # Errors
     /// The store's.
     pub async fn usage(&self, account: Account, from: &str) -> Result<Vec<UsageRow>, Fault> {
         self.queue.flush().await;
-        let mut all = Vec::new();
+        let mut all: BTreeMap<(String, String, String), Used> = BTreeMap::new();
+        let mut add = |row: UsageRow| all.entry((row.day, row.region, row.function_arn)).or_default().add(&row.used);
         let range = Range::prefix(format!("{account}/")).starting_at(format!("{account}/{from}"));
-        each(&*self.kv, range, |row| all.push(row))?;
-        Ok(all)
+        each(&*self.kv, range, &mut add)?;
+        ready::each_open(&*self.kv, self.clocks.product(), |whose, used| {
+            let row = whose.row_of(account, "", used).filter(|row| row.day.as_str() >= from);
+            row.into_iter().for_each(&mut add);
+        })?;
+        let row = |((day, region, function_arn), used)| UsageRow { region, day, function_arn, used };
+        Ok(all.into_iter().map(row).collect())
     }
 
     /// What an account used in a month (`2026-11`), a row a function version; the day of each is the month.
@@ -169,11 +190,17 @@ impl Observe {
         account: Account,
         month: &str,
     ) -> Result<Vec<UsageRow>, Fault> {
-        let prefix = format!("{account}/{month}-");
+        let (prefix, asked) = (format!("{account}/{month}-"), month.to_owned());
         let sums = self.read(move |observe| {
             let mut sums: BTreeMap<(String, String), Used> = BTreeMap::new();
             each(&*observe.kv, Range::prefix(prefix), |row| {
                 sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
+            })?;
+            let now = observe.clocks.product();
+            ready::each_open(&*observe.kv, now, |whose, used| {
+                if let Some(row) = whose.row_of(account, &asked, used) {
+                    sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
+                }
             })?;
             Ok(sums)
         });

@@ -54,6 +54,24 @@ async fn the_first_calls_find_environments_that_wait_for_them() {
     }
     let cold = kinds.iter().filter(|kind| **kind == StartKind::Cold).count();
     assert_eq!((cold, world.launches()), (1, 3), "the third spills over");
+    let covered = |world: &World| {
+        let rows = std::mem::take(&mut *world.ears.rows.lock().unwrap());
+        rows.iter().filter(|row| row.provisioned).count()
+    };
+    assert_eq!(covered(&world), 2);
+    // Warm or not: what is more than is kept ready is on demand, as is what another function does.
+    let calls = [world.spawn(&f, "hold"), world.spawn(&f, "hold"), world.spawn(&f, "hold")];
+    world.held(3).await;
+    world.release(3);
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().row.start, StartKind::Warm);
+    }
+    let g = target("g");
+    world.call(&g, "x").await.unwrap();
+    world.call(&g, "x").await.unwrap();
+    assert_eq!(covered(&world), 2);
+    world.call(&f, "x").await.unwrap();
+    assert_eq!(covered(&world), 1);
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use base::{
-    Account, Clocks, EventNews, Invoked, LogLine, LogSink, Meter, Principal, Receipt, Region, RequestId, SystemRng,
-    VirtualClocks,
+    Account, Clocks, EventNews, Invoked, KeptReady, LogLine, LogSink, Meter, Principal, Receipt, Region, RequestId,
+    SystemRng, Timestamp, VirtualClocks,
 };
 use bytes::Bytes;
 use invoker::testing::{FakeWalls, Reply};
@@ -35,6 +35,7 @@ impl Meter for Ears {
     }
     fn event(&self, _: Account, _: &str, _: EventNews) {}
     fn unsigned(&self, _: Account, _: &str) {}
+    fn kept_ready(&self, _: Option<&str>, _: Vec<KeptReady>, _: Timestamp) {}
     fn receipt(&self, _: &Invoked) -> Option<Receipt> {
         None
     }

@@ -85,7 +85,10 @@ impl Bill {
                 "awsUsd": aws_usd,
             });
             if self.tariff.measure != Measure::Cpu {
-                value["gbSeconds"] = json!(amount.units + amount.arm_units);
+                value["gbSeconds"] = json!(amount.gb_s());
+            }
+            if self.tariff.provisioned.is_some() {
+                value["provisionedGbSeconds"] = json!(amount.ready_gb_s());
             }
             value
         };
@@ -116,7 +119,7 @@ impl Bill {
         table.set_header(["FUNCTION", "REQUESTS", unit, "GB-S", "USD", "AWS USD"]);
         let gb_s = |amount: &Amount| match self.tariff.measure {
             Measure::Cpu => "-".to_owned(),
-            _ => format!("{:.3}", amount.units + amount.arm_units),
+            _ => format!("{:.3}", amount.gb_s()),
         };
         let mut row = |name: &str, amount: &Amount, usd: f64, aws_usd: f64| {
             let (requests, billed) = (amount.requests.to_string(), amount.billed_ms.to_string());
@@ -138,6 +141,9 @@ impl Bill {
                 money(listed - self.usd),
                 money(aws_listed - self.aws_usd)
             );
+        }
+        if self.total.ready_gb_s() > 0.0 {
+            println!("of it, provisioned concurrency kept {:.3} GB-s ready", self.total.ready_gb_s());
         }
         println!("prices: {}", self.tariff.source);
     }

@@ -35,10 +35,21 @@ pub(super) struct Tariff {
     pub(super) arm_unit: &'static [Step],
     /// A GB-second of `/tmp` above 512 MiB.
     pub(super) usd_per_tmp_gb_s: f64,
+    /// Provisioned concurrency, on x86-64 and on arm64; none where the tariff knows none: what it covers is billed as the rest.
+    pub(super) provisioned: Option<[Provisioned; 2]>,
     /// Requests a month that `--free-tier` takes off.
     pub(super) free_requests: f64,
     /// Units a month that `--free-tier` takes off.
     pub(super) free_units: f64,
+}
+
+/// What provisioned concurrency costs on one architecture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Provisioned {
+    /// A GB-second that is kept ready.
+    usd_ready: f64,
+    /// A GB-second of an invocation that it covers.
+    usd_covered: f64,
 }
 
 const fn flat(usd: f64) -> [Step; 1] {
@@ -67,6 +78,10 @@ pub(super) const AWS: Tariff = Tariff {
     unit: &X86,
     arm_unit: &ARM,
     usd_per_tmp_gb_s: 0.000_000_030_9,
+    provisioned: Some([
+        Provisioned { usd_ready: 0.000_004_166_7, usd_covered: 0.000_009_722_2 },
+        Provisioned { usd_ready: 0.000_003_333_4, usd_covered: 0.000_007_777_8 },
+    ]),
     free_requests: 1e6,
     free_units: 400_000.0,
 };
@@ -80,6 +95,7 @@ const AWS_2016: Tariff = Tariff {
     unit: &IN_2016,
     arm_unit: &IN_2016,
     usd_per_tmp_gb_s: 0.0,
+    provisioned: None,
     free_requests: 1e6,
     free_units: 400_000.0,
 };
@@ -93,6 +109,7 @@ const ACTIVE_CPU: Tariff = Tariff {
     unit: &CPU,
     arm_unit: &CPU,
     usd_per_tmp_gb_s: 0.0,
+    provisioned: None,
     free_requests: 10e6,
     free_units: 30e6,
 };
@@ -129,6 +146,12 @@ pub(super) struct Amount {
     /// GB-seconds on arm64.
     pub(super) arm_units: f64,
     pub(super) tmp_gb_s: f64,
+    /// GB-seconds kept ready by provisioned concurrency, on x86-64 and on arm64.
+    pub(super) ready: [f64; 2],
+    /// GB-seconds of invocations that it covers, likewise: not in the units.
+    pub(super) covered: [f64; 2],
+    /// Of the requests, those of functions with provisioned concurrency: the free tier is not for them.
+    pub(super) paid_requests: f64,
 }
 
 /// Mebibyte-milliseconds in a gigabyte-second, as AWS counts them.
@@ -146,7 +169,19 @@ impl Tariff {
             Measure::Hundreds => (of("hundreds_ms"), of("hundreds_mb_ms") / MB_MS, 0.0),
             Measure::Cpu => (of("cpu_billed_ms"), of("cpu_billed_ms"), 0.0),
         };
-        Amount { requests: of("invocations"), billed_ms, units, arm_units, tmp_gb_s: of("tmp_mb_ms") / MB_MS }
+        let requests = of("invocations");
+        let amount =
+            Amount { requests, billed_ms, units, arm_units, tmp_gb_s: of("tmp_mb_ms") / MB_MS, ..Amount::default() };
+        if self.provisioned.is_none() {
+            return amount;
+        }
+        // Of the rows' pairs, the first is of both architectures.
+        let pair = |all: &str, arm: &str| [(of(all) - of(arm)) / MB_MS, of(arm) / MB_MS];
+        let ready = pair("provisioned_mb_ms", "arm_provisioned_mb_ms");
+        let covered = pair("covered_mb_ms", "arm_covered_mb_ms");
+        let paid_requests = if ready != [0.0; 2] { requests } else { 0.0 };
+        let (units, arm_units) = ((units - covered[0]).max(0.0), (arm_units - covered[1]).max(0.0));
+        Amount { units, arm_units, ready, covered, paid_requests, ..amount }
     }
 
     /// What an amount costs at the first step's prices, without anything taken off.
@@ -156,6 +191,12 @@ impl Tariff {
             + first(self.unit) * amount.units
             + first(self.arm_unit) * amount.arm_units
             + self.usd_per_tmp_gb_s * amount.tmp_gb_s
+            + self.provisioned_price(amount)
+    }
+
+    fn provisioned_price(&self, amount: &Amount) -> f64 {
+        let prices = self.provisioned.iter().flatten().zip(amount.ready.iter().zip(&amount.covered));
+        prices.map(|(price, (ready, covered))| price.usd_ready * ready + price.usd_covered * covered).sum()
     }
 
     /// What a month's amounts cost: by steps, and without what is free if that is asked for. What is free of units goes off
@@ -164,20 +205,37 @@ impl Tariff {
         let (free_requests, free_units) = if free_tier { (self.free_requests, self.free_units) } else { (0.0, 0.0) };
         let units = (amount.units - free_units).max(0.0);
         let arm_units = (amount.arm_units - (free_units - amount.units).max(0.0)).max(0.0);
-        self.usd_per_request * (amount.requests - free_requests).max(0.0)
+        let requests = (amount.requests - amount.paid_requests - free_requests).max(0.0) + amount.paid_requests;
+        self.usd_per_request * requests
             + by_steps(self.unit, units)
             + by_steps(self.arm_unit, arm_units)
             + self.usd_per_tmp_gb_s * amount.tmp_gb_s
+            + self.provisioned_price(amount)
     }
 }
 
 impl Amount {
+    /// GB-seconds of invocations, however they are charged.
+    pub(super) fn gb_s(&self) -> f64 {
+        self.units + self.arm_units + self.covered.iter().sum::<f64>()
+    }
+
+    /// GB-seconds kept ready.
+    pub(super) fn ready_gb_s(&self) -> f64 {
+        self.ready.iter().sum()
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.billed_ms += other.billed_ms;
         self.units += other.units;
         self.arm_units += other.arm_units;
         self.tmp_gb_s += other.tmp_gb_s;
+        self.paid_requests += other.paid_requests;
+        for arm in 0..2 {
+            self.ready[arm] += other.ready[arm];
+            self.covered[arm] += other.covered[arm];
+        }
     }
 }
 
@@ -222,6 +280,24 @@ mod tests {
         assert_eq!(AWS.price(&little, true), 0.0);
         let arm = Amount { units: 300_000.0, arm_units: 200_000.0, ..Amount::default() };
         assert!(near(AWS.price(&arm, true), 100_000.0 * 0.000_013_333_4));
+    }
+
+    /// An example of the AWS Lambda pricing page: 1,000 environments of 1,024 MB for two hours, in which 1.2 million requests
+    /// run for a second each: $30.00 for what is kept ready, $0.24 for requests and $11.67 for duration. No free tier.
+    #[test]
+    fn provisioned_concurrency_costs_as_in_awss_example() {
+        let used = json!({"invocations": 1_200_000, "billed_mb_ms": 1_200_000_u64 * 1000 * 1024,
+            "covered_mb_ms": 1_200_000_u64 * 1000 * 1024, "provisioned_mb_ms": 1000_u64 * 7200 * 1000 * 1024});
+        let amount = AWS.measure(&used);
+        assert_eq!((amount.ready_gb_s(), amount.gb_s(), amount.units), (7.2e6, 1.2e6, 0.0));
+        for usd in [AWS.price(&amount, true), AWS.price(&amount, false), AWS.list_price(&amount)] {
+            assert!((usd - 41.91).abs() < 0.01, "{usd}");
+        }
+        let arm = json!({"billed_mb_ms": 2048 * 1000, "arm_billed_mb_ms": 2048 * 1000, "covered_mb_ms": 1024 * 1000,
+            "arm_covered_mb_ms": 1024 * 1000, "provisioned_mb_ms": 1024 * 1000, "arm_provisioned_mb_ms": 1024 * 1000});
+        let usd = AWS.price(&AWS.measure(&arm), false);
+        assert!(near(usd, 0.000_003_333_4 + 0.000_007_777_8 + 0.000_013_333_4), "what spills over is on demand: {usd}");
+        assert!(near(AWS_2016.price(&AWS_2016.measure(&used), false), 0.24), "it was not there in 2016");
     }
 
     #[test]

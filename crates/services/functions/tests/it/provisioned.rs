@@ -1,9 +1,12 @@
 //! Provisioned concurrency: what is asked for is started ahead, shown as it is, and there again after a restart.
 
+use std::sync::{Arc, Mutex};
+
+use base::{Account, Clocks, EventNews, Invoked, KeptReady, Meter, Receipt, Timestamp};
 use model::lambda::{self as aws, ops};
 
 use crate::versions::{ARN, delete, publish, set, told};
-use crate::world::{PATIENCE, World};
+use crate::world::{Disk, PATIENCE, World};
 
 fn put(qualifier: &str, wanted: i64) -> aws::PutProvisionedConcurrencyConfigRequest {
     aws::PutProvisionedConcurrencyConfigRequest {
@@ -194,4 +197,78 @@ async fn what_cannot_be_provisioned_is_refused() {
     world.call::<ops::DeleteFunctionConcurrency>(remove).await.unwrap();
     let settings = world.call::<ops::GetAccountSettings>(aws::GetAccountSettingsRequest::default()).await.unwrap();
     assert_eq!(settings.account_limit.unwrap().unreserved_concurrent_executions, Some(995));
+}
+
+type Told = (Option<String>, Vec<(String, u64)>, Timestamp);
+
+/// Remembers what is said to be kept ready.
+#[derive(Default)]
+struct Bills(Mutex<Vec<Told>>);
+
+impl Meter for Bills {
+    fn invoked(&self, _: &Invoked) {}
+    fn throttled(&self, _: Account, _: &str, _: &str) {}
+    fn event(&self, _: Account, _: &str, _: EventNews) {}
+    fn unsigned(&self, _: Account, _: &str) {}
+    fn kept_ready(&self, function_arn: Option<&str>, all: Vec<KeptReady>, at: Timestamp) {
+        let all = all.into_iter().map(|kept| (kept.function_arn, kept.memory_mb)).collect();
+        self.0.lock().unwrap().push((function_arn.map(str::to_owned), all, at));
+    }
+    fn receipt(&self, _: &Invoked) -> Option<Receipt> {
+        None
+    }
+    fn receipted(&self) {}
+}
+
+impl Bills {
+    /// The next news.
+    async fn next(&self) -> Told {
+        let wait = async {
+            loop {
+                if let Some(told) = self.0.lock().unwrap().pop() {
+                    return told;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it is told")
+    }
+}
+
+#[tokio::test]
+async fn what_is_configured_is_told_to_the_bill_with_its_time() {
+    let bills = Arc::new(Bills::default());
+    let meter = Arc::clone(&bills);
+    let world = World::with(Disk::new(), |options| options.meter = meter);
+    world.create("hello").await;
+    publish(&world).await;
+    set(&world, "other").await;
+    publish(&world).await;
+    alias(&world, "live", "1").await;
+    let begin = world.clocks.product();
+    world.call::<ops::PutProvisionedConcurrencyConfig>(put("live", 3)).await.unwrap();
+    let of = |all: &[(u32, u64)], at| {
+        let all = all.iter().map(|(version, mb)| (format!("{ARN}:{version}"), *mb)).collect::<Vec<_>>();
+        (Some(ARN.to_owned()), all, at)
+    };
+    assert_eq!(bills.next().await, of(&[(1, 3 * 128)], begin));
+    world.clocks.advance(60_000).await.unwrap();
+    let weights = Some([("2".to_owned(), 0.34)].into());
+    let input = aws::UpdateAliasRequest {
+        function_name: Some("hello".into()),
+        name: Some("live".into()),
+        routing_config: Some(aws::AliasRoutingConfiguration { additional_version_weights: weights }),
+        ..Default::default()
+    };
+    world.call::<ops::UpdateAlias>(input).await.unwrap();
+    assert_eq!(bills.next().await, of(&[(1, 2 * 128), (2, 128)], begin.plus_ms(60_000)));
+    let disk = world.die().await;
+
+    let meter = Arc::clone(&bills);
+    let world = World::with(disk, |options| options.meter = meter).serve();
+    // At the start all functions are told at once.
+    let now = world.clocks.product();
+    assert_eq!(bills.next().await, (None, of(&[(1, 2 * 128), (2, 128)], now).1, now));
+    delete(&world, None).await.unwrap();
+    assert_eq!(bills.next().await, of(&[], world.clocks.product()));
 }

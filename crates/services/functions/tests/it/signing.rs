@@ -276,6 +276,7 @@ impl Meter for Counts {
     fn unsigned(&self, _: Account, function_arn: &str) {
         self.0.lock().unwrap().push(function_arn.to_owned());
     }
+    fn kept_ready(&self, _: Option<&str>, _: Vec<base::KeptReady>, _: base::Timestamp) {}
     fn receipt(&self, _: &Invoked) -> Option<Receipt> {
         None
     }

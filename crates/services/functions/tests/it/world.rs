@@ -43,6 +43,7 @@ impl Meter for Deaf {
     fn throttled(&self, _: Account, _: &str, _: &str) {}
     fn event(&self, _: Account, _: &str, _: EventNews) {}
     fn unsigned(&self, _: Account, _: &str) {}
+    fn kept_ready(&self, _: Option<&str>, _: Vec<base::KeptReady>, _: base::Timestamp) {}
     fn receipt(&self, row: &Invoked) -> Option<Receipt> {
         let key = format!("receipt/{}/{}", row.request, row.at.0).into_bytes();
         Some(Receipt { key, value: row.failed.to_string().into_bytes() })

@@ -1,6 +1,8 @@
 //! Metering.
 
-use base::{Account, Concurrency, Invoked, Meter, Phases, Region, RequestId, StartKind, SystemRng, Timestamp};
+use base::{
+    Account, Clocks, Concurrency, Invoked, KeptReady, Meter, Phases, Region, RequestId, StartKind, SystemRng, Timestamp,
+};
 
 use crate::world::World;
 
@@ -20,6 +22,7 @@ pub(crate) fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked 
         environment: None,
         at,
         start,
+        provisioned: false,
         phases: Phases { queue_us: 1, sandbox_us: 2, init_us: 3, handler_us: 4 },
         cpu_user_us: 10,
         cpu_system_us: 5,
@@ -145,4 +148,80 @@ async fn a_receipt_that_does_not_read_holds_up_no_other() {
     put(&world, receipt.key, receipt.value).await;
     world.observe.receipted();
     assert_eq!(world.observe.usage(Account::DEFAULT, "").await.unwrap()[0].used.invocations, 1);
+}
+
+/// Milliseconds times MiB that were kept ready, by day and version.
+async fn kept(world: &World) -> Vec<(String, String, u64)> {
+    let rows = world.observe.usage(Account::DEFAULT, "").await.unwrap();
+    let version = |arn: &str| arn.rsplit(':').next().unwrap().to_owned();
+    rows.into_iter().map(|row| (row.day, version(&row.function_arn), row.used.provisioned_mb_ms)).collect()
+}
+
+#[tokio::test]
+async fn what_is_kept_ready_costs_by_the_time_it_is_in_steps_of_five_minutes() {
+    const MINUTE: u64 = 60_000;
+    let world = World::new();
+    let function = "arn:aws:lambda:us-east-1:000000000000:function:hello";
+    let of = |version: &str, memory_mb: u64| KeptReady {
+        function_arn: format!("{function}:{version}"),
+        memory_mb,
+        arm: version == "2",
+    };
+    let tell = |world: &World, all: Vec<KeptReady>| {
+        world.observe.kept_ready(Some(function), all, world.clocks.product());
+    };
+    let now = world.clocks.product();
+    let midnight = now.0 - now.0.rem_euclid(86_400_000) + 86_400_000;
+    world.clocks.advance((midnight - now.0).unsigned_abs()).await.unwrap();
+    let day = |at: Timestamp| {
+        let (year, month, day, ..) = at.civil();
+        format!("{year:04}-{month:02}-{day:02}")
+    };
+    let today = day(world.clocks.product());
+    tell(&world, vec![of("1", 300)]);
+    assert!(kept(&world).await.is_empty());
+    // What nobody has ended yet is told as if it ended now.
+    world.clocks.advance(MINUTE).await.unwrap();
+    assert_eq!(kept(&world).await, [(today.clone(), "1".into(), 5 * MINUTE * 300)]);
+    world.clocks.advance(9 * MINUTE).await.unwrap();
+    assert_eq!(kept(&world).await, [(today.clone(), "1".into(), 10 * MINUTE * 300)]);
+    // The same once more changes nothing; more memory counts from then on; the time goes on.
+    tell(&world, vec![of("1", 300)]);
+    world.clocks.advance(2 * MINUTE).await.unwrap();
+    tell(&world, vec![of("1", 600), of("2", 100)]);
+    // Another function whose name only begins so is another.
+    world.observe.kept_ready(Some(&function[..function.len() - 1]), Vec::new(), world.clocks.product());
+    world.observe.drain().await;
+    let world = {
+        let later = World::over(world.kv.clone());
+        later.clocks.advance((world.now() - later.now()).unsigned_abs()).await.unwrap();
+        later
+    };
+    world.clocks.advance(MINUTE).await.unwrap();
+    tell(&world, vec![of("1", 600)]);
+    let first = 12 * MINUTE * 300 + 3 * MINUTE * 600;
+    let second = 5 * MINUTE * 100;
+    assert_eq!(kept(&world).await, [(today.clone(), "1".into(), first), (today.clone(), "2".into(), second)]);
+    let rows = world.observe.usage(Account::DEFAULT, &today).await.unwrap();
+    assert_eq!((rows[0].used.arm_provisioned_mb_ms, rows[1].used.arm_provisioned_mb_ms), (0, second));
+    // Over midnight, to its end; at the start everything is told.
+    world.clocks.advance(24 * 60 * MINUTE - 13 * MINUTE + 21 * MINUTE).await.unwrap();
+    world.observe.kept_ready(None, Vec::new(), world.clocks.product());
+    let tomorrow = day(world.clocks.product());
+    let first = 12 * MINUTE * 300 + (24 * 60 - 12) * MINUTE * 600;
+    let all =
+        [(today.clone(), "1".into(), first), (today, "2".into(), second), (tomorrow, "1".into(), 25 * MINUTE * 600)];
+    assert_eq!(kept(&world).await, all);
+    world.clocks.advance(60 * MINUTE).await.unwrap();
+    assert_eq!(kept(&world).await, all);
+}
+
+#[tokio::test]
+async fn what_provisioned_concurrency_covers_is_told_apart() {
+    let world = World::new();
+    world.observe.invoked(&Invoked { provisioned: true, ..invoked(today(), StartKind::Warm, false) });
+    world.observe.invoked(&Invoked { provisioned: true, arm: true, ..invoked(today(), StartKind::Warm, false) });
+    world.observe.invoked(&invoked(today(), StartKind::Warm, false));
+    let used = world.observe.usage(Account::DEFAULT, "").await.unwrap()[0].used;
+    assert_eq!((used.billed_mb_ms, used.covered_mb_ms, used.arm_covered_mb_ms), (21 * 128, 14 * 128, 7 * 128));
 }
