@@ -24,7 +24,7 @@ pub(crate) struct Signing {
     pub(crate) description: Option<String>,
     /// The ARNs of the signing profiles whose signatures count.
     pub(crate) publishers: Vec<String>,
-    /// Whether what they have not signed is refused, and not just counted.
+    /// Whether what they have not signed is not just counted, but refused, too.
     #[serde(default)]
     pub(crate) enforced: bool,
     /// When it changed last: product time, ms since the epoch.

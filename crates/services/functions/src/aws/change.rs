@@ -49,7 +49,9 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let text = required(input.function_name, "FunctionName")?;
         let (address, mut found) = whole(&self, &context, &text)?;
         insist(&found, input.revision_id.as_deref())?;
-        self.admits(&address, &found, &address.arn())?;
+        let admitted = self.admits(&address, &found, &address.arn());
+        // A dry run deploys nothing: what it would be refused is not counted.
+        if input.dry_run == Some(true) { admitted } else { self.warn_of_refused(&address, admitted) }?;
         let image = image::updated(&found.settings, input.image_uri, input.zip_file.is_some())?;
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
         let (code, kept) = match &image {
@@ -89,7 +91,8 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
             };
             Ok(updated.map(|updated| (updated, was, unsigned)))
         };
-        let (updated, was, unsigned) = self.state.alter_family(&address, Wanted::default(), update).await?;
+        let updated = self.state.alter_family(&address, Wanted::default(), update).await;
+        let (updated, was, unsigned) = self.warn_of_refused(&address, updated)?;
         drop(kept);
         if unsigned {
             self.warn_of_unsigned(&address);
@@ -140,7 +143,8 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
             let unsigned = added.map_or(Ok(false), |layer| family.admit(&told, layer))?;
             Ok(Step::Done((function, was, unsigned)))
         };
-        let (function, was, unsigned) = self.state.alter_family(&address, Wanted::default(), update).await?;
+        let updated = self.state.alter_family(&address, Wanted::default(), update).await;
+        let (function, was, unsigned) = self.warn_of_refused(&address, updated)?;
         drop(held);
         if unsigned {
             self.warn_of_unsigned(&address);

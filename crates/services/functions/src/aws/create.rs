@@ -89,7 +89,8 @@ impl Handle<ops::CreateFunction> for Functions {
             };
             Ok(made.map(|made| (made, unsigned)))
         };
-        let (created, unsigned) = self.state.alter_family(&address, wanted, make).await?;
+        let created = self.state.alter_family(&address, wanted, make).await;
+        let (created, unsigned) = self.warn_of_refused(&address, created)?;
         drop(kept);
         if unsigned {
             self.warn_of_unsigned(&address);

@@ -134,9 +134,20 @@ impl Functions {
         }
     }
 
-    /// Counts an artifact that was deployed though no allowed publisher has signed it.
+    /// Counts an artifact that no allowed publisher has signed, whether it was deployed or not.
     pub(super) fn warn_of_unsigned(&self, address: &Address) {
         self.options.meter.unsigned(address.account, &address.arn());
+    }
+
+    /// Counts a deployment that was refused because no allowed publisher has signed it.
+    /// Source: AWS Lambda Developer Guide, "Using code signing to verify code integrity": "Enforce: Lambda issues a warning
+    /// (the same as for the Warn action) and blocks the deployment of the code package."
+    pub(super) fn warn_of_refused<T>(&self, address: &Address, deployed: Result<T, Fault>) -> Result<T, Fault> {
+        deployed.inspect_err(|fault| {
+            if fault.code == "CodeVerificationFailedException" {
+                self.warn_of_unsigned(address);
+            }
+        })
     }
 
     /// Gives a function a configuration, or takes it away.

@@ -301,6 +301,7 @@ async fn what_nobody_has_signed_is_refused_or_counted() {
     refused(world.call::<ops::CreateFunction>(with("hello", &arn)).await.unwrap_err(), "hello");
     assert_eq!(crate::versions::get(&world, None).await.unwrap_err().status, 404, "it was not made");
     assert!(users(&world, &arn).await.is_empty());
+    assert_eq!(counts.take(), 1, "what is refused is counted, too");
 
     // A function that is there keeps its code and its layers; new ones are refused.
     let layer = async |name: &str| {
@@ -314,10 +315,13 @@ async fn what_nobody_has_signed_is_refused_or_counted() {
     let before = crate::versions::get(&world, None).await.unwrap();
     world.invoke("hello", "{}").await.unwrap();
     refused(world.call::<ops::UpdateFunctionCode>(code("more")).await.unwrap_err(), ARN);
+    assert_eq!(counts.take(), 1);
     let dry = aws::UpdateFunctionCodeRequest { dry_run: Some(true), ..code("more") };
     refused(world.call::<ops::UpdateFunctionCode>(dry).await.unwrap_err(), ARN);
+    assert_eq!(counts.take(), 0, "a dry run deploys nothing");
     let both = update("hello", &[&one, &two]);
     refused(world.call::<ops::UpdateFunctionConfiguration>(both.clone()).await.unwrap_err(), &two);
+    assert_eq!(counts.take(), 1);
     assert_eq!(crate::versions::get(&world, None).await.unwrap(), before);
     world.call::<ops::UpdateFunctionConfiguration>(update("hello", &[&one])).await.unwrap();
     crate::versions::set(&world, "x").await;
@@ -339,6 +343,7 @@ async fn what_nobody_has_signed_is_refused_or_counted() {
 
     set_policy(&world, &arn, "Enforce").await;
     refused(world.call::<ops::UpdateFunctionCode>(code("last")).await.unwrap_err(), ARN);
+    assert_eq!(counts.take(), 1);
     take(&world, "hello").await.unwrap();
     world.call::<ops::UpdateFunctionCode>(code("last")).await.unwrap();
     assert_eq!(counts.take(), 0);
