@@ -42,7 +42,7 @@ impl AuthContext for Functions {
             about.keys.extend(access.keys.iter().cloned());
         }
         about.also.extend(passed_role(subject, &address));
-        about.also.extend(given_signing(subject));
+        about.also.extend(self.given_signing(subject));
         about.also.extend(layers(subject).iter().map(|arn| self.layer_need(arn)));
         about.resource = Some(resource);
         about
@@ -66,9 +66,24 @@ impl Functions {
         if subject.text("FunctionName").is_some() {
             return None;
         }
-        let arn = subject.text("CodeSigningConfigArn").or_else(|| subject.text("Resource"))?;
+        self.tags_of_signing_named(subject, &subject.text("CodeSigningConfigArn").or_else(|| subject.text("Resource"))?)
+    }
+
+    /// Who gives a function a code signing configuration must be allowed to use that, too.
+    fn given_signing(&self, subject: &Subject<'_>) -> Option<Need> {
+        let resource = subject.text("CodeSigningConfigArn")?;
+        if subject.operation.name != "PutFunctionCodeSigningConfig" {
+            return None;
+        }
+        let mut keys = of_input(subject);
+        keys.extend(self.tags_of_signing_named(subject, &resource).unwrap_or_default());
+        Some(Need { action: "lambda:PutFunctionCodeSigningConfig", resource, keys, policy: None, trust: false })
+    }
+
+    /// The keys of the tags of a code signing configuration of the caller's.
+    fn tags_of_signing_named(&self, subject: &Subject<'_>, arn: &str) -> Option<ConditionKeys> {
         let home = Home { account: subject.account(), region: subject.region.clone() };
-        let id = signing::named_by(home.account, &home.region, &arn)?;
+        let id = signing::named_by(home.account, &home.region, arn)?;
         let tags = self.state.signing(&home, &id).ok()??.tags;
         Some(tags.into_iter().map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value])).collect())
     }
@@ -254,14 +269,6 @@ impl Remembered {
         memory.version += 1;
         memory.known.remove(address);
     }
-}
-
-/// Who gives a function a code signing configuration must be allowed to use that, too.
-fn given_signing(subject: &Subject<'_>) -> Option<Need> {
-    let resource = subject.text("CodeSigningConfigArn")?;
-    let gives = subject.operation.name == "PutFunctionCodeSigningConfig";
-    let action = "lambda:PutFunctionCodeSigningConfig";
-    gives.then(|| Need { action, resource, keys: of_input(subject), policy: None, trust: false })
 }
 
 /// Who gives a function a role must be allowed to pass it.

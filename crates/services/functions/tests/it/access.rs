@@ -219,4 +219,5 @@ async fn a_code_signing_configuration_is_known_by_its_tags_and_is_a_condition_of
     assert!(known.keys.contains(&key));
     let [also] = &known.also[..] else { panic!("{known:?}") };
     assert_eq!((also.action, &also.resource), ("lambda:PutFunctionCodeSigningConfig", &arn));
+    assert_eq!(also.keys, [&[key][..], &tags].concat(), "the configuration's own tags");
 }
