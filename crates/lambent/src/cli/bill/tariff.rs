@@ -152,6 +152,8 @@ pub(super) struct Amount {
     pub(super) covered: [f64; 2],
     /// Of the requests, those of functions with provisioned concurrency: the free tier is not for them.
     pub(super) paid_requests: f64,
+    /// Of the units, those of functions with provisioned concurrency, on x86-64 and on arm64: likewise.
+    pub(super) paid_units: [f64; 2],
 }
 
 /// Mebibyte-milliseconds in a gigabyte-second, as AWS counts them.
@@ -179,9 +181,10 @@ impl Tariff {
         let pair = |all: &str, arm: &str| [(of(all) - of(arm)) / MB_MS, of(arm) / MB_MS];
         let ready = pair("provisioned_mb_ms", "arm_provisioned_mb_ms");
         let covered = pair("covered_mb_ms", "arm_covered_mb_ms");
-        let paid_requests = if ready != [0.0; 2] { requests } else { 0.0 };
         let (units, arm_units) = ((units - covered[0]).max(0.0), (arm_units - covered[1]).max(0.0));
-        Amount { units, arm_units, ready, covered, paid_requests, ..amount }
+        let paid = ready != [0.0; 2];
+        let (paid_requests, paid_units) = if paid { (requests, [units, arm_units]) } else { (0.0, [0.0; 2]) };
+        Amount { units, arm_units, ready, covered, paid_requests, paid_units, ..amount }
     }
 
     /// What an amount costs at the first step's prices, without anything taken off.
@@ -203,8 +206,10 @@ impl Tariff {
     /// x86-64 first.
     pub(super) fn price(&self, amount: &Amount, free_tier: bool) -> f64 {
         let (free_requests, free_units) = if free_tier { (self.free_requests, self.free_units) } else { (0.0, 0.0) };
-        let units = (amount.units - free_units).max(0.0);
-        let arm_units = (amount.arm_units - (free_units - amount.units).max(0.0)).max(0.0);
+        let [paid, arm_paid] = amount.paid_units;
+        let (may, arm_may) = (amount.units - paid, amount.arm_units - arm_paid);
+        let units = (may - free_units).max(0.0) + paid;
+        let arm_units = (arm_may - (free_units - may).max(0.0)).max(0.0) + arm_paid;
         let requests = (amount.requests - amount.paid_requests - free_requests).max(0.0) + amount.paid_requests;
         self.usd_per_request * requests
             + by_steps(self.unit, units)
@@ -233,6 +238,7 @@ impl Amount {
         self.tmp_gb_s += other.tmp_gb_s;
         self.paid_requests += other.paid_requests;
         for arm in 0..2 {
+            self.paid_units[arm] += other.paid_units[arm];
             self.ready[arm] += other.ready[arm];
             self.covered[arm] += other.covered[arm];
         }
@@ -298,6 +304,27 @@ mod tests {
         let usd = AWS.price(&AWS.measure(&arm), false);
         assert!(near(usd, 0.000_003_333_4 + 0.000_007_777_8 + 0.000_013_333_4), "what spills over is on demand: {usd}");
         assert!(near(AWS_2016.price(&AWS_2016.measure(&used), false), 0.24), "it was not there in 2016");
+    }
+
+    /// "The AWS Lambda free tier does not apply to functions enabled with Provisioned Concurrency" (AWS Lambda Pricing).
+    #[test]
+    fn the_free_tier_is_not_for_functions_with_provisioned_concurrency() {
+        let provisioned = |arm: bool| {
+            let on = |amount: u64| if arm { amount } else { 0 };
+            let (billed, covered) = (3 * 1024 * 1000, 1024 * 1000);
+            json!({"invocations": 3, "billed_mb_ms": billed, "arm_billed_mb_ms": on(billed), "covered_mb_ms": covered,
+                "arm_covered_mb_ms": on(covered), "provisioned_mb_ms": covered, "arm_provisioned_mb_ms": on(covered)})
+        };
+        let other = json!({"invocations": 5, "billed_mb_ms": 5 * 1024 * 1000});
+        let mut month = Amount::default();
+        for used in [provisioned(false), provisioned(true), other] {
+            month.add(&AWS.measure(&used));
+        }
+        assert_eq!((month.units, month.arm_units, month.paid_units), (7.0, 2.0, [2.0, 2.0]));
+        let kept = 0.000_004_166_7 + 0.000_009_722_2 + 0.000_003_333_4 + 0.000_007_777_8;
+        let spilled = 2.0 * 0.000_016_666_7 + 2.0 * 0.000_013_333_4;
+        let usd = AWS.price(&month, true);
+        assert!(near(usd, 6.0 * 0.2e-6 + kept + spilled), "{usd}");
     }
 
     #[test]
