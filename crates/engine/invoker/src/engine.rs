@@ -125,8 +125,15 @@ impl Engine {
     }
 
     fn remove(&self, gone: impl Fn(&TargetKey) -> bool) {
-        let removed: Vec<Arc<Pool>> =
-            self.pools().extract_if(|_, pool| gone(&pool.key)).map(|(_, pool)| pool).collect();
+        self.remove_and(gone, || ());
+    }
+
+    /// `forget` runs while nobody can make a new pool: what it forgets is not that of one that follows.
+    fn remove_and(&self, gone: impl Fn(&TargetKey) -> bool, forget: impl FnOnce()) {
+        let mut pools = self.pools();
+        let removed: Vec<Arc<Pool>> = pools.extract_if(|_, pool| gone(&pool.key)).map(|(_, pool)| pool).collect();
+        forget();
+        drop(pools);
         for pool in removed {
             pool.retire();
         }
@@ -255,8 +262,7 @@ impl Handle {
 
     /// Ends the environments of all versions of a function, as [`Handle::retire`] does.
     pub fn evict(&self, function: &str) {
-        self.engine.remove(|key| &*key.function == function);
-        self.engine.tallies.forget(function);
+        self.engine.remove_and(|key| &*key.function == function, || self.engine.tallies.forget(function));
     }
 
     /// Ends the environments of one version of a function, as [`Handle::retire`] does.
