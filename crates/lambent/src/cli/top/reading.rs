@@ -149,7 +149,7 @@ impl History {
             let (earlier, window) = (before.get(&name(version)), windows.get(&name(version)));
             // Not there in the reading before: everything came since.
             let rates = rates(&version.counted, earlier.map(|earlier| &earlier.counted));
-            let window = window.filter(|window| window.counted.invocations <= version.counted.invocations);
+            let window = window.filter(|window| window.spread.within(&version.spread));
             let since = base.map(|_| window.map(|window| &window.spread));
             Row { of: version.clone(), rates, phases: version.spread.quantiles(since) }
         });
@@ -205,11 +205,18 @@ impl Rates {
 }
 
 impl Spread {
+    const PHASES: [fn(&Self) -> &Times; 4] = [|s| &s.queue, |s| &s.sandbox, |s| &s.init, |s| &s.handler];
+
+    /// Whether a later reading counts at least as much everywhere. Else the version was made anew and counts from nothing, or
+    /// a counter has wrapped: no difference is known.
+    fn within(&self, later: &Self) -> bool {
+        Self::PHASES.iter().all(|phase| within(phase(self), phase(later)))
+    }
+
     /// Percentiles of what came since an earlier reading, which may not have known the version; without one, and for phases
     /// in which nothing came, of everything.
     fn quantiles(&self, since: Option<Option<&Self>>) -> Phases {
-        let phases: [fn(&Self) -> &Times; 4] = [|s| &s.queue, |s| &s.sandbox, |s| &s.init, |s| &s.handler];
-        phases.map(|phase| {
+        Self::PHASES.map(|phase| {
             let recent =
                 since.and_then(|earlier| quantiles(&minus(phase(self), earlier.map_or(&[], |s| phase(s))), true));
             recent.or_else(|| quantiles(phase(self), false))
@@ -217,13 +224,22 @@ impl Spread {
     }
 }
 
-/// What `now` counts beyond `before`. The counters wrap.
+/// Whether `now` counts at least what `before` does.
+fn within(before: &[(u64, u32)], now: &[(u64, u32)]) -> bool {
+    let mut now = now.iter().peekable();
+    before.iter().all(|(us, count)| {
+        while now.next_if(|(later, _)| later < us).is_some() {}
+        now.peek().filter(|(later, _)| later == us).map_or(0, |(_, counted)| *counted) >= *count
+    })
+}
+
+/// What `now` counts beyond `before`, which is [`within`] it.
 fn minus(now: &[(u64, u32)], before: &[(u64, u32)]) -> Times {
     let mut before = before.iter().peekable();
     let rest = now.iter().map(|(us, count)| {
         while before.next_if(|(earlier, _)| earlier < us).is_some() {}
         let counted = before.next_if(|(earlier, _)| earlier == us).map_or(0, |(_, counted)| *counted);
-        (*us, count.wrapping_sub(counted))
+        (*us, count.saturating_sub(counted))
     });
     rest.filter(|(_, count)| *count > 0).collect()
 }
@@ -298,6 +314,17 @@ pub(super) mod tests {
         once.take(reading(100, "f", 100, &slow));
         assert_eq!(p99(&once.take(reading(101, "f", 151, &both))), Some((9_000, 9_000, false)));
         assert_eq!(quantiles(&[], true), None);
+    }
+
+    #[test]
+    fn a_version_made_anew_that_has_overtaken_itself_counts_from_nothing() {
+        let mut history = History::default();
+        history.take(reading(100, "f", 3, &[(10, 3)]));
+        let anew = history.take(reading(101, "f", 5, &[(10, 1), (20, 4)]));
+        let found = anew.rows[0].phases[3].unwrap();
+        assert_eq!((found.count, found.p50_us, found.recent), (5, 20, true));
+        let without = history.take(reading(102, "f", 6, &[(20, 6)]));
+        assert_eq!(without.rows[0].phases[3].map(|found| found.count), Some(6), "a time that is not there any more");
     }
 
     #[test]
