@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base::{Account, Fault, Invoked, Receipt, StartKind, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use store::{Batch, Key, Kv, Range, Space, transact_with};
+use store::{Batch, Key, Kv, Range, Snapshot, Space, transact_with};
 
 use crate::engine::Observe;
 use crate::types::{UsageRow, Used};
@@ -175,8 +175,10 @@ impl Observe {
         let mut all: BTreeMap<(String, String, String), Used> = BTreeMap::new();
         let mut add = |row: UsageRow| all.entry((row.day, row.region, row.function_arn)).or_default().add(&row.used);
         let range = Range::prefix(format!("{account}/")).starting_at(format!("{account}/{from}"));
-        each(&*self.kv, range, &mut add)?;
-        ready::each_open(&*self.kv, self.clocks.product(), |whose, used| {
+        // What ends meanwhile moves from one to the other: it must be seen once.
+        let view = self.kv.snapshot()?;
+        each(&*view, range, &mut add)?;
+        ready::each_open(&*view, self.clocks.product(), |whose, used| {
             let row = whose.row_of(account, "", used).filter(|row| row.day.as_str() >= from);
             row.into_iter().for_each(&mut add);
         })?;
@@ -193,11 +195,12 @@ impl Observe {
         let (prefix, asked) = (format!("{account}/{month}-"), month.to_owned());
         let sums = self.read(move |observe| {
             let mut sums: BTreeMap<(String, String), Used> = BTreeMap::new();
-            each(&*observe.kv, Range::prefix(prefix), |row| {
+            let view = observe.kv.snapshot()?;
+            each(&*view, Range::prefix(prefix), |row| {
                 sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
             })?;
             let now = observe.clocks.product();
-            ready::each_open(&*observe.kv, now, |whose, used| {
+            ready::each_open(&*view, now, |whose, used| {
                 if let Some(row) = whose.row_of(account, &asked, used) {
                     sums.entry((row.region, row.function_arn)).or_default().add(&row.used);
                 }
@@ -215,9 +218,9 @@ impl Observe {
     }
 }
 
-fn each(kv: &dyn Kv, mut range: Range, mut each: impl FnMut(UsageRow)) -> Result<(), Fault> {
+fn each(view: &dyn Snapshot, mut range: Range, mut each: impl FnMut(UsageRow)) -> Result<(), Fault> {
     loop {
-        let rows = kv.range(Space::Usage, range.clone(), PAGE, false)?;
+        let rows = view.range(Space::Usage, range.clone(), PAGE, false)?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         range = range.after(last.clone());
         for (key, value) in rows {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use base::{Account, Fault, KeptReady, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Key, Kv, Range, Space, transact_with};
+use store::{Batch, Key, Kv, Range, Snapshot, Space, transact_with};
 
 use super::{PAGE, Whose};
 use crate::types::{DAY_MS, Used};
@@ -38,6 +38,11 @@ struct Ready {
 }
 
 impl Ready {
+    /// What is kept ready from a moment on.
+    fn new(kept: &KeptReady, at: Timestamp) -> Self {
+        Self { since_ms: at.0, counted_ms: at.0, memory_mb: kept.memory_mb, arm: kept.arm }
+    }
+
     /// Up to when it costs if it ends at a moment.
     fn end_ms(&self, at: Timestamp) -> i64 {
         let took = (at.0 - self.since_ms).max(0);
@@ -62,10 +67,10 @@ impl Ready {
     }
 }
 
-fn each(kv: &dyn Kv, prefix: &str, mut each: impl FnMut(&str, Ready)) -> Result<(), Fault> {
+fn each(view: &dyn Snapshot, prefix: &str, mut each: impl FnMut(&str, Ready)) -> Result<(), Fault> {
     let mut range = Range::prefix(prefix.to_owned());
     loop {
-        let rows = kv.range(Space::Usage, range.clone(), PAGE, false)?;
+        let rows = view.range(Space::Usage, range.clone(), PAGE, false)?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         range = range.after(last.clone());
         for (key, value) in rows {
@@ -76,8 +81,8 @@ fn each(kv: &dyn Kv, prefix: &str, mut each: impl FnMut(&str, Ready)) -> Result<
 }
 
 /// What is kept ready costs and is not counted yet, as if it ended now.
-pub(super) fn each_open(kv: &dyn Kv, now: Timestamp, mut add: impl FnMut(&Whose, Used)) -> Result<(), Fault> {
-    each(kv, PREFIX, |arn, ready| ready.count(arn, ready.end_ms(now), |whose, used| add(&whose, used)))
+pub(super) fn each_open(view: &dyn Snapshot, now: Timestamp, mut add: impl FnMut(&Whose, Used)) -> Result<(), Fault> {
+    each(view, PREFIX, |arn, ready| ready.count(arn, ready.end_ms(now), |whose, used| add(&whose, used)))
 }
 
 /// Counts what ends or changes, and writes what is kept ready from now on, in one transaction.
@@ -87,9 +92,11 @@ pub(crate) async fn change(kv: &dyn Kv, change: &Change) -> Result<(), Fault> {
     let mut begins: BTreeMap<&str, &KeptReady> = change.all.iter().map(|kept| (&*kept.function_arn, kept)).collect();
     let mut after: BTreeMap<String, Option<Ready>> = BTreeMap::new();
     let mut used: HashMap<Whose, Used> = HashMap::new();
-    each(kv, &prefix, |arn, ready| {
+    each(&*kv.snapshot()?, &prefix, |arn, ready| {
         let mut add = |whose, more: Used| used.entry(whose).or_default().add(&more);
         match begins.remove(arn) {
+            // The clock went back, which would cost nothing until it is where it was.
+            Some(kept) if ready.since_ms > at.0 => drop(after.insert(arn.to_owned(), Some(Ready::new(kept, at)))),
             Some(kept) if kept.memory_mb == ready.memory_mb && kept.arm == ready.arm => {}
             Some(kept) => {
                 ready.count(arn, at.0, &mut add);
@@ -103,10 +110,7 @@ pub(crate) async fn change(kv: &dyn Kv, change: &Change) -> Result<(), Fault> {
             }
         }
     })?;
-    after.extend(begins.into_iter().map(|(arn, kept)| {
-        let ready = Ready { since_ms: at.0, counted_ms: at.0, memory_mb: kept.memory_mb, arm: kept.arm };
-        (arn.to_owned(), Some(ready))
-    }));
+    after.extend(begins.into_iter().map(|(arn, kept)| (arn.to_owned(), Some(Ready::new(kept, at)))));
     if after.is_empty() {
         return Ok(());
     }
@@ -129,4 +133,31 @@ pub(crate) async fn change(kv: &dyn Kv, change: &Change) -> Result<(), Fault> {
     })
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_began_before_the_clock_went_back_costs_from_where_it_is_now() {
+        let kv = store::memory();
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f:1";
+        let tell = async |at_ms: i64| {
+            let kept = KeptReady { function_arn: arn.to_owned(), memory_mb: 128, arm: false };
+            let news = Change { function_arn: None, all: vec![kept], at: Timestamp(at_ms) };
+            change(&*kv, &news).await.unwrap();
+        };
+        let costs = |at_ms: i64| {
+            let mut sum = 0;
+            each_open(&*kv.snapshot().unwrap(), Timestamp(at_ms), |_, used| sum += used.provisioned_mb_ms).unwrap();
+            sum / 128
+        };
+        tell(10 * DAY_MS).await;
+        tell(DAY_MS).await;
+        assert_eq!(costs(DAY_MS + 1), 300_000);
+        // Where the clock did not go back, what goes on is as it was.
+        tell(DAY_MS + 400_000).await;
+        assert_eq!(costs(DAY_MS + 400_000), 600_000);
+    }
 }
