@@ -130,6 +130,8 @@ impl Environment {
         let credentials_end = granted.as_ref().map(|granted| granted.ends);
         let built = options.walls.launch(spec(engine, target, id, &log, granted)).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
+        // What a runtime used while it waited for a function is nobody's.
+        let before = if target.ahead.is_some() { built.control.usage() } else { Usage::default() };
         let mut environment = Self::assemble(engine, pool, target, room, log, id, built).map_err(|error| {
             NotStarted::Refused(Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })
         })?;
@@ -139,7 +141,7 @@ impl Environment {
         if matches!(end, InitEnd::Ready) && options.cpu_limit {
             environment.control.set_cpu(Some(cpu_millis(target.memory_mb)));
         }
-        environment.reading = (Usage::default(), None);
+        environment.reading = (before, None);
         environment.output.drain();
         Ok(Started {
             environment: Box::new(environment),
@@ -355,6 +357,7 @@ fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log, granted:
         argv: target.argv.clone(),
         env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
         cwd: PathBuf::from("/var/task"),
+        ahead: target.ahead.clone(),
         limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
         isolation: target.isolation,
         ports,

@@ -32,6 +32,6 @@ pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUs
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use provision::Provisioned;
-pub use sandbox::{Image, Isolation, Mount};
+pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use tally::{Counted, Spread};
 pub use target::{Credentials, Granted, Invocation, Target, TargetKey};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::{Account, Egress, Principal, Region, RequestId, Timestamp};
 use bytes::Bytes;
-use sandbox::{Image, Isolation};
+use sandbox::{Ahead, Image, Isolation};
 
 /// Names one function version as it is configured now.
 ///
@@ -60,6 +60,8 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// The program and its arguments, as seen inside.
     pub argv: Vec<OsString>,
+    /// How the program may be started before it is known for whom.
+    pub ahead: Option<Ahead>,
     /// The file system.
     pub image: Image,
     /// What keeps its environments apart from the host.

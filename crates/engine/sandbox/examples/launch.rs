@@ -13,6 +13,7 @@ fn spec() -> Spec {
         argv: vec!["/bin/true".into()],
         env: Vec::new(),
         cwd: "/".into(),
+        ahead: None,
         limits: Limits { memory_mb: 256, cpu_millis: None, pids: 64, tmp_mb: 512, files: 1024 },
         isolation: Isolation::Process,
         ports: vec![9001],

@@ -125,6 +125,23 @@ impl Message for Program {
     }
 }
 
+/// A program to be started ahead of need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    pub(crate) argv: Vec<Vec<u8>>,
+    /// `NAME=value`.
+    pub(crate) env: Vec<Vec<u8>>,
+}
+
+impl Message for Ahead {
+    fn write(&self, w: Writer) -> Writer {
+        w.list(&self.argv).list(&self.env)
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { argv: r.list()?, env: r.list()? })
+    }
+}
+
 /// Server to helper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -140,6 +157,8 @@ pub(crate) struct Launch {
     /// The server's number for it.
     pub(crate) seq: u64,
     pub(crate) program: Program,
+    /// How its program may be started ahead of need.
+    pub(crate) ahead: Option<Ahead>,
     pub(crate) task: Vec<u8>,
     pub(crate) layers: Vec<Vec<u8>>,
     /// Host paths, and where each appears.
@@ -150,9 +169,7 @@ pub(crate) struct Launch {
 impl Message for Request {
     fn write(&self, w: Writer) -> Writer {
         match self {
-            Self::Launch(launch) => launch
-                .program
-                .write(w.u8(1).u64(launch.seq))
+            Self::Launch(launch) => write_option(launch.ahead.as_ref(), launch.program.write(w.u8(1).u64(launch.seq)))
                 .bytes(&launch.task)
                 .list(&launch.layers)
                 .list(&launch.runtime_sources)
@@ -165,6 +182,7 @@ impl Message for Request {
             1 => Self::Launch(Box::new(Launch {
                 seq: r.u64()?,
                 program: Program::read(r)?,
+                ahead: read_option(r)?,
                 task: r.bytes()?,
                 layers: r.list()?,
                 runtime_sources: r.list()?,
@@ -173,6 +191,21 @@ impl Message for Request {
             2 => Self::Kill(r.u64()?),
             _ => return Err(Malformed),
         })
+    }
+}
+
+fn write_option<T: Message>(value: Option<&T>, w: Writer) -> Writer {
+    match value {
+        None => w.u8(0),
+        Some(value) => value.write(w.u8(1)),
+    }
+}
+
+fn read_option<T: Message>(r: &mut Reader<'_>) -> Result<Option<T>, Malformed> {
+    match r.u8()? {
+        0 => Ok(None),
+        1 => T::read(r).map(Some),
+        _ => Err(Malformed),
     }
 }
 
@@ -314,7 +347,10 @@ impl Message for News {
 pub(crate) enum Order {
     /// The uid and gid maps are written. Descriptors: the root tree, then the files that join the cgroups.
     Mapped,
-    /// Become this sandbox. Descriptors: the output pipe, then one mount for each target.
+    /// Become a spare: start this program, which may open so many files, and wait until it is ready. Descriptors: the
+    /// output pipe, then one mount for each target.
+    Spare { ahead: Ahead, files: u32, targets: Vec<Vec<u8>> },
+    /// Become this sandbox. Descriptors: the output pipe, unless it is a spare, then one mount for each target.
     Become { program: Program, targets: Vec<Vec<u8>> },
     /// The walls were looked at and found right: start the program.
     Go,
@@ -326,6 +362,7 @@ impl Message for Order {
             Self::Mapped => w.u8(1),
             Self::Become { program, targets } => program.write(w.u8(2)).list(targets),
             Self::Go => w.u8(3),
+            Self::Spare { ahead, files, targets } => ahead.write(w.u8(4)).u32(*files).list(targets),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -333,6 +370,7 @@ impl Message for Order {
             1 => Self::Mapped,
             2 => Self::Become { program: Program::read(r)?, targets: r.list()? },
             3 => Self::Go,
+            4 => Self::Spare { ahead: Ahead::read(r)?, files: r.u32()?, targets: r.list()? },
             _ => return Err(Malformed),
         })
     }
@@ -353,6 +391,8 @@ pub(crate) enum Report {
     Ended { signaled: bool, code: i32 },
     /// A step failed.
     Failed { step: String, errno: i32 },
+    /// The program started ahead is ready. Descriptor: its pidfd.
+    Ready,
 }
 
 impl Message for Report {
@@ -364,6 +404,7 @@ impl Message for Report {
             Self::NotStarted { errno } => w.u8(4).u32(*errno as u32),
             Self::Ended { signaled, code } => w.u8(5).u8(u8::from(*signaled)).u32(*code as u32),
             Self::Failed { step, errno } => w.u8(6).bytes(step.as_bytes()).u32(*errno as u32),
+            Self::Ready => w.u8(7),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -374,6 +415,7 @@ impl Message for Report {
             4 => Self::NotStarted { errno: r.u32()? as i32 },
             5 => Self::Ended { signaled: r.u8()? != 0, code: r.u32()? as i32 },
             6 => Self::Failed { step: r.text()?, errno: r.u32()? as i32 },
+            7 => Self::Ready,
             _ => return Err(Malformed),
         })
     }
@@ -469,11 +511,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(program in program(), seq in any::<u64>(), targets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..4)) {
-            let launch = Launch { seq, program: program.clone(), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
+            let ahead = Ahead { argv: program.argv.clone(), env: program.env.clone() };
+            let launch = Launch { seq, program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
             let request = Request::Launch(Box::new(launch));
             prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
-            let order = Order::Become { program, targets };
-            prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
+            for order in [Order::Spare { ahead, files: 7, targets: targets.clone() }, Order::Become { program, targets }] {
+                prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
+            }
         }
 
         #[test]
@@ -523,6 +567,7 @@ mod tests {
             Report::NotStarted { errno: 2 },
             Report::Ended { signaled: true, code: 9 },
             Report::Failed { step: "s".into(), errno: -1 },
+            Report::Ready,
         ] {
             assert_eq!(Report::decode(&report.encode()), Ok(report));
         }

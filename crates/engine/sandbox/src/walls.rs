@@ -68,12 +68,30 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// The working folder inside.
     pub cwd: PathBuf,
+    /// How the program may be started ahead of need, without what is particular to this environment. `None` where it
+    /// may not be.
+    pub ahead: Option<Ahead>,
     /// Its limits.
     pub limits: Limits,
     /// What keeps it apart. [`Error::Unavailable`] where the host cannot.
     pub isolation: Isolation,
     /// TCP ports to listen on at 127.0.0.1 inside; the listeners come back to the caller.
     pub ports: Vec<u16>,
+}
+
+/// A program that can be started before it is known for whom: a runtime that waits for its function. Sandboxes of that
+/// kind (*spares*: walls and runtime, nothing of a function) are kept in small numbers while launches ask for them.
+///
+/// It has all walls, and sees [`Image::runtime`] and the system, neither code nor layers. When it has made itself ready
+/// it writes one byte to its standard input, which is a socket, and reads from it: the working folder, then each
+/// variable as `NAME=value`, each ended by a NUL byte; then the end. From there on code and layers are there, and it must
+/// do what [`Spec::argv`] with [`Spec::env`] would have done. It closes its standard input, or reads `/dev/null` there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ahead {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// Its environment until it learns the function's.
+    pub env: Vec<(OsString, OsString)>,
 }
 
 /// A live environment. Dropping it kills everything inside.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Fault, Principal};
 use door::Temporary;
-use invoker::{Granted, Image, Mount, Target, TargetKey};
+use invoker::{Ahead, Granted, Image, Mount, Target, TargetKey};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
@@ -260,6 +260,8 @@ impl Functions {
         };
         let group = log_group(address, settings);
         let env = variables(address, version, settings, &group, &choice);
+        let ahead = launch.ahead(&env, settings.environment.as_ref());
+        let ahead = ahead.map(|(argv, env)| Ahead { argv, env });
         let mounts = launch.mounts.into_iter().map(|(source, target): (PathBuf, PathBuf)| Mount { source, target });
         let target = Target {
             key: TargetKey {
@@ -278,6 +280,7 @@ impl Functions {
             env,
             credentials: Some(Arc::new(credentials)),
             argv: launch.argv,
+            ahead,
             image: Image { task: tree.path, layers, runtime: mounts.collect() },
             isolation: walls.isolation,
             egress: walls.egress,

@@ -214,6 +214,7 @@ pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut T
         env: vec![("STAGE".into(), "test".into())],
         credentials: None,
         argv: vec!["/bin/true".into()],
+        ahead: None,
         image: Image { task: "/tmp".into(), layers: Vec::new(), runtime: Vec::new() },
         isolation: invoker::Isolation::Process,
         egress: base::Egress::None,

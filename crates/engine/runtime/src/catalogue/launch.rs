@@ -1,5 +1,6 @@
 //! How a chosen runtime is started.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,21 @@ pub struct Launch {
     pub argv: Vec<OsString>,
     /// The host's folders it needs, and where each appears, read-only.
     pub mounts: Vec<(PathBuf, PathBuf)>,
+    /// Whether `argv` ends with a bootstrap of ours.
+    ours: bool,
 }
+
+/// The beginnings of the names of variables that interpreters and the C library read at their very start.
+const EARLY: &[&str] = &[
+    "GCONV_", "GLIBC_", "ICU_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_", "UV_",
+];
+
+fn is_early(name: &str) -> bool {
+    EARLY.iter().any(|early| name.starts_with(early))
+}
+
+/// The arguments and the variables of a runtime that is started before its function is known.
+pub type Ahead = (Vec<OsString>, Vec<(OsString, OsString)>);
 
 impl Launch {
     /// The same, started through a script that gets it as its arguments: what `AWS_LAMBDA_EXEC_WRAPPER` of a function asks
@@ -31,7 +46,21 @@ impl Launch {
     #[must_use]
     pub fn wrapped(mut self, script: &str) -> Self {
         self.argv.insert(0, script.into());
+        self.ours = false;
         self
+    }
+
+    /// How the same is started before its function is known, to learn the rest of `env` when it is: our bootstraps wait
+    /// for it on their standard input. None for programs of the function's own, and where the function's own variables
+    /// (`own`) hold one that an interpreter reads at its very start.
+    pub fn ahead(&self, env: &[(String, String)], own: Option<&BTreeMap<String, String>>) -> Option<Ahead> {
+        if !self.ours || own.into_iter().flatten().any(|(name, _)| is_early(name)) {
+            return None;
+        }
+        let mut argv = self.argv.clone();
+        argv.push("ahead".into());
+        let early = env.iter().filter(|(name, _)| is_early(name));
+        Some((argv, early.map(|(name, value)| (name.into(), value.into())).collect()))
     }
 }
 
@@ -61,7 +90,7 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
             Bootstraps { opt: true, .. } => "/opt/bootstrap",
             _ => return Err(InvalidEntrypoint),
         };
-        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new() });
+        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new(), ours: false });
     };
     let (flags, bootstrap) = match interpreter.family {
         Family::Node => {
@@ -76,5 +105,5 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
     argv.push(format!("{BOOTSTRAP_FOLDER}/{bootstrap}").into());
     let mut mounts = interpreter.mounts.clone();
     mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
-    Ok(Launch { argv, mounts })
+    Ok(Launch { argv, mounts, ours: true })
 }

@@ -1,6 +1,8 @@
 //! One function in one child process, without walls.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -53,35 +55,47 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Starts `program` with only the variables a function has.
+    /// Starts `program` with only the variables a function has. One whose last argument is `ahead` gets them when it is
+    /// ready.
     pub(crate) async fn start(code: &Code, program: &[&Path], handler: &str, more: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let session = Session::new();
         let serving = tokio::spawn(Arc::clone(&session).serve(listener));
         let (output, writer) = std::io::pipe().unwrap();
-        let child = Command::new(program[0])
-            .args(&program[1..])
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("LANG", "en_US.UTF-8")
-            .env("TZ", ":UTC")
-            .env("LAMBDA_TASK_ROOT", code.task())
-            .env("_HANDLER", handler)
-            .env("AWS_LAMBDA_RUNTIME_API", address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", "f")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/f")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("AWS_REGION", "us-east-1")
-            .envs(more.iter().copied())
-            .current_dir(code.task())
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone().unwrap())
-            .stderr(writer)
-            .spawn()
-            .unwrap();
+        let task = code.task();
+        let own = [
+            ("TZ", ":UTC"),
+            ("LAMBDA_TASK_ROOT", task.to_str().unwrap()),
+            ("_HANDLER", handler),
+            ("AWS_LAMBDA_RUNTIME_API", &address),
+            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/f"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
+            ("AWS_REGION", "us-east-1"),
+        ];
+        let own = || [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LANG", "en_US.UTF-8")].into_iter().chain(own);
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).env_clear().stdout(writer.try_clone().unwrap()).stderr(writer);
+        let ahead = program.last() == Some(&Path::new("ahead"));
+        let child = if ahead {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let child = command.env("LANG", "en_US.UTF-8").current_dir("/").stdin(OwnedFd::from(theirs)).spawn().unwrap();
+            drop(command);
+            let mut words = vec![task.to_str().unwrap().to_owned()];
+            words.extend(own().chain(more.iter().copied()).map(|(name, value)| format!("{name}={value}")));
+            let words = words.iter().map(|word| format!("{word}\0")).collect::<String>();
+            tokio::task::block_in_place(|| {
+                ours.read_exact(&mut [0]).unwrap();
+                ours.write_all(words.as_bytes()).unwrap();
+            });
+            child
+        } else {
+            let child = command.envs(own().chain(more.iter().copied())).current_dir(&task).stdin(Stdio::null());
+            child.spawn().unwrap()
+        };
         Self { session, child: Mutex::new(child), output: Mutex::new(output), serving }
     }
 

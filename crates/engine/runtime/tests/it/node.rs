@@ -297,3 +297,32 @@ exports.stream = awslambda.streamifyResponse(async (event, response, context) =>
     let Outcome::Response { payload } = environment.invoke(event("{}")).await else { panic!("it raised") };
     assert_eq!(payload, "one two");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_started_ahead_is_the_function_s_when_it_learns_of_it() {
+    let code = Code::new(&[(
+        "app.js",
+        r#"
+const early = { zone: new Date(0).getTimezoneOffset(), keys: Object.keys(process.env).sort(), cwd: process.cwd() };
+exports.handler = async (event, context) => {
+  console.log("logged");
+  const stdin = require("fs").readFileSync(0).length;
+  return { early, event, name: context.functionName, own: process.env.OWN, argv: process.argv.length, stdin };
+};
+"#,
+    )]);
+    let bootstrap = code.bootstrap("node/bootstrap.cjs");
+    let more = [("OWN", "wörld=1"), ("TZ", "Asia/Tokyo"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")];
+    let environment =
+        Environment::start(&code, &[&node(), &bootstrap, Path::new("ahead")], "app.handler", &more).await;
+    let answer = environment.answer("1").await;
+    assert_eq!(environment.written().lines().count(), 1);
+    assert_eq!(
+        [&answer["event"], &answer["name"], &answer["own"], &answer["argv"], &answer["stdin"]],
+        [&json!(1), &json!("f"), &json!("wörld=1"), &json!(2), &json!(0)]
+    );
+    assert_eq!(answer["early"]["zone"], -540);
+    assert_eq!(answer["early"]["cwd"], code.task().to_str().unwrap());
+    let keys: Vec<&str> = answer["early"]["keys"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(keys.contains(&"_HANDLER") && keys.contains(&"TZ") && keys.len() == 14, "{keys:?}");
+}

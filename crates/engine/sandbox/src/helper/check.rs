@@ -1,6 +1,7 @@
 //! The look from outside: before a program starts, the helper makes sure that every wall it asked for really stands.
 
 use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 use crate::inside::filter;
@@ -27,6 +28,13 @@ fn read(path: &str) -> Result<String, String> {
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
     while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)).map_err(|error| error.to_string())? > 0 {}
     String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// The process of a pidfd, as this process sees it. `None` once it has gone.
+pub(super) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let info = read(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let pid: i32 = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+    (pid > 0).then_some(pid)
 }
 
 /// What the process must look like.

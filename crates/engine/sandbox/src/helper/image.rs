@@ -10,10 +10,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::base::{Base, open_private};
+use crate::inside::TMP;
 use crate::message::Launch;
 use crate::sys::attr;
 
 /// Mounts and where they go.
+#[derive(Default)]
 pub(super) struct Image {
     pub(super) mounts: Vec<OwnedFd>,
     pub(super) targets: Vec<Vec<u8>>,
@@ -21,13 +23,17 @@ pub(super) struct Image {
 
 const ATTRIBUTES: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV;
 
-/// Opens everything the launch names.
-///
-/// # Errors
-/// In words that name the path.
-pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
-    let mut image = Image { mounts: Vec::new(), targets: Vec::new() };
-    let mut add = |source: &[u8], target: &[u8]| -> Result<(), String> {
+impl Image {
+    /// Adds a `/tmp` on disk.
+    pub(super) fn extend(&mut self, tmp: Option<OwnedFd>) {
+        if let Some(mount) = tmp {
+            self.mounts.push(mount);
+            self.targets.push(TMP.to_vec());
+        }
+    }
+
+    /// Opens one mount, and makes the place it goes to.
+    fn add(&mut self, base: &Base, source: &[u8], target: &[u8]) -> Result<(), String> {
         let (source, target) = (Path::new(OsStr::from_bytes(source)), Path::new(OsStr::from_bytes(target)));
         let say = |error: io::Error| format!("{} at {}: {error}", source.display(), target.display());
         let device = target == Path::new(KVM);
@@ -35,23 +41,37 @@ pub(super) fn open(base: &Base, launch: &Launch) -> Result<Image, String> {
         let folder =
             rustix::fs::fstat(&mount).map_err(|error| say(error.into()))?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         base.make_place(target, folder).map_err(say)?;
-        image.mounts.push(mount);
-        image.targets.push(target.as_os_str().as_bytes().to_vec());
+        self.mounts.push(mount);
+        self.targets.push(target.as_os_str().as_bytes().to_vec());
         Ok(())
-    };
-    for (source, target) in launch.runtime_sources.iter().zip(&launch.runtime_targets) {
-        add(source, target)?;
     }
-    add(&launch.task, b"/var/task")?;
+}
+
+/// Opens what belongs to the runtime.
+///
+/// # Errors
+/// In words that name the path.
+pub(super) fn open_runtime(base: &Base, sources: &[Vec<u8>], targets: &[Vec<u8>]) -> Result<Image, String> {
+    let mut image = Image::default();
+    sources.iter().zip(targets).try_for_each(|(source, target)| image.add(base, source, target))?;
+    Ok(image)
+}
+
+/// Adds what belongs to the function.
+///
+/// # Errors
+/// In words that name the path.
+pub(super) fn open_function(base: &Base, launch: &Launch, image: &mut Image) -> Result<(), String> {
+    image.add(base, &launch.task, b"/var/task")?;
     match launch.layers.as_slice() {
         [] => {}
-        [one] => add(one, b"/opt")?,
+        [one] => image.add(base, one, b"/opt")?,
         many => {
             image.mounts.push(stack(many).map_err(|error| format!("the layers at /opt: {error}"))?);
             image.targets.push(b"/opt".to_vec());
         }
     }
-    Ok(image)
+    Ok(())
 }
 
 /// The device of hardware virtualisation, for a sandbox that holds a machine. A launch cannot ask for it: nothing of a

@@ -12,6 +12,7 @@ mod probe;
 mod scratch;
 mod serve;
 mod set;
+mod spares;
 mod tmp;
 
 use std::ffi::{OsStr, OsString};

@@ -1,7 +1,7 @@
 //! What holds on this host: found out by building one whole sandbox at the start and looking at it, not by assuming.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::set::Set;
 use super::{Host, check, egress, scratch};
@@ -14,6 +14,13 @@ use crate::walls::{Limits, Wall};
 pub(super) fn inspect(host: &Host, set: &Set) -> Result<(), String> {
     let group = set.group.as_ref().map(|(name, group)| (name.as_str(), group.trees()));
     check::check(&host.own, set.pid, &check::Expected { uid: set.uid, gid: set.gid, group })
+}
+
+/// The look from outside at a spare's runtime, which was started while its first process could still build.
+pub(super) fn inspect_runtime(host: &Host, set: &Set, runtime: BorrowedFd<'_>) -> Result<(), String> {
+    let group = set.group.as_ref().map(|(name, group)| (name.as_str(), group.trees()));
+    let pid = check::pid_of(runtime).ok_or("its runtime has ended")?;
+    check::check(&host.own, pid, &check::Expected { uid: set.uid, gid: set.gid, group })
 }
 
 /// Builds one sandbox, looks at it, takes it down again.
@@ -49,6 +56,7 @@ fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
     let nothing = Launch {
         seq: 0,
         program,
+        ahead: None,
         task: b"/usr".to_vec(),
         layers: Vec::new(),
         runtime_sources: Vec::new(),

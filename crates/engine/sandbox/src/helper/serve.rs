@@ -8,6 +8,7 @@ use rustix::event::epoll;
 
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
+use super::spares::{self, Kind, Stocks};
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
 use crate::channel;
@@ -17,13 +18,18 @@ use crate::survey;
 use crate::sys;
 use crate::walls::ExitCause;
 
-/// What an event is about: the low bits of its token. The others are the number of the set.
+/// What an event is about: the low bits of its token. The others are the number of the set; those of the server and the
+/// keeper, about which nothing else is said, are no sets' numbers.
 const SERVER: u64 = 0;
+const RUNTIME: u64 = 0;
 const SOCKET: u64 = 1;
 const DEATH: u64 = 2;
 const MEMORY: u64 = 3;
 /// The token of the keeper: about nothing of a set, and not the server.
 pub(super) const KEEPER: u64 = 4;
+
+/// The first number of a set.
+const FIRST_SET: u64 = 2;
 
 /// Milliseconds between turns of removing cgroups, and how many a turn removes: removal takes locks that forks need, so
 /// it is done in small portions when nothing else is to be done.
@@ -36,6 +42,7 @@ pub(super) struct Helper<'a> {
     pub(super) epoll: OwnedFd,
     pub(super) sets: BTreeMap<u64, Set>,
     next: u64,
+    stocks: Stocks,
     /// Where `/tmp` comes from.
     pub(super) scratch: Scratch,
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
@@ -86,6 +93,13 @@ pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
     i32::from(result.is_err())
 }
 
+/// Whether the process of a pidfd has ended.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut watched = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
 impl<'a> Helper<'a> {
     fn new(server: &'a OwnedFd, host: Host, config: &Config) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -97,7 +111,8 @@ impl<'a> Helper<'a> {
             epoll,
             scratch,
             sets: BTreeMap::new(),
-            next: 1,
+            next: FIRST_SET,
+            stocks: Stocks::default(),
             wanted: config.prepared,
             prepared: config.prepared,
             leftover: VecDeque::new(),
@@ -120,20 +135,35 @@ impl<'a> Helper<'a> {
     /// Waits for events and handles them. Answers false when the server is gone.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
         events.clear();
-        let wait = if self.refill_due() { Some(0) } else { (!self.leftover.is_empty()).then_some(REAP_MS) };
-        let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: 0, tv_nsec: ms * 1_000_000 });
+        let wait = if self.refill_due() || self.warming_due() {
+            Some(0)
+        } else if self.leftover.is_empty() {
+            self.spares_end_in()
+        } else {
+            Some(REAP_MS)
+        };
+        let wait =
+            wait.map(|ms| rustix::event::Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), wait.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(true),
             other => other?,
         };
         if events.is_empty() {
-            if self.refill_due() { self.refill() } else { self.reap_groups() }
+            if self.refill_due() {
+                self.refill();
+            } else if self.warming_due() {
+                self.warm_one()?;
+            } else {
+                self.reap_groups();
+                self.give_spares_back();
+            }
         }
         for event in events.iter() {
             let token = event.data.u64();
             let (number, about) = (token >> 2, token & 3);
             match about {
                 SERVER if token == KEEPER => self.hear_keeper()?,
+                RUNTIME if number >= FIRST_SET => self.spare_ended(number),
                 SERVER if !self.hear_server()? => return Ok(false),
                 SERVER => {}
                 SOCKET => self.hear_set(number)?,
@@ -147,9 +177,123 @@ impl<'a> Helper<'a> {
     /// Whether it is time to make a set ahead of need: only when no launch is under way.
     fn refill_due(&self) -> bool {
         let waiting = self.sets.values().filter(|set| set.is_free()).count();
+        waiting < self.wanted && !self.busy()
+    }
+
+    /// Whether a launch is under way.
+    fn busy(&self) -> bool {
         let under_way = |set: &Set| set.pending.is_some() || matches!(set.stage, Stage::Building | Stage::Starting);
-        let busy = self.sets.values().any(|set| under_way(set) && !set.failed);
-        waiting < self.wanted && !busy
+        self.sets.values().any(|set| under_way(set) && !set.failed)
+    }
+
+    /// How many spares of a kind there are or are being made.
+    fn spares(&self, kind: u64) -> usize {
+        self.sets.values().filter(|set| set.spare_of() == Some(kind)).count()
+    }
+
+    /// A prepared set that can become a spare.
+    fn to_warm(&self) -> Option<u64> {
+        let ready = |set: &Set| {
+            set.is_free() && set.stage == Stage::Prepared && set.part.as_ref().is_none_or(|part| !part.waiting)
+        };
+        self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number)
+    }
+
+    /// Whether it is time to make a spare: one at a time, and only when no launch is under way.
+    fn warming_due(&self) -> bool {
+        self.stocks.lacking(spares::now_ms(), |kind| self.spares(kind)).is_some()
+            && !self.busy()
+            && !self.sets.values().any(|set| set.stage == Stage::Warming && !set.failed)
+            && self.to_warm().is_some()
+    }
+
+    fn warm_one(&mut self) -> io::Result<()> {
+        let now = spares::now_ms();
+        let (Some((kind_number, kind)), Some(number)) =
+            (self.stocks.lacking(now, |kind| self.spares(kind)), self.to_warm())
+        else {
+            return Ok(());
+        };
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let tmp = set.part.as_mut().and_then(|part| part.mount.take());
+        if set.warm(&self.host, kind_number, kind, tmp).is_err() {
+            // The launch that comes will say why.
+            set.failed = true;
+            set.kill();
+            self.stocks.failed(kind_number);
+        }
+        Ok(())
+    }
+
+    /// Milliseconds until spares become useless for want of launches.
+    fn spares_end_in(&self) -> Option<i64> {
+        let end = self.stocks.idle_at(|kind| self.spares(kind) > 0)?;
+        i64::try_from(end.saturating_sub(spares::now_ms()).max(1)).ok()
+    }
+
+    /// Gives back the spares that nobody has asked for in a long time.
+    fn give_spares_back(&mut self) {
+        let now = spares::now_ms();
+        for set in self.sets.values_mut() {
+            if set.spare_of().is_some_and(|kind| self.stocks.is_idle(kind, now)) {
+                set.failed = true;
+                set.kill();
+            }
+        }
+    }
+
+    /// A spare's runtime is ready, or so its first process says.
+    fn spare_ready(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let checked = match fds.into_iter().next() {
+            Some(runtime) => probe::inspect_runtime(&self.host, set, runtime.as_fd()).map(|()| runtime),
+            None => Err("no runtime".to_owned()),
+        };
+        let Ok(runtime) = checked else {
+            self.spare_ended(number);
+            return Ok(());
+        };
+        let token = epoll::EventData::new_u64(number << 2 | RUNTIME);
+        epoll::add(&self.epoll, &runtime, token, epoll::EventFlags::IN)?;
+        set.stage = Stage::Spare;
+        if let Some(spare) = &mut set.spare {
+            spare.runtime = Some(runtime);
+        }
+        Ok(())
+    }
+
+    /// A spare's runtime has ended before it was used, or is not what it must be.
+    fn spare_ended(&mut self, number: u64) {
+        let Some(set) = self.sets.get_mut(&number) else { return };
+        if let Some(kind) = set.spare_of() {
+            self.stocks.failed(kind);
+            set.failed = true;
+            set.kill();
+        }
+        if let Some(runtime) = set.spare.as_mut().and_then(|spare| spare.runtime.take()) {
+            let _ = epoll::delete(&self.epoll, runtime);
+        }
+    }
+
+    /// A spare that can serve the launch, which is noted.
+    fn take_spare(&mut self, launch: &Launch) -> Option<u64> {
+        let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, spares::now_ms());
+        if forgotten.is_some() {
+            self.give_spares_back();
+        }
+        let ready = |set: &Set| set.spare_of() == Some(kind) && set.stage == Stage::Spare;
+        while let Some(number) = self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number) {
+            let runtime = self.sets.get(&number).and_then(|set| set.spare.as_ref()?.runtime.as_ref());
+            if runtime.is_none_or(has_ended) {
+                self.spare_ended(number);
+                continue;
+            }
+            // From here on its first process tells of its end.
+            let runtime = self.sets.get_mut(&number)?.spare.as_mut()?.runtime.take()?;
+            let _ = epoll::delete(&self.epoll, runtime);
+            return Some(number);
+        }
+        None
     }
 
     fn refill(&mut self) {
@@ -220,11 +364,12 @@ impl<'a> Helper<'a> {
     fn launch(&mut self, launch: Launch) -> io::Result<()> {
         self.wanted = self.prepared;
         let seq = launch.seq;
+        let spare = self.take_spare(&launch);
         let free = |stage: Stage| {
             let mut free = self.sets.iter().filter(|(_, set)| set.is_free() && set.stage == stage);
             free.next().map(|(number, _)| *number)
         };
-        let number = match free(Stage::Prepared).or_else(|| free(Stage::Preparing)) {
+        let number = match spare.or_else(|| free(Stage::Prepared)).or_else(|| free(Stage::Preparing)) {
             Some(number) => number,
             None => match self.prepare() {
                 Ok(number) => number,
@@ -285,6 +430,7 @@ impl<'a> Helper<'a> {
                 }
                 Err(why) => self.give_up(number, &format!("a wall does not stand: {why}"), None),
             },
+            Report::Ready => self.spare_ready(number, fds),
             Report::Started => self.hand_over(number),
             Report::NotStarted { errno } => {
                 let why = format!("{}: {}", set.program(), io::Error::from_raw_os_error(errno));
@@ -324,7 +470,11 @@ impl<'a> Helper<'a> {
             Some(seq) if !answered => self.fail_launch(seq, why, errno),
             Some(_) => Ok(()),
             None => {
-                self.wanted = 0;
+                match &set.spare {
+                    Some(spare) if set.stage == Stage::Warming => self.stocks.failed(spare.kind),
+                    Some(_) => {}
+                    None => self.wanted = 0,
+                }
                 Ok(())
             }
         }
@@ -334,6 +484,9 @@ impl<'a> Helper<'a> {
     fn hand_over(&mut self, number: u64) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.stage = Stage::Running;
+        if let Some(spare) = &set.spare {
+            self.stocks.served(spare.kind);
+        }
         let Some(assigned) = &mut set.assigned else { return Ok(()) };
         if set.failed {
             return Ok(());

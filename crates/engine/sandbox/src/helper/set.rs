@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::Host;
 use super::ids::Range;
+use super::image::{self, Image};
+use super::spares::Kind;
 use crate::cgroup::{self, Group};
 use crate::channel;
 use crate::inside::{self, confine};
@@ -19,12 +21,26 @@ pub(super) enum Stage {
     Preparing,
     /// It waits for a function.
     Prepared,
+    /// It becomes a spare: starts a runtime, which makes itself ready.
+    Warming,
+    /// It and its runtime wait for a function.
+    Spare,
     /// It builds the walls of its function.
     Building,
     /// It was let go and starts the program.
     Starting,
     /// The program runs.
     Running,
+}
+
+/// What a set has that is a spare, or has been one.
+pub(super) struct Spare {
+    /// Of which kind.
+    pub(super) kind: u64,
+    /// The reading end of its output, until it has a function.
+    output: Option<OwnedFd>,
+    /// The runtime, while it waits. Its end is watched.
+    pub(super) runtime: Option<OwnedFd>,
 }
 
 /// What a set has become for.
@@ -56,6 +72,7 @@ pub(super) struct Set {
     /// Its `/tmp` on disk, where there is such a thing.
     pub(super) part: Option<super::scratch::Part>,
     pub(super) assigned: Option<Assigned>,
+    pub(super) spare: Option<Spare>,
     /// The launch was already answered with a failure.
     pub(super) failed: bool,
     pub(super) out_of_memory: bool,
@@ -93,6 +110,7 @@ impl Set {
             pending: None,
             part: None,
             assigned: None,
+            spare: None,
             failed: false,
             out_of_memory: false,
             kill_asked: false,
@@ -130,29 +148,55 @@ impl Set {
         }
     }
 
+    /// Makes a spare of a prepared set.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn warm(&mut self, host: &Host, number: u64, kind: &Kind, tmp: Option<OwnedFd>) -> Result<(), String> {
+        let mut image = image::open_runtime(&host.base, &kind.runtime_sources, &kind.runtime_targets)?;
+        image.extend(tmp);
+        let (output, input) = self.output_pipe().map_err(|error| error.to_string())?;
+        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&input).chain(&image.mounts).map(AsFd::as_fd).collect();
+        let order = Order::Spare { ahead: kind.ahead.clone(), files: kind.files, targets: image.targets };
+        channel::send(&self.socket, &order.encode(), &fds).map_err(|error| error.to_string())?;
+        self.spare = Some(Spare { kind: number, output: Some(output), runtime: None });
+        self.stage = Stage::Warming;
+        Ok(())
+    }
+
+    /// A pipe that belongs to the sandbox's user: a program may open its own by name, as in `> /dev/stderr`.
+    fn output_pipe(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (uid, gid) = (rustix::fs::Uid::from_raw(self.uid), rustix::fs::Gid::from_raw(self.gid));
+        rustix::fs::fchown(&input, Some(uid), Some(gid))?;
+        rustix::io::ioctl_fionbio(&output, true)?;
+        Ok((output, input))
+    }
+
     /// Gives the set its function.
     ///
     /// # Errors
     /// Words for the caller of the launch, and whether the request is at fault.
     pub(super) fn assign(&mut self, host: &Host, launch: Launch, tmp: Option<OwnedFd>) -> Result<(), (bool, String)> {
-        let mut image = super::image::open(&host.base, &launch).map_err(|why| (true, why))?;
-        if let Some(mount) = tmp {
-            image.mounts.push(mount);
-            image.targets.push(inside::TMP.to_vec());
-        }
+        let spec = |why: String| (true, why);
+        let output = self.spare.as_mut().and_then(|spare| spare.output.take());
+        let mut image = match &output {
+            Some(_) => Image::default(),
+            None => image::open_runtime(&host.base, &launch.runtime_sources, &launch.runtime_targets).map_err(spec)?,
+        };
+        image::open_function(&host.base, &launch, &mut image).map_err(spec)?;
+        image.extend(tmp);
         let kernel = |error: io::Error| (false, error.to_string());
         let limits = launch.program.limits;
         if let Some((_, group)) = &self.group {
             let cpu = limits.cpu_millis.filter(|_| host.cpu_limit);
             group.limit(u64::from(limits.memory_mb) << 20, cpu, limits.pids + 1).map_err(kernel)?;
         }
-        let (output, input) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| kernel(e.into()))?;
-        // A pipe belongs to who made it; the program may open its own by name, as in `> /dev/stderr`.
-        let (uid, gid) = (rustix::fs::Uid::from_raw(self.uid), rustix::fs::Gid::from_raw(self.gid));
-        rustix::fs::fchown(&input, Some(uid), Some(gid)).map_err(|e| kernel(e.into()))?;
-        rustix::io::ioctl_fionbio(&output, true).map_err(|e| kernel(e.into()))?;
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&input).chain(&image.mounts).map(AsFd::as_fd).collect();
+        let (output, input) = match output {
+            Some(output) => (output, None),
+            None => self.output_pipe().map(|(output, input)| (output, Some(input))).map_err(kernel)?,
+        };
+        let fds: Vec<BorrowedFd<'_>> = input.iter().chain(&image.mounts).map(AsFd::as_fd).collect();
         let program =
             launch.program.argv.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
         let order = Order::Become { program: launch.program, targets: image.targets };
@@ -175,6 +219,15 @@ impl Set {
 
     /// Whether no launch has it.
     pub(super) fn is_free(&self) -> bool {
+        self.is_unused() && self.spare.is_none()
+    }
+
+    /// The kind of spare it is, or is to be, while no launch has it.
+    pub(super) fn spare_of(&self) -> Option<u64> {
+        self.spare.as_ref().filter(|_| self.is_unused()).map(|spare| spare.kind)
+    }
+
+    fn is_unused(&self) -> bool {
         self.assigned.is_none() && self.pending.is_none() && !self.failed
     }
 

@@ -99,7 +99,7 @@ impl Helper<'_> {
         let seq = launch.seq;
         match set.assign(&self.host, launch, mount) {
             Ok(()) => {
-                if set.stage == Stage::Prepared {
+                if matches!(set.stage, Stage::Prepared | Stage::Spare) {
                     set.stage = Stage::Building;
                 }
                 Ok(())

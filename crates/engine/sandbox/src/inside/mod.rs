@@ -11,10 +11,10 @@ mod root;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal};
 
 use crate::channel;
-use crate::message::{Message, Order, Program, Report};
+use crate::message::{Ahead, Message, Order, Program, Report};
 use crate::sys;
 
 /// A step that failed, in words for the person who must mend it.
@@ -101,10 +101,21 @@ impl First {
         let (rules, uplink) = self.prepare(setup)?;
         let closed = uplink.closed.unwrap_or_default();
         self.report(&Report::Prepared { closed }).step("report")?;
-        let (Order::Become { program, targets }, fds) = self.order()? else {
+        let mut order = self.order()?;
+        let mut spare = None;
+        if let (Order::Spare { ahead, files, targets }, fds) = order {
+            spare = Some(self.start_ahead(setup, rules.as_ref(), (ahead, files), &targets, fds)?);
+            order = self.order()?;
+        }
+        let (Order::Become { program, targets }, mut fds) = order else {
             return Err(Failure { step: "be told what to become".to_owned(), errno: libc::EPROTO });
         };
-        let (output, listeners) = self.build(setup, rules, &program, &targets, fds)?;
+        let outputs = usize::from(spare.is_none());
+        if fds.len() != targets.len() + outputs {
+            return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });
+        }
+        let output = fds.drain(..outputs).next();
+        let listeners = self.build(setup, rules, &program, (&targets, fds), spare.as_ref())?;
         let handed: Vec<_> = uplink.sockets.iter().map(AsFd::as_fd).chain(listeners.iter().map(AsFd::as_fd)).collect();
         let confined = Report::Confined { uplink: uplink.sockets.len() as u32 };
         channel::send(&self.socket, &confined.encode(), &handed).step("hand the listeners over")?;
@@ -112,7 +123,39 @@ impl First {
         let (Order::Go, _) = self.order()? else {
             return Err(Failure { step: "be let go".to_owned(), errno: libc::EPROTO });
         };
-        program::start_and_reap(&self.socket, program, output).step("start the program")
+        match (spare, output) {
+            (Some(spare), _) => spare.program.wake(&program, &self.socket),
+            (None, Some(output)) => program::start(&self.socket, program, &output),
+            (None, None) => Err(io::Error::from_raw_os_error(libc::EPROTO)),
+        }
+        .and_then(|child| program::reap(&self.socket, child))
+        .step("start the program")
+    }
+
+    /// Starts a program that does not know its function yet, inside all walls, and waits until it is ready. This process
+    /// keeps what it needs to put the function's mounts where they belong.
+    fn start_ahead(
+        &mut self,
+        setup: &Setup,
+        rules: Option<&landlock::RulesetCreated>,
+        (ahead, files): (Ahead, u32),
+        targets: &[Vec<u8>],
+        mut fds: Vec<OwnedFd>,
+    ) -> Result<Spare, Failure> {
+        if fds.len() != targets.len() + 1 {
+            return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });
+        }
+        let output = fds.remove(0);
+        attach_all(&fds, targets)?;
+        drop(fds);
+        root::close()?;
+        confine::lower(Resource::Nofile, u64::from(files)).step("limit open files")?;
+        hide_memory()?;
+        let rules = rules.map(|rules| rules.try_clone().step("copy Landlock rules")).transpose()?;
+        let program = program::start_ahead(ahead, &output, || confine_self(setup, rules))?;
+        drop(output);
+        channel::send(&self.socket, &Report::Ready.encode(), &[program.pidfd.as_fd()]).step("report")?;
+        Ok(Spare { program, tmp_on_disk: has_tmp(targets) })
     }
 
     /// Closes everything inherited from the helper but the socket.
@@ -165,41 +208,67 @@ impl First {
         setup: &Setup,
         rules: Option<landlock::RulesetCreated>,
         program: &Program,
-        targets: &[Vec<u8>],
-        mut fds: Vec<OwnedFd>,
-    ) -> Result<(OwnedFd, Vec<std::net::TcpListener>), Failure> {
-        if fds.len() != targets.len() + 1 {
-            return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });
-        }
-        let output = fds.remove(0);
-        for (mount, target) in fds.iter().zip(targets) {
-            root::attach(mount, target)?;
-        }
+        (targets, fds): (&[Vec<u8>], Vec<OwnedFd>),
+        spare: Option<&Spare>,
+    ) -> Result<Vec<std::net::TcpListener>, Failure> {
+        attach_all(&fds, targets)?;
         drop(fds);
-        let on_disk = targets.iter().any(|target| target == TMP);
-        root::finish((!on_disk).then_some(program.limits.tmp_mb))?;
+        if !has_tmp(targets) && !spare.is_some_and(|spare| spare.tmp_on_disk) {
+            root::size_tmp(program.limits.tmp_mb)?;
+        }
+        root::close()?;
         let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
-        confine::lower(rustix::process::Resource::Nofile, u64::from(program.limits.files)).step("limit open files")?;
-        if !setup.pids_limited {
-            confine::lower(rustix::process::Resource::Nproc, u64::from(program.limits.pids) + 1)
-                .step("limit processes")?;
+        confine::lower(Resource::Nofile, u64::from(program.limits.files)).step("limit open files")?;
+        for (resource, limit) in stand_ins(setup, program) {
+            confine::lower(resource, limit).step("limit processes and memory")?;
+            if let Some(spare) = spare {
+                spare.program.lower(resource, limit).step("limit processes and memory")?;
+            }
         }
-        if !setup.memory_limited {
-            let bytes = u64::from(program.limits.memory_mb) << 20;
-            confine::lower(rustix::process::Resource::Data, bytes).step("limit memory")?;
-        }
-        confine::drop_capabilities().step("drop capabilities")?;
-        if let Some(rules) = rules {
-            let rules = confine::allow_tmp(rules).step("make Landlock rules")?;
-            confine::restrict(rules).step("enforce Landlock")?;
-        }
-        filter::install(&setup.filter.small).step("install the last seccomp filter")?;
-        // Not dumpable: the program has our uid, and must not read or write our memory through /proc/1/mem.
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).step("hide memory")?;
+        confine_self(setup, rules)?;
+        hide_memory()?;
         // Last, since a change of credentials clears it. A helper that died before this shows as the socket's end.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the helper")?;
-        Ok((output, listeners))
+        Ok(listeners)
     }
+}
+
+/// What this process knows of the program it has started ahead.
+struct Spare {
+    program: program::Ahead,
+    /// Whether it has its `/tmp` already.
+    tmp_on_disk: bool,
+}
+
+/// The limits of the single process that stand in for what no cgroup limits.
+fn stand_ins(setup: &Setup, program: &Program) -> impl Iterator<Item = (Resource, u64)> {
+    let processes = (!setup.pids_limited).then(|| (Resource::Nproc, u64::from(program.limits.pids) + 1));
+    let memory = (!setup.memory_limited).then(|| (Resource::Data, u64::from(program.limits.memory_mb) << 20));
+    processes.into_iter().chain(memory)
+}
+
+fn has_tmp(targets: &[Vec<u8>]) -> bool {
+    targets.iter().any(|target| target == TMP)
+}
+
+fn attach_all(mounts: &[OwnedFd], targets: &[Vec<u8>]) -> Result<(), Failure> {
+    mounts.iter().zip(targets).try_for_each(|(mount, target)| root::attach(mount, target))
+}
+
+/// The walls after which this process builds no more: no capabilities, Landlock, the last filter. What it starts has
+/// them too.
+fn confine_self(setup: &Setup, rules: Option<landlock::RulesetCreated>) -> Result<(), Failure> {
+    confine::drop_capabilities().step("drop capabilities")?;
+    if let Some(rules) = rules {
+        let rules = confine::allow_tmp(rules).step("make Landlock rules")?;
+        confine::restrict(rules).step("enforce Landlock")?;
+    }
+    filter::install(&setup.filter.small).step("install the last seccomp filter")
+}
+
+/// Not dumpable: the program has our uid, and must not read or write our memory through /proc/1/mem.
+fn hide_memory() -> Result<(), Failure> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).step("hide memory")
 }
 
 /// Made by the first process itself, which keeps the helper free; user and pid namespaces it was born in. The cgroup

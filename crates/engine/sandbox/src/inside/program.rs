@@ -1,4 +1,4 @@
-//! The program itself: its listeners, its start, and the reaping of everything it leaves behind.
+//! The program itself: its listeners, its start, now or ahead of need, and the reaping of everything it leaves behind.
 
 use std::ffi::CString;
 use std::io;
@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{WaitOptions, WaitStatus};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus};
 
+use super::{Failure, Step};
 use crate::channel;
-use crate::message::{Message, Program, Report};
+use crate::message::{self, Message, Program, Report};
 use crate::sys::{self, Side};
 
 /// Listens on loopback of this network namespace.
@@ -26,22 +27,97 @@ fn strings(bytes: Vec<Vec<u8>>) -> io::Result<Vec<CString>> {
     bytes.into_iter().map(|s| CString::new(s).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))).collect()
 }
 
-/// Starts the program, waits for it to end, reaping whatever is orphaned meanwhile, and reports. When this process then
-/// ends, the kernel kills all that is left in its pid namespace.
-pub(super) fn start_and_reap(socket: &OwnedFd, program: Program, output: OwnedFd) -> io::Result<()> {
+/// Starts the program and reports. Answers its pid.
+pub(super) fn start(socket: &OwnedFd, program: Program, output: &OwnedFd) -> io::Result<i32> {
     let (argv, env) = (strings(program.argv)?, strings(program.env)?);
     // CLONE_VFORK: goes on when the program has been started or could not be.
     let child = match sys::clone(libc::CLONE_VFORK)? {
         Side::Child => {
-            let error = become_program(&argv, &env, program.cwd, &output);
+            let error = become_program(&argv, &env, program.cwd, output, None);
             let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
             let _ = channel::send(socket, &Report::NotStarted { errno }.encode(), &[]);
             sys::exit_now(127);
         }
         Side::Parent { pid, .. } => pid,
     };
-    drop((argv, env, output));
     channel::send(socket, &Report::Started.encode(), &[])?;
+    Ok(child)
+}
+
+/// A program that was started ahead and waits for its function.
+pub(super) struct Ahead {
+    pid: i32,
+    pub(super) pidfd: OwnedFd,
+    /// The other end of its standard input.
+    input: OwnedFd,
+}
+
+/// Starts a program ahead, after `confine` in the new process, and waits until it says that it is ready.
+pub(super) fn start_ahead(
+    ahead: message::Ahead,
+    output: &OwnedFd,
+    confine: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Ahead, Failure> {
+    let (argv, env) = strings(ahead.argv)
+        .and_then(|argv| Ok((argv, strings(ahead.env)?)))
+        .step("read the program's arguments")?;
+    let (input, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .step("make a program's input")?;
+    let (pid, pidfd) = match sys::clone(0).step("fork")? {
+        // Whatever goes wrong in here shows as the end of the input, and the sandbox is thrown away.
+        Side::Child => {
+            if confine().is_ok() {
+                let _ = become_program(&argv, &env, b"/".to_vec(), output, Some(&theirs));
+            }
+            sys::exit_now(127);
+        }
+        Side::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop(theirs);
+    match rustix::io::retry_on_intr(|| rustix::io::read(&input, &mut [0])).step("hear a program started ahead")? {
+        0 => Err(Failure { step: "start a program ahead: it ended".to_owned(), errno: 0 }),
+        _ => Ok(Ahead { pid, pidfd, input }),
+    }
+}
+
+impl Ahead {
+    /// Lowers a limit of the program, which has our user.
+    pub(super) fn lower(&self, resource: Resource, to: u64) -> io::Result<()> {
+        let limit = Rlimit { current: Some(to), maximum: Some(to) };
+        rustix::process::prlimit(Pid::from_raw(self.pid), resource, limit)?;
+        Ok(())
+    }
+
+    /// Tells the program its function, and reports. Answers its pid.
+    pub(super) fn wake(self, program: &Program, socket: &OwnedFd) -> io::Result<i32> {
+        let mut words = Vec::new();
+        for word in std::iter::once(&program.cwd).chain(&program.env) {
+            words.extend_from_slice(word);
+            words.push(0);
+        }
+        let mut rest = words.as_slice();
+        while !rest.is_empty() {
+            match rustix::net::send(&self.input, rest, rustix::net::SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(rustix::io::Errno::INTR) => {}
+                // It has ended, as will be reported.
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        channel::send(socket, &Report::Started.encode(), &[])?;
+        Ok(self.pid)
+    }
+}
+
+/// Waits for the program to end, reaping whatever is orphaned meanwhile, and reports. When this process then ends, the
+/// kernel kills all that is left in its pid namespace.
+pub(super) fn reap(socket: &OwnedFd, child: i32) -> io::Result<()> {
     let status = reap_until(child)?;
     let ended = match status.terminating_signal() {
         Some(signal) => Report::Ended { signaled: true, code: signal },
@@ -52,12 +128,18 @@ pub(super) fn start_and_reap(socket: &OwnedFd, program: Program, output: OwnedFd
 
 /// Turns this process into the program. Returns only on failure. The other signals have had their default actions since
 /// the helper's start.
-fn become_program(argv: &[CString], env: &[CString], cwd: Vec<u8>, output: &OwnedFd) -> io::Error {
+fn become_program(
+    argv: &[CString],
+    env: &[CString],
+    cwd: Vec<u8>,
+    output: &OwnedFd,
+    input: Option<&OwnedFd>,
+) -> io::Error {
     let ready = || -> io::Result<()> {
         rustix::process::setsid()?;
         // Opened in here: what was opened outside, Landlock lets nobody open again.
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        sys::dup_to(null.as_fd(), 0)?;
+        sys::dup_to(input.unwrap_or(&null).as_fd(), 0)?;
         sys::dup_to(output.as_fd(), 1)?;
         sys::dup_to(output.as_fd(), 2)?;
         sys::close_on_exec_from(3)?;

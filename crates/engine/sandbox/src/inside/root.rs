@@ -89,13 +89,15 @@ pub(super) fn attach(mount: &OwnedFd, target: &[u8]) -> Result<(), Failure> {
     move_to(mount, target).step(super::ATTACH)
 }
 
-/// Gives a `/tmp` in memory its size and closes the root for writing.
-pub(super) fn finish(tmp_mb: Option<u32>) -> Result<(), Failure> {
-    if let Some(tmp_mb) = tmp_mb {
-        let size = std::ffi::CString::new(format!("size={tmp_mb}m")).expect("digits hold no NUL");
-        let private = MountFlags::NOSUID | MountFlags::NODEV;
-        rustix::mount::mount_remount("/tmp", private, size.as_c_str()).step("size /tmp")?;
-    }
+/// Gives a `/tmp` in memory its size.
+pub(super) fn size_tmp(tmp_mb: u32) -> Result<(), Failure> {
+    let size = std::ffi::CString::new(format!("size={tmp_mb}m")).expect("digits hold no NUL");
+    let private = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount("/tmp", private, size.as_c_str()).step("size /tmp")
+}
+
+/// Closes the root for writing.
+pub(super) fn close() -> Result<(), Failure> {
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step("open /")?;
     sys::mount_setattr(root.as_fd(), attr::RDONLY | attr::NOSUID | attr::NODEV, false).step("close the root")
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base::BoxFuture;
 
 use crate::channel;
-use crate::message::{Launch, Message, Program, Request};
+use crate::message::{self, Launch, Message, Program, Request};
 use crate::microvm::MicroVms;
 use crate::sys;
 use crate::walls::{Environment, Error, Isolation, Mode, Spec, Survey, Walls};
@@ -163,11 +163,14 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if program.is_empty() || !is_plain(&spec.cwd) {
         return refuse("the program and an absolute working folder must be named".to_owned());
     }
-    let pairs = spec.env.iter().flat_map(|(name, value)| [name, value]);
-    if spec.argv.iter().chain(pairs).any(|text| text.as_bytes().contains(&0)) {
+    let (ahead_argv, ahead_env) = spec.ahead.iter().map(|ahead| (&ahead.argv, &ahead.env)).unzip::<_, _, Vec<_>, Vec<_>>();
+    let env = || spec.env.iter().chain(ahead_env.iter().copied().flatten());
+    let pairs = env().flat_map(|(name, value)| [name, value]);
+    let arguments = spec.argv.iter().chain(ahead_argv.into_iter().flatten());
+    if arguments.chain(pairs).any(|text| text.as_bytes().contains(&0)) {
         return refuse("arguments and environment may not hold NUL bytes".to_owned());
     }
-    if spec.env.iter().any(|(name, _)| name.is_empty() || name.as_bytes().contains(&b'=')) {
+    if env().any(|(name, _)| name.is_empty() || name.as_bytes().contains(&b'=')) {
         return refuse("names of environment variables may be neither empty nor hold `=`".to_owned());
     }
     if spec.ports.iter().enumerate().any(|(index, port)| *port == 0 || spec.ports[..index].contains(port)) {
@@ -183,18 +186,26 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the first process must know of a spec.
-pub(crate) fn program(spec: &Spec) -> Program {
+fn arguments(argv: &[OsString]) -> Vec<Vec<u8>> {
+    argv.iter().map(|argument| argument.as_bytes().to_vec()).collect()
+}
+
+fn variables(env: &[(OsString, OsString)]) -> Vec<Vec<u8>> {
     let variable = |(name, value): &(OsString, OsString)| {
         let mut pair = name.clone();
         pair.push("=");
         pair.push(value);
         pair.into_vec()
     };
+    env.iter().map(variable).collect()
+}
+
+/// What the first process must know of a spec.
+pub(crate) fn program(spec: &Spec) -> Program {
     Program {
         limits: spec.limits,
-        argv: spec.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-        env: spec.env.iter().map(variable).collect(),
+        argv: arguments(&spec.argv),
+        env: variables(&spec.env),
         cwd: spec.cwd.as_os_str().as_bytes().to_vec(),
         ports: spec.ports.clone(),
     }
@@ -205,6 +216,10 @@ fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
     let launch = Launch {
         seq,
         program: program(spec),
+        ahead: spec
+            .ahead
+            .as_ref()
+            .map(|ahead| message::Ahead { argv: arguments(&ahead.argv), env: variables(&ahead.env) }),
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),

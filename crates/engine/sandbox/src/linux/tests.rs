@@ -11,6 +11,7 @@ fn spec() -> Spec {
         argv: vec!["/bin/true".into()],
         env: vec![("A".into(), "b=c".into())],
         cwd: "/var/task".into(),
+        ahead: None,
         limits: Limits { memory_mb: 128, cpu_millis: None, pids: 10, tmp_mb: 512, files: 1024 },
         isolation: Isolation::Process,
         ports: vec![9001],

@@ -249,6 +249,7 @@ fn spec(assignment: Assignment) -> Spec {
         argv: program.argv.into_iter().map(OsString::from_vec).collect(),
         env: program.env.into_iter().map(variable).collect(),
         cwd: path(program.cwd),
+        ahead: None,
         limits: program.limits,
         isolation: Isolation::Process,
         ports: program.ports,

@@ -314,6 +314,7 @@ fn outer(parts: &Parts, spec: Spec, kvm: Kvm) -> Spec {
         argv,
         env: Vec::new(),
         cwd: "/".into(),
+        ahead: None,
         limits: Limits {
             memory_mb: memory_mb + parts.monitor.overhead_mb(memory_mb),
             pids: HOST_PIDS,

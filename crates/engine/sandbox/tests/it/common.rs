@@ -50,6 +50,7 @@ pub(crate) fn program(argv: &[&str]) -> Spec {
         argv: argv.iter().map(OsString::from).collect(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: "/var/task".into(),
+        ahead: None,
         limits: LIMITS,
         isolation: Isolation::Process,
         ports: Vec::new(),
@@ -120,9 +121,21 @@ pub(crate) fn mark(number: u32, test_process: u32) -> String {
 
 /// The command lines of this host that hold a word.
 pub(crate) fn processes_with(word: &str) -> Vec<String> {
-    let line = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).ok();
-    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(line);
-    lines.filter(|line| line.split('\0').any(|part| part == word)).collect()
+    commands_with(word).map(|(_, line)| line).collect()
+}
+
+/// The processes of this host whose command line holds a word.
+pub(crate) fn pids_with(word: &str) -> Vec<u32> {
+    commands_with(word).map(|(pid, _)| pid).collect()
+}
+
+fn commands_with(word: &str) -> impl Iterator<Item = (u32, String)> {
+    let command = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        Some((pid, std::fs::read_to_string(entry.path().join("cmdline")).ok()?))
+    };
+    let commands = std::fs::read_dir("/proc").unwrap().flatten().filter_map(command);
+    commands.filter(move |(_, line)| line.split('\0').any(|part| part == word))
 }
 
 /// Whether this process is root of the host.

@@ -19,3 +19,4 @@ mod microvm;
 mod probe;
 mod scratch;
 mod soak;
+mod spares;

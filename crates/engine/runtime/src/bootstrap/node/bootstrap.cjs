@@ -2,6 +2,8 @@
 //
 // Behaves as AWS's managed runtimes for Node.js 18 to 24 do. While a handler runs, the connection does not keep the event
 // loop alive: an empty loop is how Node tells that a function has nothing left to do.
+//
+// With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits.
 "use strict";
 
 const fs = require("fs");
@@ -10,12 +12,39 @@ const path = require("path");
 const { format } = require("util");
 
 const env = process.env;
+if (process.argv[2] === "ahead") waitForFunction();
 const address = env.AWS_LAMBDA_RUNTIME_API;
 const JSON_LOGS = (env.AWS_LAMBDA_LOG_FORMAT || "").toUpperCase() === "JSON";
 // From Node.js 24 on, handlers answer by their return value alone.
 const CALLBACKS = !(Number((env.AWS_EXECUTION_ENV || "").match(/nodejs(\d+)/)?.[1]) >= 24);
 const REQUEST_ID = Symbol.for("aws.lambda.runtime.requestId");
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
+
+/// Makes ready what every function needs, and waits for one. Its folder and its variables come on the standard input, each
+/// ended by a NUL byte.
+function waitForFunction() {
+  process.argv.splice(2);
+  new net.Socket().destroy();
+  fs.writeSync(0, "\n");
+  const parts = [];
+  for (let length = 1; length > 0; ) {
+    const buffer = Buffer.allocUnsafe(65536);
+    length = fs.readSync(0, buffer);
+    parts.push(buffer.subarray(0, length));
+  }
+  const [folder, ...variables] = Buffer.concat(parts).toString().split("\0").slice(0, -1);
+  // The platform has gone.
+  if (folder === undefined) process.exit(0);
+  // The lowest number is the one that was just closed.
+  fs.closeSync(0);
+  fs.openSync("/dev/null");
+  for (const name of Object.keys(env)) delete env[name];
+  for (const variable of variables) {
+    const equals = variable.indexOf("=");
+    env[variable.slice(0, equals)] = variable.slice(equals + 1);
+  }
+  process.chdir(folder);
+}
 
 class RuntimeError extends Error {
   constructor(type, message) {

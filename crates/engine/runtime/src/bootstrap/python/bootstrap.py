@@ -3,11 +3,14 @@
 Behaves as AWS's managed runtimes for Python 3.8 to 3.14 do. Only what every cold start needs is here and imported here;
 what serves errors and logging lies beside it (faults.py, logs.py) and is loaded at its first use. Started with -S, so that
 the host's site-packages are not the function's.
+
+With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits (see
+`wait_for_function`).
 """
 
 import os
 import sys
-from time import time
+from time import time, tzset
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _PIECES = {}
@@ -81,11 +84,14 @@ class ClientContext(object):
 class LambdaContext(object):
     """What the handler gets as its second argument."""
 
-    function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
-    function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
-    memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-    log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-    log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+    @classmethod
+    def describe(cls):
+        """What is the same for all events."""
+        cls.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        cls.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        cls.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        cls.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        cls.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
 
     def __init__(self, headers):
         self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
@@ -297,7 +303,41 @@ def prepare():
     # The first is this file's folder.
     sys.path[:1] = [root, site, "/opt/python"]
     sys.argv[:] = [os.path.join(_FOLDER, "bootstrap.py")]
-    sys.meta_path.insert(0, LoggingWatch())
+    logging = sys.modules.get("logging")
+    if logging is None:
+        sys.meta_path.insert(0, LoggingWatch())
+    else:
+        piece("logs")["install"](logging)
+
+
+def wait_for_function():
+    """Makes ready what every function needs, and waits for one. Its folder and its variables come on the standard input,
+    each ended by a NUL byte. What is imported here is what the managed runtimes have imported before a handler's module.
+    """
+    import _socket, datetime, decimal, json, json.decoder, json.encoder, logging, traceback
+
+    piece("faults")
+    piece("logs")
+    os.write(0, b"\n")
+    parts = []
+    while True:
+        data = os.read(0, 65536)
+        if not data:
+            break
+        parts.append(data)
+    words = b"".join(parts).split(b"\0")
+    if len(words) < 2:
+        # The platform has gone.
+        os._exit(0)
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.environ.clear()
+    for word in words[1:-1]:
+        name, _, value = word.partition(b"=")
+        os.environb[name] = value
+    tzset()
+    os.chdir(words[0])
 
 
 def serve(handler, channel, marshaller):
@@ -342,9 +382,12 @@ def serve(handler, channel, marshaller):
 
 def main():
     global json
+    if sys.argv[1:] == ["ahead"]:
+        wait_for_function()
     prepare()
     import json
 
+    LambdaContext.describe()
     # Before the function's code: it may change the environment.
     channel = Channel(os.environ["AWS_LAMBDA_RUNTIME_API"])
     marshaller = Marshaller()
