@@ -15,8 +15,8 @@ mod session;
 pub use abi::{Foreign, foreign_module};
 pub use bootstrap::{BOOTSTRAP_FOLDER, bootstraps};
 pub use catalogue::{
-    ALLOW_OLDER_OPTION, Ahead, Bootstraps, Choice, Family, Interpreter, InvalidEntrypoint, Launch, Missing, Policy, Runtime,
-    choose, launch,
+    ALLOW_OLDER_OPTION, Ahead, Bootstraps, Choice, Family, Interpreter, InvalidEntrypoint, Launch, Missing, Policy,
+    Runtime, choose, launch,
 };
 pub use environment::{FunctionEnv, environment, reserved, reserved_refusal};
 pub use session::{Event, Gone, InitOutcome, Limits, Outcome, Session};

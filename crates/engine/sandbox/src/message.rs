@@ -131,14 +131,16 @@ pub(crate) struct Ahead {
     pub(crate) argv: Vec<Vec<u8>>,
     /// `NAME=value`.
     pub(crate) env: Vec<Vec<u8>>,
+    /// The arguments that make it a zygote; none where it cannot be one.
+    pub(crate) zygote: Vec<Vec<u8>>,
 }
 
 impl Message for Ahead {
     fn write(&self, w: Writer) -> Writer {
-        w.list(&self.argv).list(&self.env)
+        w.list(&self.argv).list(&self.env).list(&self.zygote)
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { argv: r.list()?, env: r.list()? })
+        Ok(Self { argv: r.list()?, env: r.list()?, zygote: r.list()? })
     }
 }
 
@@ -156,6 +158,7 @@ pub(crate) enum Request {
 pub(crate) struct Launch {
     /// The server's number for it.
     pub(crate) seq: u64,
+    pub(crate) tenant: Vec<u8>,
     pub(crate) program: Program,
     /// How its program may be started ahead of need.
     pub(crate) ahead: Option<Ahead>,
@@ -169,11 +172,13 @@ pub(crate) struct Launch {
 impl Message for Request {
     fn write(&self, w: Writer) -> Writer {
         match self {
-            Self::Launch(launch) => write_option(launch.ahead.as_ref(), launch.program.write(w.u8(1).u64(launch.seq)))
-                .bytes(&launch.task)
-                .list(&launch.layers)
-                .list(&launch.runtime_sources)
-                .list(&launch.runtime_targets),
+            Self::Launch(launch) => {
+                write_option(launch.ahead.as_ref(), launch.program.write(w.u8(1).u64(launch.seq).bytes(&launch.tenant)))
+                    .bytes(&launch.task)
+                    .list(&launch.layers)
+                    .list(&launch.runtime_sources)
+                    .list(&launch.runtime_targets)
+            }
             Self::Kill(seq) => w.u8(2).u64(*seq),
         }
     }
@@ -181,6 +186,7 @@ impl Message for Request {
         Ok(match r.u8()? {
             1 => Self::Launch(Box::new(Launch {
                 seq: r.u64()?,
+                tenant: r.bytes()?,
                 program: Program::read(r)?,
                 ahead: read_option(r)?,
                 task: r.bytes()?,
@@ -228,8 +234,9 @@ pub(crate) enum News {
     /// The helper is ready; what holds on this host.
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
-    /// (0: none), `uplink` sockets of the way out, then the listeners.
-    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32 },
+    /// (0: none), `uplink` sockets of the way out, then the listeners. `shared` bytes of its program's memory are a
+    /// zygote's, and are counted there.
+    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32, shared: u64 },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },
     /// A sandbox is gone.
@@ -301,8 +308,8 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, uplink, pid } => {
-                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid)
+            Self::Launched { seq, meters, quota, uplink, pid, shared } => {
+                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid).u64(*shared)
             }
             Self::Failed { seq, fault, why, fix } => {
                 w.u8(3).u64(*seq).u8(*fault as u8).bytes(why.as_bytes()).bytes(fix.as_bytes())
@@ -320,7 +327,7 @@ impl Message for News {
             }
             2 => {
                 let (seq, meters, quota) = (r.u64()?, r.u32()?, r.u8()?);
-                Self::Launched { seq, meters, quota, uplink: r.u8()?, pid: r.u32()? }
+                Self::Launched { seq, meters, quota, uplink: r.u8()?, pid: r.u32()?, shared: r.u64()? }
             }
             3 => {
                 let seq = r.u64()?;
@@ -347,9 +354,9 @@ impl Message for News {
 pub(crate) enum Order {
     /// The uid and gid maps are written. Descriptors: the root tree, then the files that join the cgroups.
     Mapped,
-    /// Become a spare: start this program, which may open so many files, and wait until it is ready. Descriptors: the
-    /// output pipe, then one mount for each target.
-    Spare { ahead: Ahead, files: u32, targets: Vec<Vec<u8>> },
+    /// Become a spare: start this program, or have it `forked` by a zygote, and wait until it is ready. It may open so
+    /// many files. Descriptors: the output pipe unless it is forked, then one mount for each target.
+    Spare { ahead: Ahead, forked: bool, files: u32, targets: Vec<Vec<u8>> },
     /// Become this sandbox. Descriptors: the output pipe, unless it is a spare, then one mount for each target.
     Become { program: Program, targets: Vec<Vec<u8>> },
     /// The walls were looked at and found right: start the program.
@@ -362,7 +369,9 @@ impl Message for Order {
             Self::Mapped => w.u8(1),
             Self::Become { program, targets } => program.write(w.u8(2)).list(targets),
             Self::Go => w.u8(3),
-            Self::Spare { ahead, files, targets } => ahead.write(w.u8(4)).u32(*files).list(targets),
+            Self::Spare { ahead, forked, files, targets } => {
+                ahead.write(w.u8(4)).u8(u8::from(*forked)).u32(*files).list(targets)
+            }
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -370,7 +379,7 @@ impl Message for Order {
             1 => Self::Mapped,
             2 => Self::Become { program: Program::read(r)?, targets: r.list()? },
             3 => Self::Go,
-            4 => Self::Spare { ahead: Ahead::read(r)?, files: r.u32()?, targets: r.list()? },
+            4 => Self::Spare { ahead: Ahead::read(r)?, forked: r.u8()? != 0, files: r.u32()?, targets: r.list()? },
             _ => return Err(Malformed),
         })
     }
@@ -391,6 +400,8 @@ pub(crate) enum Report {
     Ended { signaled: bool, code: i32 },
     /// A step failed.
     Failed { step: String, errno: i32 },
+    /// A zygote may fork its child into here. Descriptors: the child's standard input, then the Landlock rules, if any.
+    Forkable,
     /// The program started ahead is ready. Descriptor: its pidfd.
     Ready,
 }
@@ -405,6 +416,7 @@ impl Message for Report {
             Self::Ended { signaled, code } => w.u8(5).u8(u8::from(*signaled)).u32(*code as u32),
             Self::Failed { step, errno } => w.u8(6).bytes(step.as_bytes()).u32(*errno as u32),
             Self::Ready => w.u8(7),
+            Self::Forkable => w.u8(8),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -416,6 +428,7 @@ impl Message for Report {
             5 => Self::Ended { signaled: r.u8()? != 0, code: r.u32()? as i32 },
             6 => Self::Failed { step: r.text()?, errno: r.u32()? as i32 },
             7 => Self::Ready,
+            8 => Self::Forkable,
             _ => return Err(Malformed),
         })
     }
@@ -511,11 +524,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(program in program(), seq in any::<u64>(), targets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..4)) {
-            let ahead = Ahead { argv: program.argv.clone(), env: program.env.clone() };
-            let launch = Launch { seq, program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
+            let ahead = Ahead { argv: program.argv.clone(), env: program.env.clone(), zygote: targets.clone() };
+            let launch = Launch { seq, tenant: b"t".to_vec(), program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
             let request = Request::Launch(Box::new(launch));
             prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
-            for order in [Order::Spare { ahead, files: 7, targets: targets.clone() }, Order::Become { program, targets }] {
+            for order in [Order::Spare { ahead, forked: true, files: 7, targets: targets.clone() }, Order::Become { program, targets }] {
                 prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
             }
         }
@@ -538,7 +551,7 @@ mod tests {
         let walls = vec![crate::survey::holds("seccomp", "x"), crate::survey::missing("Landlock", "y", "z")];
         for news in [
             News::Hello { walls, usable: true, ranges: false },
-            News::Launched { seq: 1, meters: 5, quota: 1, uplink: 3, pid: 9 },
+            News::Launched { seq: 1, meters: 5, quota: 1, uplink: 3, pid: 9, shared: 8 },
             News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
             News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
             News::Wall { wall: crate::survey::holds("seccomp", "x"), last: true },
@@ -568,6 +581,7 @@ mod tests {
             Report::Ended { signaled: true, code: 9 },
             Report::Failed { step: "s".into(), errno: -1 },
             Report::Ready,
+            Report::Forkable,
         ] {
             assert_eq!(Report::decode(&report.encode()), Ok(report));
         }

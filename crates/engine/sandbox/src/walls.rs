@@ -83,7 +83,7 @@ pub struct Spec {
 /// kind (*spares*: walls and runtime, nothing of a function) are kept in small numbers while launches ask for them.
 ///
 /// It has all walls, and sees [`Image::runtime`] and the system, neither code nor layers. When it has made itself ready
-/// it writes one byte to its standard input, which is a socket, and reads from it: the working folder, then each
+/// it writes its pid and a newline to its standard input, which is a socket, and reads from it: the working folder, then each
 /// variable as `NAME=value`, each ended by a NUL byte; then the end. From there on code and layers are there, and it must
 /// do what [`Spec::argv`] with [`Spec::env`] would have done. It closes its standard input, or reads `/dev/null` there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,6 +92,11 @@ pub struct Ahead {
     pub argv: Vec<OsString>,
     /// Its environment until it learns the function's.
     pub env: Vec<(OsString, OsString)>,
+    /// The arguments with which the same program, once ready, forks itself into sandboxes (a *zygote*): where a fork is
+    /// cheaper than a start. It is our own program and never sees anything of a function; what it is told and what its
+    /// children have to do stands in the bootstrap for Python that is one. Each tenant has its own. Empty where the
+    /// program cannot be one.
+    pub zygote: Vec<OsString>,
 }
 
 /// A live environment. Dropping it kills everything inside.

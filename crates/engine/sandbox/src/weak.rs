@@ -52,7 +52,7 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
         command.spawn().map_err(|error| Error::Program(format!("{}: {error}", Path::new(program).display())))?;
     let pid = child.id().and_then(|pid| Pid::from_raw(pid as i32)).ok_or(Error::HelperLost)?;
     lower(pid, spec.limits.files);
-    let meters = Arc::new(Meters::new(Vec::new(), pid.as_raw_nonzero().get() as u32));
+    let meters = Arc::new(Meters::new(Vec::new(), pid.as_raw_nonzero().get() as u32, 0));
     let killed = Arc::new(AtomicBool::new(false));
     let (tell, exited) = watch::channel(None);
     let (meters_at_end, asked) = (Arc::clone(&meters), Arc::clone(&killed));

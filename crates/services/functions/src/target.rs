@@ -261,7 +261,7 @@ impl Functions {
         let group = log_group(address, settings);
         let env = variables(address, version, settings, &group, &choice);
         let ahead = launch.ahead(&env, settings.environment.as_ref());
-        let ahead = ahead.map(|(argv, env)| Ahead { argv, env });
+        let ahead = ahead.map(|runtime::Ahead { argv, env, zygote }| Ahead { argv, env, zygote });
         let mounts = launch.mounts.into_iter().map(|(source, target): (PathBuf, PathBuf)| Mount { source, target });
         let target = Target {
             key: TargetKey {

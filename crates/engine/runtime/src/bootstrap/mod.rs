@@ -9,6 +9,7 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/bootstrap.py", include_bytes!("python/bootstrap.py")),
         ("python/faults.py", include_bytes!("python/faults.py")),
         ("python/logs.py", include_bytes!("python/logs.py")),
+        ("python/zygote.py", include_bytes!("python/zygote.py")),
         ("python/decimals.py", include_bytes!("python/decimals.py")),
         ("node/bootstrap.cjs", include_bytes!("node/bootstrap.cjs")),
     ]

@@ -25,19 +25,28 @@ pub struct Launch {
     pub mounts: Vec<(PathBuf, PathBuf)>,
     /// Whether `argv` ends with a bootstrap of ours.
     ours: bool,
+    /// Whether that one can fork.
+    forks: bool,
 }
 
 /// The beginnings of the names of variables that interpreters and the C library read at their very start.
-const EARLY: &[&str] = &[
-    "GCONV_", "GLIBC_", "ICU_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_", "UV_",
-];
+const EARLY: &[&str] =
+    &["GCONV_", "GLIBC_", "ICU_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_", "UV_"];
 
 fn is_early(name: &str) -> bool {
     EARLY.iter().any(|early| name.starts_with(early))
 }
 
-/// The arguments and the variables of a runtime that is started before its function is known.
-pub type Ahead = (Vec<OsString>, Vec<(OsString, OsString)>);
+/// A runtime that is started before its function is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// Its variables until it learns the function's.
+    pub env: Vec<(OsString, OsString)>,
+    /// The arguments that make it fork itself for each function; none where it cannot.
+    pub zygote: Vec<OsString>,
+}
 
 impl Launch {
     /// The same, started through a script that gets it as its arguments: what `AWS_LAMBDA_EXEC_WRAPPER` of a function asks
@@ -57,10 +66,13 @@ impl Launch {
         if !self.ours || own.into_iter().flatten().any(|(name, _)| is_early(name)) {
             return None;
         }
-        let mut argv = self.argv.clone();
-        argv.push("ahead".into());
+        let told = |what: &str| self.argv.iter().cloned().chain([what.into()]).collect();
         let early = env.iter().filter(|(name, _)| is_early(name));
-        Some((argv, early.map(|(name, value)| (name.into(), value.into())).collect()))
+        Some(Ahead {
+            argv: told("ahead"),
+            env: early.map(|(name, value)| (name.into(), value.into())).collect(),
+            zygote: if self.forks { told("zygote") } else { Vec::new() },
+        })
     }
 }
 
@@ -90,7 +102,7 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
             Bootstraps { opt: true, .. } => "/opt/bootstrap",
             _ => return Err(InvalidEntrypoint),
         };
-        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new(), ours: false });
+        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new(), ours: false, forks: false });
     };
     let (flags, bootstrap) = match interpreter.family {
         Family::Node => {
@@ -105,5 +117,5 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
     argv.push(format!("{BOOTSTRAP_FOLDER}/{bootstrap}").into());
     let mut mounts = interpreter.mounts.clone();
     mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
-    Ok(Launch { argv, mounts, ours: true })
+    Ok(Launch { argv, mounts, ours: true, forks: interpreter.family == Family::Python })
 }

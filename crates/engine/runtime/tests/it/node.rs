@@ -313,8 +313,7 @@ exports.handler = async (event, context) => {
     )]);
     let bootstrap = code.bootstrap("node/bootstrap.cjs");
     let more = [("OWN", "wörld=1"), ("TZ", "Asia/Tokyo"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")];
-    let environment =
-        Environment::start(&code, &[&node(), &bootstrap, Path::new("ahead")], "app.handler", &more).await;
+    let environment = Environment::start(&code, &[&node(), &bootstrap, Path::new("ahead")], "app.handler", &more).await;
     let answer = environment.answer("1").await;
     assert_eq!(environment.written().lines().count(), 1);
     assert_eq!(

@@ -14,6 +14,7 @@ mod serve;
 mod set;
 mod spares;
 mod tmp;
+mod zygote;
 
 use std::ffi::{OsStr, OsString};
 use std::io;

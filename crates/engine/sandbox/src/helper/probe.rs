@@ -55,6 +55,7 @@ fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
         Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new() };
     let nothing = Launch {
         seq: 0,
+        tenant: Vec::new(),
         program,
         ahead: None,
         task: b"/usr".to_vec(),

@@ -9,6 +9,7 @@ use rustix::event::epoll;
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
 use super::spares::{self, Kind, Stocks};
+use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
 use crate::channel;
@@ -43,6 +44,8 @@ pub(super) struct Helper<'a> {
     pub(super) sets: BTreeMap<u64, Set>,
     next: u64,
     stocks: Stocks,
+    /// By numbers that no set has.
+    zygotes: BTreeMap<u64, Zygote>,
     /// Where `/tmp` comes from.
     pub(super) scratch: Scratch,
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
@@ -113,6 +116,7 @@ impl<'a> Helper<'a> {
             sets: BTreeMap::new(),
             next: FIRST_SET,
             stocks: Stocks::default(),
+            zygotes: BTreeMap::new(),
             wanted: config.prepared,
             prepared: config.prepared,
             leftover: VecDeque::new(),
@@ -135,15 +139,14 @@ impl<'a> Helper<'a> {
     /// Waits for events and handles them. Answers false when the server is gone.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
         events.clear();
-        let wait = if self.refill_due() || self.warming_due() {
+        let wait = if self.refill_due() || self.zygote_due() || self.warming_due() {
             Some(0)
         } else if self.leftover.is_empty() {
             self.spares_end_in()
         } else {
             Some(REAP_MS)
         };
-        let wait =
-            wait.map(|ms| rustix::event::Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
+        let wait = wait.map(|ms| rustix::event::Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 });
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), wait.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(true),
             other => other?,
@@ -151,6 +154,8 @@ impl<'a> Helper<'a> {
         if events.is_empty() {
             if self.refill_due() {
                 self.refill();
+            } else if self.zygote_due() {
+                self.start_zygote()?;
             } else if self.warming_due() {
                 self.warm_one()?;
             } else {
@@ -166,6 +171,7 @@ impl<'a> Helper<'a> {
                 RUNTIME if number >= FIRST_SET => self.spare_ended(number),
                 SERVER if !self.hear_server()? => return Ok(false),
                 SERVER => {}
+                SOCKET if self.zygotes.contains_key(&number) => self.hear_zygote(number),
                 SOCKET => self.hear_set(number)?,
                 DEATH => self.bury(number)?,
                 _ => self.memory_ran_out(number),
@@ -214,9 +220,10 @@ impl<'a> Helper<'a> {
         else {
             return Ok(());
         };
+        let forked = self.has_zygote(kind_number);
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         let tmp = set.part.as_mut().and_then(|part| part.mount.take());
-        if set.warm(&self.host, kind_number, kind, tmp).is_err() {
+        if set.warm(&self.host, kind_number, (kind, forked), tmp).is_err() {
             // The launch that comes will say why.
             set.failed = true;
             set.kill();
@@ -225,15 +232,108 @@ impl<'a> Helper<'a> {
         Ok(())
     }
 
+    /// Whether a kind has a zygote that is ready.
+    fn has_zygote(&self, kind: u64) -> bool {
+        self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.is_able())
+    }
+
+    /// Whether it is time to start a zygote.
+    fn zygote_due(&self) -> bool {
+        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
+        !self.busy() && self.stocks.without_zygote(spares::now_ms(), has).is_some()
+    }
+
+    fn start_zygote(&mut self) -> io::Result<()> {
+        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
+        let Some((kind_number, kind)) = self.stocks.without_zygote(spares::now_ms(), has) else { return Ok(()) };
+        match Zygote::start(&self.host, kind_number, kind) {
+            Ok(zygote) => {
+                let number = self.next;
+                self.next += 1;
+                let token = epoll::EventData::new_u64(number << 2 | SOCKET);
+                epoll::add(&self.epoll, &zygote.socket, token, epoll::EventFlags::IN)?;
+                self.zygotes.insert(number, zygote);
+            }
+            Err(_) => self.stocks.barren(kind_number),
+        }
+        Ok(())
+    }
+
+    /// A zygote says that it is ready, or has ended.
+    fn hear_zygote(&mut self, number: u64) {
+        let Some(zygote) = self.zygotes.get_mut(&number) else { return };
+        match channel::receive(&zygote.socket, &mut self.buffer, false) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(got) if got.len > 0 => zygote.becomes_ready(),
+            _ => {
+                let (kind, retired) = (zygote.kind, zygote.retired);
+                self.zygotes.remove(&number);
+                if !retired {
+                    self.stocks.barren(kind);
+                }
+            }
+        }
+    }
+
+    /// Makes a launch's set a spare first, by a fork.
+    pub(super) fn fork_first(&mut self, number: u64, kind_number: u64, tmp: Option<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let warmed = self.stocks.kind(kind_number).map(|kind| set.warm(&self.host, kind_number, (kind, true), tmp));
+        match warmed {
+            Some(Ok(())) => Ok(()),
+            _ => self.fall_back(number, kind_number, true),
+        }
+    }
+
+    /// A set waits for the fork that makes it a spare.
+    fn fork(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let Some(spare) = &mut set.spare else { return Ok(()) };
+        let kind = spare.kind;
+        let mut fds = fds.into_iter();
+        let (input, rules, writing) = (fds.next(), fds.next(), spare.writing.take());
+        let groups = set.group.as_ref().map(|(_, group)| group.join_files()).transpose()?.unwrap_or_default();
+        let zygote = self.zygotes.values_mut().find(|zygote| zygote.kind == kind && zygote.is_able());
+        let (Some(zygote), Some(input), Some(writing)) = (zygote, input, writing) else {
+            return self.fall_back(number, kind, true);
+        };
+        match zygote.fork(self.host.setup.ranges, set.pid, (input, rules), &writing, &groups) {
+            Ok(shared) => {
+                spare.shared = shared;
+                Ok(())
+            }
+            Err(_) => self.fall_back(number, kind, true),
+        }
+    }
+
+    /// A spare could not be made of this set: a launch that waits for it is begun anew, and finds no zygote.
+    fn fall_back(&mut self, number: u64, kind: u64, forked: bool) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        set.failed = true;
+        set.kill();
+        if forked {
+            self.stocks.barren(kind);
+            self.zygotes.retain(|_, zygote| zygote.kind != kind);
+        } else {
+            self.stocks.failed(kind);
+        }
+        match set.pending.take() {
+            Some(launch) => self.launch(launch),
+            None => Ok(()),
+        }
+    }
+
     /// Milliseconds until spares become useless for want of launches.
     fn spares_end_in(&self) -> Option<i64> {
-        let end = self.stocks.idle_at(|kind| self.spares(kind) > 0)?;
+        let has = |kind: u64| self.spares(kind) > 0 || self.zygotes.values().any(|zygote| zygote.kind == kind);
+        let end = self.stocks.idle_at(has)?;
         i64::try_from(end.saturating_sub(spares::now_ms()).max(1)).ok()
     }
 
     /// Gives back the spares that nobody has asked for in a long time.
     fn give_spares_back(&mut self) {
         let now = spares::now_ms();
+        self.zygotes.retain(|_, zygote| !self.stocks.is_idle(zygote.kind, now));
         for set in self.sets.values_mut() {
             if set.spare_of().is_some_and(|kind| self.stocks.is_idle(kind, now)) {
                 set.failed = true;
@@ -249,10 +349,13 @@ impl<'a> Helper<'a> {
             Some(runtime) => probe::inspect_runtime(&self.host, set, runtime.as_fd()).map(|()| runtime),
             None => Err("no runtime".to_owned()),
         };
-        let Ok(runtime) = checked else {
-            self.spare_ended(number);
-            return Ok(());
-        };
+        let of = set.spare.as_ref().map_or((0, false), |spare| (spare.kind, spare.forked));
+        let Ok(runtime) = checked else { return self.fall_back(number, of.0, of.1) };
+        if set.pending.is_some() {
+            // A launch waits for it. From here on its first process tells of its end.
+            set.stage = Stage::Spare;
+            return self.settle(number);
+        }
         let token = epoll::EventData::new_u64(number << 2 | RUNTIME);
         epoll::add(&self.epoll, &runtime, token, epoll::EventFlags::IN)?;
         set.stage = Stage::Spare;
@@ -275,12 +378,17 @@ impl<'a> Helper<'a> {
         }
     }
 
-    /// A spare that can serve the launch, which is noted.
-    fn take_spare(&mut self, launch: &Launch) -> Option<u64> {
+    /// Notes what a launch asks for. Answers the kind of spare that could serve it.
+    fn note(&mut self, launch: &Launch) -> Option<u64> {
         let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, spares::now_ms());
         if forgotten.is_some() {
             self.give_spares_back();
         }
+        Some(kind)
+    }
+
+    /// A spare of this kind that is ready.
+    fn take_spare(&mut self, kind: u64) -> Option<u64> {
         let ready = |set: &Set| set.spare_of() == Some(kind) && set.stage == Stage::Spare;
         while let Some(number) = self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number) {
             let runtime = self.sets.get(&number).and_then(|set| set.spare.as_ref()?.runtime.as_ref());
@@ -364,11 +472,13 @@ impl<'a> Helper<'a> {
     fn launch(&mut self, launch: Launch) -> io::Result<()> {
         self.wanted = self.prepared;
         let seq = launch.seq;
-        let spare = self.take_spare(&launch);
+        let kind = self.note(&launch);
+        let spare = kind.and_then(|kind| self.take_spare(kind));
         let free = |stage: Stage| {
             let mut free = self.sets.iter().filter(|(_, set)| set.is_free() && set.stage == stage);
             free.next().map(|(number, _)| *number)
         };
+        let to_fork = kind.filter(|kind| spare.is_none() && self.has_zygote(*kind));
         let number = match spare.or_else(|| free(Stage::Prepared)).or_else(|| free(Stage::Preparing)) {
             Some(number) => number,
             None => match self.prepare() {
@@ -378,6 +488,7 @@ impl<'a> Helper<'a> {
         };
         if let Some(set) = self.sets.get_mut(&number) {
             set.pending = Some(launch);
+            set.to_fork = to_fork;
         }
         self.settle(number)
     }
@@ -415,8 +526,9 @@ impl<'a> Helper<'a> {
         match report {
             Report::Prepared { .. } => {
                 set.stage = if set.assigned.is_some() { Stage::Building } else { Stage::Prepared };
-                Ok(())
+                if set.to_fork.is_some() { self.settle(number) } else { Ok(()) }
             }
+            Report::Forkable => self.fork(number, fds),
             Report::Confined { uplink } => match probe::inspect(&self.host, set) {
                 Ok(()) => {
                     if let Some(assigned) = &mut set.assigned {
@@ -464,16 +576,18 @@ impl<'a> Helper<'a> {
     /// A sandbox could not be built: answers its launch, if it has one, and kills it.
     pub(super) fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        if let Some(spare) = set.spare.as_ref().filter(|_| set.stage == Stage::Warming && !set.failed) {
+            let (kind, forked) = (spare.kind, spare.forked);
+            return self.fall_back(number, kind, forked);
+        }
         set.kill();
         let answered = std::mem::replace(&mut set.failed, true);
         match set.seq() {
             Some(seq) if !answered => self.fail_launch(seq, why, errno),
             Some(_) => Ok(()),
             None => {
-                match &set.spare {
-                    Some(spare) if set.stage == Stage::Warming => self.stocks.failed(spare.kind),
-                    Some(_) => {}
-                    None => self.wanted = 0,
+                if set.spare.is_none() {
+                    self.wanted = 0;
                 }
                 Ok(())
             }
@@ -485,7 +599,7 @@ impl<'a> Helper<'a> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.stage = Stage::Running;
         if let Some(spare) = &set.spare {
-            self.stocks.served(spare.kind);
+            self.stocks.served(spare.kind, spare.forked);
         }
         let Some(assigned) = &mut set.assigned else { return Ok(()) };
         if set.failed {
@@ -510,7 +624,8 @@ impl<'a> Helper<'a> {
         };
         let quota = if quota.is_some() { version } else { 0 };
         let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
-        let news = News::Launched { seq, meters, quota, uplink, pid };
+        let shared = set.spare.as_ref().map_or(0, |spare| spare.shared);
+        let news = News::Launched { seq, meters, quota, uplink, pid, shared };
         match channel::send(self.server, &news.encode(), &fds) {
             // Too many descriptors are on their way to a server that does not fetch them.
             Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {

@@ -41,6 +41,11 @@ pub(super) struct Spare {
     output: Option<OwnedFd>,
     /// The runtime, while it waits. Its end is watched.
     pub(super) runtime: Option<OwnedFd>,
+    /// The writing end of the output, while a zygote's fork is waited for.
+    pub(super) writing: Option<OwnedFd>,
+    /// Whether a zygote is the parent, and how much of its memory is shared, bytes.
+    pub(super) forked: bool,
+    pub(super) shared: u64,
 }
 
 /// What a set has become for.
@@ -69,6 +74,8 @@ pub(super) struct Set {
     pub(super) gid: u32,
     /// The launch that waits for its `/tmp`.
     pub(super) pending: Option<Launch>,
+    /// The kind of spare to become first, for the launch that waits.
+    pub(super) to_fork: Option<u64>,
     /// Its `/tmp` on disk, where there is such a thing.
     pub(super) part: Option<super::scratch::Part>,
     pub(super) assigned: Option<Assigned>,
@@ -108,6 +115,7 @@ impl Set {
             uid,
             gid,
             pending: None,
+            to_fork: None,
             part: None,
             assigned: None,
             spare: None,
@@ -152,14 +160,21 @@ impl Set {
     ///
     /// # Errors
     /// In words.
-    pub(super) fn warm(&mut self, host: &Host, number: u64, kind: &Kind, tmp: Option<OwnedFd>) -> Result<(), String> {
+    pub(super) fn warm(
+        &mut self,
+        host: &Host,
+        number: u64,
+        (kind, forked): (&Kind, bool),
+        tmp: Option<OwnedFd>,
+    ) -> Result<(), String> {
         let mut image = image::open_runtime(&host.base, &kind.runtime_sources, &kind.runtime_targets)?;
         image.extend(tmp);
         let (output, input) = self.output_pipe().map_err(|error| error.to_string())?;
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&input).chain(&image.mounts).map(AsFd::as_fd).collect();
-        let order = Order::Spare { ahead: kind.ahead.clone(), files: kind.files, targets: image.targets };
+        let (given, writing) = if forked { (None, Some(input)) } else { (Some(input), None) };
+        let fds: Vec<BorrowedFd<'_>> = given.iter().chain(&image.mounts).map(AsFd::as_fd).collect();
+        let order = Order::Spare { ahead: kind.ahead.clone(), forked, files: kind.files, targets: image.targets };
         channel::send(&self.socket, &order.encode(), &fds).map_err(|error| error.to_string())?;
-        self.spare = Some(Spare { kind: number, output: Some(output), runtime: None });
+        self.spare = Some(Spare { kind: number, output: Some(output), runtime: None, writing, forked, shared: 0 });
         self.stage = Stage::Warming;
         Ok(())
     }

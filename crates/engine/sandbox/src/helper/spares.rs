@@ -28,6 +28,8 @@ pub(super) fn now_ms() -> u64 {
 /// What must be the same for a spare to serve a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
+    /// Whose, where a zygote is forked.
+    tenant: Vec<u8>,
     pub(super) ahead: Ahead,
     pub(super) files: u32,
     pub(super) runtime_sources: Vec<Vec<u8>>,
@@ -37,8 +39,10 @@ pub(super) struct Kind {
 impl Kind {
     /// The kind that can serve a launch. `None` when it must not be started ahead.
     pub(super) fn of(launch: &Launch) -> Option<Self> {
+        let ahead = launch.ahead.clone()?;
         Some(Self {
-            ahead: launch.ahead.clone()?,
+            tenant: if ahead.zygote.is_empty() { Vec::new() } else { launch.tenant.clone() },
+            ahead,
             files: launch.program.limits.files,
             runtime_sources: launch.runtime_sources.clone(),
             runtime_targets: launch.runtime_targets.clone(),
@@ -54,6 +58,8 @@ struct Stock {
     asked: VecDeque<u64>,
     last: u64,
     failures: u32,
+    /// Zygotes in a row that ended, or whose fork failed.
+    barren: u32,
 }
 
 impl Stock {
@@ -85,7 +91,14 @@ impl Stocks {
                     forgotten = Some(self.stocks.remove(oldest).number);
                 }
                 self.next += 1;
-                self.stocks.push(Stock { number: self.next, kind, asked: VecDeque::new(), last: now, failures: 0 });
+                self.stocks.push(Stock {
+                    number: self.next,
+                    kind,
+                    asked: VecDeque::new(),
+                    last: now,
+                    failures: 0,
+                    barren: 0,
+                });
                 self.stocks.len() - 1
             }
         };
@@ -108,6 +121,26 @@ impl Stocks {
         Some((stock.number, &stock.kind))
     }
 
+    /// A kind that wants a zygote, where `has` says whether it has one.
+    pub(super) fn without_zygote(&self, now: u64, has: impl Fn(u64) -> bool) -> Option<(u64, &Kind)> {
+        let wants = |stock: &&Stock| {
+            !stock.kind.ahead.zygote.is_empty() && stock.barren < MOST_FAILURES && stock.wanted(now) > 0
+        };
+        self.stocks.iter().filter(wants).find(|stock| !has(stock.number)).map(|stock| (stock.number, &stock.kind))
+    }
+
+    /// The kind of this number, unless it is forgotten.
+    pub(super) fn kind(&self, number: u64) -> Option<&Kind> {
+        self.stocks.iter().find(|stock| stock.number == number).map(|stock| &stock.kind)
+    }
+
+    /// A zygote of this kind has ended, or could not fork.
+    pub(super) fn barren(&mut self, number: u64) {
+        if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
+            stock.barren += 1;
+        }
+    }
+
     /// Whether nobody has asked for this kind for so long that its spares are given back.
     pub(super) fn is_idle(&self, number: u64, now: u64) -> bool {
         !self.stocks.iter().any(|stock| stock.number == number && stock.wanted(now) > 0)
@@ -126,8 +159,11 @@ impl Stocks {
     }
 
     /// A spare has served.
-    pub(super) fn served(&mut self, number: u64) {
+    pub(super) fn served(&mut self, number: u64, forked: bool) {
         if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
+            if forked {
+                stock.barren = 0;
+            }
             stock.failures = 0;
         }
     }
@@ -138,8 +174,8 @@ mod tests {
     use super::*;
 
     fn kind(name: &str) -> Kind {
-        let ahead = Ahead { argv: vec![name.into()], env: Vec::new() };
-        Kind { ahead, files: 1, runtime_sources: Vec::new(), runtime_targets: Vec::new() }
+        let ahead = Ahead { argv: vec![name.into()], env: Vec::new(), zygote: Vec::new() };
+        Kind { tenant: Vec::new(), ahead, files: 1, runtime_sources: Vec::new(), runtime_targets: Vec::new() }
     }
 
     #[test]
@@ -180,7 +216,7 @@ mod tests {
         let (number, _) = stocks.asked(kind("a"), 0);
         stocks.failed(number);
         stocks.failed(number);
-        stocks.served(number);
+        stocks.served(number, false);
         stocks.failed(number);
         stocks.failed(number);
         assert!(stocks.lacking(0, |_| 0).is_some());

@@ -85,6 +85,9 @@ impl Helper<'_> {
     pub(super) fn settle(&mut self, number: u64) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         let Some(launch) = &set.pending else { return Ok(()) };
+        if set.stage == Stage::Warming || (set.to_fork.is_some() && set.stage == Stage::Preparing) {
+            return Ok(());
+        }
         let mb = launch.program.limits.tmp_mb;
         let mount = match &mut set.part {
             None => None,
@@ -95,6 +98,9 @@ impl Helper<'_> {
                 return self.resize(number, mb);
             }
         };
+        if let Some(kind) = set.to_fork.take() {
+            return self.fork_first(number, kind, mount);
+        }
         let Some(launch) = set.pending.take() else { return Ok(()) };
         let seq = launch.seq;
         match set.assign(&self.host, launch, mount) {

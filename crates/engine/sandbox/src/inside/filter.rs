@@ -101,6 +101,20 @@ const NEW_SET_UP: &[c_long] = &[457, 458, 467];
 /// How many filters a program runs under.
 pub(crate) const COUNT: u32 = 3;
 
+impl Filters {
+    /// The last one as the kernel reads it.
+    pub(crate) fn small_bytes(&self) -> Vec<u8> {
+        let bytes = |one: &sock_filter| {
+            let (code, k) = (one.code.to_ne_bytes(), one.k.to_ne_bytes());
+            [code[0], code[1], one.jt, one.jf, k[0], k[1], k[2], k[3]]
+        };
+        self.small
+            .iter()
+            .flat_map(|one| bytes(&sock_filter { code: one.code, jt: one.jt, jf: one.jf, k: one.k }))
+            .collect()
+    }
+}
+
 /// The compiled filters.
 pub(crate) struct Filters {
     /// Inherited from the helper, in the order they are installed.

@@ -6,7 +6,7 @@ pub(crate) mod confine;
 pub(crate) mod filter;
 mod net;
 mod program;
-mod root;
+pub(crate) mod root;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -103,7 +103,8 @@ impl First {
         self.report(&Report::Prepared { closed }).step("report")?;
         let mut order = self.order()?;
         let mut spare = None;
-        if let (Order::Spare { ahead, files, targets }, fds) = order {
+        if let (Order::Spare { ahead, forked, files, targets }, fds) = order {
+            let ahead = (!forked).then_some(ahead);
             spare = Some(self.start_ahead(setup, rules.as_ref(), (ahead, files), &targets, fds)?);
             order = self.order()?;
         }
@@ -132,28 +133,42 @@ impl First {
         .step("start the program")
     }
 
-    /// Starts a program that does not know its function yet, inside all walls, and waits until it is ready. This process
-    /// keeps what it needs to put the function's mounts where they belong.
+    /// Starts a program that does not know its function yet, inside all walls, or lets a zygote fork one into here, and
+    /// waits until it is ready. This process keeps what it needs to put the function's mounts where they belong.
     fn start_ahead(
         &mut self,
         setup: &Setup,
         rules: Option<&landlock::RulesetCreated>,
-        (ahead, files): (Ahead, u32),
+        (ahead, files): (Option<Ahead>, u32),
         targets: &[Vec<u8>],
         mut fds: Vec<OwnedFd>,
     ) -> Result<Spare, Failure> {
-        if fds.len() != targets.len() + 1 {
+        let outputs = usize::from(ahead.is_some());
+        if fds.len() != targets.len() + outputs {
             return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });
         }
-        let output = fds.remove(0);
+        let output = fds.drain(..outputs).next();
         attach_all(&fds, targets)?;
         drop(fds);
         root::close()?;
         confine::lower(Resource::Nofile, u64::from(files)).step("limit open files")?;
         hide_memory()?;
         let rules = rules.map(|rules| rules.try_clone().step("copy Landlock rules")).transpose()?;
-        let program = program::start_ahead(ahead, &output, || confine_self(setup, rules))?;
-        drop(output);
+        let (input, theirs) = program::input()?;
+        let own = match (ahead, output) {
+            (Some(ahead), Some(output)) => {
+                Some(program::start_ahead(ahead, (&theirs, &output), || confine_self(setup, rules))?)
+            }
+            _ => {
+                let rules = rules.map(|rules| confine::allow_tmp(rules).step("make Landlock rules")).transpose()?;
+                let rules: Option<OwnedFd> = rules.and_then(Into::into);
+                let fds: Vec<_> = std::iter::once(&theirs).chain(&rules).map(AsFd::as_fd).collect();
+                channel::send(&self.socket, &Report::Forkable.encode(), &fds).step("ask for a fork")?;
+                None
+            }
+        };
+        drop(theirs);
+        let program = program::Ahead::wait(own, input)?;
         channel::send(&self.socket, &Report::Ready.encode(), &[program.pidfd.as_fd()]).step("report")?;
         Ok(Spare { program, tmp_on_disk: has_tmp(targets) })
     }

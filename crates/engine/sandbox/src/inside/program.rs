@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Resource, Rlimit, WaitIdOptions, WaitOptions, WaitStatus};
 
 use super::{Failure, Step};
 use crate::channel;
@@ -52,40 +52,64 @@ pub(super) struct Ahead {
     input: OwnedFd,
 }
 
-/// Starts a program ahead, after `confine` in the new process, and waits until it says that it is ready.
+/// The standard input of a program started ahead: our end and its own.
+pub(super) fn input() -> Result<(OwnedFd, OwnedFd), Failure> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).step("make a program's input")
+}
+
+/// Starts a program ahead, after `confine` in the new process. Answers its pid and pidfd.
 pub(super) fn start_ahead(
     ahead: message::Ahead,
-    output: &OwnedFd,
+    (input, output): (&OwnedFd, &OwnedFd),
     confine: impl FnOnce() -> Result<(), Failure>,
-) -> Result<Ahead, Failure> {
-    let (argv, env) = strings(ahead.argv)
-        .and_then(|argv| Ok((argv, strings(ahead.env)?)))
-        .step("read the program's arguments")?;
-    let (input, theirs) = rustix::net::socketpair(
-        rustix::net::AddressFamily::UNIX,
-        rustix::net::SocketType::STREAM,
-        rustix::net::SocketFlags::CLOEXEC,
-        None,
-    )
-    .step("make a program's input")?;
-    let (pid, pidfd) = match sys::clone(0).step("fork")? {
+) -> Result<(i32, OwnedFd), Failure> {
+    let (argv, env) =
+        strings(ahead.argv).and_then(|argv| Ok((argv, strings(ahead.env)?))).step("read the program's arguments")?;
+    match sys::clone(0).step("fork")? {
         // Whatever goes wrong in here shows as the end of the input, and the sandbox is thrown away.
         Side::Child => {
             if confine().is_ok() {
-                let _ = become_program(&argv, &env, b"/".to_vec(), output, Some(&theirs));
+                let _ = become_program(&argv, &env, b"/".to_vec(), output, Some(input));
             }
             sys::exit_now(127);
         }
-        Side::Parent { pid, pidfd } => (pid, pidfd),
-    };
-    drop(theirs);
-    match rustix::io::retry_on_intr(|| rustix::io::read(&input, &mut [0])).step("hear a program started ahead")? {
-        0 => Err(Failure { step: "start a program ahead: it ended".to_owned(), errno: 0 }),
-        _ => Ok(Ahead { pid, pidfd, input }),
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }
 }
 
 impl Ahead {
+    /// Waits until a program says that it is ready. One that this process has not started says who it is, and must be a
+    /// child of this process by now.
+    pub(super) fn wait(own: Option<(i32, OwnedFd)>, input: OwnedFd) -> Result<Self, Failure> {
+        let mut words = Vec::with_capacity(64);
+        while !words.ends_with(b"\n") {
+            let room = rustix::buffer::spare_capacity(&mut words);
+            let read = rustix::io::read(&input, room);
+            match read {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(0) => return Err(Failure { step: "start a program ahead: it ended".to_owned(), errno: 0 }),
+                other => drop(other.step("hear a program started ahead")?),
+            }
+        }
+        if let Some((pid, pidfd)) = own {
+            return Ok(Self { pid, pidfd, input });
+        }
+        let pid = std::str::from_utf8(&words).ok().and_then(|words| words.trim_end().parse().ok());
+        let pid = pid
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| Failure { step: "be told who was forked".to_owned(), errno: libc::EPROTO })?;
+        // ECHILD: it is nobody's of this sandbox.
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        )
+        .step("find who was forked")?;
+        let pidfd =
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).step("find who was forked")?;
+        Ok(Self { pid: pid.as_raw_nonzero().get(), pidfd, input })
+    }
+
     /// Lowers a limit of the program, which has our user.
     pub(super) fn lower(&self, resource: Resource, to: u64) -> io::Result<()> {
         let limit = Rlimit { current: Some(to), maximum: Some(to) };

@@ -64,6 +64,18 @@ pub(super) fn enter(tree: &OwnedFd) -> Result<(), Failure> {
         .step("mount /dev/shm")
 }
 
+/// Makes `tree` the root, with mounts in it and nothing else, and lets go of the old root.
+pub(crate) fn enter_bare(tree: &OwnedFd, mounts: &[OwnedFd], targets: &[Vec<u8>]) -> Result<(), Failure> {
+    move_to(tree, "/usr").step("attach the root")?;
+    rustix::process::fchdir(tree).step("enter the root")?;
+    rustix::process::pivot_root(".", ".").step("pivot_root")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).step("detach the old root")?;
+    rustix::process::chdir("/").step("enter the root")?;
+    sys::mount_private(tree.as_fd(), 0).step("make mounts private")?;
+    mounts.iter().zip(targets).try_for_each(|(mount, target)| attach(mount, target))?;
+    close()
+}
+
 fn mask_proc() -> Result<(), Failure> {
     let files = MASKED.iter().map(|name| ("/dev/null", name));
     let folders = MASKED_FOLDERS.iter().map(|name| (EMPTY, name));

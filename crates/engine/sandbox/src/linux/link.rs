@@ -293,8 +293,8 @@ impl Link {
     fn hear(&self, news: News, fds: Vec<OwnedFd>) {
         match news {
             News::Hello { .. } => {}
-            News::Launched { seq, meters, quota, uplink, pid } => {
-                self.launched(seq, (meters as usize, quota, uplink as usize), pid, fds);
+            News::Launched { seq, meters, quota, uplink, pid, shared } => {
+                self.launched(seq, (meters as usize, quota, uplink as usize), (pid, shared), fds);
             }
             News::Failed { seq, fault, why, fix } => {
                 let mut table = self.table();
@@ -325,7 +325,7 @@ impl Link {
         }
     }
 
-    fn launched(&self, seq: u64, counts: (usize, u8, usize), pid: u32, mut fds: Vec<OwnedFd>) {
+    fn launched(&self, seq: u64, counts: (usize, u8, usize), (pid, shared): (u32, u64), mut fds: Vec<OwnedFd>) {
         let (meters, quota, uplink) = counts;
         if fds.len() < 2 + meters + usize::from(quota > 0) + uplink {
             // Descriptors were lost because we have too many open: the sandbox dies with those that came.
@@ -349,7 +349,7 @@ impl Link {
         let uplink = way_out(uplink_first);
         let [output, pidfd]: [OwnedFd; 2] = fds.try_into().expect("two are left of a longer list");
         let (exit, exited) = watch::channel(None);
-        let meters = Arc::new(Meters::new(rest, pid));
+        let meters = Arc::new(Meters::new(rest, pid, shared));
         let reins = Reins::new(pidfd, Arc::clone(&meters), after_meters.pop().map(|file| (file, quota)), exited);
         let listeners = listeners.into_iter().map(std::net::TcpListener::from).collect();
         let mut table = self.table();

@@ -163,10 +163,12 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if program.is_empty() || !is_plain(&spec.cwd) {
         return refuse("the program and an absolute working folder must be named".to_owned());
     }
-    let (ahead_argv, ahead_env) = spec.ahead.iter().map(|ahead| (&ahead.argv, &ahead.env)).unzip::<_, _, Vec<_>, Vec<_>>();
+    let (ahead_argv, ahead_env) =
+        spec.ahead.iter().map(|ahead| (&ahead.argv, &ahead.env)).unzip::<_, _, Vec<_>, Vec<_>>();
     let env = || spec.env.iter().chain(ahead_env.iter().copied().flatten());
     let pairs = env().flat_map(|(name, value)| [name, value]);
-    let arguments = spec.argv.iter().chain(ahead_argv.into_iter().flatten());
+    let zygote = spec.ahead.iter().flat_map(|ahead| &ahead.zygote);
+    let arguments = spec.argv.iter().chain(ahead_argv.into_iter().flatten()).chain(zygote);
     if arguments.chain(pairs).any(|text| text.as_bytes().contains(&0)) {
         return refuse("arguments and environment may not hold NUL bytes".to_owned());
     }
@@ -215,11 +217,13 @@ fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
     let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
     let launch = Launch {
         seq,
+        tenant: spec.tenant.clone().into_bytes(),
         program: program(spec),
-        ahead: spec
-            .ahead
-            .as_ref()
-            .map(|ahead| message::Ahead { argv: arguments(&ahead.argv), env: variables(&ahead.env) }),
+        ahead: spec.ahead.as_ref().map(|ahead| message::Ahead {
+            argv: arguments(&ahead.argv),
+            env: variables(&ahead.env),
+            zygote: arguments(&ahead.zygote),
+        }),
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),

@@ -15,16 +15,18 @@ use crate::walls::{Control, Exit, ExitCause, Usage};
 pub(crate) struct Meters {
     files: Vec<OwnedFd>,
     pid: u32,
+    /// Memory that is counted elsewhere, bytes.
+    shared: u64,
     /// The highest reading so far: the files are gone once the sandbox is.
     highest: Mutex<Usage>,
 }
 
 impl Meters {
-    pub(crate) fn new(files: Vec<OwnedFd>, pid: u32) -> Self {
-        Self { files, pid, highest: Mutex::new(Usage::default()) }
+    pub(crate) fn new(files: Vec<OwnedFd>, pid: u32, shared: u64) -> Self {
+        Self { files, pid, shared, highest: Mutex::new(Usage::default()) }
     }
 
-    /// Measures now.
+    /// Measures now. Each sandbox is charged for what it shares, too.
     pub(crate) fn read(&self) -> Usage {
         let now = if self.files.is_empty() { tree::usage(self.pid) } else { cgroup::read_meters(&self.files) };
         self.last(now)
@@ -37,7 +39,9 @@ impl Meters {
     }
 
     /// The given reading, or what was read before where that is higher.
-    pub(crate) fn last(&self, now: Usage) -> Usage {
+    pub(crate) fn last(&self, mut now: Usage) -> Usage {
+        // Without a cgroup the processes themselves were measured, with all that they see.
+        now.peak_memory_bytes += if self.files.is_empty() || now.peak_memory_bytes == 0 { 0 } else { self.shared };
         let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
         *highest = Usage {
             cpu_user_us: now.cpu_user_us.max(highest.cpu_user_us),

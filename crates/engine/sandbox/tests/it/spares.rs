@@ -1,14 +1,17 @@
 //! Sandboxes whose program was started before it was known for whom.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
-use sandbox::{Ahead, Environment, ExitCause, Linux, Spec, Walls};
+use sandbox::{Ahead, Environment, ExitCause, Linux, Mount, Spec, Walls};
 
-use crate::common::{eventually, mark, output, pids_with, processes_with, program, sandboxes_of, walls};
+use crate::common::{
+    eventually, folder, mark, output, pids_with, processes_with, program, python, sandboxes_of, walls,
+};
 
 /// Everything a program can see of where it is.
-const LOOK: &str = "id; pwd; env | grep -vE '^(_|OLDPWD)=' | sort; umask; ulimit -a; ls -l / /var/task /opt /tmp /proc/self/fd | sed 's/[0-9][0-9]:[0-9][0-9]//; s/ [0-9]* -> / /; s/:\\[[0-9]*\\]//; s/proc.[0-9]*.fd//; s/ proc$//; s/^dr-xr-xr-x *[0-9]*//'; \
+const LOOK: &str = "id; pwd; env | grep -vE '^(_|OLDPWD|LC_CTYPE)=' | sort; umask; ulimit -a; ls -l / /var/task /opt /tmp /proc/self/fd | sed 's/[0-9][0-9]:[0-9][0-9]//; s/ [0-9]* -> / /; s/:\\[[0-9]*\\]//; s/proc.[0-9]*.fd//; s/ proc$//; s/^dr-xr-xr-x *[0-9]*//'; \
     grep -E '^(Cap|NoNew|Seccomp|Uid|Gid|Groups|NSpid|Sig)' /proc/self/status | sed 's/^NSpid.*//'; df -m /tmp | tail -1 | tr -s ' ' | cut -d' ' -f2; \
     cut -d' ' -f5- /proc/self/mountinfo | sed 's/,uid=.*//; s/master:[0-9]*//; s/subvolid=[0-9]*.*//' | sort; \
     (echo x > /var/task/x) 2>/dev/null && echo WRITTEN; (echo x > /x) 2>/dev/null && echo WRITTEN; echo x > /tmp/x && cat /tmp/x; \
@@ -19,12 +22,75 @@ fn spec(script: &str) -> Spec {
     let mut spec = program(&["/bin/sh", "-c", &format!("echo direct; {script}")]);
     spec.env.push(("OWN".into(), "a = b".into()));
     let wait = format!(
-        "printf . >&0; words=$(tr '\\0' '\\n' <&0); exec </dev/null; echo spare; cd \"${{words%%
+        "echo $$ >&0; words=$(tr '\\0' '\\n' <&0); exec </dev/null; echo spare; cd \"${{words%%
 *}}\"; export OWN='a = b'; {script}"
     );
     let argv = ["/bin/sh", "-c", &wait].map(Into::into).to_vec();
-    spec.ahead = Some(Ahead { argv, env: vec![("PATH".into(), "/usr/bin:/bin".into())] });
+    spec.ahead = Some(Ahead { argv, env: vec![("PATH".into(), "/usr/bin:/bin".into())], zygote: Vec::new() });
     spec
+}
+
+/// The same in Python, whose program ahead is our bootstrap: it is forked by a zygote. What it imports runs `LOOK`.
+fn forked(task: &Path) -> Spec {
+    let bootstrap = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/src/bootstrap");
+    std::fs::create_dir_all(task).unwrap();
+    std::fs::write(task.join("hello.txt"), "hello from the task\n").unwrap();
+    // A fork is told from others by its command line, which is its parent's.
+    let how = "'forked' if b'zygote' in open('/proc/self/cmdline', 'rb').read() else 'own'";
+    let look = format!("import os\nprint({how}, flush=True)\nos.execv('/bin/sh', ['/bin/sh', '-c', {LOOK:?}])\n");
+    std::fs::write(task.join("app.py"), look).unwrap();
+    let mut spec = python("");
+    let exe = spec.argv[0].clone();
+    let start = |what: &[&str]| {
+        let flags = ["-S", "-s", "/var/lang/lambent/python/bootstrap.py"];
+        std::iter::once(exe.clone()).chain(flags.iter().chain(what).map(Into::into)).collect::<Vec<_>>()
+    };
+    spec.argv = start(&[]);
+    spec.ahead = Some(Ahead { argv: start(&["ahead"]), env: Vec::new(), zygote: start(&["zygote"]) });
+    spec.image.runtime.push(Mount { source: bootstrap.into(), target: "/var/lang/lambent".into() });
+    spec.image.task = task.to_owned();
+    spec.ports = vec![9001];
+    spec.env.extend([
+        ("OWN".into(), "a = b".into()),
+        ("_HANDLER".into(), "app.handler".into()),
+        ("AWS_LAMBDA_RUNTIME_API".into(), "127.0.0.1:9001".into()),
+    ]);
+    spec
+}
+
+#[tokio::test]
+async fn a_fork_of_a_zygote_has_the_same_walls_and_sees_the_same() {
+    let walls = walls();
+    walls.settled().await;
+    let task = folder().join("forked");
+    let spec = forked(&task);
+    let first = walls.launch(Spec { ahead: None, ..spec.clone() }).await.unwrap();
+    assert_eq!(first.control.exited().await.cause, ExitCause::Exited(3));
+    let text = output(&first);
+    let wanted = text.strip_prefix("own\n").unwrap();
+    assert!(wanted.contains("hello from the task") && wanted.contains("OWN=a = b"), "{wanted}");
+    let mut forks = 0;
+    for _ in 0..300 {
+        let environment = walls.launch(spec.clone()).await.unwrap();
+        let exit = environment.control.exited().await;
+        let text = output(&environment);
+        assert_eq!(exit.cause, ExitCause::Exited(3), "{text}");
+        let (how, seen) = text.split_once('\n').unwrap();
+        assert_eq!(seen, wanted, "{how}");
+        forks += usize::from(how == "forked");
+        if forks == 20 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(forks, 20);
+    // Many at once.
+    let all = (0..20).map(|_| walls.launch(spec.clone()));
+    for environment in futures_util::future::join_all(all).await {
+        let environment = environment.unwrap();
+        assert_eq!(environment.control.exited().await.cause, ExitCause::Exited(3));
+        assert!(output(&environment).ends_with(wanted));
+    }
 }
 
 /// Launches until one was started ahead.
@@ -55,7 +121,10 @@ async fn a_spare_has_the_same_walls_and_sees_the_same() {
         let (second, seen) = spare(&walls, &spec).await;
         assert_eq!(second.control.exited().await.cause, ExitCause::Exited(3));
         assert_eq!(seen, direct.strip_prefix("direct\n").unwrap());
-        assert!(seen.contains("hello from the task") && seen.contains("OWN=a = b") && !seen.contains("WRITTEN"), "{seen}");
+        assert!(
+            seen.contains("hello from the task") && seen.contains("OWN=a = b") && !seen.contains("WRITTEN"),
+            "{seen}"
+        );
     }
 }
 
@@ -64,7 +133,7 @@ async fn a_spare_that_ended_serves_nobody() {
     let walls = walls();
     let mut sleeping = spec("true");
     let sleeper = mark(31, std::process::id());
-    let wait = format!("printf . >&0; exec sleep {sleeper}");
+    let wait = format!("echo $$ >&0; exec sleep {sleeper}");
     sleeping.ahead.as_mut().unwrap().argv = ["/bin/sh", "-c", &wait].map(Into::into).to_vec();
     let direct = async || {
         let environment = walls.launch(sleeping.clone()).await.unwrap();

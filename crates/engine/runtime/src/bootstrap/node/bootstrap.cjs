@@ -25,7 +25,7 @@ const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 function waitForFunction() {
   process.argv.splice(2);
   new net.Socket().destroy();
-  fs.writeSync(0, "\n");
+  fs.writeSync(0, `${process.pid}\n`);
   const parts = [];
   for (let length = 1; length > 0; ) {
     const buffer = Buffer.allocUnsafe(65536);

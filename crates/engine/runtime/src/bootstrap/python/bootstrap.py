@@ -5,7 +5,7 @@ what serves errors and logging lies beside it (faults.py, logs.py) and is loaded
 the host's site-packages are not the function's.
 
 With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits (see
-`wait_for_function`).
+`wait_for_function`). With `zygote` it forks children that do (zygote.py).
 """
 
 import os
@@ -310,15 +310,19 @@ def prepare():
         piece("logs")["install"](logging)
 
 
-def wait_for_function():
-    """Makes ready what every function needs, and waits for one. Its folder and its variables come on the standard input,
-    each ended by a NUL byte. What is imported here is what the managed runtimes have imported before a handler's module.
-    """
+def warm_up():
+    """Makes ready what every function needs. What is imported here is what the managed runtimes have imported before a
+    handler's module."""
     import _socket, datetime, decimal, json, json.decoder, json.encoder, logging, traceback
 
     piece("faults")
     piece("logs")
-    os.write(0, b"\n")
+
+
+def wait_for_function():
+    """Says that it is ready, with its pid, and waits for a function. Its folder and its variables come on the standard
+    input, each ended by a NUL byte."""
+    os.write(0, b"%d\n" % os.getpid())
     parts = []
     while True:
         data = os.read(0, 65536)
@@ -382,7 +386,11 @@ def serve(handler, channel, marshaller):
 
 def main():
     global json
-    if sys.argv[1:] == ["ahead"]:
+    ahead = sys.argv[1:]
+    if ahead:
+        warm_up()
+        if ahead == ["zygote"]:
+            piece("zygote")["serve"]()
         wait_for_function()
     prepare()
     import json
