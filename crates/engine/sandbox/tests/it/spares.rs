@@ -14,7 +14,7 @@ use crate::common::{
 const LOOK: &str = "id; pwd; env | grep -vE '^(_|OLDPWD|LC_CTYPE)=' | sort; umask; ulimit -a; ls -l / /var/task /opt /tmp /proc/self/fd | sed 's/[0-9][0-9]:[0-9][0-9]//; s/ [0-9]* -> / /; s/:\\[[0-9]*\\]//; s/proc.[0-9]*.fd//; s/ proc$//; s/^dr-xr-xr-x *[0-9]*//'; \
     grep -E '^(Cap|NoNew|Seccomp|Uid|Gid|Groups|NSpid|Sig)' /proc/self/status | sed 's/^NSpid.*//'; df -m /tmp | tail -1 | tr -s ' ' | cut -d' ' -f2; \
     cut -d' ' -f5- /proc/self/mountinfo | sed 's/,uid=.*//; s/master:[0-9]*//; s/subvolid=[0-9]*.*//' | sort; \
-    (echo x > /var/task/x) 2>/dev/null && echo WRITTEN; (echo x > /x) 2>/dev/null && echo WRITTEN; echo x > /tmp/x && cat /tmp/x; \
+    (echo x > /var/task/x) 2>/dev/null && echo WRITTEN; (echo x > /x) 2>/dev/null && echo WRITTEN; (echo x > /proc/self/comm) 2>/dev/null && echo WRITTEN; echo x > /tmp/x && cat /tmp/x; \
     cat /proc/1/environ /proc/1/maps 2>&1 | head -2; kill -9 1 2>/dev/null; cat hello.txt; exit 3";
 
 /// A spec whose program says whether it was started ahead, and then does `script`.
@@ -37,7 +37,10 @@ fn forked(task: &Path) -> Spec {
     std::fs::write(task.join("hello.txt"), "hello from the task\n").unwrap();
     // A fork is told from others by its command line, which is its parent's.
     let how = "'forked' if b'zygote' in open('/proc/self/cmdline', 'rb').read() else 'own'";
-    let look = format!("import os\nprint({how}, flush=True)\nos.execv('/bin/sh', ['/bin/sh', '-c', {LOOK:?}])\n");
+    let look = format!(
+        "import os\nprint({how}, flush=True)\n\
+        print(os.getsid(0) == os.getpid(), open('/proc/self/environ').close(), flush=True)\nos.execv('/bin/sh', ['/bin/sh', '-c', {LOOK:?}])\n"
+    );
     std::fs::write(task.join("app.py"), look).unwrap();
     let mut spec = python("");
     let exe = spec.argv[0].clone();
