@@ -74,6 +74,7 @@ impl Base {
             "var",
             "var/task",
             "var/lang",
+            "var/lang/lib",
             "var/runtime",
             "opt",
             "home",

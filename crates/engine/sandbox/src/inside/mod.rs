@@ -154,6 +154,10 @@ impl First {
         confine::lower(Resource::Nofile, u64::from(files)).step("limit open files")?;
         hide_memory()?;
         let rules = rules.map(|rules| rules.try_clone().step("copy Landlock rules")).transpose()?;
+        let stands_in = ahead.is_some();
+        if stands_in {
+            root::stand_in()?;
+        }
         let (input, theirs) = program::input()?;
         let own = match (ahead, output) {
             (Some(ahead), Some(output)) => {
@@ -170,7 +174,7 @@ impl First {
         drop(theirs);
         let program = program::Ahead::wait(own, input)?;
         channel::send(&self.socket, &Report::Ready.encode(), &[program.pidfd.as_fd()]).step("report")?;
-        Ok(Spare { program, tmp_on_disk: has_tmp(targets) })
+        Ok(Spare { program, tmp_on_disk: has_tmp(targets), stands_in })
     }
 
     /// Closes everything inherited from the helper but the socket.
@@ -226,6 +230,9 @@ impl First {
         (targets, fds): (&[Vec<u8>], Vec<OwnedFd>),
         spare: Option<&Spare>,
     ) -> Result<Vec<std::net::TcpListener>, Failure> {
+        if spare.is_some_and(|spare| spare.stands_in) {
+            root::make_way()?;
+        }
         attach_all(&fds, targets)?;
         drop(fds);
         if !has_tmp(targets) && !spare.is_some_and(|spare| spare.tmp_on_disk) {
@@ -253,6 +260,8 @@ struct Spare {
     program: program::Ahead,
     /// Whether it has its `/tmp` already.
     tmp_on_disk: bool,
+    /// Whether something stands in for code and layers.
+    stands_in: bool,
 }
 
 /// The limits of the single process that stand in for what no cgroup limits.

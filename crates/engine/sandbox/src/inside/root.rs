@@ -73,6 +73,7 @@ pub(crate) fn enter_bare(tree: &OwnedFd, mounts: &[OwnedFd], targets: &[Vec<u8>]
     rustix::process::chdir("/").step("enter the root")?;
     sys::mount_private(tree.as_fd(), 0).step("make mounts private")?;
     mounts.iter().zip(targets).try_for_each(|(mount, target)| attach(mount, target))?;
+    stand_in()?;
     close()
 }
 
@@ -99,6 +100,23 @@ fn move_to(mount: &OwnedFd, target: impl rustix::path::Arg) -> rustix::io::Resul
 /// Puts a mount of the function where it belongs. The helper has made the place.
 pub(super) fn attach(mount: &OwnedFd, target: &[u8]) -> Result<(), Failure> {
     move_to(mount, target).step(super::ATTACH)
+}
+
+/// Where a function's code and layers go.
+const OF_FUNCTION: [&str; 2] = ["/var/task", "/opt"];
+
+/// Makes it seem as if code and layers had a folder `lib`. The C library never looks again into a folder of
+/// `LD_LIBRARY_PATH` that was not there when it first looked (glibc's `open_path`), and a runtime that is started ahead looks before
+/// its function is there.
+pub(super) fn stand_in() -> Result<(), Failure> {
+    let bind = |place| rustix::mount::mount_bind("/var/lang", place);
+    OF_FUNCTION.into_iter().try_for_each(bind).step("stand in for code and layers")
+}
+
+/// Takes that away.
+pub(super) fn make_way() -> Result<(), Failure> {
+    let remove = |place| rustix::mount::unmount(place, UnmountFlags::DETACH);
+    OF_FUNCTION.into_iter().try_for_each(remove).step("make way for code and layers")
 }
 
 /// Gives a `/tmp` in memory its size.

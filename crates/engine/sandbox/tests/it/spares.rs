@@ -30,26 +30,34 @@ fn spec(script: &str) -> Spec {
     spec
 }
 
-/// The same in Python, whose program ahead is our bootstrap: it is forked by a zygote. What it imports runs `LOOK`.
-fn forked(task: &Path) -> Spec {
+/// The same in Python, whose program ahead is our bootstrap. What it imports says how it was started and loads a library
+/// of the function before it does `LOOK`.
+fn in_python(task: &Path) -> Spec {
     let bootstrap = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/src/bootstrap");
-    std::fs::create_dir_all(task).unwrap();
+    std::fs::create_dir_all(task.join("lib")).unwrap();
     std::fs::write(task.join("hello.txt"), "hello from the task\n").unwrap();
-    // A fork is told from others by its command line, which is its parent's.
-    let how = "'forked' if b'zygote' in open('/proc/self/cmdline', 'rb').read() else 'own'";
-    let look = format!(
-        "import os\nprint({how}, flush=True)\n\
-        print(os.getsid(0) == os.getpid(), open('/proc/self/environ').close(), flush=True)\nos.execv('/bin/sh', ['/bin/sh', '-c', {LOOK:?}])\n"
+    std::fs::write(task.join("mine.c"), "int mine(void) { return 42; }\n").unwrap();
+    let made = std::process::Command::new("gcc")
+        .args(["-shared", "-o", "lib/libmine.so", "mine.c"])
+        .current_dir(task)
+        .status();
+    assert!(made.unwrap().success());
+    // Told by the command line, which is that of the parent where it was forked.
+    let app = format!(
+        "import os\nprint(open('/proc/self/cmdline').read().split('\\0')[-2], flush=True)\nimport ctypes\n\
+        print(os.getsid(0) == os.getpid(), open('/proc/self/environ').close(), ctypes.CDLL('libmine.so').mine(), flush=True)\n\
+        os.execv('/bin/sh', ['/bin/sh', '-c', {LOOK:?}])\n"
     );
-    std::fs::write(task.join("app.py"), look).unwrap();
+    std::fs::write(task.join("app.py"), app).unwrap();
     let mut spec = python("");
     let exe = spec.argv[0].clone();
     let start = |what: &[&str]| {
         let flags = ["-S", "-s", "/var/lang/lambent/python/bootstrap.py"];
         std::iter::once(exe.clone()).chain(flags.iter().chain(what).map(Into::into)).collect::<Vec<_>>()
     };
+    let libraries = ("LD_LIBRARY_PATH".into(), "/var/task:/var/task/lib:/opt/lib".into());
     spec.argv = start(&[]);
-    spec.ahead = Some(Ahead { argv: start(&["ahead"]), env: Vec::new(), zygote: start(&["zygote"]) });
+    spec.ahead = Some(Ahead { argv: start(&["ahead"]), env: vec![libraries.clone()], zygote: start(&["zygote"]) });
     spec.image.runtime.push(Mount { source: bootstrap.into(), target: "/var/lang/lambent".into() });
     spec.image.task = task.to_owned();
     spec.ports = vec![9001];
@@ -57,6 +65,7 @@ fn forked(task: &Path) -> Spec {
         ("OWN".into(), "a = b".into()),
         ("_HANDLER".into(), "app.handler".into()),
         ("AWS_LAMBDA_RUNTIME_API".into(), "127.0.0.1:9001".into()),
+        libraries,
     ]);
     spec
 }
@@ -65,28 +74,30 @@ fn forked(task: &Path) -> Spec {
 async fn a_fork_of_a_zygote_has_the_same_walls_and_sees_the_same() {
     let walls = walls();
     walls.settled().await;
-    let task = folder().join("forked");
-    let spec = forked(&task);
+    let spec = in_python(&folder().join("forked"));
     let first = walls.launch(Spec { ahead: None, ..spec.clone() }).await.unwrap();
     assert_eq!(first.control.exited().await.cause, ExitCause::Exited(3));
     let text = output(&first);
-    let wanted = text.strip_prefix("own\n").unwrap();
+    let wanted = text.strip_prefix("/var/lang/lambent/python/bootstrap.py\nTrue None 42\n").unwrap();
     assert!(wanted.contains("hello from the task") && wanted.contains("OWN=a = b"), "{wanted}");
-    let mut forks = 0;
-    for _ in 0..300 {
-        let environment = walls.launch(spec.clone()).await.unwrap();
-        let exit = environment.control.exited().await;
-        let text = output(&environment);
-        assert_eq!(exit.cause, ExitCause::Exited(3), "{text}");
-        let (how, seen) = text.split_once('\n').unwrap();
-        assert_eq!(seen, wanted, "{how}");
-        forks += usize::from(how == "forked");
-        if forks == 20 {
-            break;
+    let ahead = spec.ahead.clone().unwrap();
+    for (how, zygote) in [("ahead", Vec::new()), ("zygote", ahead.zygote.clone())] {
+        let spec = Spec { ahead: Some(Ahead { zygote, ..ahead.clone() }), ..spec.clone() };
+        let mut seen = 0;
+        for _ in 0..300 {
+            let environment = walls.launch(spec.clone()).await.unwrap();
+            let exit = environment.control.exited().await;
+            let text = output(&environment);
+            assert_eq!(exit.cause, ExitCause::Exited(3), "{text}");
+            assert_eq!(text.split_once("\nTrue None 42\n").unwrap().1, wanted, "{how}");
+            seen += usize::from(text.starts_with(how));
+            if seen == 10 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert_eq!(seen, 10, "{how}");
     }
-    assert_eq!(forks, 20);
     // Many at once.
     let all = (0..20).map(|_| walls.launch(spec.clone()));
     for environment in futures_util::future::join_all(all).await {
