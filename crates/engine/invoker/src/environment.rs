@@ -131,7 +131,7 @@ impl Environment {
         let built = options.walls.launch(spec(engine, target, id, &log, granted)).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
         // What a runtime used while it waited for a function is nobody's.
-        let before = if target.ahead.is_some() { built.control.usage() } else { Usage::default() };
+        let before = if built.ahead { built.control.usage() } else { Usage::default() };
         let mut environment = Self::assemble(engine, pool, target, room, log, id, built).map_err(|error| {
             NotStarted::Refused(Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })
         })?;

@@ -100,7 +100,7 @@ impl FakeWalls {
             end(&done, cause, &measured);
         });
         let control = FakeControl { exit, usage, task: task.abort_handle() };
-        Ok(Environment { listeners, uplink: None, output, control: Box::new(control) })
+        Ok(Environment { listeners, uplink: None, output, ahead: false, control: Box::new(control) })
     }
 }
 

@@ -234,9 +234,9 @@ pub(crate) enum News {
     /// The helper is ready; what holds on this host.
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
-    /// (0: none), `uplink` sockets of the way out, then the listeners. `shared` bytes of its program's memory are a
+    /// (0: none), `uplink` sockets of the way out, then the listeners. Its program may have been started ahead; `shared` bytes of its program's memory are a
     /// zygote's, and are counted there.
-    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32, shared: u64 },
+    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32, ahead: bool, shared: u64 },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },
     /// A sandbox is gone.
@@ -308,8 +308,8 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, uplink, pid, shared } => {
-                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid).u64(*shared)
+            Self::Launched { seq, meters, quota, uplink, pid, ahead, shared } => {
+                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid).u8(u8::from(*ahead)).u64(*shared)
             }
             Self::Failed { seq, fault, why, fix } => {
                 w.u8(3).u64(*seq).u8(*fault as u8).bytes(why.as_bytes()).bytes(fix.as_bytes())
@@ -327,7 +327,8 @@ impl Message for News {
             }
             2 => {
                 let (seq, meters, quota) = (r.u64()?, r.u32()?, r.u8()?);
-                Self::Launched { seq, meters, quota, uplink: r.u8()?, pid: r.u32()?, shared: r.u64()? }
+                let (uplink, pid, ahead) = (r.u8()?, r.u32()?, r.u8()? != 0);
+                Self::Launched { seq, meters, quota, uplink, pid, ahead, shared: r.u64()? }
             }
             3 => {
                 let seq = r.u64()?;
@@ -551,7 +552,7 @@ mod tests {
         let walls = vec![crate::survey::holds("seccomp", "x"), crate::survey::missing("Landlock", "y", "z")];
         for news in [
             News::Hello { walls, usable: true, ranges: false },
-            News::Launched { seq: 1, meters: 5, quota: 1, uplink: 3, pid: 9, shared: 8 },
+            News::Launched { seq: 1, meters: 5, quota: 1, uplink: 3, pid: 9, ahead: true, shared: 8 },
             News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
             News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
             News::Wall { wall: crate::survey::holds("seccomp", "x"), last: true },

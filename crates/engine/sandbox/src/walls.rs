@@ -108,6 +108,8 @@ pub struct Environment {
     /// What the processes write to stdout and stderr, one pipe. Non-blocking. Bytes written before a response was sent
     /// can be read when that response has arrived.
     pub output: OwnedFd,
+    /// Whether its program had been started ahead: what was used until now is nobody's.
+    pub ahead: bool,
     /// Everything else.
     pub control: Box<dyn Control>,
 }

@@ -63,7 +63,13 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         tell.send_replace(Some(Exit { cause, usage: meters_at_end.last(Usage::default()) }));
     });
-    Ok(Environment { listeners, uplink: None, output, control: Box::new(Plain { pid, meters, killed, exited }) })
+    Ok(Environment {
+        listeners,
+        uplink: None,
+        output,
+        ahead: false,
+        control: Box::new(Plain { pid, meters, killed, exited }),
+    })
 }
 
 fn listen(count: usize) -> io::Result<Vec<TcpListener>> {

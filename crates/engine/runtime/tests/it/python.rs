@@ -28,6 +28,25 @@ async fn start(code: &Code, python: &Python, handler: &str, more: &[(&str, &str)
     Environment::start(code, &program, handler, more).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_function_brings_wins_over_what_was_imported_before_it() {
+    let code = Code::new(&[
+        ("numbers.py", "mine = 1"),
+        ("decimal/__init__.py", "mine = 2"),
+        (
+            "app.py",
+            "import numbers, decimal, logging, time\n\
+            def handler(event, context):\n    \
+            started = logging._startTime / (1e9 if isinstance(logging._startTime, int) else 1)\n    \
+            return [numbers.mine, decimal.mine, time.time() - started < 30]",
+        ),
+    ]);
+    for python in interpreters() {
+        let environment = start(&code, &python, "app.handler", &[]).await;
+        assert_eq!(environment.answer("{}").await, json!([1, 2, true]), "ahead: {}", python.ahead);
+    }
+}
+
 const BASICS: &str = r#"
 import os, sys
 def echo(event, context): return event

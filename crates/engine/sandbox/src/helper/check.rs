@@ -22,6 +22,11 @@ fn links(pid: &str) -> Option<Vec<u64>> {
     NAMESPACES.iter().map(|name| fs::metadata(format!("/proc/{pid}/ns/{name}")).ok().map(|link| link.ino())).collect()
 }
 
+/// The identity of a process's namespaces, in an order of their own.
+pub(super) fn namespaces(pid: i32) -> Result<Vec<u64>, String> {
+    links(&pid.to_string()).ok_or_else(|| "its namespaces cannot be read".to_owned())
+}
+
 /// Reads a file of `/proc` in one go: it is made anew for every read.
 fn read(path: &str) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(8192);
@@ -49,8 +54,8 @@ pub(super) struct Expected<'a> {
 
 /// Checks the process `pid`. Answers what is wrong.
 pub(super) fn check(own: &Own, pid: i32, expected: &Expected<'_>) -> Result<(), String> {
+    let theirs = namespaces(pid)?;
     let pid = pid.to_string();
-    let theirs = links(&pid).ok_or("its namespaces cannot be read")?;
     for ((name, own), theirs) in NAMESPACES.iter().zip(&own.0).zip(&theirs) {
         if own == theirs {
             return Err(format!("it shares the host's {name} namespace"));

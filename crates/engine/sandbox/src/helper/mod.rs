@@ -2,6 +2,7 @@
 //! one into a sandbox when the server asks, looks at it from outside before letting it go, and cleans up behind it. When
 //! the server is gone it kills everything and ends; when it dies itself, the kernel kills everything (see `inside`).
 
+mod ahead;
 mod base;
 mod check;
 mod egress;

@@ -20,6 +20,10 @@ pub(super) fn inspect(host: &Host, set: &Set) -> Result<(), String> {
 pub(super) fn inspect_runtime(host: &Host, set: &Set, runtime: BorrowedFd<'_>) -> Result<(), String> {
     let group = set.group.as_ref().map(|(name, group)| (name.as_str(), group.trees()));
     let pid = check::pid_of(runtime).ok_or("its runtime has ended")?;
+    // Others than the helper's are not enough: a zygote has some of its own.
+    if check::namespaces(pid)? != check::namespaces(set.pid)? {
+        return Err("its runtime is in other namespaces".to_owned());
+    }
     check::check(&host.own, pid, &check::Expected { uid: set.uid, gid: set.gid, group })
 }
 

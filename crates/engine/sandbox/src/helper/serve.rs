@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::epoll;
 
+use super::ahead;
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
-use super::spares::{self, Kind, Stocks};
+use super::spares::{self, Stocks};
 use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
@@ -22,12 +23,15 @@ use crate::walls::ExitCause;
 /// What an event is about: the low bits of its token. The others are the number of the set; those of the server and the
 /// keeper, about which nothing else is said, are no sets' numbers.
 const SERVER: u64 = 0;
-const RUNTIME: u64 = 0;
-const SOCKET: u64 = 1;
+pub(super) const RUNTIME: u64 = 0;
+pub(super) const SOCKET: u64 = 1;
 const DEATH: u64 = 2;
 const MEMORY: u64 = 3;
 /// The token of the keeper: about nothing of a set, and not the server.
 pub(super) const KEEPER: u64 = 4;
+
+/// The token of the host's word that it is short of memory.
+const PRESSURE: u64 = 1 << 2 | SOCKET;
 
 /// The first number of a set.
 const FIRST_SET: u64 = 2;
@@ -42,10 +46,12 @@ pub(super) struct Helper<'a> {
     server: &'a OwnedFd,
     pub(super) epoll: OwnedFd,
     pub(super) sets: BTreeMap<u64, Set>,
-    next: u64,
-    stocks: Stocks,
+    pub(super) next: u64,
+    pub(super) stocks: Stocks,
+    /// Tells of a lack of memory, where the kernel can.
+    _pressure: Option<OwnedFd>,
     /// By numbers that no set has.
-    zygotes: BTreeMap<u64, Zygote>,
+    pub(super) zygotes: BTreeMap<u64, Zygote>,
     /// Where `/tmp` comes from.
     pub(super) scratch: Scratch,
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
@@ -96,17 +102,14 @@ pub(super) fn serve(server: OwnedFd, host: Host, config: &Config) -> i32 {
     i32::from(result.is_err())
 }
 
-/// Whether the process of a pidfd has ended.
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut watched = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
-    rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
-}
-
 impl<'a> Helper<'a> {
     fn new(server: &'a OwnedFd, host: Host, config: &Config) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, server, epoll::EventData::new_u64(SERVER), epoll::EventFlags::IN)?;
+        let pressure = ahead::watch_pressure();
+        if let Some(pressure) = &pressure {
+            epoll::add(&epoll, pressure, epoll::EventData::new_u64(PRESSURE), epoll::EventFlags::PRI)?;
+        }
         let scratch = Scratch::new(host.scratch.clone(), place(&config.run_dir));
         Ok(Self {
             host,
@@ -116,6 +119,7 @@ impl<'a> Helper<'a> {
             sets: BTreeMap::new(),
             next: FIRST_SET,
             stocks: Stocks::default(),
+            _pressure: pressure,
             zygotes: BTreeMap::new(),
             wanted: config.prepared,
             prepared: config.prepared,
@@ -139,10 +143,10 @@ impl<'a> Helper<'a> {
     /// Waits for events and handles them. Answers false when the server is gone.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
         events.clear();
-        let wait = if self.refill_due() || self.zygote_due() || self.warming_due() {
+        let wait = if self.refill_due() || self.ahead_due() {
             Some(0)
         } else if self.leftover.is_empty() {
-            self.spares_end_in()
+            self.ahead_changes_in()
         } else {
             Some(REAP_MS)
         };
@@ -154,13 +158,11 @@ impl<'a> Helper<'a> {
         if events.is_empty() {
             if self.refill_due() {
                 self.refill();
-            } else if self.zygote_due() {
-                self.start_zygote()?;
-            } else if self.warming_due() {
-                self.warm_one()?;
+            } else if self.ahead_due() {
+                self.make_ahead();
             } else {
                 self.reap_groups();
-                self.give_spares_back();
+                self.give_back();
             }
         }
         for event in events.iter() {
@@ -171,6 +173,7 @@ impl<'a> Helper<'a> {
                 RUNTIME if number >= FIRST_SET => self.spare_ended(number),
                 SERVER if !self.hear_server()? => return Ok(false),
                 SERVER => {}
+                SOCKET if token == PRESSURE => self.memory_is_short(),
                 SOCKET if self.zygotes.contains_key(&number) => self.hear_zygote(number),
                 SOCKET => self.hear_set(number)?,
                 DEATH => self.bury(number)?,
@@ -187,221 +190,9 @@ impl<'a> Helper<'a> {
     }
 
     /// Whether a launch is under way.
-    fn busy(&self) -> bool {
+    pub(super) fn busy(&self) -> bool {
         let under_way = |set: &Set| set.pending.is_some() || matches!(set.stage, Stage::Building | Stage::Starting);
         self.sets.values().any(|set| under_way(set) && !set.failed)
-    }
-
-    /// How many spares of a kind there are or are being made.
-    fn spares(&self, kind: u64) -> usize {
-        self.sets.values().filter(|set| set.spare_of() == Some(kind)).count()
-    }
-
-    /// A prepared set that can become a spare.
-    fn to_warm(&self) -> Option<u64> {
-        let ready = |set: &Set| {
-            set.is_free() && set.stage == Stage::Prepared && set.part.as_ref().is_none_or(|part| !part.waiting)
-        };
-        self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number)
-    }
-
-    /// Whether it is time to make a spare: one at a time, and only when no launch is under way.
-    fn warming_due(&self) -> bool {
-        self.stocks.lacking(spares::now_ms(), |kind| self.spares(kind)).is_some()
-            && !self.busy()
-            && !self.sets.values().any(|set| set.stage == Stage::Warming && !set.failed)
-            && self.to_warm().is_some()
-    }
-
-    fn warm_one(&mut self) -> io::Result<()> {
-        let now = spares::now_ms();
-        let (Some((kind_number, kind)), Some(number)) =
-            (self.stocks.lacking(now, |kind| self.spares(kind)), self.to_warm())
-        else {
-            return Ok(());
-        };
-        let forked = self.has_zygote(kind_number);
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        let tmp = set.part.as_mut().and_then(|part| part.mount.take());
-        if set.warm(&self.host, kind_number, (kind, forked), tmp).is_err() {
-            // The launch that comes will say why.
-            set.failed = true;
-            set.kill();
-            self.stocks.failed(kind_number);
-        }
-        Ok(())
-    }
-
-    /// Whether a kind has a zygote that is ready.
-    fn has_zygote(&self, kind: u64) -> bool {
-        self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.is_able())
-    }
-
-    /// Whether it is time to start a zygote.
-    fn zygote_due(&self) -> bool {
-        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
-        !self.busy() && self.stocks.without_zygote(spares::now_ms(), has).is_some()
-    }
-
-    fn start_zygote(&mut self) -> io::Result<()> {
-        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
-        let Some((kind_number, kind)) = self.stocks.without_zygote(spares::now_ms(), has) else { return Ok(()) };
-        match Zygote::start(&self.host, kind_number, kind) {
-            Ok(zygote) => {
-                let number = self.next;
-                self.next += 1;
-                let token = epoll::EventData::new_u64(number << 2 | SOCKET);
-                epoll::add(&self.epoll, &zygote.socket, token, epoll::EventFlags::IN)?;
-                self.zygotes.insert(number, zygote);
-            }
-            Err(_) => self.stocks.barren(kind_number),
-        }
-        Ok(())
-    }
-
-    /// A zygote says that it is ready, or has ended.
-    fn hear_zygote(&mut self, number: u64) {
-        let Some(zygote) = self.zygotes.get_mut(&number) else { return };
-        match channel::receive(&zygote.socket, &mut self.buffer, false) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(got) if got.len > 0 => zygote.becomes_ready(),
-            _ => {
-                let (kind, retired) = (zygote.kind, zygote.retired);
-                self.zygotes.remove(&number);
-                if !retired {
-                    self.stocks.barren(kind);
-                }
-            }
-        }
-    }
-
-    /// Makes a launch's set a spare first, by a fork.
-    pub(super) fn fork_first(&mut self, number: u64, kind_number: u64, tmp: Option<OwnedFd>) -> io::Result<()> {
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        let warmed = self.stocks.kind(kind_number).map(|kind| set.warm(&self.host, kind_number, (kind, true), tmp));
-        match warmed {
-            Some(Ok(())) => Ok(()),
-            _ => self.fall_back(number, kind_number, true),
-        }
-    }
-
-    /// A set waits for the fork that makes it a spare.
-    fn fork(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        let Some(spare) = &mut set.spare else { return Ok(()) };
-        let kind = spare.kind;
-        let mut fds = fds.into_iter();
-        let (input, rules, writing) = (fds.next(), fds.next(), spare.writing.take());
-        let groups = set.group.as_ref().map(|(_, group)| group.join_files()).transpose()?.unwrap_or_default();
-        let zygote = self.zygotes.values_mut().find(|zygote| zygote.kind == kind && zygote.is_able());
-        let (Some(zygote), Some(input), Some(writing)) = (zygote, input, writing) else {
-            return self.fall_back(number, kind, true);
-        };
-        match zygote.fork(self.host.setup.ranges, set.pid, (input, rules), &writing, &groups) {
-            Ok(shared) => {
-                spare.shared = shared;
-                Ok(())
-            }
-            Err(_) => self.fall_back(number, kind, true),
-        }
-    }
-
-    /// A spare could not be made of this set: a launch that waits for it is begun anew, and finds no zygote.
-    fn fall_back(&mut self, number: u64, kind: u64, forked: bool) -> io::Result<()> {
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        set.failed = true;
-        set.kill();
-        if forked {
-            self.stocks.barren(kind);
-            self.zygotes.retain(|_, zygote| zygote.kind != kind);
-        } else {
-            self.stocks.failed(kind);
-        }
-        match set.pending.take() {
-            Some(launch) => self.launch(launch),
-            None => Ok(()),
-        }
-    }
-
-    /// Milliseconds until spares become useless for want of launches.
-    fn spares_end_in(&self) -> Option<i64> {
-        let has = |kind: u64| self.spares(kind) > 0 || self.zygotes.values().any(|zygote| zygote.kind == kind);
-        let end = self.stocks.idle_at(has)?;
-        i64::try_from(end.saturating_sub(spares::now_ms()).max(1)).ok()
-    }
-
-    /// Gives back the spares that nobody has asked for in a long time.
-    fn give_spares_back(&mut self) {
-        let now = spares::now_ms();
-        self.zygotes.retain(|_, zygote| !self.stocks.is_idle(zygote.kind, now));
-        for set in self.sets.values_mut() {
-            if set.spare_of().is_some_and(|kind| self.stocks.is_idle(kind, now)) {
-                set.failed = true;
-                set.kill();
-            }
-        }
-    }
-
-    /// A spare's runtime is ready, or so its first process says.
-    fn spare_ready(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
-        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        let checked = match fds.into_iter().next() {
-            Some(runtime) => probe::inspect_runtime(&self.host, set, runtime.as_fd()).map(|()| runtime),
-            None => Err("no runtime".to_owned()),
-        };
-        let of = set.spare.as_ref().map_or((0, false), |spare| (spare.kind, spare.forked));
-        let Ok(runtime) = checked else { return self.fall_back(number, of.0, of.1) };
-        if set.pending.is_some() {
-            // A launch waits for it. From here on its first process tells of its end.
-            set.stage = Stage::Spare;
-            return self.settle(number);
-        }
-        let token = epoll::EventData::new_u64(number << 2 | RUNTIME);
-        epoll::add(&self.epoll, &runtime, token, epoll::EventFlags::IN)?;
-        set.stage = Stage::Spare;
-        if let Some(spare) = &mut set.spare {
-            spare.runtime = Some(runtime);
-        }
-        Ok(())
-    }
-
-    /// A spare's runtime has ended before it was used, or is not what it must be.
-    fn spare_ended(&mut self, number: u64) {
-        let Some(set) = self.sets.get_mut(&number) else { return };
-        if let Some(kind) = set.spare_of() {
-            self.stocks.failed(kind);
-            set.failed = true;
-            set.kill();
-        }
-        if let Some(runtime) = set.spare.as_mut().and_then(|spare| spare.runtime.take()) {
-            let _ = epoll::delete(&self.epoll, runtime);
-        }
-    }
-
-    /// Notes what a launch asks for. Answers the kind of spare that could serve it.
-    fn note(&mut self, launch: &Launch) -> Option<u64> {
-        let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, spares::now_ms());
-        if forgotten.is_some() {
-            self.give_spares_back();
-        }
-        Some(kind)
-    }
-
-    /// A spare of this kind that is ready.
-    fn take_spare(&mut self, kind: u64) -> Option<u64> {
-        let ready = |set: &Set| set.spare_of() == Some(kind) && set.stage == Stage::Spare;
-        while let Some(number) = self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number) {
-            let runtime = self.sets.get(&number).and_then(|set| set.spare.as_ref()?.runtime.as_ref());
-            if runtime.is_none_or(has_ended) {
-                self.spare_ended(number);
-                continue;
-            }
-            // From here on its first process tells of its end.
-            let runtime = self.sets.get_mut(&number)?.spare.as_mut()?.runtime.take()?;
-            let _ = epoll::delete(&self.epoll, runtime);
-            return Some(number);
-        }
-        None
     }
 
     fn refill(&mut self) {
@@ -470,15 +261,20 @@ impl<'a> Helper<'a> {
     }
 
     fn launch(&mut self, launch: Launch) -> io::Result<()> {
+        self.launch_with(launch, true)
+    }
+
+    /// Begins a launch, with what was made ahead if `ahead`.
+    pub(super) fn launch_with(&mut self, launch: Launch, ahead: bool) -> io::Result<()> {
         self.wanted = self.prepared;
         let seq = launch.seq;
-        let kind = self.note(&launch);
+        let kind = if ahead { self.note(&launch) } else { None };
         let spare = kind.and_then(|kind| self.take_spare(kind));
+        let to_fork = kind.filter(|kind| spare.is_none() && self.may_fork(*kind));
         let free = |stage: Stage| {
             let mut free = self.sets.iter().filter(|(_, set)| set.is_free() && set.stage == stage);
             free.next().map(|(number, _)| *number)
         };
-        let to_fork = kind.filter(|kind| spare.is_none() && self.has_zygote(*kind));
         let number = match spare.or_else(|| free(Stage::Prepared)).or_else(|| free(Stage::Preparing)) {
             Some(number) => number,
             None => match self.prepare() {
@@ -528,7 +324,7 @@ impl<'a> Helper<'a> {
                 set.stage = if set.assigned.is_some() { Stage::Building } else { Stage::Prepared };
                 if set.to_fork.is_some() { self.settle(number) } else { Ok(()) }
             }
-            Report::Forkable => self.fork(number, fds),
+            Report::Forkable => self.forkable(number, fds),
             Report::Confined { uplink } => match probe::inspect(&self.host, set) {
                 Ok(()) => {
                     if let Some(assigned) = &mut set.assigned {
@@ -577,8 +373,10 @@ impl<'a> Helper<'a> {
     pub(super) fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         if let Some(spare) = set.spare.as_ref().filter(|_| set.stage == Stage::Warming && !set.failed) {
-            let (kind, forked) = (spare.kind, spare.forked);
-            return self.fall_back(number, kind, forked);
+            if !spare.forked && errno == Some(0) {
+                self.stocks.failed(spare.kind, spares::now_ms());
+            }
+            return self.fall_back(number);
         }
         set.kill();
         let answered = std::mem::replace(&mut set.failed, true);
@@ -598,9 +396,6 @@ impl<'a> Helper<'a> {
     fn hand_over(&mut self, number: u64) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.stage = Stage::Running;
-        if let Some(spare) = &set.spare {
-            self.stocks.served(spare.kind, spare.forked);
-        }
         let Some(assigned) = &mut set.assigned else { return Ok(()) };
         if set.failed {
             return Ok(());
@@ -625,7 +420,8 @@ impl<'a> Helper<'a> {
         let quota = if quota.is_some() { version } else { 0 };
         let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
         let shared = set.spare.as_ref().map_or(0, |spare| spare.shared);
-        let news = News::Launched { seq, meters, quota, uplink, pid, shared };
+        let ahead = set.spare.is_some();
+        let news = News::Launched { seq, meters, quota, uplink, pid, ahead, shared };
         match channel::send(self.server, &news.encode(), &fds) {
             // Too many descriptors are on their way to a server that does not fetch them.
             Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {

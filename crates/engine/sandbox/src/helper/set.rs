@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use super::Host;
 use super::ids::Range;
 use super::image::{self, Image};
-use super::spares::Kind;
+use super::spares::{Kind, now_ms};
 use crate::cgroup::{self, Group};
 use crate::channel;
 use crate::inside::{self, confine};
@@ -43,9 +44,14 @@ pub(super) struct Spare {
     pub(super) runtime: Option<OwnedFd>,
     /// The writing end of the output, while a zygote's fork is waited for.
     pub(super) writing: Option<OwnedFd>,
-    /// Whether a zygote is the parent, and how much of its memory is shared, bytes.
+    /// Whether a zygote is the parent.
     pub(super) forked: bool,
+    /// How much of the zygote's memory is shared, bytes.
     pub(super) shared: u64,
+    /// The zygote's mounts, through which the runtime's own files were opened: they stay as long as it.
+    pub(super) mounts: Option<Rc<OwnedFd>>,
+    /// When it began.
+    pub(super) since: u64,
 }
 
 /// What a set has become for.
@@ -174,7 +180,16 @@ impl Set {
         let fds: Vec<BorrowedFd<'_>> = given.iter().chain(&image.mounts).map(AsFd::as_fd).collect();
         let order = Order::Spare { ahead: kind.ahead.clone(), forked, files: kind.files, targets: image.targets };
         channel::send(&self.socket, &order.encode(), &fds).map_err(|error| error.to_string())?;
-        self.spare = Some(Spare { kind: number, output: Some(output), runtime: None, writing, forked, shared: 0 });
+        self.spare = Some(Spare {
+            kind: number,
+            output: Some(output),
+            runtime: None,
+            writing,
+            forked,
+            shared: 0,
+            mounts: None,
+            since: now_ms(),
+        });
         self.stage = Stage::Warming;
         Ok(())
     }
@@ -262,7 +277,9 @@ impl Set {
 
     /// The last reading. Without a cgroup there is none left once the processes are gone.
     pub(super) fn usage(&self) -> Usage {
-        cgroup::read_meters(&self.meters)
+        let usage = cgroup::read_meters(&self.meters);
+        let shared = self.spare.as_ref().map_or(0, |spare| spare.shared);
+        Usage { peak_memory_bytes: usage.peak_memory_bytes + shared, ..usage }
     }
 
     /// Why it ended, once its first process is gone.

@@ -16,8 +16,16 @@ const MOST_KINDS: usize = 16;
 const RECENT_MS: u64 = 30_000;
 /// After this time without a launch a kind's spares are given back, ms.
 const IDLE_MS: u64 = 300_000;
-/// Spares in a row that ended before they were used, after which there are no more of their kind.
+/// Spares, or zygotes, of a kind that ended before they were of use, after which there are no more of it for a while, ms.
 const MOST_FAILURES: u32 = 3;
+const FORGIVEN_MS: u64 = 60_000;
+/// After this time a runtime that is not ready never will be, ms.
+pub(super) const PATIENCE_MS: u64 = 30_000;
+/// Memory that must be left on the host for another to be made, KiB.
+const LEFT_KIB: u64 = 512 * 1024;
+
+/// How long the host is left alone after it was short of memory, ms.
+const REST_MS: u64 = 60_000;
 
 /// Milliseconds of a clock that stands still while the machine sleeps.
 pub(super) fn now_ms() -> u64 {
@@ -57,15 +65,32 @@ struct Stock {
     /// When it was asked for lately.
     asked: VecDeque<u64>,
     last: u64,
-    failures: u32,
-    /// Zygotes in a row that ended, or whose fork failed.
-    barren: u32,
+    spares: Blame,
+    zygotes: Blame,
+}
+
+/// What ended before it was of use.
+#[derive(Default)]
+struct Blame {
+    count: u32,
+    last: u64,
+}
+
+impl Blame {
+    fn one_more(&mut self, now: u64) {
+        self.count = if self.last + FORGIVEN_MS <= now { 1 } else { self.count + 1 };
+        self.last = now;
+    }
+
+    fn is_too_much(&self, now: u64) -> bool {
+        self.count >= MOST_FAILURES && now < self.last + FORGIVEN_MS
+    }
 }
 
 impl Stock {
     /// How many to keep ready.
-    fn wanted(&self, now: u64) -> usize {
-        if self.failures >= MOST_FAILURES || self.last + IDLE_MS <= now {
+    fn wanted(&self, now: u64, rests_until: u64) -> usize {
+        if now < rests_until || self.spares.is_too_much(now) || self.last + IDLE_MS <= now {
             return 0;
         }
         self.asked.iter().filter(|at| **at + RECENT_MS > now).count().clamp(1, MOST_OF_A_KIND)
@@ -77,28 +102,30 @@ impl Stock {
 pub(super) struct Stocks {
     stocks: Vec<Stock>,
     next: u64,
+    /// Until when nothing is kept, since the host was short of memory.
+    rests_until: u64,
 }
 
 impl Stocks {
-    /// Notes a launch. Answers the number of its kind, and that of another which is forgotten for it.
-    pub(super) fn asked(&mut self, kind: Kind, now: u64) -> (u64, Option<u64>) {
-        let mut forgotten = None;
+    /// Notes a launch. Answers the number of its kind, and whether another is forgotten for it. None when there are too many
+    /// kinds that are in use.
+    pub(super) fn asked(&mut self, kind: Kind, now: u64) -> Option<(u64, bool)> {
+        let mut forgotten = false;
         let at = match self.stocks.iter().position(|stock| stock.kind == kind) {
             Some(at) => at,
             None => {
                 if self.stocks.len() >= MOST_KINDS {
-                    let oldest = (0..self.stocks.len()).min_by_key(|at| self.stocks[*at].last).unwrap_or(0);
-                    forgotten = Some(self.stocks.remove(oldest).number);
+                    let oldest = (0..self.stocks.len()).min_by_key(|at| self.stocks[*at].last)?;
+                    if self.stocks[oldest].last + RECENT_MS > now {
+                        return None;
+                    }
+                    self.stocks.remove(oldest);
+                    forgotten = true;
                 }
                 self.next += 1;
-                self.stocks.push(Stock {
-                    number: self.next,
-                    kind,
-                    asked: VecDeque::new(),
-                    last: now,
-                    failures: 0,
-                    barren: 0,
-                });
+                let (asked, number) = (VecDeque::new(), self.next);
+                let (spares, zygotes) = (Blame::default(), Blame::default());
+                self.stocks.push(Stock { number, kind, asked, last: now, spares, zygotes });
                 self.stocks.len() - 1
             }
         };
@@ -108,7 +135,7 @@ impl Stocks {
         if stock.asked.len() > MOST_OF_A_KIND {
             stock.asked.pop_front();
         }
-        (stock.number, forgotten)
+        Some((stock.number, forgotten))
     }
 
     /// A kind of which one more is wanted, where `there` of each number are kept or being made.
@@ -117,14 +144,16 @@ impl Stocks {
         if all >= MOST {
             return None;
         }
-        let stock = self.stocks.iter().find(|stock| there(stock.number) < stock.wanted(now))?;
+        let stock = self.stocks.iter().find(|stock| there(stock.number) < stock.wanted(now, self.rests_until))?;
         Some((stock.number, &stock.kind))
     }
 
     /// A kind that wants a zygote, where `has` says whether it has one.
     pub(super) fn without_zygote(&self, now: u64, has: impl Fn(u64) -> bool) -> Option<(u64, &Kind)> {
         let wants = |stock: &&Stock| {
-            !stock.kind.ahead.zygote.is_empty() && stock.barren < MOST_FAILURES && stock.wanted(now) > 0
+            !stock.kind.ahead.zygote.is_empty()
+                && !stock.zygotes.is_too_much(now)
+                && stock.wanted(now, self.rests_until) > 0
         };
         self.stocks.iter().filter(wants).find(|stock| !has(stock.number)).map(|stock| (stock.number, &stock.kind))
     }
@@ -134,16 +163,21 @@ impl Stocks {
         self.stocks.iter().find(|stock| stock.number == number).map(|stock| &stock.kind)
     }
 
-    /// A zygote of this kind has ended, or could not fork.
-    pub(super) fn barren(&mut self, number: u64) {
+    /// A zygote of this kind has ended by itself, or its child was not what it must be.
+    pub(super) fn zygote_failed(&mut self, number: u64, now: u64) {
         if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
-            stock.barren += 1;
+            stock.zygotes.one_more(now);
         }
     }
 
     /// Whether nobody has asked for this kind for so long that its spares are given back.
     pub(super) fn is_idle(&self, number: u64, now: u64) -> bool {
-        !self.stocks.iter().any(|stock| stock.number == number && stock.wanted(now) > 0)
+        !self.stocks.iter().any(|stock| stock.number == number && stock.wanted(now, self.rests_until) > 0)
+    }
+
+    /// The host is short of memory: nothing is kept for a while.
+    pub(super) fn rest(&mut self, now: u64) {
+        self.rests_until = now + REST_MS;
     }
 
     /// When the first of these kinds becomes idle.
@@ -152,21 +186,18 @@ impl Stocks {
     }
 
     /// A spare ended before it was used.
-    pub(super) fn failed(&mut self, number: u64) {
+    pub(super) fn failed(&mut self, number: u64, now: u64) {
         if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
-            stock.failures += 1;
+            stock.spares.one_more(now);
         }
     }
+}
 
-    /// A spare has served.
-    pub(super) fn served(&mut self, number: u64, forked: bool) {
-        if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
-            if forked {
-                stock.barren = 0;
-            }
-            stock.failures = 0;
-        }
-    }
+/// Whether the host has no memory left for what is made ahead.
+pub(super) fn is_short_of_memory() -> bool {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let left = info.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
+    left.and_then(|kib| kib.trim().parse().ok()).is_some_and(|kib: u64| kib < LEFT_KIB)
 }
 
 #[cfg(test)]
@@ -182,7 +213,7 @@ mod tests {
     fn as_many_are_kept_as_were_asked_for_lately() {
         let mut stocks = Stocks::default();
         assert!(stocks.lacking(0, |_| 0).is_none());
-        let (number, _) = stocks.asked(kind("a"), 0);
+        let (number, _) = stocks.asked(kind("a"), 0).unwrap();
         assert!(stocks.lacking(0, |_| 0).is_some() && stocks.lacking(0, |_| 1).is_none());
         for at in 1..20 {
             stocks.asked(kind("a"), at);
@@ -198,29 +229,42 @@ mod tests {
     }
 
     #[test]
-    fn all_together_have_a_limit_and_the_oldest_kind_gives_way() {
+    fn nothing_is_kept_while_the_host_is_short_of_memory() {
         let mut stocks = Stocks::default();
-        let first = stocks.asked(kind("0"), 0).0;
-        for at in 1..MOST_KINDS {
-            assert_eq!(stocks.asked(kind(&at.to_string()), at as u64).1, None);
-        }
-        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 11)).is_some());
-        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 12)).is_none());
-        assert_eq!(stocks.asked(kind("more"), 99).1, Some(first));
-        assert!(stocks.is_idle(first, 99));
+        let (number, _) = stocks.asked(kind("a"), 0).unwrap();
+        assert!(!stocks.is_idle(number, 1));
+        stocks.rest(1);
+        assert!(stocks.is_idle(number, REST_MS) && stocks.lacking(REST_MS, |_| 0).is_none());
+        assert!(!stocks.is_idle(number, 1 + REST_MS) && stocks.lacking(1 + REST_MS, |_| 0).is_some());
     }
 
     #[test]
-    fn a_kind_that_cannot_be_started_is_given_up() {
+    fn all_together_have_a_limit_and_the_oldest_kind_gives_way() {
         let mut stocks = Stocks::default();
-        let (number, _) = stocks.asked(kind("a"), 0);
-        stocks.failed(number);
-        stocks.failed(number);
-        stocks.served(number, false);
-        stocks.failed(number);
-        stocks.failed(number);
-        assert!(stocks.lacking(0, |_| 0).is_some());
-        stocks.failed(number);
-        assert!(stocks.lacking(0, |_| 0).is_none());
+        let (first, _) = stocks.asked(kind("0"), 0).unwrap();
+        for at in 1..MOST_KINDS {
+            assert!(!stocks.asked(kind(&at.to_string()), at as u64).unwrap().1);
+        }
+        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 11)).is_some());
+        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 12)).is_none());
+        // None that is in use.
+        assert!(stocks.asked(kind("more"), RECENT_MS - 1).is_none());
+        assert!(stocks.asked(kind("more"), RECENT_MS).unwrap().1);
+        assert!(stocks.is_idle(first, RECENT_MS));
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_started_is_left_alone_for_a_while() {
+        let mut stocks = Stocks::default();
+        let (number, _) = stocks.asked(kind("a"), 0).unwrap();
+        stocks.failed(number, 0);
+        stocks.failed(number, 1);
+        assert!(stocks.lacking(1, |_| 0).is_some());
+        stocks.failed(number, 2);
+        assert!(stocks.lacking(1 + FORGIVEN_MS, |_| 0).is_none());
+        assert!(stocks.lacking(2 + FORGIVEN_MS, |_| 0).is_some());
+        // Those of long ago count no more.
+        stocks.failed(number, 2 + FORGIVEN_MS);
+        assert!(stocks.lacking(2 + FORGIVEN_MS, |_| 0).is_some());
     }
 }

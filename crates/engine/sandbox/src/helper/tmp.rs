@@ -98,9 +98,12 @@ impl Helper<'_> {
                 return self.resize(number, mb);
             }
         };
-        if let Some(kind) = set.to_fork.take() {
+        if let Some(kind) = set.to_fork.take()
+            && self.has_zygote(kind)
+        {
             return self.fork_first(number, kind, mount);
         }
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         let Some(launch) = set.pending.take() else { return Ok(()) };
         let seq = launch.seq;
         match set.assign(&self.host, launch, mount) {

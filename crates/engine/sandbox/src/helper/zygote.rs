@@ -6,6 +6,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::process::Resource;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -38,6 +39,7 @@ pub(super) struct Zygote {
     ready: Option<u64>,
     forks: u32,
     born: u64,
+    mounts: Rc<OwnedFd>,
     /// Whether it does what it was asked and then ends.
     pub(super) retired: bool,
     _range: Option<Range>,
@@ -67,6 +69,9 @@ impl Zygote {
             }
             Side::Parent { pid, pidfd } => (pid, pidfd),
         };
+        // It has them from its first moment on.
+        let mounts = std::fs::File::open(format!("/proc/{pid}/ns/mnt")).map(|file| Rc::new(file.into()));
+        let mounts = mounts.inspect_err(|_| end(pid, &pidfd)).map_err(say)?;
         let zygote = Self {
             kind: number,
             pid,
@@ -75,6 +80,7 @@ impl Zygote {
             ready: None,
             forks: 0,
             born: now_ms(),
+            mounts,
             retired: false,
             _range: range,
         };
@@ -96,11 +102,11 @@ impl Zygote {
         self.ready.is_some() && !self.retired
     }
 
-    /// Asks for a child in the sandbox whose first process is `first`. What becomes of it is told by the sandbox. Answers how much memory the
-    /// child shares, bytes.
+    /// Asks for a child in the sandbox whose first process is `first`. What becomes of it is told by the sandbox. Answers how
+    /// much memory the child shares, bytes, and the mounts that must stay.
     ///
     /// # Errors
-    /// The kernel's, when it has ended or is far behind.
+    /// The kernel's, when either has ended or the zygote is far behind.
     pub(super) fn fork(
         &mut self,
         ids: bool,
@@ -108,7 +114,7 @@ impl Zygote {
         (input, rules): (OwnedFd, Option<OwnedFd>),
         output: &OwnedFd,
         groups: &[OwnedFd],
-    ) -> io::Result<u64> {
+    ) -> io::Result<(u64, Rc<OwnedFd>)> {
         self.forks += 1;
         let open = |name| std::fs::File::open(format!("/proc/{first}/ns/{name}")).map(OwnedFd::from);
         let namespaces = NAMESPACES.iter().map(open).collect::<io::Result<Vec<_>>>()?;
@@ -116,22 +122,27 @@ impl Zygote {
         let words = format!("{ids} {} {} {rules_given}", namespaces.len(), groups.len());
         let fds: Vec<BorrowedFd<'_>> =
             [&input, output].into_iter().chain(&namespaces).chain(groups).chain(&rules).map(AsFd::as_fd).collect();
-        channel::send(&self.socket, words.as_bytes(), &fds)?;
+        channel::try_send(&self.socket, words.as_bytes(), &fds)?;
         if self.forks >= MOST_FORKS || self.born + MOST_AGE_MS <= now_ms() {
             // It reads what it was asked for, then the end.
             self.retired = true;
             let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         }
-        Ok(self.ready.unwrap_or(0))
+        Ok((self.ready.unwrap_or(0), Rc::clone(&self.mounts)))
     }
 }
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // ESRCH: it is gone already. Children of it live in their sandboxes and stay.
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
-        let _ = sys::reap(self.pid);
+        // Children of it live in their sandboxes and stay.
+        end(self.pid, &self.pidfd);
     }
+}
+
+fn end(pid: i32, pidfd: &OwnedFd) {
+    // ESRCH: it is gone already.
+    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+    let _ = sys::reap(pid);
 }
 
 /// Turns a fresh fork of the helper into a zygote. Returns only on failure.

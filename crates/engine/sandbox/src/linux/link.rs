@@ -293,8 +293,8 @@ impl Link {
     fn hear(&self, news: News, fds: Vec<OwnedFd>) {
         match news {
             News::Hello { .. } => {}
-            News::Launched { seq, meters, quota, uplink, pid, shared } => {
-                self.launched(seq, (meters as usize, quota, uplink as usize), (pid, shared), fds);
+            News::Launched { seq, meters, quota, uplink, pid, ahead, shared } => {
+                self.launched(seq, (meters as usize, quota, uplink as usize), (pid, ahead, shared), fds);
             }
             News::Failed { seq, fault, why, fix } => {
                 let mut table = self.table();
@@ -325,7 +325,13 @@ impl Link {
         }
     }
 
-    fn launched(&self, seq: u64, counts: (usize, u8, usize), (pid, shared): (u32, u64), mut fds: Vec<OwnedFd>) {
+    fn launched(
+        &self,
+        seq: u64,
+        counts: (usize, u8, usize),
+        (pid, ahead, shared): (u32, bool, u64),
+        mut fds: Vec<OwnedFd>,
+    ) {
         let (meters, quota, uplink) = counts;
         if fds.len() < 2 + meters + usize::from(quota > 0) + uplink {
             // Descriptors were lost because we have too many open: the sandbox dies with those that came.
@@ -356,7 +362,7 @@ impl Link {
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);
         drop(table);
-        let environment = Environment { listeners, uplink, output, control: Box::new(reins) };
+        let environment = Environment { listeners, uplink, output, ahead, control: Box::new(reins) };
         // Dropping the environment, when nobody waits for it any more, kills it.
         if let Some(answer) = answer {
             let _ = answer.send(Ok(environment));

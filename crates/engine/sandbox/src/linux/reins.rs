@@ -28,8 +28,12 @@ impl Meters {
 
     /// Measures now. Each sandbox is charged for what it shares, too.
     pub(crate) fn read(&self) -> Usage {
-        let now = if self.files.is_empty() { tree::usage(self.pid) } else { cgroup::read_meters(&self.files) };
-        self.last(now)
+        if self.files.is_empty() {
+            // The processes themselves, with all that they see.
+            return self.last(tree::usage(self.pid));
+        }
+        let now = cgroup::read_meters(&self.files);
+        self.last(Usage { peak_memory_bytes: now.peak_memory_bytes + self.shared, ..now })
     }
 
     /// See [`Control::private_memory`]. `with_first` where the first process is the program: in walls it is a fork of the
@@ -39,9 +43,7 @@ impl Meters {
     }
 
     /// The given reading, or what was read before where that is higher.
-    pub(crate) fn last(&self, mut now: Usage) -> Usage {
-        // Without a cgroup the processes themselves were measured, with all that they see.
-        now.peak_memory_bytes += if self.files.is_empty() || now.peak_memory_bytes == 0 { 0 } else { self.shared };
+    pub(crate) fn last(&self, now: Usage) -> Usage {
         let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
         *highest = Usage {
             cpu_user_us: now.cpu_user_us.max(highest.cpu_user_us),

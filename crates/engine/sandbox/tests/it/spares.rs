@@ -11,7 +11,7 @@ use crate::common::{
 };
 
 /// Everything a program can see of where it is.
-const LOOK: &str = "id; pwd; env | grep -vE '^(_|OLDPWD|LC_CTYPE)=' | sort; umask; ulimit -a; ls -l / /var/task /opt /tmp /proc/self/fd | sed 's/[0-9][0-9]:[0-9][0-9]//; s/ [0-9]* -> / /; s/:\\[[0-9]*\\]//; s/proc.[0-9]*.fd//; s/ proc$//; s/^dr-xr-xr-x *[0-9]*//'; \
+const LOOK: &str = "id; pwd; env | grep -vE '^(_|OLDPWD)=' | sort; umask; ulimit -a; ls -l / /var/task /opt /tmp /proc/self/fd | sed 's/[0-9][0-9]:[0-9][0-9]//; s/ [0-9]* -> / /; s/:\\[[0-9]*\\]//; s/proc.[0-9]*.fd//; s/ proc$//; s/^dr-xr-xr-x *[0-9]*//'; \
     grep -E '^(Cap|NoNew|Seccomp|Uid|Gid|Groups|NSpid|Sig)' /proc/self/status | sed 's/^NSpid.*//'; df -m /tmp | tail -1 | tr -s ' ' | cut -d' ' -f2; \
     cut -d' ' -f5- /proc/self/mountinfo | sed 's/,uid=.*//; s/master:[0-9]*//; s/subvolid=[0-9]*.*//' | sort; \
     (echo x > /var/task/x) 2>/dev/null && echo WRITTEN; (echo x > /x) 2>/dev/null && echo WRITTEN; (echo x > /proc/self/comm) 2>/dev/null && echo WRITTEN; echo x > /tmp/x && cat /tmp/x; \

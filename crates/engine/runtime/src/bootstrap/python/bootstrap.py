@@ -14,6 +14,8 @@ from time import time, tzset
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _PIECES = {}
+# The modules that were imported before the function was known.
+_AHEAD = set()
 
 
 def piece(name):
@@ -302,21 +304,41 @@ def prepare():
     site = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
     # The first is this file's folder.
     sys.path[:1] = [root, site, "/opt/python"]
+    make_way(sys.path[:3])
     sys.argv[:] = [os.path.join(_FOLDER, "bootstrap.py")]
     logging = sys.modules.get("logging")
     if logging is None:
         sys.meta_path.insert(0, LoggingWatch())
     else:
+        # As if it had been imported just now.
+        logging._startTime = type(logging._startTime)(time() * (1e9 if isinstance(logging._startTime, int) else 1))
         piece("logs")["install"](logging)
+
+
+def make_way(folders):
+    """What the function brings wins over what was imported before it was known."""
+    for folder in folders if _AHEAD else ():
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        brought = {name.partition(".")[0] for name in names} & _AHEAD
+        for name in list(sys.modules):
+            if name.partition(".")[0] in brought:
+                del sys.modules[name]
 
 
 def warm_up():
     """Makes ready what every function needs. What is imported here is what the managed runtimes have imported before a
     handler's module."""
+    before = set(sys.modules)
     import _socket, datetime, decimal, json, json.decoder, json.encoder, logging, traceback
 
     piece("faults")
     piece("logs")
+    if sys.argv[1:] == ["zygote"]:
+        piece("zygote")
+    _AHEAD.update(name for name in set(sys.modules) - before if "." not in name)
 
 
 def wait_for_function():
@@ -336,7 +358,11 @@ def wait_for_function():
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    # Set by the interpreter where the host lacks the locale.
+    coerced = os.environ.get("LC_CTYPE")
     os.environ.clear()
+    if coerced is not None:
+        os.environ["LC_CTYPE"] = coerced
     for word in words[1:-1]:
         name, _, value = word.partition(b"=")
         os.environb[name] = value

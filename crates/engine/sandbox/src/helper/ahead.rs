@@ -1,0 +1,304 @@
+//! The helper's loop and what is made ahead of need: spares and zygotes.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::epoll;
+
+use super::probe;
+use super::serve::{Helper, RUNTIME, SOCKET};
+use super::set::{Set, Stage};
+use super::spares::{self, Kind, now_ms};
+use super::zygote::Zygote;
+use crate::cgroup::Version;
+use crate::channel;
+use crate::message::Launch;
+
+/// Most forks that are waited for at a time: further launches start their programs themselves, on other cores.
+const MOST_FORKS: usize = 16;
+
+/// When the kernel tells of a lack of memory: processes stood still for want of it for 150 ms of 2 s (the kernel's
+/// `Documentation/accounting/psi.rst`).
+const SHORT_OF_MEMORY: &[u8] = b"some 150000 2000000\0";
+
+/// Has the kernel tell when the host is short of memory. None where it does not count that.
+pub(super) fn watch_pressure() -> Option<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let pressure = rustix::fs::open("/proc/pressure/memory", flags, Mode::empty()).ok()?;
+    rustix::io::write(&pressure, SHORT_OF_MEMORY).ok()?;
+    Some(pressure)
+}
+
+/// Whether the process of a pidfd has ended.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut watched = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+impl Helper<'_> {
+    /// How many spares of a kind there are or are being made.
+    fn spares(&self, kind: u64) -> usize {
+        self.sets.values().filter(|set| set.spare_of() == Some(kind)).count()
+    }
+
+    fn warming(&self) -> impl Iterator<Item = &Set> {
+        self.sets.values().filter(|set| set.stage == Stage::Warming && !set.failed)
+    }
+
+    /// A prepared set that can become a spare.
+    fn to_warm(&self) -> Option<u64> {
+        let ready = |set: &Set| {
+            set.is_free() && set.stage == Stage::Prepared && set.part.as_ref().is_none_or(|part| !part.waiting)
+        };
+        self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number)
+    }
+
+    /// Whether it is time to make a zygote or a spare: one at a time, and only when no launch is under way.
+    pub(super) fn ahead_due(&self) -> bool {
+        !self.busy() && (self.zygote_due() || self.spare_due())
+    }
+
+    pub(super) fn make_ahead(&mut self) {
+        if spares::is_short_of_memory() {
+            self.memory_is_short();
+        } else if self.zygote_due() {
+            self.start_zygote();
+        } else {
+            self.warm_one();
+        }
+    }
+
+    fn spare_due(&self) -> bool {
+        self.stocks.lacking(now_ms(), |kind| self.spares(kind)).is_some()
+            && self.warming().next().is_none()
+            && self.to_warm().is_some()
+    }
+
+    fn warm_one(&mut self) {
+        let now = now_ms();
+        let (Some((kind_number, kind)), Some(number)) =
+            (self.stocks.lacking(now, |kind| self.spares(kind)), self.to_warm())
+        else {
+            return;
+        };
+        let forked = self.has_zygote(kind_number);
+        let Some(set) = self.sets.get_mut(&number) else { return };
+        let tmp = set.part.as_mut().and_then(|part| part.mount.take());
+        if set.warm(&self.host, kind_number, (kind, forked), tmp).is_err() {
+            // The launch that comes will say why.
+            set.failed = true;
+            set.kill();
+            self.stocks.failed(kind_number, now);
+        }
+    }
+
+    /// Whether a kind has a zygote that is ready.
+    pub(super) fn has_zygote(&self, kind: u64) -> bool {
+        self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.is_able())
+    }
+
+    /// Whether a launch of this kind may have a fork made for it.
+    pub(super) fn may_fork(&self, kind: u64) -> bool {
+        let waits = |set: &&Set| {
+            let forking = set.stage == Stage::Warming && set.spare.as_ref().is_some_and(|spare| spare.kind == kind);
+            !set.failed && (set.to_fork == Some(kind) || forking)
+        };
+        self.has_zygote(kind) && self.sets.values().filter(waits).count() < MOST_FORKS
+    }
+
+    /// A kind for which it is time to start a zygote.
+    fn lacks_zygote(&self) -> Option<(u64, &Kind)> {
+        // A cgroup of version 1 is joined with the rights of who opened it only where that is the host's root.
+        let can_join = self.host.root || self.host.no_cgroups.is_some() || self.host.layout.version == Version::Two;
+        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
+        self.stocks.without_zygote(now_ms(), has).filter(|_| can_join)
+    }
+
+    fn zygote_due(&self) -> bool {
+        self.lacks_zygote().is_some()
+    }
+
+    fn start_zygote(&mut self) {
+        let Some((kind_number, kind)) = self.lacks_zygote() else { return };
+        let started = Zygote::start(&self.host, kind_number, kind);
+        let number = self.next;
+        self.next += 1;
+        let token = epoll::EventData::new_u64(number << 2 | SOCKET);
+        match started {
+            Ok(zygote) if epoll::add(&self.epoll, &zygote.socket, token, epoll::EventFlags::IN).is_ok() => {
+                self.zygotes.insert(number, zygote);
+            }
+            // Its program cannot be started, or the host is out of something.
+            _ => self.stocks.zygote_failed(kind_number, now_ms()),
+        }
+    }
+
+    /// A zygote says that it is ready, or has ended.
+    pub(super) fn hear_zygote(&mut self, number: u64) {
+        let Some(zygote) = self.zygotes.get_mut(&number) else { return };
+        match channel::receive(&zygote.socket, &mut self.buffer, false) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(got) if got.len > 0 => zygote.becomes_ready(),
+            _ => {
+                let (kind, retired) = (zygote.kind, zygote.retired);
+                self.zygotes.remove(&number);
+                if !retired {
+                    self.stocks.zygote_failed(kind, now_ms());
+                }
+            }
+        }
+    }
+
+    /// Makes a launch's set a spare first, by a fork.
+    pub(super) fn fork_first(&mut self, number: u64, kind_number: u64, tmp: Option<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let warmed = self.stocks.kind(kind_number).map(|kind| set.warm(&self.host, kind_number, (kind, true), tmp));
+        match warmed {
+            Some(Ok(())) => Ok(()),
+            _ => self.fall_back(number),
+        }
+    }
+
+    /// A set waits for the fork that makes it a spare.
+    pub(super) fn forkable(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let Some(spare) = &mut set.spare else { return Ok(()) };
+        let mut fds = fds.into_iter();
+        let (input, rules, writing) = (fds.next(), fds.next(), spare.writing.take());
+        let groups = set.group.as_ref().map(|(_, group)| group.join_files()).transpose();
+        let zygote = self.zygotes.values_mut().find(|zygote| zygote.kind == spare.kind && zygote.is_able());
+        let (Some(zygote), Some(input), Some(writing), Ok(groups)) = (zygote, input, writing, groups) else {
+            return self.fall_back(number);
+        };
+        let groups = groups.unwrap_or_default();
+        match zygote.fork(self.host.setup.ranges, set.pid, (input, rules), &writing, &groups) {
+            Ok((shared, mounts)) => {
+                (spare.shared, spare.mounts) = (shared, Some(mounts));
+                Ok(())
+            }
+            Err(_) => self.fall_back(number),
+        }
+    }
+
+    /// A spare could not be made of this set: a launch that waits for it is begun anew, and starts its program itself.
+    pub(super) fn fall_back(&mut self, number: u64) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        set.kill();
+        if set.kill_asked {
+            // Nobody waits any more: its end is told when it has come.
+            return Ok(());
+        }
+        set.failed = true;
+        match set.pending.take() {
+            Some(launch) => self.launch_with(launch, false),
+            None => Ok(()),
+        }
+    }
+
+    /// A spare's runtime is ready, or so its first process says.
+    pub(super) fn spare_ready(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
+        let Some(spare) = &set.spare else { return Ok(()) };
+        let (kind, forked) = (spare.kind, spare.forked);
+        let looked_at = match fds.into_iter().next() {
+            Some(runtime) => probe::inspect_runtime(&self.host, set, runtime.as_fd()).map(|()| runtime),
+            None => Err("no runtime".to_owned()),
+        };
+        let Ok(runtime) = looked_at else {
+            let alive = !set.kill_asked && !set.failed;
+            match forked {
+                true if alive => self.stocks.zygote_failed(kind, now_ms()),
+                false if alive => self.stocks.failed(kind, now_ms()),
+                _ => {}
+            }
+            return self.fall_back(number);
+        };
+        set.stage = Stage::Spare;
+        if set.pending.is_some() {
+            // A launch waits for it. From here on its first process tells of its end.
+            return self.settle(number);
+        }
+        let token = epoll::EventData::new_u64(number << 2 | RUNTIME);
+        if epoll::add(&self.epoll, &runtime, token, epoll::EventFlags::IN).is_err() {
+            return self.fall_back(number);
+        }
+        if let Some(spare) = &mut set.spare {
+            spare.runtime = Some(runtime);
+        }
+        Ok(())
+    }
+
+    /// A spare's runtime has ended before it was used.
+    pub(super) fn spare_ended(&mut self, number: u64) {
+        let Some(set) = self.sets.get_mut(&number) else { return };
+        if let Some(kind) = set.spare_of() {
+            self.stocks.failed(kind, now_ms());
+            set.failed = true;
+            set.kill();
+        }
+        if let Some(runtime) = set.spare.as_mut().and_then(|spare| spare.runtime.take()) {
+            let _ = epoll::delete(&self.epoll, runtime);
+        }
+    }
+
+    /// Notes what a launch asks for. Answers the kind of spare that could serve it.
+    pub(super) fn note(&mut self, launch: &Launch) -> Option<u64> {
+        let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, now_ms())?;
+        if forgotten {
+            self.give_back();
+        }
+        Some(kind)
+    }
+
+    /// A spare of this kind that is ready.
+    pub(super) fn take_spare(&mut self, kind: u64) -> Option<u64> {
+        let ready = |set: &Set| set.spare_of() == Some(kind) && set.stage == Stage::Spare;
+        while let Some(number) = self.sets.iter().find(|(_, set)| ready(set)).map(|(number, _)| *number) {
+            let runtime = self.sets.get(&number).and_then(|set| set.spare.as_ref()?.runtime.as_ref());
+            if runtime.is_none_or(has_ended) {
+                self.spare_ended(number);
+                continue;
+            }
+            // From here on its first process tells of its end.
+            let runtime = self.sets.get_mut(&number)?.spare.as_mut()?.runtime.take()?;
+            let _ = epoll::delete(&self.epoll, runtime);
+            return Some(number);
+        }
+        None
+    }
+
+    /// Milliseconds until something made ahead is to be given up.
+    pub(super) fn ahead_changes_in(&self) -> Option<i64> {
+        let has = |kind: u64| self.spares(kind) > 0 || self.zygotes.values().any(|zygote| zygote.kind == kind);
+        let idle = self.stocks.idle_at(has);
+        let late = self.warming().filter_map(|set| set.spare.as_ref()).map(|spare| spare.since + spares::PATIENCE_MS);
+        let end = late.chain(idle).min()?;
+        i64::try_from(end.saturating_sub(now_ms()).max(1)).ok()
+    }
+
+    /// Gives back what nobody has asked for in a long time, and what never became ready.
+    pub(super) fn give_back(&mut self) {
+        let now = now_ms();
+        self.zygotes.retain(|_, zygote| !self.stocks.is_idle(zygote.kind, now));
+        for set in self.sets.values_mut() {
+            let Some(kind) = set.spare_of() else { continue };
+            let since = set.spare.as_ref().map_or(now, |spare| spare.since);
+            let late = set.stage == Stage::Warming && since + spares::PATIENCE_MS <= now;
+            if late {
+                self.stocks.failed(kind, now);
+            }
+            if late || self.stocks.is_idle(kind, now) {
+                set.failed = true;
+                set.kill();
+            }
+        }
+    }
+
+    /// Gives everything back for a while.
+    pub(super) fn memory_is_short(&mut self) {
+        self.stocks.rest(now_ms());
+        self.give_back();
+    }
+}
