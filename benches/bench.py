@@ -2,7 +2,7 @@
 
 usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick]
 
-Parts are start, idle, hello, node, official, functions (all of workloads.py), or the name of one of those functions; without --only
+Parts are start, idle, hello, node, official, storms, functions (all of workloads.py), or the name of one of those functions; without --only
 all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
 
 DIR holds yardstick programs, each optional: `target/release/echo` (a hyper echo server: `echo PORT`), `fakeapi.py` (a
@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -42,22 +43,32 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = port
 
-    def call(self, method, path, body=b"", headers=UNSIGNED):
+    def begin(self, method, path, body=b"", headers=UNSIGNED):
+        """Makes a request ready to be sent."""
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-        began = time.perf_counter()
-        self.socket.sendall(head.encode() + body)
+        self.pending = head.encode() + body
+
+    def end(self):
+        """Reads the answer: its status and its body."""
         data = b""
         while b"\r\n\r\n" not in data:
             more = self.socket.recv(65536)
             if not more:
-                raise ConnectionError(f"{method} {path}: closed after {data!r}")
+                raise ConnectionError(f"closed after {data!r}")
             data += more
         head, rest = data.split(b"\r\n\r\n", 1)
         length = re.search(rb"(?i)content-length: (\d+)", head)
         want = int(length.group(1)) if length else 0
         while len(rest) < want:
             rest += self.socket.recv(65536)
-        return time.perf_counter() - began, int(head.split()[1]), rest
+        return int(head.split()[1]), rest
+
+    def call(self, method, path, body=b"", headers=UNSIGNED):
+        self.begin(method, path, body, headers)
+        began = time.perf_counter()
+        self.socket.sendall(self.pending)
+        status, rest = self.end()
+        return time.perf_counter() - began, status, rest
 
     def invoke(self, name):
         return self.call("POST", f"/2015-03-31/functions/{name}/invocations", EVENT)
@@ -222,7 +233,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "functions"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "functions"]
 
 
 def parts(text):
@@ -263,6 +274,8 @@ def main():
             official = official_client(platform)
             if official and "fakeapi" in yard and "hyper echo" in yard:
                 print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
+        if "storms" in only:
+            storms(platform, python)
         for name in workloads.WORKLOADS:
             if "functions" in only or name in only:
                 workloads.measure(platform, name, python, chosen.quick, row)
@@ -314,6 +327,49 @@ def node(platform):
     spaced = row("cold: Node hello, spaced", platform.cold("node", 10, True))
     print(f"  = {spaced / floor:.2f} x node -e 0")
     row("warm: own Node bootstrap", platform.warm("node", 1000)[0])
+
+
+SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event['s'])\n    return context.log_stream_name\n"
+
+
+def at_once(platform, calls):
+    """Sends (function, event) pairs at the same moment, each over a connection of its own; ms of each, all answers, ms of all."""
+    connections = [platform.connect() for _ in calls]
+    for connection, (name, event) in zip(connections, calls):
+        connection.begin("POST", f"/2015-03-31/functions/{name}/invocations", event)
+    began = time.perf_counter()
+    waiting = selectors.DefaultSelector()
+    for connection, call in zip(connections, calls):
+        connection.socket.sendall(connection.pending)
+        waiting.register(connection.socket, selectors.EVENT_READ, connection)
+    took, answers = [], []
+    while waiting.get_map():
+        for key, _ in waiting.select():
+            waiting.unregister(key.fileobj)
+            status, body = key.data.end()
+            took.append((time.perf_counter() - began) * 1e3)
+            answers.append((status, body))
+            key.fileobj.close()
+    return took, answers, (time.perf_counter() - began) * 1e3
+
+
+def storms(platform, python):
+    for n in range(100):
+        platform.create(f"storm{n}", python, {"app.py": HELLO}, memory=128)
+    pids = tree(platform.process.pid)
+    took, answers, whole = at_once(platform, [(f"storm{n}", EVENT) for n in range(100)])
+    bad = [answer for answer in answers if answer[0] != 200]
+    row("storm: 100 distinct cold functions at once", took, note=f"all {whole:.0f} ms, slowest {max(took) / statistics.median(took):.2f} x the median, {len(bad)} refused")
+    for n in range(100):
+        platform.connection.call("DELETE", f"/2015-03-31/functions/storm{n}")
+    platform.create("sleeper", python, {"app.py": SLEEPER}, memory=128)
+    for count in (100, 500):
+        platform.json("PUT", "/2015-03-31/functions/sleeper/configuration", {"Environment": {"Variables": {"TURN": str(count)}}})
+        wait = count / 100
+        took, answers, whole = at_once(platform, [("sleeper", json.dumps({"s": wait}).encode())] * count)
+        good = {body for status, body in answers if status == 200 and b"errorMessage" not in body}
+        private = pss_kib(tree(platform.process.pid)) / 1024
+        print(f"storm: {count} environments of one function from zero: {whole - wait * 1e3:9.0f} ms, {len(good)} environments, {count - len([a for a in answers if a[0] == 200])} refused, PSS of all {private:.0f} MiB", flush=True)
 
 
 def official_client(platform):
