@@ -116,7 +116,7 @@ pub struct Environment {
 
 /// The reins of one environment.
 pub trait Control: Send + Sync {
-    /// Measures it now. Two readings bracket an invocation.
+    /// Measures it now, kills excepted, which its end tells. Two readings bracket an invocation.
     fn usage(&self) -> Usage;
     /// Memory that only its processes have, and that would come back with their end, now, bytes: without what they share with
     /// files, and without the kernel's. 0 when it has ended. Reads files of each process: for those who look, not for each

@@ -258,8 +258,9 @@ pub(crate) fn quota(version: Version, cpu_millis: Option<u32>) -> String {
     }
 }
 
-/// Reads the meters of [`Group::open_meters`]; version 1 is told from version 2 by their number.
-pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
+/// Reads the meters of [`Group::open_meters`]; version 1 is told from version 2 by their number. `kills` says whether to
+/// read how many processes were killed, too: a sandbox of which one was does not live on.
+pub(crate) fn read_meters(meters: &[OwnedFd], kills: bool) -> Usage {
     let mut buffer = [0u8; 2048];
     let mut text = |index: usize| -> String {
         let len = meters.get(index).and_then(|meter| rustix::io::pread(meter, &mut buffer, 0).ok()).unwrap_or(0);
@@ -270,7 +271,8 @@ pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
             let sampled = text(1);
             let (user, system) = (field(&sampled, "user"), field(&sampled, "system"));
             let (cpu_user_us, cpu_system_us) = split(number(&text(0)) / 1000, user, system);
-            let (peak_memory_bytes, oom_kills) = (number(&text(2)), field(&text(3), "oom_kill"));
+            let peak_memory_bytes = number(&text(2));
+            let oom_kills = if kills { field(&text(3), "oom_kill") } else { 0 };
             Usage { cpu_user_us, cpu_system_us, peak_memory_bytes, oom_kills }
         }
         3 => {
@@ -279,7 +281,7 @@ pub(crate) fn read_meters(meters: &[OwnedFd]) -> Usage {
                 cpu_user_us: field(&cpu, "user_usec"),
                 cpu_system_us: field(&cpu, "system_usec"),
                 peak_memory_bytes: number(&text(1)),
-                oom_kills: field(&text(2), "oom_kill"),
+                oom_kills: if kills { field(&text(2), "oom_kill") } else { 0 },
             }
         }
         _ => Usage::default(),

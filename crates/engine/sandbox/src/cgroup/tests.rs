@@ -147,7 +147,7 @@ fn limits_and_meters_of_version_two_are_its_files() {
         (read("memory.max"), read("cpu.max"), read("pids.max")),
         ("134217728".into(), "10000 20000".into(), "65".into())
     );
-    let usage = read_meters(&group.open_meters());
+    let usage = read_meters(&group.open_meters(), true);
     assert_eq!(usage, Usage { cpu_user_us: 20, cpu_system_us: 10, peak_memory_bytes: 4096, oom_kills: 1 });
     assert_eq!(group.join_files().unwrap().len(), 1);
     assert!(group.watch_memory().is_none());

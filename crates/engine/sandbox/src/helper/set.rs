@@ -277,7 +277,7 @@ impl Set {
 
     /// The last reading. Without a cgroup there is none left once the processes are gone.
     pub(super) fn usage(&self) -> Usage {
-        let usage = cgroup::read_meters(&self.meters);
+        let usage = cgroup::read_meters(&self.meters, true);
         let shared = self.spare.as_ref().map_or(0, |spare| spare.shared);
         Usage { peak_memory_bytes: usage.peak_memory_bytes + shared, ..usage }
     }

@@ -32,7 +32,7 @@ impl Meters {
             // The processes themselves, with all that they see.
             return self.last(tree::usage(self.pid));
         }
-        let now = cgroup::read_meters(&self.files);
+        let now = cgroup::read_meters(&self.files, false);
         self.last(Usage { peak_memory_bytes: now.peak_memory_bytes + self.shared, ..now })
     }
 
