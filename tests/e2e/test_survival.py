@@ -124,6 +124,8 @@ def test_a_killed_helper_is_back_for_the_next_sandboxes(own_platform):
         helpers = helpers_of(running.process.pid)
         assert len(helpers) == 1, pathlib.Path(running.log.name).read_text()
         os.kill(helpers[0], signal.SIGKILL)
+        # While it is ending, its sandboxes still answer.
+        eventually(lambda: helpers_of(running.process.pid), lambda now: helpers[0] not in now, seconds=10)
         # The control plane does not notice, and what was asked while it was gone may be refused for a moment only.
         assert client.get_function(FunctionName="survivor")["Configuration"]["State"] == "Active"
 
