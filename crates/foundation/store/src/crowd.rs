@@ -1,6 +1,10 @@
+use std::time::{Duration, Instant};
+
 /// Turns given away in a row without anybody coming, after which the group is closed: some ten microseconds on a machine
 /// with nothing else to do, a fraction of a sync.
 const TURNS: u32 = 64;
+/// The longest a group is kept open: where other programs want the core, a turn given away may be long.
+const MOST: Duration = Duration::from_micros(200);
 /// Most groups in a row that are closed at once because waiting was in vain.
 const MOST_SKIPPED: u32 = 64;
 
@@ -8,16 +12,18 @@ const MOST_SKIPPED: u32 = 64;
 ///
 /// Without it such callers fall into two halves: one half comes back while the group of the other is being synced, and
 /// each caller waits for two syncs. So a group is kept open while it has fewer requests than were just answered or had
-/// come by then, and the thread gives its turn away to those who make them. No clock is asked, a caller that is alone is
-/// never waited for, and where those who were answered do not come back the waiting soon stops.
+/// come by then, and the thread gives its turn away to those who make them. A caller that is alone is never waited for,
+/// and where those who were answered do not come back the waiting soon stops.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     /// Requests that the group under way still expects.
     expected: usize,
     /// Turns given away since the last of them came.
     turns: u32,
-    /// Whether any of them came in a turn given away.
-    came_back: bool,
+    /// When the first was given away, how many were hoped for then, and how many of them came.
+    since: Option<Instant>,
+    hoped: usize,
+    came: usize,
     /// Groups to close at once, the one under way included.
     skip: u32,
     /// How many groups the last wait in vain made skip; twice as many the next time.
@@ -29,8 +35,7 @@ impl Crowd {
     pub(crate) fn answered(&mut self, answered: usize, waiting: usize) {
         let together = answered + waiting;
         self.expected = if together > 1 { together } else { 0 };
-        self.turns = 0;
-        self.came_back = false;
+        (self.turns, self.since, self.came) = (0, None, 0);
         self.skip = self.skip.saturating_sub(1);
     }
 
@@ -44,24 +49,34 @@ impl Crowd {
         self.expected = self.expected.saturating_sub(1);
         if self.turns > 0 {
             self.turns = 0;
-            self.came_back = true;
-            self.skipped = 0;
+            self.came += 1;
+            if self.expected == 0 {
+                self.skipped = 0;
+            }
         }
     }
 
     /// The inbox is empty: whether to give a turn away and look again.
-    pub(crate) fn worth_a_turn(&mut self) -> bool {
+    pub(crate) fn worth_a_turn(&mut self, now: impl FnOnce() -> Instant) -> bool {
         if self.skip > 0 || self.expected == 0 {
             return false;
         }
-        if self.turns < TURNS {
+        let now = now();
+        let since = *self.since.get_or_insert_with(|| {
+            self.hoped = self.expected;
+            now
+        });
+        if self.turns < TURNS && now.saturating_duration_since(since) < MOST {
             self.turns += 1;
             return true;
         }
         self.expected = 0;
-        if !self.came_back {
+        // Most of them stayed away: others are hoped for less often.
+        if self.came * 2 < self.hoped {
             self.skipped = (self.skipped * 2).clamp(1, MOST_SKIPPED);
             self.skip = self.skipped + 1;
+        } else {
+            self.skipped = 0;
         }
         false
     }
@@ -73,7 +88,28 @@ mod tests {
 
     /// Turns given away until the group is closed.
     fn turns(crowd: &mut Crowd) -> u32 {
-        (0..).find(|_| !crowd.worth_a_turn()).unwrap()
+        (0..).find(|_| !turn(crowd)).unwrap()
+    }
+
+    fn turn(crowd: &mut Crowd) -> bool {
+        crowd.worth_a_turn(start)
+    }
+
+    /// One moment for all, which never passes.
+    fn start() -> Instant {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(|| base::Clocks::monotonic(&base::SystemClocks))
+    }
+
+    #[test]
+    fn a_busy_core_does_not_keep_a_group_open() {
+        let mut crowd = Crowd::default();
+        crowd.answered(64, 0);
+        assert!(turn(&mut crowd));
+        assert!(crowd.worth_a_turn(|| start() + MOST / 2));
+        crowd.came();
+        assert!(!crowd.worth_a_turn(|| start() + MOST));
+        assert_eq!(crowd.expected(), 0);
     }
 
     #[test]
@@ -95,10 +131,10 @@ mod tests {
             crowd.came();
         }
         for _ in 0..32 {
-            assert!(crowd.worth_a_turn());
+            assert!(turn(&mut crowd));
             crowd.came();
         }
-        assert!(!crowd.worth_a_turn(), "all are there");
+        assert!(!turn(&mut crowd), "all are there");
         crowd.answered(64, 0);
         assert_eq!(crowd.expected(), 64);
     }
@@ -108,7 +144,7 @@ mod tests {
         let mut crowd = Crowd::default();
         crowd.answered(64, 0);
         for _ in 0..60 {
-            assert!(crowd.worth_a_turn());
+            assert!(turn(&mut crowd));
             crowd.came();
         }
         assert_eq!(turns(&mut crowd), TURNS);
@@ -128,9 +164,9 @@ mod tests {
         for _ in 0..=MOST_SKIPPED {
             crowd.answered(2, 0);
         }
-        assert!(crowd.worth_a_turn());
+        assert!(turn(&mut crowd));
         crowd.came();
         crowd.answered(2, 0);
-        assert!(crowd.worth_a_turn(), "one who comes back is enough to wait for the next");
+        assert!(turn(&mut crowd), "one who comes back is enough to wait for the next");
     }
 }

@@ -211,13 +211,14 @@ impl<E: Engine> Sequencer<E> {
 
     /// The next request: one that waits, or one that comes while the thread lets those go first who are expected.
     fn arrival(&mut self) -> Result<Request, mpsc::error::TryRecvError> {
+        let now = || base::Clocks::monotonic(&base::SystemClocks);
         loop {
             match self.inbox.try_recv() {
                 Ok(request) => {
                     self.crowd.came();
                     return Ok(request);
                 }
-                Err(mpsc::error::TryRecvError::Empty) if self.crowd.worth_a_turn() => thread::yield_now(),
+                Err(mpsc::error::TryRecvError::Empty) if self.crowd.worth_a_turn(now) => thread::yield_now(),
                 Err(nothing) => return Err(nothing),
             }
         }
