@@ -60,14 +60,16 @@ impl Helper<'_> {
         !self.busy() && (self.zygote_due() || self.spare_due())
     }
 
-    pub(super) fn make_ahead(&mut self) {
-        if spares::is_short_of_memory() {
-            self.memory_is_short();
-        } else if self.zygote_due() {
+    pub(super) fn make_ahead(&mut self) -> io::Result<()> {
+        if spares::has_less_than(spares::LEFT_KIB) {
+            return self.rest();
+        }
+        if self.zygote_due() {
             self.start_zygote();
         } else {
             self.warm_one();
         }
+        Ok(())
     }
 
     fn spare_due(&self) -> bool {
@@ -96,7 +98,8 @@ impl Helper<'_> {
 
     /// Whether a kind has a zygote that is ready.
     pub(super) fn has_zygote(&self, kind: u64) -> bool {
-        self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.is_able())
+        let able = self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.is_able());
+        able && self.stocks.trusts_zygote(kind, now_ms())
     }
 
     /// Whether a launch of this kind may have a fork made for it.
@@ -126,13 +129,28 @@ impl Helper<'_> {
         let number = self.next;
         self.next += 1;
         let token = epoll::EventData::new_u64(number << 2 | SOCKET);
-        match started {
-            Ok(zygote) if epoll::add(&self.epoll, &zygote.socket, token, epoll::EventFlags::IN).is_ok() => {
-                self.zygotes.insert(number, zygote);
-            }
-            // Its program cannot be started, or the host is out of something.
-            _ => self.stocks.zygote_failed(kind_number, now_ms()),
+        // Its program cannot be started, or the host is out of something.
+        let Ok(zygote) = started else { return self.stocks.zygote_failed(kind_number, now_ms()) };
+        if epoll::add(&self.epoll, &zygote.socket, token, epoll::EventFlags::IN).is_ok() {
+            self.zygotes.insert(number, zygote);
+        } else {
+            self.dying.push(zygote);
+            self.stocks.zygote_failed(kind_number, now_ms());
         }
+    }
+
+    /// Ends zygotes, by their numbers. Answers their kinds.
+    fn end_zygotes(&mut self, which: impl Fn(u64, &Zygote) -> bool) -> Vec<u64> {
+        let ended: Vec<Zygote> =
+            self.zygotes.extract_if(.., |number, zygote| which(*number, zygote)).map(|(_, zygote)| zygote).collect();
+        for zygote in &ended {
+            // Its end would be told for ever.
+            let _ = epoll::delete(&self.epoll, &zygote.socket);
+            let _ = zygote.has_gone();
+        }
+        let kinds = ended.iter().map(|zygote| zygote.kind).collect();
+        self.dying.extend(ended);
+        kinds
     }
 
     /// A zygote says that it is ready, or has ended.
@@ -143,7 +161,7 @@ impl Helper<'_> {
             Ok(got) if got.len > 0 => zygote.becomes_ready(),
             _ => {
                 let (kind, retired) = (zygote.kind, zygote.retired);
-                self.zygotes.remove(&number);
+                self.end_zygotes(|at, _| at == number);
                 if !retired {
                     self.stocks.zygote_failed(kind, now_ms());
                 }
@@ -157,7 +175,10 @@ impl Helper<'_> {
         let warmed = self.stocks.kind(kind_number).map(|kind| set.warm(&self.host, kind_number, (kind, true), tmp));
         match warmed {
             Some(Ok(())) => Ok(()),
-            _ => self.fall_back(number),
+            _ => {
+                self.stocks.zygote_failed(kind_number, now_ms());
+                self.begin_anew(number)
+            }
         }
     }
 
@@ -170,7 +191,7 @@ impl Helper<'_> {
         let groups = set.group.as_ref().map(|(_, group)| group.join_files()).transpose();
         let zygote = self.zygotes.values_mut().find(|zygote| zygote.kind == spare.kind && zygote.is_able());
         let (Some(zygote), Some(input), Some(writing), Ok(groups)) = (zygote, input, writing, groups) else {
-            return self.fall_back(number);
+            return self.unforked(number);
         };
         let groups = groups.unwrap_or_default();
         match zygote.fork(self.host.setup.ranges, set.pid, (input, rules), &writing, &groups) {
@@ -178,12 +199,34 @@ impl Helper<'_> {
                 (spare.shared, spare.mounts) = (shared, Some(mounts));
                 Ok(())
             }
-            Err(_) => self.fall_back(number),
+            Err(_) => self.unforked(number),
         }
     }
 
-    /// A spare could not be made of this set: a launch that waits for it is begun anew, and starts its program itself.
+    /// There is no zygote any more, or it is far behind, or the host is out of descriptors: nobody's fault, and yet what is
+    /// made ahead must not be tried for ever.
+    fn unforked(&mut self, number: u64) -> io::Result<()> {
+        if let Some(kind) = self.sets.get(&number).and_then(Set::spare_of) {
+            self.stocks.failed(kind, now_ms());
+        }
+        self.begin_anew(number)
+    }
+
+    /// A spare could not be made of this set: whoever is at fault is blamed, and a launch that waits is begun anew.
     pub(super) fn fall_back(&mut self, number: u64) -> io::Result<()> {
+        if let Some(set) = self.sets.get(&number)
+            && let Some(spare) = set.spare.as_ref().filter(|_| !set.failed && !set.kill_asked)
+        {
+            match spare.forked {
+                true => self.stocks.zygote_failed(spare.kind, now_ms()),
+                false => self.stocks.failed(spare.kind, now_ms()),
+            }
+        }
+        self.begin_anew(number)
+    }
+
+    /// Throws a set away. A launch that waits for it starts its program itself, in another.
+    fn begin_anew(&mut self, number: u64) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
         set.kill();
         if set.kill_asked {
@@ -200,21 +243,11 @@ impl Helper<'_> {
     /// A spare's runtime is ready, or so its first process says.
     pub(super) fn spare_ready(&mut self, number: u64, fds: Vec<OwnedFd>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        let Some(spare) = &set.spare else { return Ok(()) };
-        let (kind, forked) = (spare.kind, spare.forked);
         let looked_at = match fds.into_iter().next() {
             Some(runtime) => probe::inspect_runtime(&self.host, set, runtime.as_fd()).map(|()| runtime),
             None => Err("no runtime".to_owned()),
         };
-        let Ok(runtime) = looked_at else {
-            let alive = !set.kill_asked && !set.failed;
-            match forked {
-                true if alive => self.stocks.zygote_failed(kind, now_ms()),
-                false if alive => self.stocks.failed(kind, now_ms()),
-                _ => {}
-            }
-            return self.fall_back(number);
-        };
+        let Ok(runtime) = looked_at else { return self.fall_back(number) };
         set.stage = Stage::Spare;
         if set.pending.is_some() {
             // A launch waits for it. From here on its first process tells of its end.
@@ -246,8 +279,8 @@ impl Helper<'_> {
     /// Notes what a launch asks for. Answers the kind of spare that could serve it.
     pub(super) fn note(&mut self, launch: &Launch) -> Option<u64> {
         let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, now_ms())?;
-        if forgotten {
-            self.give_back();
+        if forgotten && self.give_back().is_err() {
+            return None;
         }
         Some(kind)
     }
@@ -273,32 +306,57 @@ impl Helper<'_> {
     pub(super) fn ahead_changes_in(&self) -> Option<i64> {
         let has = |kind: u64| self.spares(kind) > 0 || self.zygotes.values().any(|zygote| zygote.kind == kind);
         let idle = self.stocks.idle_at(has);
-        let late = self.warming().filter_map(|set| set.spare.as_ref()).map(|spare| spare.since + spares::PATIENCE_MS);
+        let late = self.warming().filter_map(late_at).chain(self.zygotes.values().filter_map(Zygote::late_at));
         let end = late.chain(idle).min()?;
         i64::try_from(end.saturating_sub(now_ms()).max(1)).ok()
     }
 
     /// Gives back what nobody has asked for in a long time, and what never became ready.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn give_back(&mut self) -> io::Result<()> {
         let now = now_ms();
-        self.zygotes.retain(|_, zygote| !self.stocks.is_idle(zygote.kind, now));
         for set in self.sets.values_mut() {
-            let Some(kind) = set.spare_of() else { continue };
-            let since = set.spare.as_ref().map_or(now, |spare| spare.since);
-            let late = set.stage == Stage::Warming && since + spares::PATIENCE_MS <= now;
-            if late {
-                self.stocks.failed(kind, now);
-            }
-            if late || self.stocks.is_idle(kind, now) {
+            if set.spare_of().is_some_and(|kind| self.stocks.is_idle(kind, now)) {
                 set.failed = true;
                 set.kill();
             }
         }
+        let idle: Vec<u64> =
+            self.zygotes.values().map(|zygote| zygote.kind).filter(|kind| self.stocks.is_idle(*kind, now)).collect();
+        self.end_zygotes(|_, zygote| idle.contains(&zygote.kind));
+        for kind in self.end_zygotes(|_, zygote| zygote.late_at().is_some_and(|at| at <= now)) {
+            self.stocks.zygote_failed(kind, now);
+        }
+        let late = |set: &Set| {
+            let warming = set.stage == Stage::Warming && !set.failed && !set.kill_asked;
+            warming && late_at(set).is_some_and(|at| at <= now)
+        };
+        let late: Vec<u64> = self.sets.iter().filter(|(_, set)| late(set)).map(|(number, _)| *number).collect();
+        for number in late {
+            let spare = self.sets.get(&number).and_then(|set| set.spare.as_ref());
+            if let Some(kind) = spare.filter(|spare| spare.forked).map(|spare| spare.kind) {
+                // It stands still, or its child does.
+                self.end_zygotes(|_, zygote| zygote.kind == kind);
+            }
+            self.fall_back(number)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel says that processes stand still for want of memory.
+    pub(super) fn memory_is_short(&mut self) -> io::Result<()> {
+        // One function at its own limit is no lack of the host's.
+        if spares::has_less_than(spares::AMPLE_KIB) { self.rest() } else { Ok(()) }
     }
 
     /// Gives everything back for a while.
-    pub(super) fn memory_is_short(&mut self) {
+    fn rest(&mut self) -> io::Result<()> {
         self.stocks.rest(now_ms());
-        self.give_back();
+        self.give_back()
     }
+}
+
+/// When a set that is being made a spare is given up.
+fn late_at(set: &Set) -> Option<u64> {
+    let patience = if set.pending.is_some() { spares::PATIENCE_OF_LAUNCH_MS } else { spares::PATIENCE_MS };
+    set.spare.as_ref().map(|spare| spare.since + patience)
 }

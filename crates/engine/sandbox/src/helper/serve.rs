@@ -9,7 +9,7 @@ use rustix::event::epoll;
 use super::ahead;
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
-use super::spares::{self, Stocks};
+use super::spares::Stocks;
 use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
@@ -52,6 +52,8 @@ pub(super) struct Helper<'a> {
     _pressure: Option<OwnedFd>,
     /// By numbers that no set has.
     pub(super) zygotes: BTreeMap<u64, Zygote>,
+    /// Those that are given up and have not gone yet.
+    pub(super) dying: Vec<Zygote>,
     /// Where `/tmp` comes from.
     pub(super) scratch: Scratch,
     /// How many sets to keep ready; 0 after one could not be made, until the next launch.
@@ -106,10 +108,9 @@ impl<'a> Helper<'a> {
     fn new(server: &'a OwnedFd, host: Host, config: &Config) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, server, epoll::EventData::new_u64(SERVER), epoll::EventFlags::IN)?;
-        let pressure = ahead::watch_pressure();
-        if let Some(pressure) = &pressure {
-            epoll::add(&epoll, pressure, epoll::EventData::new_u64(PRESSURE), epoll::EventFlags::PRI)?;
-        }
+        let token = epoll::EventData::new_u64(PRESSURE);
+        let pressure = ahead::watch_pressure()
+            .filter(|pressure| epoll::add(&epoll, pressure, token, epoll::EventFlags::PRI).is_ok());
         let scratch = Scratch::new(host.scratch.clone(), place(&config.run_dir));
         Ok(Self {
             host,
@@ -121,6 +122,7 @@ impl<'a> Helper<'a> {
             stocks: Stocks::default(),
             _pressure: pressure,
             zygotes: BTreeMap::new(),
+            dying: Vec::new(),
             wanted: config.prepared,
             prepared: config.prepared,
             leftover: VecDeque::new(),
@@ -145,7 +147,7 @@ impl<'a> Helper<'a> {
         events.clear();
         let wait = if self.refill_due() || self.ahead_due() {
             Some(0)
-        } else if self.leftover.is_empty() {
+        } else if self.leftover.is_empty() && self.dying.is_empty() {
             self.ahead_changes_in()
         } else {
             Some(REAP_MS)
@@ -159,10 +161,10 @@ impl<'a> Helper<'a> {
             if self.refill_due() {
                 self.refill();
             } else if self.ahead_due() {
-                self.make_ahead();
+                self.make_ahead()?;
             } else {
                 self.reap_groups();
-                self.give_back();
+                self.give_back()?;
             }
         }
         for event in events.iter() {
@@ -173,7 +175,7 @@ impl<'a> Helper<'a> {
                 RUNTIME if number >= FIRST_SET => self.spare_ended(number),
                 SERVER if !self.hear_server()? => return Ok(false),
                 SERVER => {}
-                SOCKET if token == PRESSURE => self.memory_is_short(),
+                SOCKET if token == PRESSURE => self.memory_is_short()?,
                 SOCKET if self.zygotes.contains_key(&number) => self.hear_zygote(number),
                 SOCKET => self.hear_set(number)?,
                 DEATH => self.bury(number)?,
@@ -202,6 +204,7 @@ impl<'a> Helper<'a> {
     }
 
     fn reap_groups(&mut self) {
+        self.dying.retain(|zygote| !zygote.has_gone());
         for _ in 0..self.leftover.len().min(REAP_MOST) {
             if let Some(group) = self.leftover.pop_front()
                 && group.remove().is_err()
@@ -324,6 +327,10 @@ impl<'a> Helper<'a> {
                 set.stage = if set.assigned.is_some() { Stage::Building } else { Stage::Prepared };
                 if set.to_fork.is_some() { self.settle(number) } else { Ok(()) }
             }
+            Report::Forkable | Report::Ready if set.stage != Stage::Warming => {
+                set.kill();
+                Ok(())
+            }
             Report::Forkable => self.forkable(number, fds),
             Report::Confined { uplink } => match probe::inspect(&self.host, set) {
                 Ok(()) => {
@@ -349,7 +356,7 @@ impl<'a> Helper<'a> {
                 Ok(())
             }
             Report::Failed { step, errno } => {
-                let spec = step == inside::ATTACH;
+                let spec = step == inside::ATTACH && set.stage != Stage::Warming;
                 let why = if errno == 0 { step } else { format!("{step}: {}", io::Error::from_raw_os_error(errno)) };
                 if spec {
                     self.refuse_launch(number, Fault::Spec, why)
@@ -372,10 +379,7 @@ impl<'a> Helper<'a> {
     /// A sandbox could not be built: answers its launch, if it has one, and kills it.
     pub(super) fn give_up(&mut self, number: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
         let Some(set) = self.sets.get_mut(&number) else { return Ok(()) };
-        if let Some(spare) = set.spare.as_ref().filter(|_| set.stage == Stage::Warming && !set.failed) {
-            if !spare.forked && errno == Some(0) {
-                self.stocks.failed(spare.kind, spares::now_ms());
-            }
+        if set.stage == Stage::Warming && !set.failed {
             return self.fall_back(number);
         }
         set.kill();
@@ -447,6 +451,10 @@ impl<'a> Helper<'a> {
     /// The first process is gone, and with it everything in its pid namespace.
     fn bury(&mut self, number: u64) -> io::Result<()> {
         self.hear_set(number)?;
+        if self.sets.get(&number).is_some_and(|set| set.stage == Stage::Warming && !set.failed) {
+            // A launch that waits for it is begun anew.
+            self.fall_back(number)?;
+        }
         let Some(set) = self.sets.remove(&number) else { return Ok(()) };
         self.drop_part(number, &set);
         // The server holds the same pidfd, so that closing ours would not end its events.

@@ -19,10 +19,13 @@ const IDLE_MS: u64 = 300_000;
 /// Spares, or zygotes, of a kind that ended before they were of use, after which there are no more of it for a while, ms.
 const MOST_FAILURES: u32 = 3;
 const FORGIVEN_MS: u64 = 60_000;
-/// After this time a runtime that is not ready never will be, ms.
+/// After this time a runtime that is not ready never will be, ms; and where a launch waits for it.
 pub(super) const PATIENCE_MS: u64 = 30_000;
-/// Memory that must be left on the host for another to be made, KiB.
-const LEFT_KIB: u64 = 512 * 1024;
+pub(super) const PATIENCE_OF_LAUNCH_MS: u64 = 3_000;
+/// Memory that must be left on the host for another to be made, KiB, and below which a lack of memory is the host's and
+/// not that of one function at its limit.
+pub(super) const LEFT_KIB: u64 = 512 * 1024;
+pub(super) const AMPLE_KIB: u64 = 2 * 1024 * 1024;
 
 /// How long the host is left alone after it was short of memory, ms.
 const REST_MS: u64 = 60_000;
@@ -48,6 +51,11 @@ impl Kind {
     /// The kind that can serve a launch. `None` when it must not be started ahead.
     pub(super) fn of(launch: &Launch) -> Option<Self> {
         let ahead = launch.ahead.clone()?;
+        // Something stands in for code and layers, and would hide it.
+        let hidden = |target: &Vec<u8>| target.starts_with(b"/opt") || target.starts_with(b"/var/task");
+        if launch.runtime_targets.iter().any(hidden) {
+            return None;
+        }
         Some(Self {
             tenant: if ahead.zygote.is_empty() { Vec::new() } else { launch.tenant.clone() },
             ahead,
@@ -163,6 +171,11 @@ impl Stocks {
         self.stocks.iter().find(|stock| stock.number == number).map(|stock| &stock.kind)
     }
 
+    /// Whether a zygote of this kind has not failed too often lately.
+    pub(super) fn trusts_zygote(&self, number: u64, now: u64) -> bool {
+        self.stocks.iter().any(|stock| stock.number == number && !stock.zygotes.is_too_much(now))
+    }
+
     /// A zygote of this kind has ended by itself, or its child was not what it must be.
     pub(super) fn zygote_failed(&mut self, number: u64, now: u64) {
         if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.number == number) {
@@ -172,7 +185,8 @@ impl Stocks {
 
     /// Whether nobody has asked for this kind for so long that its spares are given back.
     pub(super) fn is_idle(&self, number: u64, now: u64) -> bool {
-        !self.stocks.iter().any(|stock| stock.number == number && stock.wanted(now, self.rests_until) > 0)
+        let in_use = |stock: &Stock| stock.number == number && now < stock.last + IDLE_MS;
+        now < self.rests_until || !self.stocks.iter().any(in_use)
     }
 
     /// The host is short of memory: nothing is kept for a while.
@@ -193,11 +207,11 @@ impl Stocks {
     }
 }
 
-/// Whether the host has no memory left for what is made ahead.
-pub(super) fn is_short_of_memory() -> bool {
+/// Whether the host has less memory left.
+pub(super) fn has_less_than(least_kib: u64) -> bool {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let left = info.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
-    left.and_then(|kib| kib.trim().parse().ok()).is_some_and(|kib: u64| kib < LEFT_KIB)
+    left.and_then(|kib| kib.trim().parse().ok()).is_some_and(|kib: u64| kib < least_kib)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rustix::process::Resource;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::ids::Range;
-use super::spares::{Kind, now_ms};
+use super::spares::{Kind, PATIENCE_MS, now_ms};
 use super::{Host, image};
 use crate::channel;
 use crate::inside::{confine, root};
@@ -84,8 +84,8 @@ impl Zygote {
             retired: false,
             _range: range,
         };
-        // On failure it is dropped, which ends it.
-        channel::send(&zygote.socket, &host.setup.filter.small_bytes(), &[]).map_err(say)?;
+        let told = channel::send(&zygote.socket, &host.setup.filter.small_bytes(), &[]);
+        told.inspect_err(|_| end(pid, &zygote.pidfd)).map_err(say)?;
         Ok(zygote)
     }
 
@@ -95,6 +95,11 @@ impl Zygote {
         // What is of files, the whole host shares.
         let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
         self.ready = Some(anonymous.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or(0) << 10);
+    }
+
+    /// When it is given up, unless it is ready.
+    pub(super) fn late_at(&self) -> Option<u64> {
+        self.ready.is_none().then_some(self.born + PATIENCE_MS)
     }
 
     /// Whether it can fork.
@@ -130,12 +135,21 @@ impl Zygote {
         }
         Ok((self.ready.unwrap_or(0), Rc::clone(&self.mounts)))
     }
+
+    /// Ends it. Children of it live in their sandboxes and stay. Answers whether it has gone: one that waits for a disk may
+    /// take long.
+    pub(super) fn has_gone(&self) -> bool {
+        // ESRCH: it is gone already.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+        let pid = rustix::process::Pid::from_raw(self.pid);
+        !matches!(rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG), Ok(None))
+    }
 }
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // Children of it live in their sandboxes and stay.
-        end(self.pid, &self.pidfd);
+        // Where it was not waited for, this process is about to end.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
     }
 }
 

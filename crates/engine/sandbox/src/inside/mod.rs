@@ -143,6 +143,8 @@ impl First {
         targets: &[Vec<u8>],
         mut fds: Vec<OwnedFd>,
     ) -> Result<Spare, Failure> {
+        // Who waits for a runtime does not hear that the helper has ended.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("bind to the helper")?;
         let outputs = usize::from(ahead.is_some());
         if fds.len() != targets.len() + outputs {
             return Err(Failure { step: "be given mounts".to_owned(), errno: libc::EPROTO });

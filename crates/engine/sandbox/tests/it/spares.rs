@@ -107,6 +107,43 @@ async fn a_fork_of_a_zygote_has_the_same_walls_and_sees_the_same() {
     }
 }
 
+#[tokio::test]
+async fn a_zygote_that_stands_still_or_dies_holds_nobody_up() {
+    for signal in ["-STOP", "-KILL"] {
+        let walls = walls();
+        walls.settled().await;
+        lose_zygote(&walls, signal).await;
+    }
+}
+
+async fn lose_zygote(walls: &Linux, signal: &str) {
+    let spec = in_python(&folder().join("still"));
+    let helper = walls.helper_pid().unwrap();
+    let of_helper = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&helper.to_string()))
+    };
+    let run = async |count: usize| {
+        let all = (0..count).map(|_| walls.launch(spec.clone()));
+        for environment in futures_util::future::join_all(all).await {
+            let environment = environment.unwrap();
+            let exit = environment.control.exited().await;
+            assert_eq!(exit.cause, ExitCause::Exited(3), "{}", output(&environment));
+        }
+    };
+    let mut seen = String::new();
+    while !seen.starts_with("zygote") {
+        let environment = walls.launch(spec.clone()).await.unwrap();
+        environment.control.exited().await;
+        seen = output(&environment);
+    }
+    let zygote = pids_with("zygote").into_iter().find(of_helper).unwrap();
+    std::process::Command::new("kill").args([signal, &zygote.to_string()]).status().unwrap();
+    run(12).await;
+    eventually("it is given up", || !std::path::Path::new(&format!("/proc/{zygote}")).exists()).await;
+    run(2).await;
+}
+
 /// Launches until one was started ahead.
 async fn spare(walls: &Linux, spec: &Spec) -> (Environment, String) {
     for _ in 0..200 {

@@ -60,7 +60,13 @@ def serve():
             # The platform has gone.
             os._exit(0)
         fds = [fd for _, _, data in ancillary for fd in memoryview(data).cast("i")]
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:
+            # The host is out of something. Whose input ends now goes on without a fork.
+            for fd in fds:
+                os.close(fd)
+            continue
         if child == 0:
             try:
                 enter(words, fds, program)
