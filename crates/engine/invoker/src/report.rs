@@ -40,16 +40,18 @@ pub(crate) fn report(report: &Report<'_>) -> String {
     use std::fmt::Write as _;
     let Report { row, duration_us, .. } = report;
     let used_mb = row.peak_memory_bytes.div_ceil(1 << 20).min(u64::from(row.memory_mb));
-    let mut line = format!(
+    let mut line = String::with_capacity(400);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        line,
         "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {used_mb} MB\t",
         row.request,
-        ms(*duration_us),
+        Ms(*duration_us),
         row.billed_ms,
         row.memory_mb,
     );
-    // Writing to a String cannot fail.
     if report.init_shown && row.start == StartKind::Cold {
-        let _ = write!(line, "Init Duration: {}\t", ms(row.phases.init_us));
+        let _ = write!(line, "Init Duration: {}\t", Ms(row.phases.init_us));
     }
     match report.status {
         Some(Status::Timeout) => line.push_str("Status: timeout\t"),
@@ -59,8 +61,8 @@ pub(crate) fn report(report: &Report<'_>) -> String {
         None => {}
     }
     let Phases { queue_us, sandbox_us, init_us, handler_us } = row.phases;
-    let (queue, sandbox, init, handler) = (ms(queue_us), ms(sandbox_us), ms(init_us), ms(handler_us));
-    let (user, system) = (ms(row.cpu_user_us), ms(row.cpu_system_us));
+    let (queue, sandbox, init, handler) = (Ms(queue_us), Ms(sandbox_us), Ms(init_us), Ms(handler_us));
+    let (user, system) = (Ms(row.cpu_user_us), Ms(row.cpu_system_us));
     let _ = write!(
         line,
         "Phases: queue {queue}, sandbox {sandbox}, init {init}, handler {handler}\tCPU: user {user}, system {system}"
@@ -73,7 +75,7 @@ pub(crate) fn report(report: &Report<'_>) -> String {
 
 /// `phase` is `init`, or `invoke` for an INIT that runs within the invocation.
 pub(crate) fn init_report(init_us: u64, phase: &str, status: &Status) -> String {
-    let duration = ms(init_us);
+    let duration = Ms(init_us);
     match status {
         Status::Timeout => format!("INIT_REPORT Init Duration: {duration}\tPhase: {phase}\tStatus: timeout"),
         Status::Error(kind) => {
@@ -166,10 +168,15 @@ fn signal_name(signal: i32) -> String {
     name.into()
 }
 
-fn ms(us: u64) -> String {
-    // Whole numbers, so that no rounding of floats shows: hundredths of a millisecond, rounded to the nearest.
-    let hundredths = (us + 5) / 10;
-    format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
+/// Microseconds, shown as milliseconds.
+struct Ms(u64);
+
+impl std::fmt::Display for Ms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Whole numbers, so that no rounding of floats shows: hundredths of a millisecond, rounded to the nearest.
+        let hundredths = (self.0 + 5) / 10;
+        write!(f, "{}.{:02} ms", hundredths / 100, hundredths % 100)
+    }
 }
 
 fn seconds(ms: u64) -> String {

@@ -139,8 +139,10 @@ impl TraceHeader {
     pub fn root(rng: &dyn Rng, now_s: u64) -> Self {
         let mut raw = [0u8; 20];
         rng.fill(&mut raw);
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        Self(format!("Root=1-{:08x}-{};Parent={};Sampled=0", now_s as u32, hex(&raw[..12]), hex(&raw[12..])))
+        let (root, parent) = raw.split_at(12);
+        let number = |bytes: &[u8]| bytes.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+        let (root, parent) = (number(root), number(parent));
+        Self(format!("Root=1-{:08x}-{root:024x};Parent={parent:016x};Sampled=0", now_s as u32))
     }
 
     /// The header with the number of deliveries that led here, so that a chain which comes back to itself ends.

@@ -15,7 +15,8 @@ const PART: &str = "Lineage=";
 /// invoked in the chain.
 pub(crate) fn step(trace: &str, function: &str) -> (String, u32) {
     let digest = Digest::of(function.as_bytes());
-    let hash: String = digest.as_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let first = digest.as_bytes().iter().take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+    let hash = format!("{first:08x}");
     let lineage = trace.split(';').find_map(|part| part.trim().strip_prefix(PART)).unwrap_or_default();
     let mut chain: Vec<(&str, u32)> = lineage.split('|').filter_map(entry).collect();
     let count = match chain.iter_mut().find(|(other, _)| *other == hash) {

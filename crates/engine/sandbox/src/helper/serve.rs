@@ -293,7 +293,8 @@ impl<'a> Helper<'a> {
     }
 
     fn fail_launch(&self, seq: u64, why: &str, errno: Option<i32>) -> io::Result<()> {
-        let load = [libc::EAGAIN, libc::ENOMEM, libc::ENOSPC, libc::EMFILE, libc::ENFILE, libc::EUSERS];
+        let load =
+            [libc::EAGAIN, libc::ENOMEM, libc::ENOSPC, libc::EMFILE, libc::ENFILE, libc::EUSERS, libc::ETOOMANYREFS];
         let fault =
             if errno.is_some_and(|errno| load.contains(&errno)) { Fault::Exhausted } else { Fault::Unavailable };
         self.say(&News::Failed { seq, fault, why: why.to_owned(), fix: survey::fix_for(why) }, &[])

@@ -153,7 +153,6 @@ impl First {
         attach_all(&fds, targets)?;
         drop(fds);
         root::close()?;
-        confine::lower(Resource::Nofile, u64::from(files)).step("limit open files")?;
         hide_memory()?;
         let rules = rules.map(|rules| rules.try_clone().step("copy Landlock rules")).transpose()?;
         let stands_in = ahead.is_some();
@@ -163,7 +162,8 @@ impl First {
         let (input, theirs) = program::input()?;
         let own = match (ahead, output) {
             (Some(ahead), Some(output)) => {
-                Some(program::start_ahead(ahead, (&theirs, &output), || confine_self(setup, rules))?)
+                let confine = || confine_self(setup, rules);
+                Some(program::start_ahead(ahead, files, (&theirs, &output), confine)?)
             }
             _ => {
                 let rules = rules.map(|rules| confine::allow_tmp(rules).step("make Landlock rules")).transpose()?;
@@ -242,7 +242,6 @@ impl First {
         }
         root::close()?;
         let listeners = program::listen(&program.ports).step("listen on 127.0.0.1")?;
-        confine::lower(Resource::Nofile, u64::from(program.limits.files)).step("limit open files")?;
         for (resource, limit) in stand_ins(setup, program) {
             confine::lower(resource, limit).step("limit processes and memory")?;
             if let Some(spare) = spare {

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit, WaitIdOptions, WaitOptions, WaitStatus};
 
-use super::{Failure, Step};
+use super::{Failure, Step, confine};
 use crate::channel;
 use crate::message::{self, Message, Program, Report};
 use crate::sys::{self, Side};
@@ -29,11 +29,12 @@ fn strings(bytes: Vec<Vec<u8>>) -> io::Result<Vec<CString>> {
 
 /// Starts the program and reports. Answers its pid.
 pub(super) fn start(socket: &OwnedFd, program: Program, output: &OwnedFd) -> io::Result<i32> {
+    let files = program.limits.files;
     let (argv, env) = (strings(program.argv)?, strings(program.env)?);
     // CLONE_VFORK: goes on when the program has been started or could not be.
     let child = match sys::clone(libc::CLONE_VFORK)? {
         Side::Child => {
-            let error = become_program(&argv, &env, program.cwd, output, None);
+            let error = become_program((&argv, &env), files, program.cwd, output, None);
             let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
             let _ = channel::send(socket, &Report::NotStarted { errno }.encode(), &[]);
             sys::exit_now(127);
@@ -61,6 +62,7 @@ pub(super) fn input() -> Result<(OwnedFd, OwnedFd), Failure> {
 /// Starts a program ahead, after `confine` in the new process. Answers its pid and pidfd.
 pub(super) fn start_ahead(
     ahead: message::Ahead,
+    files: u32,
     (input, output): (&OwnedFd, &OwnedFd),
     confine: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(i32, OwnedFd), Failure> {
@@ -70,7 +72,7 @@ pub(super) fn start_ahead(
         // Whatever goes wrong in here shows as the end of the input, and the sandbox is thrown away.
         Side::Child => {
             if confine().is_ok() {
-                let _ = become_program(&argv, &env, b"/".to_vec(), output, Some(input));
+                let _ = become_program((&argv, &env), files, b"/".to_vec(), output, Some(input));
             }
             sys::exit_now(127);
         }
@@ -153,13 +155,15 @@ pub(super) fn reap(socket: &OwnedFd, child: i32) -> io::Result<()> {
 /// Turns this process into the program. Returns only on failure. The other signals have had their default actions since
 /// the helper's start.
 fn become_program(
-    argv: &[CString],
-    env: &[CString],
+    (argv, env): (&[CString], &[CString]),
+    files: u32,
     cwd: Vec<u8>,
     output: &OwnedFd,
     input: Option<&OwnedFd>,
 ) -> io::Error {
     let ready = || -> io::Result<()> {
+        // Not earlier: the first process hands descriptors over, of which no more may be on their way than it may open.
+        confine::lower(Resource::Nofile, u64::from(files))?;
         rustix::process::setsid()?;
         // Opened in here: what was opened outside, Landlock lets nobody open again.
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
