@@ -235,6 +235,18 @@ pub struct VersionInUse {
 }
 
 impl Handle {
+    /// Says that the target may be invoked soon, so that its first environment need not boot a runtime. Does not wait.
+    pub fn expect(&self, target: &Target) {
+        if let (Some(ahead), sandbox::Isolation::Process) = (&target.ahead, target.isolation) {
+            self.engine.options.walls.expect(
+                &target.account.to_string(),
+                &target.image,
+                ahead,
+                crate::environment::FILES,
+            );
+        }
+    }
+
     /// Runs one event and answers what came of it.
     ///
     /// Dropping the future means that the caller went away: the invocation still runs to its end, and is logged and

@@ -26,7 +26,7 @@ const RUNTIME_PORT: u16 = 9001;
 const ENDPOINT_PORT: u16 = 4566;
 /// Processes and threads, and open files. Source: AWS Lambda quotas.
 const PIDS: u32 = 1024;
-const FILES: u32 = 1024;
+pub(crate) const FILES: u32 = 1024;
 /// CPU during INIT, thousandths.
 const INIT_CPU_MILLIS: u32 = 2000;
 /// MiB that come with one whole CPU. Source: AWS Lambda developer guide, "Configure Lambda function memory".

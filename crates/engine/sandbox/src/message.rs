@@ -151,6 +151,18 @@ pub(crate) enum Request {
     Launch(Box<Launch>),
     /// Undo a launch that nobody waits for any more.
     Kill(u64),
+    /// Launches like this may come.
+    Expect(Box<Expected>),
+}
+
+/// What is the same for launches that may come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) tenant: Vec<u8>,
+    pub(crate) ahead: Ahead,
+    pub(crate) files: u32,
+    pub(crate) runtime_sources: Vec<Vec<u8>>,
+    pub(crate) runtime_targets: Vec<Vec<u8>>,
 }
 
 /// One sandbox to make.
@@ -180,6 +192,12 @@ impl Message for Request {
                     .list(&launch.runtime_targets)
             }
             Self::Kill(seq) => w.u8(2).u64(*seq),
+            Self::Expect(expected) => expected
+                .ahead
+                .write(w.u8(3).bytes(&expected.tenant))
+                .u32(expected.files)
+                .list(&expected.runtime_sources)
+                .list(&expected.runtime_targets),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -195,6 +213,11 @@ impl Message for Request {
                 runtime_targets: r.list()?,
             })),
             2 => Self::Kill(r.u64()?),
+            3 => {
+                let (tenant, ahead) = (r.bytes()?, Ahead::read(r)?);
+                let (files, runtime_sources, runtime_targets) = (r.u32()?, r.list()?, r.list()?);
+                Self::Expect(Box::new(Expected { tenant, ahead, files, runtime_sources, runtime_targets }))
+            }
             _ => return Err(Malformed),
         })
     }
@@ -528,6 +551,9 @@ mod tests {
             let ahead = Ahead { argv: program.argv.clone(), env: program.env.clone(), zygote: targets.clone() };
             let launch = Launch { seq, tenant: b"t".to_vec(), program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
             let request = Request::Launch(Box::new(launch));
+            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+            let expected = Expected { tenant: b"t".to_vec(), ahead: ahead.clone(), files: 3, runtime_sources: targets.clone(), runtime_targets: Vec::new() };
+            let request = Request::Expect(Box::new(expected));
             prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
             for order in [Order::Spare { ahead, forked: true, files: 7, targets: targets.clone() }, Order::Become { program, targets }] {
                 prop_assert_eq!(Order::decode(&order.encode()), Ok(order));

@@ -254,6 +254,9 @@ pub enum Error {
 pub trait Walls: Send + Sync {
     /// Makes an environment and starts its program. Dropping the future undoes what was begun.
     fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>>;
+    /// Says that launches by this tenant with this image and program may come soon, so that something may be made ahead for
+    /// the first of them. Neither fails nor waits.
+    fn expect(&self, _tenant: &str, _image: &Image, _ahead: &Ahead, _files: u32) {}
     /// What holds on this host.
     fn survey(&self) -> Survey;
 }

@@ -164,8 +164,13 @@ impl Functions {
     pub(crate) fn prepare(self: &Arc<Self>, address: &Address) {
         let (functions, address) = (Arc::clone(self), address.clone());
         tokio::spawn(async move {
-            if let Err(fault) = functions.ready(&Named { address, qualifier: None }).await {
-                tracing::debug!(%fault, "a function cannot be made ready yet");
+            match functions.ready(&Named { address, qualifier: None }).await {
+                Ok(plan) => {
+                    if let Plan::Run { target, .. } = &*plan {
+                        functions.invoker.expect(target);
+                    }
+                }
+                Err(fault) => tracing::debug!(%fault, "a function cannot be made ready yet"),
             }
         });
     }

@@ -72,23 +72,27 @@ impl Helper<'_> {
         Ok(())
     }
 
+    /// A kind for which it is time to make a spare. Where a zygote is on its way, it is waited for.
+    fn lacks_spare(&self) -> Option<(u64, &Kind)> {
+        let boots = |kind: u64| {
+            self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.late_at().is_some() && !zygote.retired)
+        };
+        self.stocks.lacking(now_ms(), |kind| self.spares(kind), boots)
+    }
+
     fn spare_due(&self) -> bool {
-        self.stocks.lacking(now_ms(), |kind| self.spares(kind)).is_some()
-            && self.warming().next().is_none()
-            && self.to_warm().is_some()
+        self.lacks_spare().is_some() && self.warming().next().is_none() && self.to_warm().is_some()
     }
 
     fn warm_one(&mut self) {
         let now = now_ms();
-        let (Some((kind_number, kind)), Some(number)) =
-            (self.stocks.lacking(now, |kind| self.spares(kind)), self.to_warm())
-        else {
+        let (Some((kind_number, kind)), Some(number)) = (self.lacks_spare(), self.to_warm()) else {
             return;
         };
-        let forked = self.has_zygote(kind_number);
+        let (kind, forked) = (kind.clone(), self.has_zygote(kind_number));
         let Some(set) = self.sets.get_mut(&number) else { return };
         let tmp = set.part.as_mut().and_then(|part| part.mount.take());
-        if set.warm(&self.host, kind_number, (kind, forked), tmp).is_err() {
+        if set.warm(&self.host, kind_number, (&kind, forked), tmp).is_err() {
             // The launch that comes will say why.
             set.failed = true;
             set.kill();

@@ -9,7 +9,7 @@ use rustix::event::epoll;
 use super::ahead;
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
-use super::spares::Stocks;
+use super::spares::{Kind, Stocks, now_ms};
 use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
@@ -258,6 +258,7 @@ impl<'a> Helper<'a> {
                     set.kill();
                 }
             }
+            Ok(Request::Expect(expected)) => self.stocks.expect(Kind::expected(*expected), now_ms()),
             Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
         }
         Ok(true)

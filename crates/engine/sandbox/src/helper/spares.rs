@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::message::{Ahead, Launch};
+use crate::message::{Ahead, Expected, Launch};
 
 /// Most spares of one kind, and of all. A waiting Python holds some 8 MiB, a Node.js 40.
 const MOST_OF_A_KIND: usize = 4;
@@ -48,12 +48,17 @@ pub(super) struct Kind {
 }
 
 impl Kind {
+    /// The kind that can serve launches that are expected. `None` when it must not be started ahead.
+    pub(super) fn expected(expected: Expected) -> Option<Self> {
+        let Expected { tenant, ahead, files, runtime_sources, runtime_targets } = expected;
+        let tenant = if ahead.zygote.is_empty() { Vec::new() } else { tenant };
+        (!hides(&runtime_targets)).then_some(Self { tenant, ahead, files, runtime_sources, runtime_targets })
+    }
+
     /// The kind that can serve a launch. `None` when it must not be started ahead.
     pub(super) fn of(launch: &Launch) -> Option<Self> {
         let ahead = launch.ahead.clone()?;
-        // Something stands in for code and layers, and would hide it.
-        let hidden = |target: &Vec<u8>| target.starts_with(b"/opt") || target.starts_with(b"/var/task");
-        if launch.runtime_targets.iter().any(hidden) {
+        if hides(&launch.runtime_targets) {
             return None;
         }
         Some(Self {
@@ -64,6 +69,11 @@ impl Kind {
             runtime_targets: launch.runtime_targets.clone(),
         })
     }
+}
+
+/// Whether something stands in for code and layers (`inside::root::stand_in`) that would hide a part of the runtime.
+fn hides(targets: &[Vec<u8>]) -> bool {
+    targets.iter().any(|target| target.starts_with(b"/opt") || target.starts_with(b"/var/task"))
 }
 
 /// One kind and what launches asked of it.
@@ -130,10 +140,7 @@ impl Stocks {
                     self.stocks.remove(oldest);
                     forgotten = true;
                 }
-                self.next += 1;
-                let (asked, number) = (VecDeque::new(), self.next);
-                let (spares, zygotes) = (Blame::default(), Blame::default());
-                self.stocks.push(Stock { number, kind, asked, last: now, spares, zygotes });
+                self.begin(kind, now);
                 self.stocks.len() - 1
             }
         };
@@ -146,13 +153,37 @@ impl Stocks {
         Some((stock.number, forgotten))
     }
 
-    /// A kind of which one more is wanted, where `there` of each number are kept or being made.
-    pub(super) fn lacking(&self, now: u64, there: impl Fn(u64) -> usize) -> Option<(u64, &Kind)> {
+    /// Launches of a kind may come: one is kept ready for the first of them, unless too many kinds are in use.
+    pub(super) fn expect(&mut self, kind: Option<Kind>, now: u64) {
+        let Some(kind) = kind else { return };
+        if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.kind == kind) {
+            stock.last = now;
+        } else if self.stocks.len() < MOST_KINDS {
+            self.begin(kind, now);
+        }
+    }
+
+    fn begin(&mut self, kind: Kind, now: u64) {
+        self.next += 1;
+        let (asked, number) = (VecDeque::new(), self.next);
+        let (spares, zygotes) = (Blame::default(), Blame::default());
+        self.stocks.push(Stock { number, kind, asked, last: now, spares, zygotes });
+    }
+
+    /// A kind of which one more is wanted, where `there` of each number are kept or being made. For some it is not yet time.
+    pub(super) fn lacking(
+        &self,
+        now: u64,
+        there: impl Fn(u64) -> usize,
+        not_yet: impl Fn(u64) -> bool,
+    ) -> Option<(u64, &Kind)> {
         let all: usize = self.stocks.iter().map(|stock| there(stock.number)).sum();
         if all >= MOST {
             return None;
         }
-        let stock = self.stocks.iter().find(|stock| there(stock.number) < stock.wanted(now, self.rests_until))?;
+        let lacks =
+            |stock: &&Stock| there(stock.number) < stock.wanted(now, self.rests_until) && !not_yet(stock.number);
+        let stock = self.stocks.iter().find(lacks)?;
         Some((stock.number, &stock.kind))
     }
 
@@ -218,6 +249,11 @@ pub(super) fn has_less_than(least_kib: u64) -> bool {
 mod tests {
     use super::*;
 
+    fn lacking(stocks: &Stocks, now: u64, there: impl Fn(u64) -> usize) -> Option<u64> {
+        assert_eq!(stocks.lacking(now, &there, |_| true).map(|(number, _)| number), None);
+        stocks.lacking(now, there, |_| false).map(|(number, _)| number)
+    }
+
     fn kind(name: &str) -> Kind {
         let ahead = Ahead { argv: vec![name.into()], env: Vec::new(), zygote: Vec::new() };
         Kind { tenant: Vec::new(), ahead, files: 1, runtime_sources: Vec::new(), runtime_targets: Vec::new() }
@@ -226,20 +262,20 @@ mod tests {
     #[test]
     fn as_many_are_kept_as_were_asked_for_lately() {
         let mut stocks = Stocks::default();
-        assert!(stocks.lacking(0, |_| 0).is_none());
+        assert!(lacking(&stocks, 0, |_| 0).is_none());
         let (number, _) = stocks.asked(kind("a"), 0).unwrap();
-        assert!(stocks.lacking(0, |_| 0).is_some() && stocks.lacking(0, |_| 1).is_none());
+        assert!(lacking(&stocks, 0, |_| 0).is_some() && lacking(&stocks, 0, |_| 1).is_none());
         for at in 1..20 {
             stocks.asked(kind("a"), at);
         }
-        assert!(stocks.lacking(20, |_| MOST_OF_A_KIND - 1).is_some());
-        assert!(stocks.lacking(20, |_| MOST_OF_A_KIND).is_none());
+        assert!(lacking(&stocks, 20, |_| MOST_OF_A_KIND - 1).is_some());
+        assert!(lacking(&stocks, 20, |_| MOST_OF_A_KIND).is_none());
         // One, a while after the last.
-        assert!(stocks.lacking(20 + RECENT_MS, |_| 0).is_some() && stocks.lacking(20 + RECENT_MS, |_| 1).is_none());
+        assert!(lacking(&stocks, 20 + RECENT_MS, |_| 0).is_some() && lacking(&stocks, 20 + RECENT_MS, |_| 1).is_none());
         // None, long after.
         assert_eq!(stocks.idle_at(|_| true), Some(19 + IDLE_MS));
         assert!(!stocks.is_idle(number, 18 + IDLE_MS) && stocks.is_idle(number, 19 + IDLE_MS));
-        assert!(stocks.lacking(19 + IDLE_MS, |_| 0).is_none());
+        assert!(lacking(&stocks, 19 + IDLE_MS, |_| 0).is_none());
     }
 
     #[test]
@@ -248,8 +284,23 @@ mod tests {
         let (number, _) = stocks.asked(kind("a"), 0).unwrap();
         assert!(!stocks.is_idle(number, 1));
         stocks.rest(1);
-        assert!(stocks.is_idle(number, REST_MS) && stocks.lacking(REST_MS, |_| 0).is_none());
-        assert!(!stocks.is_idle(number, 1 + REST_MS) && stocks.lacking(1 + REST_MS, |_| 0).is_some());
+        assert!(stocks.is_idle(number, REST_MS) && lacking(&stocks, REST_MS, |_| 0).is_none());
+        assert!(!stocks.is_idle(number, 1 + REST_MS) && lacking(&stocks, 1 + REST_MS, |_| 0).is_some());
+    }
+
+    #[test]
+    fn one_is_kept_for_what_is_expected() {
+        let mut stocks = Stocks::default();
+        stocks.expect(None, 0);
+        assert!(lacking(&stocks, 0, |_| 0).is_none());
+        stocks.expect(Some(kind("a")), 0);
+        assert!(lacking(&stocks, RECENT_MS, |_| 0).is_some() && lacking(&stocks, 0, |_| 1).is_none());
+        stocks.expect(Some(kind("a")), 5);
+        assert_eq!(stocks.idle_at(|_| true), Some(5 + IDLE_MS));
+        for more in 0..2 * MOST_KINDS {
+            stocks.expect(Some(kind(&more.to_string())), 5);
+        }
+        assert_eq!(stocks.stocks.len(), MOST_KINDS);
     }
 
     #[test]
@@ -259,8 +310,8 @@ mod tests {
         for at in 1..MOST_KINDS {
             assert!(!stocks.asked(kind(&at.to_string()), at as u64).unwrap().1);
         }
-        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 11)).is_some());
-        assert!(stocks.lacking(99, |number| usize::from(number % 16 < 12)).is_none());
+        assert!(lacking(&stocks, 99, |number| usize::from(number % 16 < 11)).is_some());
+        assert!(lacking(&stocks, 99, |number| usize::from(number % 16 < 12)).is_none());
         // None that is in use.
         assert!(stocks.asked(kind("more"), RECENT_MS - 1).is_none());
         assert!(stocks.asked(kind("more"), RECENT_MS).unwrap().1);
@@ -273,12 +324,12 @@ mod tests {
         let (number, _) = stocks.asked(kind("a"), 0).unwrap();
         stocks.failed(number, 0);
         stocks.failed(number, 1);
-        assert!(stocks.lacking(1, |_| 0).is_some());
+        assert!(lacking(&stocks, 1, |_| 0).is_some());
         stocks.failed(number, 2);
-        assert!(stocks.lacking(1 + FORGIVEN_MS, |_| 0).is_none());
-        assert!(stocks.lacking(2 + FORGIVEN_MS, |_| 0).is_some());
+        assert!(lacking(&stocks, 1 + FORGIVEN_MS, |_| 0).is_none());
+        assert!(lacking(&stocks, 2 + FORGIVEN_MS, |_| 0).is_some());
         // Those of long ago count no more.
         stocks.failed(number, 2 + FORGIVEN_MS);
-        assert!(stocks.lacking(2 + FORGIVEN_MS, |_| 0).is_some());
+        assert!(lacking(&stocks, 2 + FORGIVEN_MS, |_| 0).is_some());
     }
 }

@@ -15,7 +15,7 @@ use crate::channel;
 use crate::message::{self, Launch, Message, Program, Request};
 use crate::microvm::MicroVms;
 use crate::sys;
-use crate::walls::{Environment, Error, Isolation, Mode, Spec, Survey, Walls};
+use crate::walls::{Ahead, Environment, Error, Image, Isolation, Mode, Mount, Spec, Survey, Walls};
 use crate::weak;
 use link::Link;
 pub(crate) use reins::Meters;
@@ -135,6 +135,28 @@ impl Walls for Linux {
         })
     }
 
+    fn expect(&self, tenant: &str, image: &Image, ahead: &Ahead, files: u32) {
+        let pairs = ahead.env.iter().flat_map(|(name, value)| [name, value]);
+        let clean = ahead.argv.iter().chain(&ahead.zygote).chain(pairs).all(|text| !text.as_bytes().contains(&0));
+        // What cannot be launched is not expected; the launch says why.
+        if !self.link.usable() || !clean || files < 16 || validate_mounts(&image.runtime).is_err() {
+            return;
+        }
+        let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+        let expected = message::Expected {
+            tenant: tenant.as_bytes().to_vec(),
+            ahead: of_ahead(ahead),
+            files,
+            runtime_sources: image.runtime.iter().map(|mount| path(&mount.source)).collect(),
+            runtime_targets: image.runtime.iter().map(|mount| path(&mount.target)).collect(),
+        };
+        let request = Request::Expect(Box::new(expected)).encode();
+        if request.len() <= channel::MAX_BYTES {
+            // A helper that is gone expects nothing.
+            let _ = self.link.send(&request);
+        }
+    }
+
     fn survey(&self) -> Survey {
         let weak = self.mode == Mode::Weak;
         let (walls, usable) = self.link.walls();
@@ -150,15 +172,27 @@ fn is_plain(path: &Path) -> bool {
 /// Places a mount may not cover: they are the sandbox's own.
 const OWN: &[&str] = &["/", "/proc", "/dev", "/tmp", "/sys", "/etc"];
 
-fn validate(spec: &Spec) -> Result<(), Error> {
-    let refuse = |why: String| Err(Error::Spec(why));
-    for mount in &spec.image.runtime {
+fn validate_mounts(mounts: &[Mount]) -> Result<(), Error> {
+    for mount in mounts {
         let target = &mount.target;
         let own = OWN.iter().any(|own| if *own == "/" { target == Path::new("/") } else { target.starts_with(own) });
         if !is_plain(target) || own {
-            return refuse(format!("{} is no place for a mount", target.display()));
+            return Err(Error::Spec(format!("{} is no place for a mount", target.display())));
         }
     }
+    if mounts.len() > 64 {
+        return Err(Error::Spec("at most 64 runtime mounts".to_owned()));
+    }
+    Ok(())
+}
+
+fn of_ahead(ahead: &Ahead) -> message::Ahead {
+    message::Ahead { argv: arguments(&ahead.argv), env: variables(&ahead.env), zygote: arguments(&ahead.zygote) }
+}
+
+fn validate(spec: &Spec) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::Spec(why));
+    validate_mounts(&spec.image.runtime)?;
     let Some(program) = spec.argv.first() else { return refuse("there is no program to start".to_owned()) };
     if program.is_empty() || !is_plain(&spec.cwd) {
         return refuse("the program and an absolute working folder must be named".to_owned());
@@ -178,8 +212,8 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if spec.ports.iter().enumerate().any(|(index, port)| *port == 0 || spec.ports[..index].contains(port)) {
         return refuse("each port must be named once, and not be 0".to_owned());
     }
-    if spec.ports.len() > 16 || spec.image.runtime.len() > 64 || spec.image.layers.len() > 64 {
-        return refuse("at most 16 ports, 64 runtime mounts and 64 layers".to_owned());
+    if spec.ports.len() > 16 || spec.image.layers.len() > 64 {
+        return refuse("at most 16 ports and 64 layers".to_owned());
     }
     let limits = spec.limits;
     if limits.memory_mb == 0 || limits.pids == 0 || limits.tmp_mb == 0 || limits.files < 16 {
@@ -219,11 +253,7 @@ fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
         seq,
         tenant: spec.tenant.clone().into_bytes(),
         program: program(spec),
-        ahead: spec.ahead.as_ref().map(|ahead| message::Ahead {
-            argv: arguments(&ahead.argv),
-            env: variables(&ahead.env),
-            zygote: arguments(&ahead.zygote),
-        }),
+        ahead: spec.ahead.as_ref().map(of_ahead),
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),

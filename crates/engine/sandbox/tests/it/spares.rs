@@ -144,6 +144,25 @@ async fn lose_zygote(walls: &Linux, signal: &str) {
     run(2).await;
 }
 
+#[tokio::test]
+async fn what_is_expected_is_there_for_the_first_launch() {
+    let walls = walls();
+    walls.settled().await;
+    let spec = in_python(&folder().join("expected"));
+    walls.expect(&spec.tenant, &spec.image, spec.ahead.as_ref().unwrap(), spec.limits.files);
+    let helper = walls.helper_pid().unwrap().to_string();
+    let parent = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1).map(str::to_owned))
+    };
+    // Its child waits in a sandbox, whose first process is the helper's.
+    let waits = |pid: u32| parent(&pid).and_then(|first| parent(&first.parse().ok()?)).as_ref() == Some(&helper);
+    eventually("a fork waits", || pids_with("zygote").into_iter().any(waits)).await;
+    let environment = walls.launch(spec).await.unwrap();
+    environment.control.exited().await;
+    assert!(output(&environment).starts_with("zygote"));
+}
+
 /// Launches until one was started ahead.
 async fn spare(walls: &Linux, spec: &Spec) -> (Environment, String) {
     for _ in 0..200 {
