@@ -75,7 +75,8 @@ impl Helper<'_> {
     /// A kind for which it is time to make a spare. Where a zygote is on its way, it is waited for.
     fn lacks_spare(&self) -> Option<(u64, &Kind)> {
         let boots = |kind: u64| {
-            self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.late_at().is_some() && !zygote.retired)
+            let first = self.zygotes.values().any(|zygote| zygote.kind == kind && zygote.late_at().is_some());
+            first && !self.has_zygote(kind)
         };
         self.stocks.lacking(now_ms(), |kind| self.spares(kind), boots)
     }
@@ -119,7 +120,8 @@ impl Helper<'_> {
     fn lacks_zygote(&self) -> Option<(u64, &Kind)> {
         // A cgroup of version 1 is joined with the rights of who opened it only where that is the host's root.
         let can_join = self.host.root || self.host.no_cgroups.is_some() || self.host.layout.version == Version::Two;
-        let has = |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired);
+        let has =
+            |kind: u64| self.zygotes.values().any(|zygote| zygote.kind == kind && !zygote.retired && !zygote.is_old());
         self.stocks.without_zygote(now_ms(), has).filter(|_| can_join)
     }
 
@@ -162,7 +164,13 @@ impl Helper<'_> {
         let Some(zygote) = self.zygotes.get_mut(&number) else { return };
         match channel::receive(&zygote.socket, &mut self.buffer, false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(got) if got.len > 0 => zygote.becomes_ready(),
+            Ok(got) if got.len > 0 => {
+                zygote.becomes_ready();
+                let kind = zygote.kind;
+                let before = |at: u64, zygote: &Zygote| at != number && zygote.kind == kind && !zygote.retired;
+                let earlier = self.zygotes.iter_mut().filter(|(at, zygote)| before(**at, zygote));
+                earlier.for_each(|(_, zygote)| zygote.retire());
+            }
             _ => {
                 let (kind, retired) = (zygote.kind, zygote.retired);
                 self.end_zygotes(|at, _| at == number);
@@ -193,7 +201,7 @@ impl Helper<'_> {
         let mut fds = fds.into_iter();
         let (input, rules, writing) = (fds.next(), fds.next(), spare.writing.take());
         let groups = set.group.as_ref().map(|(_, group)| group.join_files()).transpose();
-        let zygote = self.zygotes.values_mut().find(|zygote| zygote.kind == spare.kind && zygote.is_able());
+        let zygote = self.zygotes.values_mut().rfind(|zygote| zygote.kind == spare.kind && zygote.is_able());
         let (Some(zygote), Some(input), Some(writing), Ok(groups)) = (zygote, input, writing, groups) else {
             return self.unforked(number);
         };

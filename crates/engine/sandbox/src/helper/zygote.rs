@@ -102,6 +102,17 @@ impl Zygote {
         self.ready.is_none().then_some(self.born + PATIENCE_MS)
     }
 
+    /// Whether another should take its place. It serves until that one is ready.
+    pub(super) fn is_old(&self) -> bool {
+        self.forks >= MOST_FORKS || self.born + MOST_AGE_MS <= now_ms()
+    }
+
+    /// Has it end once it has done what it was asked for: it reads that first, and then the end.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+    }
+
     /// Whether it can fork.
     pub(super) fn is_able(&self) -> bool {
         self.ready.is_some() && !self.retired
@@ -128,11 +139,6 @@ impl Zygote {
         let fds: Vec<BorrowedFd<'_>> =
             [&input, output].into_iter().chain(&namespaces).chain(groups).chain(&rules).map(AsFd::as_fd).collect();
         channel::try_send(&self.socket, words.as_bytes(), &fds)?;
-        if self.forks >= MOST_FORKS || self.born + MOST_AGE_MS <= now_ms() {
-            // It reads what it was asked for, then the end.
-            self.retired = true;
-            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
-        }
         Ok((self.ready.unwrap_or(0), Rc::clone(&self.mounts)))
     }
 

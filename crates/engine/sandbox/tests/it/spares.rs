@@ -163,6 +163,37 @@ async fn what_is_expected_is_there_for_the_first_launch() {
     assert!(output(&environment).starts_with("zygote"));
 }
 
+#[tokio::test]
+async fn a_zygote_gives_way_to_another_after_a_thousand_forks() {
+    let walls = walls();
+    walls.settled().await;
+    let task = folder().join("renewed");
+    let spec = in_python(&task);
+    std::fs::write(task.join("app.py"), "import os\nos._exit(3)\n").unwrap();
+    let helper = walls.helper_pid().unwrap();
+    let zygotes = || {
+        let of_helper = |pid: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&helper.to_string()))
+        };
+        pids_with("zygote").into_iter().filter(of_helper).collect::<Vec<_>>()
+    };
+    let mut first = Vec::new();
+    for _ in 0..150 {
+        let all = (0..10).map(|_| walls.launch(spec.clone()));
+        for environment in futures_util::future::join_all(all).await {
+            assert_eq!(environment.unwrap().control.exited().await.cause, ExitCause::Exited(3));
+        }
+        if first.is_empty() {
+            first = zygotes();
+        } else if zygotes().iter().any(|pid| !first.contains(pid)) {
+            break;
+        }
+    }
+    eventually("the first has gone", || !zygotes().iter().any(|pid| first.contains(pid))).await;
+    assert_eq!(zygotes().len(), 1);
+}
+
 /// Launches until one was started ahead.
 async fn spare(walls: &Linux, spec: &Spec) -> (Environment, String) {
     for _ in 0..200 {
