@@ -43,6 +43,19 @@ pub struct SiteResponse {
     pub body: Body,
 }
 
+impl SiteResponse {
+    /// What a site of the platform's own says: JSON, or a fault's status with its code and message.
+    pub fn of_json(answer: Result<serde_json::Value, base::Fault>) -> Self {
+        let (status, value) = match answer {
+            Ok(value) => (200, value),
+            Err(fault) => (fault.status, serde_json::json!({"code": fault.code, "message": fault.message})),
+        };
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        Self { status, headers, body: Body::Bytes(value.to_string().into()) }
+    }
+}
+
 /// Answers plain HTTP requests of certain hosts or paths.
 pub trait Site: Send + Sync {
     /// Whether it answers this host (without port, lower case) and path. Cheap: asked for every request no AWS rule took.

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use base::{Account, BoxFuture, Fault, Principal};
-use door::{Body, Site, SiteRequest, SiteResponse};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use door::{Site, SiteRequest, SiteResponse};
 use invoker::{Counted, Overview, Spread, VersionInUse};
 use serde_json::{Value, json};
 
@@ -98,14 +97,6 @@ impl Site for Top {
     }
 
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
-        Box::pin(async move {
-            let (status, value) = match self.answer(&request).await {
-                Ok(value) => (200, value),
-                Err(fault) => (fault.status, json!({"code": fault.code, "message": fault.message})),
-            };
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            SiteResponse { status, headers, body: Body::Bytes(value.to_string().into()) }
-        })
+        Box::pin(async move { SiteResponse::of_json(self.answer(&request).await) })
     }
 }

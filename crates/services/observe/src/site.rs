@@ -1,8 +1,7 @@
 //! What was used in a month, for `lambent bill`: `GET /_lambent/usage?month=2026-11`, the current month when none is named.
 
 use base::{BoxFuture, Fault, Principal};
-use door::{Body, Site, SiteRequest, SiteResponse};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use door::{Site, SiteRequest, SiteResponse};
 use serde_json::{Value, json};
 
 use crate::Observe;
@@ -57,15 +56,7 @@ impl Site for Usage {
     }
 
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
-        Box::pin(async move {
-            let (status, value) = match self.answer(&request).await {
-                Ok(value) => (200, value),
-                Err(fault) => (fault.status, json!({"code": fault.code, "message": fault.message})),
-            };
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            SiteResponse { status, headers, body: Body::Bytes(value.to_string().into()) }
-        })
+        Box::pin(async move { SiteResponse::of_json(self.answer(&request).await) })
     }
 }
 

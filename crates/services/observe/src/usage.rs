@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base::{Account, Fault, Invoked, Receipt, StartKind, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use store::{Batch, Key, Kv, Range, Snapshot, Space, transact_with};
+use store::{Batch, Key, Kv, Range, Rows, Snapshot, Space, transact_with};
 
 use crate::engine::Observe;
 use crate::types::{UsageRow, Used};
@@ -87,22 +87,28 @@ pub(crate) fn count(used: &mut HashMap<Whose, Used>, row: &Invoked) {
     }
 }
 
+/// The rows that [`added`] reads.
+fn keys_of(used: &HashMap<Whose, Used>) -> Vec<Key> {
+    used.keys().map(|whose| Key::new(Space::Usage, whose.0.clone())).collect()
+}
+
+/// The rows with these amounts on top.
+fn added(rows: &Rows, used: &HashMap<Whose, Used>) -> Result<Batch, Fault> {
+    let mut batch = Batch::new();
+    for (whose, more) in used {
+        let mut total: Used = rows.json(Space::Usage, whose.0.as_bytes())?.unwrap_or_default();
+        total.add(more);
+        batch.put_json(Space::Usage, whose.0.clone(), &total)?;
+    }
+    Ok(batch)
+}
+
 /// Adds amounts to what is stored.
 pub(crate) async fn add(kv: &dyn Kv, used: HashMap<Whose, Used>) -> Result<(), Fault> {
     if used.is_empty() {
         return Ok(());
     }
-    let keys = used.keys().map(|whose| Key::new(Space::Usage, whose.0.clone())).collect();
-    transact_with(kv, keys, move |rows| {
-        let mut batch = Batch::new();
-        for (whose, more) in &used {
-            let mut total: Used = rows.json(Space::Usage, whose.0.as_bytes())?.unwrap_or_default();
-            total.add(more);
-            batch.put_json(Space::Usage, whose.0.clone(), &total)?;
-        }
-        Ok((batch, ()))
-    })
-    .await?;
+    transact_with(kv, keys_of(&used), move |rows| Ok((added(rows, &used)?, ()))).await?;
     Ok(())
 }
 

@@ -8,11 +8,11 @@ use rustix::event::epoll;
 use super::probe;
 use super::serve::{Helper, RUNTIME, SOCKET};
 use super::set::{Set, Stage};
-use super::spares::{self, Kind, now_ms};
+use super::spares::{self, now_ms};
 use super::zygote::Zygote;
 use crate::cgroup::Version;
 use crate::channel;
-use crate::message::Launch;
+use crate::message::{Kind, Launch};
 
 /// Most forks that are waited for at a time: further launches start their programs themselves, on other cores.
 const MOST_FORKS: usize = 16;
@@ -43,8 +43,10 @@ impl Helper<'_> {
         self.sets.values().filter(|set| set.spare_of() == Some(kind)).count()
     }
 
-    fn warming(&self) -> impl Iterator<Item = &Set> {
-        self.sets.values().filter(|set| set.stage == Stage::Warming && !set.failed)
+    /// The sets that become spares, by their numbers.
+    fn warming(&self) -> impl Iterator<Item = (u64, &Set)> {
+        let warming = |set: &Set| set.stage == Stage::Warming && !set.failed && !set.kill_asked;
+        self.sets.iter().filter(move |(_, set)| warming(set)).map(|(number, set)| (*number, set))
     }
 
     /// A prepared set that can become a spare.
@@ -289,12 +291,13 @@ impl Helper<'_> {
     }
 
     /// Notes what a launch asks for. Answers the kind of spare that could serve it.
-    pub(super) fn note(&mut self, launch: &Launch) -> Option<u64> {
-        let (kind, forgotten) = self.stocks.asked(Kind::of(launch)?, now_ms())?;
-        if forgotten && self.give_back().is_err() {
-            return None;
+    pub(super) fn note(&mut self, launch: &Launch) -> io::Result<Option<u64>> {
+        let noted = spares::kind_of(launch).and_then(|kind| self.stocks.asked(kind, now_ms()));
+        let Some((kind, forgotten)) = noted else { return Ok(None) };
+        if forgotten {
+            self.give_back()?;
         }
-        Some(kind)
+        Ok(Some(kind))
     }
 
     /// A spare of this kind that is ready.
@@ -318,7 +321,8 @@ impl Helper<'_> {
     pub(super) fn ahead_changes_in(&self) -> Option<i64> {
         let has = |kind: u64| self.spares(kind) > 0 || self.zygotes.values().any(|zygote| zygote.kind == kind);
         let idle = self.stocks.idle_at(has);
-        let late = self.warming().filter_map(late_at).chain(self.zygotes.values().filter_map(Zygote::late_at));
+        let late =
+            self.warming().filter_map(|(_, set)| late_at(set)).chain(self.zygotes.values().filter_map(Zygote::late_at));
         let end = late.chain(idle).min()?;
         i64::try_from(end.saturating_sub(now_ms()).max(1)).ok()
     }
@@ -338,11 +342,8 @@ impl Helper<'_> {
         for kind in self.end_zygotes(|_, zygote| zygote.late_at().is_some_and(|at| at <= now)) {
             self.stocks.zygote_failed(kind, now);
         }
-        let late = |set: &Set| {
-            let warming = set.stage == Stage::Warming && !set.failed && !set.kill_asked;
-            warming && late_at(set).is_some_and(|at| at <= now)
-        };
-        let late: Vec<u64> = self.sets.iter().filter(|(_, set)| late(set)).map(|(number, _)| *number).collect();
+        let late = |set: &Set| late_at(set).is_some_and(|at| at <= now);
+        let late: Vec<u64> = self.warming().filter(|(_, set)| late(set)).map(|(number, _)| number).collect();
         for number in late {
             let spare = self.sets.get(&number).and_then(|set| set.spare.as_ref());
             if let Some(kind) = spare.filter(|spare| spare.forked).map(|spare| spare.kind) {

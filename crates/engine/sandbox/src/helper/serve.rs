@@ -9,7 +9,7 @@ use rustix::event::epoll;
 use super::ahead;
 use super::scratch::Scratch;
 use super::set::{Set, Stage};
-use super::spares::{Kind, Stocks, now_ms};
+use super::spares::{Stocks, now_ms};
 use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
 use crate::cgroup::{Group, Version};
@@ -258,7 +258,7 @@ impl<'a> Helper<'a> {
                     set.kill();
                 }
             }
-            Ok(Request::Expect(expected)) => self.stocks.expect(Kind::expected(*expected), now_ms()),
+            Ok(Request::Expect(kind)) => self.stocks.expect(*kind, now_ms()),
             Err(_) => return Err(io::Error::from(io::ErrorKind::InvalidData)),
         }
         Ok(true)
@@ -272,7 +272,7 @@ impl<'a> Helper<'a> {
     pub(super) fn launch_with(&mut self, launch: Launch, ahead: bool) -> io::Result<()> {
         self.wanted = self.prepared;
         let seq = launch.seq;
-        let kind = if ahead { self.note(&launch) } else { None };
+        let kind = if ahead { self.note(&launch)? } else { None };
         let spare = kind.and_then(|kind| self.take_spare(kind));
         let to_fork = kind.filter(|kind| spare.is_none() && self.may_fork(*kind));
         let free = |stage: Stage| {

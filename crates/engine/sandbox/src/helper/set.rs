@@ -7,11 +7,11 @@ use std::rc::Rc;
 use super::Host;
 use super::ids::Range;
 use super::image::{self, Image};
-use super::spares::{Kind, now_ms};
+use super::spares::now_ms;
 use crate::cgroup::{self, Group};
 use crate::channel;
 use crate::inside::{self, confine};
-use crate::message::{Launch, Message, Order};
+use crate::message::{Kind, Launch, Message, Order};
 use crate::sys::{self, Side};
 use crate::walls::{ExitCause, Usage};
 

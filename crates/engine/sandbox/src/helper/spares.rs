@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::message::{Ahead, Expected, Launch};
+use crate::message::{Kind, Launch};
 
 /// Most spares of one kind, and of all. A waiting Python holds some 8 MiB, a Node.js 40.
 const MOST_OF_A_KIND: usize = 4;
@@ -36,39 +36,24 @@ pub(super) fn now_ms() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// What must be the same for a spare to serve a launch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kind {
-    /// Whose, where a zygote is forked.
-    tenant: Vec<u8>,
-    pub(super) ahead: Ahead,
-    pub(super) files: u32,
-    pub(super) runtime_sources: Vec<Vec<u8>>,
-    pub(super) runtime_targets: Vec<Vec<u8>>,
+/// The kind that can serve a launch. `None` when its program must not be started ahead.
+pub(super) fn kind_of(launch: &Launch) -> Option<Kind> {
+    startable(Kind {
+        tenant: launch.tenant.clone(),
+        ahead: launch.ahead.clone()?,
+        files: launch.program.limits.files,
+        runtime_sources: launch.runtime_sources.clone(),
+        runtime_targets: launch.runtime_targets.clone(),
+    })
 }
 
-impl Kind {
-    /// The kind that can serve launches that are expected. `None` when it must not be started ahead.
-    pub(super) fn expected(expected: Expected) -> Option<Self> {
-        let Expected { tenant, ahead, files, runtime_sources, runtime_targets } = expected;
-        let tenant = if ahead.zygote.is_empty() { Vec::new() } else { tenant };
-        (!hides(&runtime_targets)).then_some(Self { tenant, ahead, files, runtime_sources, runtime_targets })
+/// The kind as it is compared: whose it is counts where a zygote is forked. `None` for one that must not be started ahead.
+fn startable(kind: Kind) -> Option<Kind> {
+    if hides(&kind.runtime_targets) {
+        return None;
     }
-
-    /// The kind that can serve a launch. `None` when it must not be started ahead.
-    pub(super) fn of(launch: &Launch) -> Option<Self> {
-        let ahead = launch.ahead.clone()?;
-        if hides(&launch.runtime_targets) {
-            return None;
-        }
-        Some(Self {
-            tenant: if ahead.zygote.is_empty() { Vec::new() } else { launch.tenant.clone() },
-            ahead,
-            files: launch.program.limits.files,
-            runtime_sources: launch.runtime_sources.clone(),
-            runtime_targets: launch.runtime_targets.clone(),
-        })
-    }
+    let tenant = if kind.ahead.zygote.is_empty() { Vec::new() } else { kind.tenant };
+    Some(Kind { tenant, ..kind })
 }
 
 /// Whether something stands in for code and layers (`inside::root::stand_in`) that would hide a part of the runtime.
@@ -154,8 +139,8 @@ impl Stocks {
     }
 
     /// Launches of a kind may come: one is kept ready for the first of them, unless too many kinds are in use.
-    pub(super) fn expect(&mut self, kind: Option<Kind>, now: u64) {
-        let Some(kind) = kind else { return };
+    pub(super) fn expect(&mut self, kind: Kind, now: u64) {
+        let Some(kind) = startable(kind) else { return };
         if let Some(stock) = self.stocks.iter_mut().find(|stock| stock.kind == kind) {
             stock.last = now;
         } else if self.stocks.len() < MOST_KINDS {
@@ -248,6 +233,7 @@ pub(super) fn has_less_than(least_kib: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Ahead;
 
     fn lacking(stocks: &Stocks, now: u64, there: impl Fn(u64) -> usize) -> Option<u64> {
         assert_eq!(stocks.lacking(now, &there, |_| true).map(|(number, _)| number), None);
@@ -291,14 +277,14 @@ mod tests {
     #[test]
     fn one_is_kept_for_what_is_expected() {
         let mut stocks = Stocks::default();
-        stocks.expect(None, 0);
+        stocks.expect(Kind { runtime_targets: vec![b"/opt/python".to_vec()], ..kind("a") }, 0);
         assert!(lacking(&stocks, 0, |_| 0).is_none());
-        stocks.expect(Some(kind("a")), 0);
+        stocks.expect(kind("a"), 0);
         assert!(lacking(&stocks, RECENT_MS, |_| 0).is_some() && lacking(&stocks, 0, |_| 1).is_none());
-        stocks.expect(Some(kind("a")), 5);
+        stocks.expect(kind("a"), 5);
         assert_eq!(stocks.idle_at(|_| true), Some(5 + IDLE_MS));
         for more in 0..2 * MOST_KINDS {
-            stocks.expect(Some(kind(&more.to_string())), 5);
+            stocks.expect(kind(&more.to_string()), 5);
         }
         assert_eq!(stocks.stocks.len(), MOST_KINDS);
     }

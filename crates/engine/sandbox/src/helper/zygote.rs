@@ -12,10 +12,11 @@ use rustix::process::Resource;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::ids::Range;
-use super::spares::{Kind, PATIENCE_MS, now_ms};
+use super::spares::{PATIENCE_MS, now_ms};
 use super::{Host, image};
 use crate::channel;
 use crate::inside::{confine, root};
+use crate::message::Kind;
 use crate::sys::{self, Side};
 
 /// Forks after which a zygote gives way to a new one, and its age, ms: what its children have in common (the layout of

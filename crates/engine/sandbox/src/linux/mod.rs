@@ -143,14 +143,14 @@ impl Walls for Linux {
             return;
         }
         let path = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
-        let expected = message::Expected {
+        let kind = message::Kind {
             tenant: tenant.as_bytes().to_vec(),
             ahead: of_ahead(ahead),
             files,
             runtime_sources: image.runtime.iter().map(|mount| path(&mount.source)).collect(),
             runtime_targets: image.runtime.iter().map(|mount| path(&mount.target)).collect(),
         };
-        let request = Request::Expect(Box::new(expected)).encode();
+        let request = Request::Expect(Box::new(kind)).encode();
         if request.len() <= channel::MAX_BYTES {
             // A helper that is gone expects nothing.
             let _ = self.link.send(&request);

@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
 use base::{Account, Bell, BoxFuture, Clocks, Fault, Principal};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{Delivery, OUTBOX_BELL, Outbox};
-use crate::{Body, Site, SiteRequest, SiteResponse};
+use crate::{Site, SiteRequest, SiteResponse};
 
 const LIST: &str = "/_lambent/events/stuck";
 const REPLAY: &str = "/_lambent/events/replay";
@@ -95,14 +94,6 @@ impl Site for Stuck {
     }
 
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
-        Box::pin(async move {
-            let (status, value) = match self.answer(&request).await {
-                Ok(value) => (200, value),
-                Err(fault) => (fault.status, json!({"code": fault.code, "message": fault.message})),
-            };
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            SiteResponse { status, headers, body: Body::Bytes(value.to_string().into()) }
-        })
+        Box::pin(async move { SiteResponse::of_json(self.answer(&request).await) })
     }
 }

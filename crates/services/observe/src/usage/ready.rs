@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use base::{Account, Fault, KeptReady, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Key, Kv, Range, Snapshot, Space, transact_with};
+use store::{Kv, Range, Snapshot, Space, transact_with};
 
-use super::{PAGE, Whose};
+use super::{PAGE, Whose, added, keys_of};
 use crate::types::{DAY_MS, Used};
 
 const PREFIX: &str = "ready/";
@@ -114,14 +114,8 @@ pub(crate) async fn change(kv: &dyn Kv, change: &Change) -> Result<(), Fault> {
     if after.is_empty() {
         return Ok(());
     }
-    let keys = used.keys().map(|whose| Key::new(Space::Usage, whose.0.clone())).collect();
-    transact_with(kv, keys, move |rows| {
-        let mut batch = Batch::new();
-        for (whose, more) in &used {
-            let mut total: Used = rows.json(Space::Usage, whose.0.as_bytes())?.unwrap_or_default();
-            total.add(more);
-            batch.put_json(Space::Usage, whose.0.clone(), &total)?;
-        }
+    transact_with(kv, keys_of(&used), move |rows| {
+        let mut batch = added(rows, &used)?;
         for (arn, ready) in &after {
             let key = format!("{PREFIX}{arn}");
             match ready {
