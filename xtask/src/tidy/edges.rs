@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("functions", &["base", "wire", "model", "store", "door", "invoker", "runtime"]),
     ("identity", &["base", "wire", "model", "store", "door"]),
     ("observe", &["base", "wire", "model", "store", "door"]),
+    ("objects", &["base", "wire", "model", "store", "door"]),
     ("gateway", &["base", "wire", "model", "door"]),
     ("console", &["base", "wire", "door"]),
     ("egress", &["base"]),

@@ -53,6 +53,8 @@ pub(crate) struct Arrival<'a> {
     /// The host as sent, with port.
     pub(crate) authority: String,
     pub(crate) request_id: RequestId,
+    /// Its body is still to come: what the head says of its hash is checked as it comes.
+    pub(crate) streams: bool,
 }
 
 impl<'a> Arrival<'a> {
@@ -76,7 +78,7 @@ impl<'a> Arrival<'a> {
             headers: head.headers,
             body: Bytes::new(),
         };
-        (Self { connection, request, host: bare_host(&authority), authority, request_id }, body)
+        (Self { connection, request, host: bare_host(&authority), authority, request_id, streams: false }, body)
     }
 
     /// A header's text, if it is there and text.

@@ -90,6 +90,9 @@ impl Gateway {
         if !claim.token_is(credential.session_token.as_deref()) {
             return Err(sigv4::wrong_token(&arrival.request, false));
         }
+        if arrival.streams {
+            return claim.verify_head(&arrival.request, &credential.secret, now);
+        }
         claim.verify(&arrival.request, &credential.secret, now)
     }
 

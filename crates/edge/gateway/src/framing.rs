@@ -15,13 +15,7 @@ impl Gateway {
         if Framing::of(&arrival.request)?.is_none() {
             return Ok(());
         }
-        let claim = sigv4::parse(&arrival.request)?;
-        let known = claim.and_then(|claim| Some((self.options.keys.find(&claim.key_id)?, claim)));
-        let decoder = match known {
-            Some((credential, claim)) => claim.decoder(&arrival.request, &credential.secret)?,
-            None => Decoder::unverified(&arrival.request)?,
-        };
-        let Some(decoder) = decoder else { return Ok(()) };
+        let Some(decoder) = self.decoder(arrival)? else { return Ok(()) };
         let (body, trailers) = decoder.whole(std::mem::take(&mut arrival.request.body))?;
         let headers = &mut arrival.request.headers;
         chunked::strip(headers, body.len() as u64);
@@ -33,5 +27,15 @@ impl Gateway {
         }
         arrival.request.body = body;
         Ok(())
+    }
+
+    /// What takes a framed body apart; none when it is not framed.
+    pub(crate) fn decoder(&self, arrival: &Arrival<'_>) -> Result<Option<Decoder>, Fault> {
+        let claim = sigv4::parse(&arrival.request)?;
+        let known = claim.and_then(|claim| Some((self.options.keys.find(&claim.key_id)?, claim)));
+        match known {
+            Some((credential, claim)) => claim.decoder(&arrival.request, &credential.secret),
+            None => Decoder::unverified(&arrival.request),
+        }
     }
 }

@@ -20,6 +20,7 @@ mod respond;
 mod sandbox;
 mod server;
 mod sites;
+mod upload;
 mod way;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use wire::route::Guess;
 use addressed::Addressed;
 use arrival::{Arrival, Connection};
 use respond::Response;
+use upload::Upload;
 use way::Way;
 
 pub use limits::Limits;
@@ -93,6 +95,13 @@ impl Gateway {
 
     async fn respond(&self, mut arrival: Arrival<'_>, body: Incoming) -> Response {
         let way = Way::of(&arrival, &self.options);
+        let body = match way {
+            Way::Api => match self.uploaded(&mut arrival, body) {
+                upload::Way::Streams(upload) => return self.api(arrival, *upload).await,
+                upload::Way::Whole(body) => body,
+            },
+            _ => body,
+        };
         let _room = match body::read(body, way.body_limit(), &self.options.limits, self.rooms(&arrival)).await {
             Ok((bytes, room)) => {
                 arrival.request.body = bytes;
@@ -106,7 +115,7 @@ impl Gateway {
             Way::Public(site) => self.public(site, arrival).await,
             Way::Page(site) => self.page(site, arrival).await,
             Way::Nowhere(why) => respond::plain(404, why),
-            Way::Api => self.api(arrival).await,
+            Way::Api => self.api(arrival, Upload::Read).await,
         }
     }
 
@@ -117,12 +126,12 @@ impl Gateway {
     }
 
     /// A request to an AWS API.
-    async fn api(&self, mut arrival: Arrival<'_>) -> Response {
+    async fn api(&self, mut arrival: Arrival<'_>, upload: Upload) -> Response {
         let addressed = self.addressed(&arrival);
         let guess = addressed.detect(self.options.services, &arrival.request);
         let id = arrival.request_id;
         let from_page = arrival.header("origin").is_some();
-        let printed = match self.call(&mut arrival, addressed, &guess).await {
+        let printed = match self.call(&mut arrival, upload, addressed, &guess).await {
             Ok((operation, Reply { output, body })) => {
                 respond::reply(wire::encode(guess.protocol, operation, &*output, id.as_str()), body)
             }
@@ -142,15 +151,28 @@ impl Gateway {
     async fn call(
         &self,
         arrival: &mut Arrival<'_>,
+        upload: Upload,
         addressed: Addressed,
         guess: &Guess,
     ) -> Result<(&'static wire::Operation, Reply), Fault> {
         let caller = self.authenticate(arrival)?;
-        self.unframe(arrival)?;
+        let body = match upload {
+            Upload::Read => {
+                self.unframe(arrival)?;
+                None
+            }
+            Upload::Comes(incoming) => Some(self.stream(arrival, incoming)?),
+        };
         let operation = guess.operation.clone()?;
         // Held until the answer: what is unpacked is as large in memory as if it had come so.
         let _room = packed::unpack(arrival, guess.protocol, self.rooms(arrival)).await?;
         addressed.settle(&mut arrival.request);
+        let body = match body {
+            Some(body) => body,
+            // What an operation reads as it comes is no part of its typed input, however it came.
+            None if operation.streams() => door::Body::Bytes(std::mem::take(&mut arrival.request.body)),
+            None => door::Body::Empty,
+        };
         let call = Call {
             principal: caller.principal,
             origin: caller.origin,
@@ -158,7 +180,7 @@ impl Gateway {
             operation,
             trace: arrival.header("x-amzn-trace-id").map(str::to_owned),
             input: Input::Encoded(guess.protocol, arrival.take_request()),
-            body: door::Body::Empty,
+            body,
             region: caller.region,
             request_id: arrival.request_id,
             deadline: None,

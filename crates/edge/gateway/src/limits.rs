@@ -4,6 +4,8 @@ use std::time::Duration;
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// Bodies above this wait until one of [`Limits::large_bodies`] places is free, bytes.
 pub(crate) const LARGE_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Bodies above this are streamed, where an operation takes them so, bytes.
+pub(crate) const STREAMED_BYTES: u64 = 32 * 1024;
 /// Most connections of one sandbox at a time.
 pub(crate) const SANDBOX_CONNECTIONS: usize = 256;
 /// Of bodies above this one sandbox may have [`SANDBOX_BODIES`] in memory at a time, bytes.

@@ -13,7 +13,21 @@ pub enum Body {
     /// Bytes held whole.
     Bytes(Bytes),
     /// Bytes that arrive as they are read; the reader sets the pace.
-    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
+    Stream(Pieces),
+}
+
+/// The pieces of a [`Body`], in order.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>;
+
+impl Body {
+    /// Its pieces, whichever way it is held.
+    pub fn into_stream(self) -> Pieces {
+        match self {
+            Self::Empty => Box::pin(futures_util::stream::empty()),
+            Self::Bytes(bytes) => Box::pin(futures_util::stream::once(std::future::ready(Ok(bytes)))),
+            Self::Stream(pieces) => pieces,
+        }
+    }
 }
 
 impl std::fmt::Debug for Body {

@@ -23,7 +23,7 @@ mod throttle;
 
 pub use about::{About, AuthContext, ConditionKeys, Need, Subject};
 pub use audit::{AUDIT_GROUP, Audit};
-pub use body::Body;
+pub use body::{Body, Pieces};
 pub use call::{Answer, Call, Context, Input, Reply, Via};
 pub use dropped::Dropped;
 pub use gate::{Gate, Mode, Visit};

@@ -75,13 +75,41 @@ impl Blobs {
         mut reader: impl Read + Send + 'static,
         limit_bytes: u64,
     ) -> Result<(Digest, u64), Error> {
-        let folder = Arc::clone(&self.folder);
-        blocking(move || folder.put_reader(&mut reader, limit_bytes)).await
+        let blobs = self.clone();
+        blocking(move || blobs.put_now(&mut reader, limit_bytes)).await
     }
 
     /// [`Blobs::put_reader`] for who is on a thread that may wait.
     pub(crate) fn put_now(&self, reader: &mut dyn Read, limit_bytes: u64) -> Result<(Digest, u64), Error> {
-        self.folder.put_reader(reader, limit_bytes)
+        let mut writing = self.begin_now()?;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let read = reader.read(&mut buffer).map_err(|cause| self.folder.failed("fill", &cause))?;
+            if read == 0 {
+                break;
+            }
+            let size_bytes = writing.size_bytes + read as u64;
+            if size_bytes > limit_bytes {
+                return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
+            }
+            writing.write(&buffer[..read])?;
+        }
+        let size_bytes = writing.size_bytes;
+        Ok((writing.finish()?, size_bytes))
+    }
+
+    /// Begins a blob that is written piece by piece. Its pieces are written on the caller's thread, so call this and what
+    /// it gives where waiting for the disk holds up nobody.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`].
+    pub fn begin_now(&self) -> Result<Writing, Error> {
+        Ok(Writing {
+            file: self.folder.begin(0)?,
+            folder: Arc::clone(&self.folder),
+            hasher: Hasher::new(),
+            size_bytes: 0,
+        })
     }
 
     /// Takes hold of all blobs at the moment of `now`, so that none is removed meanwhile: they are linked into a folder that
@@ -124,6 +152,14 @@ impl Blobs {
             Ok(Some(bytes.into()))
         })
         .await
+    }
+
+    /// [`Blobs::file`] for who is on a thread that may wait.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file_now(&self, digest: &Digest) -> Result<Option<(File, u64)>, Error> {
+        self.folder.open(digest)
     }
 
     /// A blob's file, open for reading, with its size in bytes; none if there is no such blob.
@@ -180,6 +216,81 @@ impl Blobs {
     }
 }
 
+/// A blob that is being written. Dropped before [`Writing::finish`], it leaves nothing behind.
+pub struct Writing {
+    file: tempfile::NamedTempFile,
+    folder: Arc<Places>,
+    hasher: Hasher,
+    size_bytes: u64,
+}
+
+impl Writing {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; the blob is then of no use.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let before = self.size_bytes;
+        self.size_bytes += bytes.len() as u64;
+        if self.size_bytes / CHECK_BYTES > before / CHECK_BYTES {
+            let wanted = CHECK_BYTES.max(bytes.len() as u64);
+            disk::check_room(&self.folder.tmp, wanted)?;
+            self.folder.room.check(wanted)?;
+        }
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(|cause| self.folder.failed("write", &cause))
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Makes it durable under its name; answers that.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; nothing half-written stays behind.
+    pub fn finish(self) -> Result<Digest, Error> {
+        self.sync()?.name()
+    }
+
+    /// Makes its bytes durable. It has no name yet, so that what shall be known of it can be written first.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`].
+    pub fn sync(self) -> Result<Unnamed, Error> {
+        self.file.as_file().sync_all().map_err(|cause| self.folder.failed("sync", &cause))?;
+        Ok(Unnamed { file: self.file, folder: self.folder, digest: self.hasher.finish() })
+    }
+}
+
+/// A blob that is on the disk but has no name. Dropped before [`Unnamed::name`], it leaves nothing behind.
+pub struct Unnamed {
+    file: tempfile::NamedTempFile,
+    folder: Arc<Places>,
+    digest: Digest,
+}
+
+impl Unnamed {
+    /// What it will be called.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Gives it its name; durable when this answers.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; nothing stays behind.
+    pub fn name(self) -> Result<Digest, Error> {
+        if !self.folder.keep(&self.digest)? {
+            self.folder.persist(self.file, &self.digest)?;
+        }
+        Ok(self.digest)
+    }
+}
+
 /// Blobs that stay although they are removed.
 pub(crate) struct Pinned {
     folder: tempfile::TempDir,
@@ -196,33 +307,6 @@ impl Pinned {
 }
 
 impl Places {
-    fn put_reader(&self, reader: &mut dyn Read, limit_bytes: u64) -> Result<(Digest, u64), Error> {
-        let mut file = self.begin(0)?;
-        let (mut hasher, mut size_bytes) = (Hasher::new(), 0);
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            let read = reader.read(&mut buffer).map_err(|cause| self.failed("fill", &cause))?;
-            if read == 0 {
-                break;
-            }
-            size_bytes += read as u64;
-            if size_bytes > limit_bytes {
-                return Err(Error::TooLarge { what: "blob", size_bytes, limit_bytes });
-            }
-            if size_bytes / CHECK_BYTES > (size_bytes - read as u64) / CHECK_BYTES {
-                disk::check_room(&self.tmp, CHECK_BYTES)?;
-                self.room.check(CHECK_BYTES)?;
-            }
-            hasher.update(&buffer[..read]);
-            file.write_all(&buffer[..read]).map_err(|cause| self.failed("write", &cause))?;
-        }
-        let digest = hasher.finish();
-        if !self.keep(&digest)? {
-            self.finish(file, &digest)?;
-        }
-        Ok((digest, size_bytes))
-    }
-
     /// `blobs/ab/cdef…`: 256 folders keep each of them short.
     fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
@@ -242,6 +326,11 @@ impl Places {
     /// Puts a written file in its place: the content is on the disk before the name is, and the name before the answer.
     fn finish(&self, file: tempfile::NamedTempFile, digest: &Digest) -> Result<(), Error> {
         file.as_file().sync_all().map_err(|cause| self.failed("sync", &cause))?;
+        self.persist(file, digest)
+    }
+
+    /// Names a file whose content is on the disk.
+    fn persist(&self, file: tempfile::NamedTempFile, digest: &Digest) -> Result<(), Error> {
         let path = self.path(digest);
         let shelf = path.parent().expect("a blob's path has a folder");
         match fs::create_dir(shelf) {

@@ -22,12 +22,14 @@ pub enum Space {
     Log,
     /// Metered use, for bills and metrics.
     Usage,
+    /// Objects of buckets: what is said of them, and the small ones themselves.
+    Object,
 }
 
 impl Space {
     /// Every space, in a fixed order.
-    pub const ALL: [Self; 7] =
-        [Self::Meta, Self::Control, Self::Queue, Self::Timer, Self::Outbox, Self::Log, Self::Usage];
+    pub const ALL: [Self; 8] =
+        [Self::Meta, Self::Control, Self::Queue, Self::Timer, Self::Outbox, Self::Log, Self::Usage, Self::Object];
 
     /// The byte that names the space on disk. Never changes: it is part of the data format.
     #[must_use]
@@ -40,6 +42,7 @@ impl Space {
             Self::Outbox => b'o',
             Self::Log => b'l',
             Self::Usage => b'u',
+            Self::Object => b'b',
         }
     }
 

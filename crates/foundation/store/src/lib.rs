@@ -35,7 +35,7 @@ mod trees;
 
 pub use backup::{Checked, Contents, backup, check, restore, verify};
 pub use batch::{Batch, Write};
-pub use blobs::Blobs;
+pub use blobs::{Blobs, Unnamed, Writing};
 pub use digest::{Digest, NotADigest};
 pub use error::Error;
 pub use folder::{Folder, Use};

@@ -28,6 +28,8 @@ mod without;
 mod xml;
 
 pub use codec::{decode, encode, encode_fault, text_member, true_member};
+pub use json::{keep, recall};
+pub use moment::http_date;
 pub use operation::{ErrorShape, Op, Operation, Other, Protocol, Request, Response, Service};
 pub use schema::{EventPart, Kind, Location, Member, Namespace, Shape, TimestampFormat};
 pub use validate::{pattern_compiles, validate};

@@ -56,6 +56,11 @@ fn fraction(out: &mut String, ms: u32) -> std::fmt::Result {
     Ok(())
 }
 
+/// A date as HTTP's headers have it: `Wed, 21 Oct 2015 07:28:00 GMT`.
+pub fn http_date(moment: Timestamp) -> String {
+    print(moment, TimestampFormat::Rfc822)
+}
+
 /// Reads a moment. Digits beyond the millisecond are cut.
 pub(crate) fn parse(text: &str, format: TimestampFormat) -> Option<Timestamp> {
     match format {

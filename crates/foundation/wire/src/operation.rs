@@ -106,6 +106,13 @@ pub struct Operation {
     pub resource: &'static str,
 }
 
+impl Operation {
+    /// Whether its input has a body that is read as it comes, and is no part of the typed value.
+    pub fn streams(&self) -> bool {
+        self.input_shape.members().iter().any(|member| member.streaming && member.location == crate::Location::Payload)
+    }
+}
+
 /// By service and name: the rows of a service name each other in a circle.
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

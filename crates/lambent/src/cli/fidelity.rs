@@ -12,6 +12,7 @@ use functions::Functions;
 use futures_util::FutureExt;
 use identity::Identity;
 use invoker::Invoker;
+use objects::Objects;
 use observe::Observe;
 use sandbox::{Environment, Spec, Survey, Walls};
 use wire::{Operation, Service};
@@ -178,6 +179,7 @@ struct Registered {
     functions: Vec<&'static Operation>,
     identity: Vec<&'static Operation>,
     observe: Vec<&'static Operation>,
+    objects: Vec<&'static Operation>,
 }
 
 impl Registered {
@@ -186,6 +188,7 @@ impl Registered {
             ("functions", functions::GRADES, &self.functions),
             ("identity", identity::GRADES, &self.identity),
             ("observe", observe::GRADES, &self.observe),
+            ("objects", objects::GRADES, &self.objects),
         ]
     }
 
@@ -255,11 +258,22 @@ async fn registered() -> anyhow::Result<Registered> {
         egress: Some(base::Egress::All),
     })?;
 
+    let (objects, _) = Objects::open(objects::Options {
+        kv: Arc::clone(&kv),
+        blobs: store::Blobs::at(&folder),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::new(LocalBell::new()),
+        dispatch: RouterBuilder::default().build(door::Gate::off()),
+    })
+    .await?;
+
     let of = |builder: RouterBuilder| builder.build(door::Gate::off()).registered().to_vec();
     Ok(Registered {
         functions: of(functions::register(RouterBuilder::default(), &functions)),
         identity: of(identity::register(RouterBuilder::default(), &identity)),
         observe: of(observe::register(RouterBuilder::default(), &observe)),
+        objects: of(objects::register(RouterBuilder::default(), &objects)),
     })
 }
 

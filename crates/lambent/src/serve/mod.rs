@@ -21,6 +21,7 @@ use functions::Functions;
 use gateway::Gateway;
 use identity::Identity;
 use invoker::Invoker;
+use objects::Objects;
 use observe::Observe;
 use sandbox::Walls;
 use tokio::sync::watch;
@@ -180,10 +181,21 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         sources: Arc::new(functions::NoSources),
     })?;
 
+    let (objects, keeping) = Objects::open(objects::Options {
+        kv: Arc::clone(&kv),
+        blobs: store::Blobs::at(&folder),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::clone(&bell),
+        dispatch: dispatch.clone(),
+    })
+    .await?;
+
     let mut builder = RouterBuilder::default();
     builder = functions::register(builder, &functions);
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
+    builder = objects::register(builder, &objects);
     if arguments.throttle == ThrottleArgument::Aws {
         builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
     }
@@ -237,6 +249,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let observing = tokio::spawn(observing.run());
     loops.start(|stop| async move { either(delivering.run(), stop).await });
     loops.start(|stop| async move { either(draining.run(), stop).await });
+    loops.start(|stop| async move { either(keeping.run(), stop).await });
     loops.start(|stop| async move {
         either(invoker.run(), stop).await;
         invoker.drain().await;

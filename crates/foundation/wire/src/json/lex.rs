@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         Ok(Self { text, at: 0, depth: 0, format: None, newer: words::newer(operation), body_only: false })
     }
 
+    /// At the start of what [`super::keep`] printed.
+    pub(super) fn kept(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0, format: None, newer: true, body_only: false }
+    }
+
     /// Checks that nothing follows the value.
     pub(crate) fn end(&mut self) -> Result<(), Malformed> {
         match self.peek() {

@@ -48,6 +48,22 @@ pub(crate) fn encode(protocol: Protocol, output: &dyn Structure, request_id: &st
     answer(200, content_type(protocol), writer.out.into(), request_id)
 }
 
+/// A structure as JSON by the model's names, for whoever keeps it; [`recall`] reads it.
+pub fn keep(value: &dyn Structure) -> String {
+    let mut writer = Writer::default();
+    crate::Sink::structure(&mut writer, value);
+    String::from_utf8(writer.out).unwrap_or_default()
+}
+
+/// What [`keep`] printed. Faults when it is none of this type.
+pub fn recall<T: Structure + Default>(text: &str) -> Result<T, Malformed> {
+    let mut value = T::default();
+    let mut reader = Reader::kept(text);
+    crate::Source::structure(&mut reader, &mut value)?;
+    reader.end()?;
+    Ok(value)
+}
+
 /// Prints a fault of a JSON protocol, REST or not: the members of the modelled error, if it is modelled.
 pub(crate) fn encode_fault(
     protocol: Protocol,

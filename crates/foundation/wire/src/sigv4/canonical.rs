@@ -54,6 +54,12 @@ pub(super) fn payload(request: &Request, kind: Kind, scope: &Scope, dialect: Dia
     }
 }
 
+/// What the head of a request says of its body: its hash, or the word that stands for one.
+pub(super) fn announced(request: &Request) -> &str {
+    let named = request.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+    named.unwrap_or(UNSIGNED)
+}
+
 /// The canonical request of a claim.
 pub(super) fn request(request: &Request, claim: &Claim, payload: &str) -> String {
     let mut out = String::with_capacity(1024);

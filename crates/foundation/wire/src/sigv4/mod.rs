@@ -3,12 +3,14 @@
 //! Source: AWS, "Signature Version 4 signing process" (IAM User Guide). Times are given by the caller: nothing here reads
 //! a clock.
 
+mod body;
 mod canonical;
 mod claim;
 mod fault;
 pub(crate) mod key;
 mod sign;
 
+pub use body::BodyHash;
 pub use claim::{Claim, Kind, parse};
 pub use fault::{missing, unknown_key, wrong_token};
 pub use sign::{Signer, sign};

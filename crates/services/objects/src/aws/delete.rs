@@ -1,0 +1,225 @@
+//! Objects and their versions go.
+
+use std::sync::Arc;
+
+use base::{Fault, Timestamp};
+use door::{Answer, Body, Context, Handle};
+use futures_util::StreamExt;
+use futures_util::stream;
+use model::s3::{self, ops};
+
+use super::read::named;
+use super::refuse;
+use crate::types::{Version, Versioning};
+use crate::write::{Place, Step, new_version};
+use crate::{Objects, faults, limits};
+
+/// Keys of one DeleteObjects that are deleted at once.
+const AT_ONCE: usize = 32;
+
+/// What shall go, and what must hold for it.
+#[derive(Debug, Clone, Default)]
+struct Goes {
+    version_id: Option<String>,
+    /// Governance does not hold.
+    bypass: bool,
+    /// The newest version must have this tag, date and size.
+    matches: Option<String>,
+    modified: Option<Timestamp>,
+    size: Option<i64>,
+}
+
+/// What has gone.
+#[derive(Debug, Clone, Default)]
+struct Gone {
+    /// A delete marker was made or taken away.
+    marker: bool,
+    /// The version that was made or taken away.
+    version_id: Option<String>,
+}
+
+impl Handle<ops::DeleteObject> for Objects {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: s3::DeleteObjectRequest,
+        _: Body,
+    ) -> Result<Answer<s3::DeleteObjectOutput>, Fault> {
+        let place = self.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
+        refuse(&[("MFA", input.mfa.is_some())])?;
+        let goes = Goes {
+            version_id: input.version_id,
+            bypass: input.bypass_governance_retention == Some(true),
+            matches: input.if_match,
+            modified: input.if_match_last_modified_time,
+            size: input.if_match_size,
+        };
+        let gone = self.delete(&place, goes, &context).await?;
+        let output = s3::DeleteObjectOutput {
+            delete_marker: gone.marker.then_some(true),
+            version_id: gone.version_id,
+            ..s3::DeleteObjectOutput::default()
+        };
+        Ok(output.into())
+    }
+}
+
+impl Handle<ops::DeleteObjects> for Objects {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: s3::DeleteObjectsRequest,
+        _: Body,
+    ) -> Result<Answer<s3::DeleteObjectsOutput>, Fault> {
+        refuse(&[("MFA", input.mfa.is_some())])?;
+        let name = input.bucket.unwrap_or_default();
+        let bucket = self.bucket(Some(&name), input.expected_bucket_owner.as_deref())?;
+        let delete = input.delete.unwrap_or_default();
+        let objects = delete.objects.unwrap_or_default();
+        if objects.is_empty() || objects.len() as i64 > limits::PAGE {
+            return Err(faults::malformed());
+        }
+        let bypass = input.bypass_governance_retention == Some(true);
+        let quiet = delete.quiet == Some(true);
+        let each = objects.into_iter().map(|object| {
+            let (room, name, bucket, context) = (&self, name.clone(), Arc::clone(&bucket), &context);
+            async move {
+                let key = object.key.unwrap_or_default();
+                let goes = Goes {
+                    version_id: object.version_id.clone(),
+                    bypass,
+                    matches: object.e_tag,
+                    modified: object.last_modified_time,
+                    size: object.size,
+                };
+                let place = Place { bucket, name, key: key.clone() };
+                (key, object.version_id, room.delete(&place, goes, context).await)
+            }
+        });
+        let mut output = s3::DeleteObjectsOutput::default();
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        let mut done = stream::iter(each).buffered(AT_ONCE);
+        while let Some((key, version_id, gone)) = done.next().await {
+            match gone {
+                Ok(_) if quiet => {}
+                Ok(gone) => {
+                    let made = version_id.is_none().then(|| gone.version_id.clone()).flatten();
+                    deleted.push(s3::DeletedObject {
+                        key: Some(key),
+                        delete_marker: gone.marker.then_some(true),
+                        delete_marker_version_id: gone
+                            .marker
+                            .then(|| made.or_else(|| gone.version_id.clone()))
+                            .flatten(),
+                        version_id,
+                    });
+                }
+                Err(fault) => errors.push(s3::Error {
+                    key: Some(key),
+                    version_id,
+                    code: Some(fault.code.into_owned()),
+                    message: Some(fault.message),
+                }),
+            }
+        }
+        output.deleted = (!deleted.is_empty()).then_some(deleted);
+        output.errors = (!errors.is_empty()).then_some(errors);
+        Ok(output.into())
+    }
+}
+
+impl Objects {
+    /// Deletes a key, or one of its versions.
+    async fn delete(&self, place: &Place, goes: Goes, context: &Context) -> Result<Gone, Fault> {
+        crate::rules::naming::check_key(&place.key)?;
+        let seq = goes.version_id.as_deref().map(named).transpose()?.flatten();
+        let (now, random) = (self.clocks.product(), self.id());
+        let (owner, key) = (context.account.to_string(), place.key.clone());
+        // The `null` version has no number in its id: it is the newest, or the row that the head names.
+        let older = match (&goes.version_id, seq) {
+            (Some(_), None) => self.null_behind(place)?,
+            _ => seq,
+        };
+        self.change(place, older, move |family| {
+            goes.check(&key, family.current())?;
+            if let Some(id) = &goes.version_id {
+                let Some(version) = family.version(id, older)? else {
+                    // The `null` version may have moved behind another one meanwhile.
+                    let moved = family.head.as_ref().and_then(|head| head.null).filter(|_| seq.is_none());
+                    return match moved {
+                        Some(_) if moved != older => Err(Fault::new("OperationAborted", 409, "A conflicting conditional operation is currently in progress against this resource. Please try again.")),
+                        _ => Ok(Step::Done(Gone { marker: false, version_id: Some(id.clone()) })),
+                    };
+                };
+                unlocked(&version, now, goes.bypass)?;
+                if family.current().is_some_and(|current| current.seq == version.seq) {
+                    family.pop()?;
+                } else {
+                    family.remove(&version)?;
+                }
+                return Ok(Step::Done(Gone { marker: version.is_marker(), version_id: Some(id.clone()) }));
+            }
+            if family.bucket.versioning.is_none() {
+                family.pop()?;
+                return Ok(Step::Done(Gone::default()));
+            }
+            let marker = new_version(family, now.0, &random, owner.clone(), None);
+            let suspended = family.bucket.versioning == Some(Versioning::Suspended);
+            let shown = marker.shown_id().to_owned();
+            match family.push(marker)? {
+                Step::Done(()) => Ok(Step::Done(Gone { marker: true, version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())) })),
+                Step::Again(seq) => Ok(Step::Again(seq)),
+            }
+        })
+        .await
+    }
+
+    /// The number of the `null` version, where it is not the newest.
+    fn null_behind(&self, place: &Place) -> Result<Option<u64>, Fault> {
+        let row = crate::state::head(place.bucket.generation, &place.key);
+        let head: Option<crate::types::Head> = store::get_json(&*self.kv, store::Space::Object, &row)?;
+        Ok(head.and_then(|head| head.null))
+    }
+}
+
+impl Goes {
+    /// Whether what must hold does. Source: Amazon S3 User Guide, "Conditional deletes".
+    fn check(&self, key: &str, current: Option<&Version>) -> Result<(), Fault> {
+        let Some(list) = &self.matches else {
+            return match (self.modified, self.size, current) {
+                (None, None, _) | (_, _, None) => Ok(()),
+                (modified, size, Some(current)) => {
+                    let bytes = current.object.as_ref().map(|object| object.content.size_bytes as i64);
+                    let dated =
+                        modified.is_none_or(|date| date.0.div_euclid(1000) == current.modified_ms.div_euclid(1000));
+                    if dated && size.is_none_or(|size| bytes == Some(size)) {
+                        return Ok(());
+                    }
+                    Err(faults::precondition(if dated { "If-Match-Size" } else { "If-Match-Last-Modified-Time" }))
+                }
+            };
+        };
+        let object = current.and_then(|current| current.object.as_ref());
+        match object {
+            None if list.trim() == "*" => Err(faults::no_key(key)),
+            None => Err(faults::no_key(key)),
+            Some(object) if list.trim() == "*" || list.trim().trim_matches('"') == object.etag => Ok(()),
+            Some(_) => Err(faults::precondition("If-Match")),
+        }
+    }
+}
+
+/// Whether a version may be taken away now.
+///
+/// # Errors
+/// AccessDenied. Source: Amazon S3 User Guide, "How S3 Object Lock works".
+pub(super) fn unlocked(version: &Version, now: Timestamp, bypass: bool) -> Result<(), Fault> {
+    let Some(object) = &version.object else { return Ok(()) };
+    let kept = object.retention.as_ref().filter(|retention| retention.until_ms > now.0);
+    let held = kept.is_some_and(|retention| retention.mode == "COMPLIANCE" || !bypass);
+    if object.legal_hold || held {
+        let words = "Access Denied because object protected by object lock.";
+        return Err(Fault::new("AccessDenied", 403, words));
+    }
+    Ok(())
+}

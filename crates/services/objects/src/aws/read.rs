@@ -1,0 +1,301 @@
+//! Objects as they are read: GetObject and HeadObject.
+
+use std::sync::Arc;
+
+use base::{Fault, Timestamp};
+use door::{Answer, Body, Context, Handle};
+use model::s3::{self, ops};
+use store::{Snapshot, Space};
+
+use super::{date, quoted};
+use crate::content::{CustomerSecret, Outgoing, Span, parts_of};
+use crate::rules::conditions::{Failed, Reading};
+use crate::rules::{checksums, range, version_id};
+use crate::types::{Head, Object, Version};
+use crate::write::Place;
+use crate::{Objects, faults, state};
+
+/// How often an object is looked up again whose bytes went away while it was read.
+const LOOKS: usize = 5;
+
+/// What GetObject and HeadObject are asked alike.
+struct Asked {
+    version_id: Option<String>,
+    conditions: Reading,
+    range: Option<String>,
+    part_number: Option<i64>,
+    customer: Option<CustomerSecret>,
+    checksum: bool,
+}
+
+/// What is to be answered.
+struct Found {
+    version: Version,
+    object: Object,
+    span: Option<Span>,
+    parts: Option<u32>,
+    /// What part number was asked for, its own checksum in place of the whole object's.
+    checksum: Option<crate::types::Sum>,
+}
+
+macro_rules! asked {
+    ($input:expr) => {
+        Asked {
+            version_id: $input.version_id.take(),
+            conditions: Reading {
+                matches: $input.if_match.take(),
+                none_matches: $input.if_none_match.take(),
+                modified_since: $input.if_modified_since.take(),
+                unmodified_since: $input.if_unmodified_since.take(),
+            },
+            range: $input.range.take(),
+            part_number: $input.part_number,
+            customer: CustomerSecret::of(
+                $input.sse_customer_algorithm.as_deref(),
+                $input.sse_customer_key.as_deref(),
+                $input.sse_customer_key_md5.as_deref(),
+            )?,
+            checksum: $input.checksum_mode.as_deref() == Some("ENABLED"),
+        }
+    };
+}
+
+/// The members that both outputs have, from what was found and what the request overrides.
+macro_rules! shown {
+    ($output:ident, $found:expr, $input:expr) => {{
+        let Found { version, object, span, parts, checksum } = $found;
+        let described = &object.described;
+        let bytes = span.map_or(object.content.size_bytes, |span| span.bytes);
+        let mut output = s3::$output {
+            accept_ranges: Some("bytes".into()),
+            last_modified: Some(date(version.modified_ms)),
+            content_length: Some(bytes as i64),
+            e_tag: Some(quoted(&object.etag)),
+            version_id: version.id.clone(),
+            cache_control: $input.response_cache_control.take().or_else(|| described.cache_control.clone()),
+            content_disposition: $input
+                .response_content_disposition
+                .take()
+                .or_else(|| described.content_disposition.clone()),
+            content_encoding: $input.response_content_encoding.take().or_else(|| described.content_encoding.clone()),
+            content_language: $input.response_content_language.take().or_else(|| described.content_language.clone()),
+            content_type: $input
+                .response_content_type
+                .take()
+                .or_else(|| described.content_type.clone())
+                .or_else(|| Some("binary/octet-stream".into())),
+            content_range: span.map(|span| range::shown(span, object.content.size_bytes)),
+            expires: $input.response_expires.map(http_date).or_else(|| described.expires.clone()),
+            website_redirect_location: described.redirect.clone(),
+            metadata: (!object.metadata.is_empty()).then(|| object.metadata.clone()),
+            storage_class: object.storage_class.clone(),
+            parts_count: parts.map(i64::from),
+            tag_count: (!object.tags.is_empty()).then_some(object.tags.len() as i64),
+            object_lock_mode: object.retention.as_ref().map(|retention| retention.mode.clone()),
+            object_lock_retain_until_date: object.retention.as_ref().map(|retention| Timestamp(retention.until_ms)),
+            object_lock_legal_hold_status: object.legal_hold.then(|| "ON".into()),
+            ..s3::$output::default()
+        };
+        match &object.customer_key {
+            Some(key) => {
+                output.sse_customer_algorithm = Some("AES256".into());
+                output.sse_customer_key_md5 = Some(key.md5.clone());
+            }
+            None => output.server_side_encryption = Some("AES256".into()),
+        }
+        if let Some(sum) = checksum {
+            output.checksum_type = Some(sum.kind().to_owned());
+            checksums::show!(output, sum);
+        }
+        output
+    }};
+}
+
+impl Handle<ops::GetObject> for Objects {
+    async fn handle(
+        self: Arc<Self>,
+        _: Context,
+        mut input: s3::GetObjectRequest,
+        _: Body,
+    ) -> Result<Answer<s3::GetObjectOutput>, Fault> {
+        let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
+        let asked = asked!(input);
+        for _ in 0..LOOKS {
+            let (found, outgoing) = self.found(&place, &asked)?;
+            // What was replaced since may be gone by now.
+            if outgoing.is_on_disk() {
+                let now = self.look(&*self.kv.snapshot()?, &place, &asked)?;
+                if now.object.content.id != found.object.content.id {
+                    continue;
+                }
+            }
+            let output = shown!(GetObjectOutput, &found, input);
+            return Ok(Answer { output, body: outgoing.body().await? });
+        }
+        Err(Fault::new("SlowDown", 503, "Please reduce your request rate."))
+    }
+}
+
+impl Handle<ops::HeadObject> for Objects {
+    async fn handle(
+        self: Arc<Self>,
+        _: Context,
+        mut input: s3::HeadObjectRequest,
+        _: Body,
+    ) -> Result<Answer<s3::HeadObjectOutput>, Fault> {
+        let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
+        let asked = asked!(input);
+        let view = self.kv.snapshot()?;
+        let found = self.look(&*view, &place, &asked)?;
+        let output = shown!(HeadObjectOutput, &found, input);
+        Ok(output.into())
+    }
+}
+
+impl Objects {
+    /// What a reader asks for, with its bytes.
+    fn found(self: &Arc<Self>, place: &Place, asked: &Asked) -> Result<(Found, Outgoing), Fault> {
+        let view = self.kv.snapshot()?;
+        let found = self.look(&*view, place, asked)?;
+        let span = found.span.unwrap_or(Span { from: 0, bytes: found.object.content.size_bytes });
+        let seal = asked.customer.as_ref().map_or(&self.seal, CustomerSecret::seal);
+        let outgoing = self.outgoing(&*view, place.bucket.generation, &found.object.content, span, seal)?;
+        Ok((found, outgoing))
+    }
+
+    /// What a reader asks for.
+    fn look(&self, view: &dyn Snapshot, place: &Place, asked: &Asked) -> Result<Found, Fault> {
+        let version = readable(view, place, asked.version_id.as_deref())?;
+        let Some(object) = version.object.clone() else {
+            return Err(marker(place, &version, asked.version_id.is_some()));
+        };
+        may_open(&object, asked.customer.as_ref())?;
+        let tagged = |fault: Fault| {
+            fault.header("etag", quoted(&object.etag)).header("last-modified", http_date(date(version.modified_ms)))
+        };
+        asked.conditions.check(&object.etag, version.modified_ms).map_err(|failed| match failed {
+            Failed::Precondition(condition) => faults::precondition(condition),
+            Failed::NotModified => tagged(Fault::new("NotModified", 304, "Not Modified")),
+        })?;
+        let size_bytes = object.content.size_bytes;
+        let mut checksum = object.checksum.clone();
+        let mut parts = None;
+        let span = match (asked.part_number, &asked.range) {
+            (Some(_), Some(_)) => {
+                return Err(faults::request("Cannot specify both Range header and partNumber query parameter"));
+            }
+            (Some(number), None) => {
+                let (span, sum) = part(view, &object, number)?;
+                parts = object.parts;
+                if object.parts.is_some() {
+                    checksum = sum;
+                }
+                Some(span).filter(|_| size_bytes > 0)
+            }
+            (None, Some(range)) => range::of(range, size_bytes)?,
+            (None, None) => None,
+        };
+        // A part of the bytes does not have the checksum of the whole.
+        let whole = span.is_none() || asked.part_number.is_some();
+        let checksum = checksum.filter(|_| asked.checksum && whole);
+        Ok(Found { version, object, span, parts, checksum })
+    }
+}
+
+/// The version that a reader means.
+///
+/// # Errors
+/// NoSuchKey, NoSuchVersion, InvalidArgument for an id that is none.
+pub(super) fn readable(view: &dyn Snapshot, place: &Place, id: Option<&str>) -> Result<Version, Fault> {
+    let generation = place.bucket.generation;
+    let row = state::head(generation, &place.key);
+    let head: Option<Head> = view.get(Space::Object, &row)?.map(|value| state::parse(&row, &value)).transpose()?;
+    let Some(id) = id else {
+        return head.map(|head| head.current).ok_or_else(|| faults::no_key(&place.key));
+    };
+    let seq = named(id)?;
+    let Some(head) = head else { return Err(faults::no_version(&place.key, id)) };
+    if head.current.shown_id() == id {
+        return Ok(head.current);
+    }
+    let seq = seq.or(head.null).ok_or_else(|| faults::no_version(&place.key, id))?;
+    let row = state::older(generation, &place.key, seq);
+    let version: Option<Version> =
+        view.get(Space::Object, &row)?.map(|value| state::parse(&row, &value)).transpose()?;
+    version.filter(|version| version.shown_id() == id).ok_or_else(|| faults::no_version(&place.key, id))
+}
+
+/// The number in a version's id; none for `null`.
+///
+/// # Errors
+/// InvalidArgument.
+pub(super) fn named(id: &str) -> Result<Option<u64>, Fault> {
+    if id == "null" {
+        return Ok(None);
+    }
+    match version_id::seq(id) {
+        Some(seq) => Ok(Some(seq)),
+        None => Err(faults::argument("Invalid version id specified", "versionId", id)),
+    }
+}
+
+/// What a reader of a delete marker hears.
+fn marker(place: &Place, version: &Version, by_id: bool) -> Fault {
+    let fault = if by_id {
+        let words = "The specified method is not allowed against this resource.";
+        Fault::new("MethodNotAllowed", 405, words)
+            .with("Method", "GET")
+            .with("ResourceType", "DeleteMarker")
+            .header("last-modified", http_date(date(version.modified_ms)))
+    } else {
+        faults::no_key(&place.key)
+    };
+    fault.header("x-amz-delete-marker", "true").header("x-amz-version-id", version.shown_id())
+}
+
+/// Whether the key that came along, or none, opens an object.
+///
+/// # Errors
+/// InvalidRequest, AccessDenied.
+pub(super) fn may_open(object: &Object, customer: Option<&CustomerSecret>) -> Result<(), Fault> {
+    let salt = || state::id_of(&object.content.id).unwrap_or_default();
+    match (&object.customer_key, customer) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(faults::request(
+            "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
+        )),
+        (None, Some(_)) => Err(faults::request("The encryption parameters are not applicable to this object.")),
+        (Some(kept), Some(secret)) if secret.is(kept, &salt()) => Ok(()),
+        (Some(_), Some(_)) => Err(faults::denied()),
+    }
+}
+
+/// The stretch of an object that was its part with this number, and that part's checksum.
+fn part(view: &dyn Snapshot, object: &Object, number: i64) -> Result<(Span, Option<crate::types::Sum>), Fault> {
+    let none = || {
+        Fault::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable")
+            .with("PartNumberRequested", number.to_string())
+            .with("ActualPartCount", object.parts.unwrap_or(1).to_string())
+    };
+    if !(1..=crate::limits::PARTS).contains(&number) {
+        let words = "Part number must be an integer between 1 and 10000, inclusive";
+        return Err(faults::argument(words, "partNumber", &number.to_string()));
+    }
+    if object.parts.is_none() {
+        return if number == 1 { Ok((Span { from: 0, bytes: object.content.size_bytes }, None)) } else { Err(none()) };
+    }
+    let mut from = 0;
+    for part in parts_of(view, &object.content)? {
+        let bytes = part.content.size_bytes;
+        if i64::from(part.number) == number {
+            return Ok((Span { from, bytes }, part.checksum));
+        }
+        from += bytes;
+    }
+    Err(none())
+}
+
+/// `Wed, 21 Oct 2015 07:28:00 GMT`
+pub(super) fn http_date(moment: Timestamp) -> String {
+    wire::http_date(moment)
+}

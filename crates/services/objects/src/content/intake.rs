@@ -1,0 +1,271 @@
+//! Bytes coming in: counted, hashed, encrypted and written as they come.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base::Fault;
+use bytes::Bytes;
+use door::Body;
+use futures_util::StreamExt;
+use md5::{Digest as _, Md5};
+use store::{Batch, Blobs, Digest, Space, Writing};
+use tokio::sync::OwnedRwLockReadGuard;
+use tokio::task::JoinHandle;
+use wire::checksum::{Algorithm, Checksum};
+
+use super::seal::{ContentKey, SEGMENT_BYTES, Seal, TAG_BYTES};
+use crate::engine::Objects;
+use crate::faults;
+use crate::limits::INLINE_BYTES;
+use crate::state::{self, Id};
+use crate::types::{Content, Place, Stored};
+
+/// Bytes that are handed to the disk's threads at once.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What is wanted of bytes that come in.
+pub(crate) struct Wanted {
+    /// Which checksums to compute.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// The most there may be, bytes.
+    pub(crate) limit_bytes: u64,
+    /// Makes the key; none: the platform's own does, and the same bytes lie in one blob.
+    pub(crate) customer: Option<Seal>,
+}
+
+/// Bytes that came in. They are durable once a transaction has taken in what [`Received::write`] adds; dropped before, they
+/// go again.
+pub(crate) struct Received {
+    pub(crate) content: Content,
+    pub(crate) id: Id,
+    pub(crate) md5: [u8; 16],
+    /// By algorithm, as asked.
+    pub(crate) sums: Vec<(Algorithm, String)>,
+    bytes: Bytes,
+    // No blob is removed while one that was found or made is about to be named.
+    _naming: Option<OwnedRwLockReadGuard<()>>,
+}
+
+impl Received {
+    /// Adds to a batch the rows that the bytes need in a bucket.
+    pub(crate) fn write(&self, batch: &mut Batch, generation: u64) {
+        match &self.content.place {
+            Place::Row => drop(batch.put(Space::Object, state::data(generation, &self.id), self.bytes.clone())),
+            Place::Blob { sha256, .. } => {
+                if let Ok(digest) = sha256.parse() {
+                    batch.put(Space::Object, state::hold(&digest, &self.id), Bytes::new());
+                }
+            }
+            Place::Nowhere | Place::Parts => {}
+        }
+    }
+
+    /// The checksum by an algorithm that was wanted.
+    pub(crate) fn sum(&self, algorithm: Algorithm) -> Option<&str> {
+        self.sums.iter().find(|(known, _)| *known == algorithm).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The digests of bytes that come in pieces.
+struct Digests {
+    md5: Md5,
+    sums: Vec<(Algorithm, Checksum)>,
+}
+
+impl Digests {
+    fn new(algorithms: &[Algorithm]) -> Self {
+        let sums = algorithms.iter().map(|algorithm| (*algorithm, Checksum::new(*algorithm))).collect();
+        Self { md5: Md5::new(), sums }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.sums.iter_mut().for_each(|(_, sum)| sum.update(bytes));
+    }
+
+    fn finish(self) -> ([u8; 16], Vec<(Algorithm, String)>) {
+        let sums = self.sums.into_iter().map(|(algorithm, sum)| (algorithm, sum.finish())).collect();
+        (self.md5.finalize().into(), sums)
+    }
+}
+
+/// A blob being written, in the hands of one thread at a time.
+struct Spill {
+    blobs: Blobs,
+    writing: Option<Writing>,
+    salt: Id,
+    key: ContentKey,
+    // The segment under way, and how many came before.
+    segment: Vec<u8>,
+    segments: u64,
+    fingerprint: Option<hmac::Context>,
+    digests: Digests,
+}
+
+/// A blob that is on the disk, but has no name yet.
+struct Written {
+    file: store::Unnamed,
+    salt: Id,
+    fingerprint: String,
+    md5: [u8; 16],
+    sums: Vec<(Algorithm, String)>,
+}
+
+impl Spill {
+    fn take(mut self, pieces: &[Bytes]) -> Result<Self, Fault> {
+        for piece in pieces {
+            self.digests.update(piece);
+            if let Some(fingerprint) = &mut self.fingerprint {
+                fingerprint.update(piece);
+            }
+            let mut rest = &piece[..];
+            while !rest.is_empty() {
+                let take = rest.len().min(SEGMENT_BYTES - self.segment.len());
+                self.segment.extend_from_slice(&rest[..take]);
+                rest = &rest[take..];
+                if self.segment.len() == SEGMENT_BYTES {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        let writing = match &mut self.writing {
+            Some(writing) => writing,
+            none => none.insert(self.blobs.begin_now()?),
+        };
+        self.key.seal(self.segments, &mut self.segment)?;
+        self.segments += 1;
+        writing.write(&self.segment)?;
+        self.segment.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Written, Fault> {
+        if !self.segment.is_empty() {
+            self.flush()?;
+        }
+        let writing = self.writing.ok_or_else(|| Fault::internal("an empty object needs no blob"))?;
+        let (md5, sums) = self.digests.finish();
+        let fingerprint = self.fingerprint.map_or_else(String::new, |context| state::hex(context.sign().as_ref()));
+        Ok(Written { file: writing.sync()?, salt: self.salt, fingerprint, md5, sums })
+    }
+}
+
+impl Objects {
+    /// Takes a body in.
+    ///
+    /// # Errors
+    /// EntityTooLarge beyond the limit, what the body's own end says (a wrong hash, a broken connection), the store's. Nothing
+    /// stays behind.
+    pub(crate) async fn receive(&self, body: Body, wanted: Wanted) -> Result<Received, Fault> {
+        let (mut held, mut held_bytes, mut size_bytes) = (Vec::<Bytes>::new(), 0, 0u64);
+        // While one thread writes a batch, the next one comes in.
+        let mut job: Option<JoinHandle<Result<Spill, Fault>>> = None;
+        let mut body = body.into_stream();
+        while let Some(piece) = body.next().await {
+            let piece = piece?;
+            size_bytes += piece.len() as u64;
+            if size_bytes > wanted.limit_bytes {
+                return Err(faults::too_large(size_bytes, wanted.limit_bytes));
+            }
+            held_bytes += piece.len();
+            held.push(piece);
+            if held_bytes >= BATCH_BYTES {
+                let spill = self.ready(job, &wanted).await?;
+                let batch = std::mem::take(&mut held);
+                held_bytes = 0;
+                job = Some(tokio::task::spawn_blocking(move || spill.take(&batch)));
+            }
+        }
+        if job.is_none() && held_bytes <= INLINE_BYTES {
+            return self.inline(&held, &wanted);
+        }
+        let spill = self.ready(job, &wanted).await?;
+        let written = tokio::task::spawn_blocking(move || spill.take(&held)?.finish());
+        self.name(written.await.map_err(Fault::internal)??, size_bytes).await
+    }
+
+    /// The blob that is being written, once what was handed over before is written; a new one at first.
+    async fn ready(&self, job: Option<JoinHandle<Result<Spill, Fault>>>, wanted: &Wanted) -> Result<Spill, Fault> {
+        if let Some(job) = job {
+            return job.await.map_err(Fault::internal)?;
+        }
+        let salt = self.id();
+        Ok(Spill {
+            blobs: self.blobs.clone(),
+            writing: None,
+            salt,
+            key: wanted.customer.as_ref().unwrap_or(&self.seal).key(&salt)?,
+            segment: Vec::with_capacity(SEGMENT_BYTES + TAG_BYTES),
+            segments: 0,
+            fingerprint: wanted.customer.is_none().then(|| self.seal.fingerprint()),
+            digests: Digests::new(&wanted.algorithms),
+        })
+    }
+
+    /// A small body: encrypted in memory, to be written with the rows that name it.
+    fn inline(&self, pieces: &[Bytes], wanted: &Wanted) -> Result<Received, Fault> {
+        let (id, mut digests, mut bytes) = (self.id(), Digests::new(&wanted.algorithms), Vec::new());
+        for piece in pieces {
+            digests.update(piece);
+            bytes.extend_from_slice(piece);
+        }
+        let size_bytes = bytes.len() as u64;
+        let place = if bytes.is_empty() { Place::Nowhere } else { Place::Row };
+        if !bytes.is_empty() {
+            wanted.customer.as_ref().unwrap_or(&self.seal).key(&id)?.seal(0, &mut bytes)?;
+        }
+        let (md5, sums) = digests.finish();
+        let content = Content { id: state::hex(&id), size_bytes, place };
+        Ok(Received { content, id, md5, sums, bytes: bytes.into(), _naming: None })
+    }
+
+    /// Gives a written blob its name, or finds the one that holds the same bytes.
+    async fn name(&self, written: Written, size_bytes: u64) -> Result<Received, Fault> {
+        let Written { file, salt, fingerprint, md5, sums } = written;
+        let naming = Arc::clone(&self.naming).read_owned().await;
+        let place = match self.same(&fingerprint).await? {
+            Some(Stored { sha256, salt, .. }) => Place::Blob { sha256, salt },
+            None => {
+                let (sha256, salt) = (file.digest().to_string(), state::hex(&salt));
+                let stored = Stored { sha256: sha256.clone(), salt: salt.clone(), fingerprint };
+                // The row comes first: should the platform end now, the next start finds by it what nobody names.
+                self.announce(file.digest(), stored).await?;
+                tokio::task::spawn_blocking(move || file.name()).await.map_err(Fault::internal)??;
+                Place::Blob { sha256, salt }
+            }
+        };
+        let id = self.id();
+        let content = Content { id: state::hex(&id), size_bytes, place };
+        Ok(Received { content, id, md5, sums, bytes: Bytes::new(), _naming: Some(naming) })
+    }
+
+    /// The blob that holds bytes with this fingerprint, if it is there.
+    async fn same(&self, fingerprint: &str) -> Result<Option<Stored>, Fault> {
+        if fingerprint.is_empty() {
+            return Ok(None);
+        }
+        let known: Option<Stored> = store::get_json(&*self.kv, Space::Object, &state::same(fingerprint))?;
+        let Some(stored) = known else { return Ok(None) };
+        let digest: Option<Digest> = stored.sha256.parse().ok();
+        match digest {
+            Some(digest) if self.blobs.exists(&digest).await? => Ok(Some(stored)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn announce(&self, digest: Digest, stored: Stored) -> Result<(), Fault> {
+        let write = move |_: &store::Rows| {
+            let mut batch = Batch::new();
+            batch.put_json(Space::Object, state::blob(&digest), &stored)?;
+            if !stored.fingerprint.is_empty() {
+                batch.put_json(Space::Object, state::same(&stored.fingerprint), &stored)?;
+            }
+            Ok(batch)
+        };
+        Ok(self.kv.transact(Vec::new(), Box::new(write)).await?)
+    }
+}

@@ -1,0 +1,10 @@
+//! Pure decisions: no I/O, no state.
+
+pub(crate) mod checksums;
+pub(crate) mod conditions;
+pub(crate) mod described;
+pub(crate) mod naming;
+pub(crate) mod pages;
+pub(crate) mod range;
+pub(crate) mod tags;
+pub(crate) mod version_id;
