@@ -1,0 +1,6 @@
+//! The room through its operations, over the store in memory and a clock that stands still.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+mod objects;
+mod world;

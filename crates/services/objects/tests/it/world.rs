@@ -1,0 +1,122 @@
+//! A room with its service running, and a caller.
+
+use std::sync::Arc;
+
+use base::{Account, BoxFuture, Fault, LocalBell, Principal, Region, RequestId, SystemRng, VirtualClocks};
+use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Via};
+use futures_util::StreamExt;
+use model::s3::{self, ops};
+use objects::{Objects, Options};
+use store::Kv;
+use wire::Op;
+
+pub(crate) struct World {
+    pub(crate) objects: Arc<Objects>,
+    /// The room behind a door that asks no policies.
+    pub(crate) router: Arc<Router>,
+    pub(crate) clocks: Arc<VirtualClocks>,
+    pub(crate) kv: Arc<dyn Kv>,
+    pub(crate) blobs: store::Blobs,
+    folder: Arc<store::Folder>,
+}
+
+/// The bucket that [`World::new`] makes.
+pub(crate) const BUCKET: &str = "bucket";
+
+impl World {
+    /// A room with a bucket. Must be called within a runtime: the service runs in it.
+    pub(crate) async fn new() -> Self {
+        let world = Self::over(store::memory(), Arc::new(store::Folder::ephemeral().unwrap())).await;
+        let input = s3::CreateBucketRequest { bucket: Some(BUCKET.into()), ..Default::default() };
+        world.call::<ops::CreateBucket>(input).await.unwrap();
+        world
+    }
+
+    /// A room over rows and a folder that may have been used before.
+    pub(crate) async fn over(kv: Arc<dyn Kv>, folder: Arc<store::Folder>) -> Self {
+        let clocks = Arc::new(VirtualClocks::default());
+        clocks.pause();
+        let blobs = store::Blobs::at(&folder);
+        let options = Options {
+            kv: Arc::clone(&kv),
+            blobs: blobs.clone(),
+            clocks: clocks.clone(),
+            rng: Arc::new(SystemRng),
+            bell: Arc::new(LocalBell::new()),
+            dispatch: Arc::new(Elsewhere),
+        };
+        let (objects, service) = Objects::open(options).await.unwrap();
+        tokio::spawn(service.run());
+        let router = objects::register(RouterBuilder::default(), &objects).dropping(dropped()).build(Gate::off());
+        Self { objects, router, clocks, kv, blobs, folder }
+    }
+
+    /// The same rows and folder under a room that has just started.
+    pub(crate) async fn restarted(&self) -> Self {
+        Self::over(Arc::clone(&self.kv), Arc::clone(&self.folder)).await
+    }
+
+    pub(crate) async fn call<O: Op>(&self, input: O::Input) -> Result<O::Output, Fault>
+    where
+        Objects: Handle<O>,
+    {
+        self.send::<O>(input, Body::Empty).await.map(|(output, _)| output)
+    }
+
+    /// A call with a body; the answer with its own.
+    pub(crate) async fn send<O: Op>(&self, input: O::Input, body: Body) -> Result<(O::Output, Vec<u8>), Fault>
+    where
+        Objects: Handle<O>,
+    {
+        let Reply { output, body } = self.router.call(call::<O>(input, body)).await?;
+        let reply = Reply { output, body: Body::Empty };
+        let mut bytes = Vec::new();
+        let mut pieces = body.into_stream();
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok((reply.typed().unwrap(), bytes))
+    }
+
+    /// Puts an object into [`BUCKET`].
+    pub(crate) async fn put(&self, key: &str, bytes: impl Into<bytes::Bytes>) -> s3::PutObjectOutput {
+        let input = s3::PutObjectRequest { bucket: Some(BUCKET.into()), key: Some(key.into()), ..Default::default() };
+        self.send::<ops::PutObject>(input, Body::Bytes(bytes.into())).await.unwrap().0
+    }
+
+    /// Reads an object of [`BUCKET`].
+    pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>, Fault> {
+        let input = s3::GetObjectRequest { bucket: Some(BUCKET.into()), key: Some(key.into()), ..Default::default() };
+        self.send::<ops::GetObject>(input, Body::Empty).await.map(|(_, bytes)| bytes)
+    }
+}
+
+fn call<O: Op>(input: O::Input, body: Body) -> Call {
+    Call {
+        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        via: Via::Client { loopback: true },
+        origin: Origin::default(),
+        operation: O::ROW,
+        input: Input::Typed(Box::new(input)),
+        body,
+        region: Region::default_region(),
+        request_id: RequestId::new(&SystemRng),
+        deadline: None,
+        depth: 0,
+        trace: None,
+    }
+}
+
+/// What a run without some member was told to drop (`LAMBENT_DROP`).
+fn dropped() -> Option<door::Dropped> {
+    std::env::var("LAMBENT_DROP").ok().map(|member| member.parse().unwrap())
+}
+
+/// The other rooms: nobody is there.
+struct Elsewhere;
+
+impl Dispatch for Elsewhere {
+    fn call(&self, _: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async { Err(Fault::internal("no other room is here")) })
+    }
+}
