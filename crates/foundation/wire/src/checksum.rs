@@ -3,11 +3,7 @@
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crc::{CRC_32_ISCSI, CRC_32_ISO_HDLC, CRC_64_NVME, Crc, Digest, Table};
-
-static CRC32: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
-static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
-static CRC64_NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
+use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 
 /// A checksum algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +50,15 @@ impl Algorithm {
         }
     }
 
+    fn crc(self) -> Option<CrcAlgorithm> {
+        match self {
+            Self::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+            Self::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+            Self::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+            Self::Sha1 | Self::Sha256 | Self::Sha512 => None,
+        }
+    }
+
     /// The algorithm whose header that is.
     pub fn of_header(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
@@ -75,8 +80,8 @@ impl Algorithm {
 pub struct Checksum(State);
 
 enum State {
-    Crc32(Digest<'static, u32, Table<16>>),
-    Crc64(Digest<'static, u64, Table<16>>),
+    // With the length of its value, bytes.
+    Crc(Digest, usize),
     Hash(digest::Context),
 }
 
@@ -89,21 +94,18 @@ impl std::fmt::Debug for Checksum {
 impl Checksum {
     /// Of nothing yet.
     pub fn new(algorithm: Algorithm) -> Self {
-        Self(match algorithm {
-            Algorithm::Crc32 => State::Crc32(CRC32.digest()),
-            Algorithm::Crc32c => State::Crc32(CRC32C.digest()),
-            Algorithm::Crc64Nvme => State::Crc64(CRC64_NVME.digest()),
-            Algorithm::Sha1 => State::Hash(digest::Context::new(&SHA1_FOR_LEGACY_USE_ONLY)),
-            Algorithm::Sha256 => State::Hash(digest::Context::new(&SHA256)),
-            Algorithm::Sha512 => State::Hash(digest::Context::new(&SHA512)),
+        Self(match (algorithm.crc(), algorithm) {
+            (Some(crc), _) => State::Crc(Digest::new(crc), algorithm.length()),
+            (None, Algorithm::Sha1) => State::Hash(digest::Context::new(&SHA1_FOR_LEGACY_USE_ONLY)),
+            (None, Algorithm::Sha512) => State::Hash(digest::Context::new(&SHA512)),
+            (None, _) => State::Hash(digest::Context::new(&SHA256)),
         })
     }
 
     /// Takes further bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Crc32(digest) => digest.update(bytes),
-            State::Crc64(digest) => digest.update(bytes),
+            State::Crc(digest, _) => digest.update(bytes),
             State::Hash(context) => context.update(bytes),
         }
     }
@@ -111,16 +113,30 @@ impl Checksum {
     /// The value, as headers have it: base64.
     pub fn finish(self) -> String {
         match self.0 {
-            State::Crc32(digest) => STANDARD.encode(digest.finalize().to_be_bytes()),
-            State::Crc64(digest) => STANDARD.encode(digest.finalize().to_be_bytes()),
+            State::Crc(digest, length) => printed(digest.finalize(), length),
             State::Hash(context) => STANDARD.encode(context.finish()),
         }
     }
 }
 
+fn printed(crc: u64, length: usize) -> String {
+    STANDARD.encode(&crc.to_be_bytes()[8 - length..])
+}
+
+/// The checksum of two stretches of bytes one after the other, from the checksum of each and the length of the second, bytes.
+/// None for algorithms that cannot tell (the SHA family), and for what is no checksum.
+pub fn combine(algorithm: Algorithm, first: &str, second: &str, second_bytes: u64) -> Option<String> {
+    let crc = algorithm.crc()?;
+    let read = |text: &str| {
+        let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == algorithm.length())?;
+        Some(bytes.iter().fold(0u64, |crc, byte| crc << 8 | u64::from(*byte)))
+    };
+    Some(printed(checksum_combine(crc, read(first)?, read(second)?, second_bytes), algorithm.length()))
+}
+
 /// CRC-32 of bytes, as event streams have it.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    CRC32.checksum(bytes)
+    crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
 }
 
 #[cfg(test)]
@@ -143,5 +159,20 @@ mod tests {
             assert_eq!(STANDARD.decode(value).unwrap().len(), algorithm.length());
             assert_eq!(Algorithm::of_header(&algorithm.header().to_uppercase()), Some(algorithm));
         }
+    }
+
+    #[test]
+    fn checksums_of_two_stretches_are_put_together() {
+        let sum = |algorithm, bytes: &[u8]| {
+            let mut checksum = Checksum::new(algorithm);
+            checksum.update(bytes);
+            checksum.finish()
+        };
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
+            let (first, second) = (sum(algorithm, b"12345"), sum(algorithm, b"6789"));
+            assert_eq!(combine(algorithm, &first, &second, 4), Some(sum(algorithm, b"123456789")), "{algorithm:?}");
+            assert_eq!(combine(algorithm, "", &second, 4), None);
+        }
+        assert_eq!(combine(Algorithm::Sha1, &sum(Algorithm::Sha1, b"1"), &sum(Algorithm::Sha1, b"2"), 1), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 
-use door::{About, AuthContext, Subject};
+use door::{About, AuthContext, Need, Subject};
 
 use crate::Objects;
 
@@ -14,6 +14,22 @@ impl AuthContext for Objects {
             about.owner = Some(bucket.account());
             about.policy = bucket.settings.get("policy").map(|policy| policy.as_str().into());
         }
+        about.also.extend(self.copied(subject));
         about
+    }
+}
+
+impl Objects {
+    /// Who copies an object must be allowed to read it.
+    fn copied(&self, subject: &Subject<'_>) -> Option<Need> {
+        let (name, key, version_id) = crate::aws::copied_from(&subject.text("CopySource")?)?;
+        let bucket = self.find(&name).ok().flatten();
+        Some(Need {
+            action: if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" },
+            resource: format!("arn:aws:s3:::{name}/{key}"),
+            keys: Vec::new(),
+            policy: bucket.and_then(|bucket| Some(bucket.settings.get("policy")?.as_str().into())),
+            trust: false,
+        })
     }
 }

@@ -203,7 +203,9 @@ pub(crate) struct Sum {
 pub(crate) struct CustomerKey {
     /// Base64 of the key's MD5, which the client sent along.
     pub(crate) md5: String,
-    /// Base64 of an HMAC by which the key is known again.
+    /// 32 hexadecimal digits.
+    pub(crate) salt: String,
+    /// Base64 of an HMAC over the salt, by which the key is known again.
     pub(crate) proof: String,
 }
 
@@ -231,6 +233,9 @@ pub(crate) struct Upload {
     /// The checksum will be of the parts' checksums.
     #[serde(default)]
     pub(crate) composite: bool,
+    /// How many parts have come, those that were replaced included.
+    #[serde(default)]
+    pub(crate) writes: u64,
 }
 
 /// What nothing names any more, until its bytes are given back.

@@ -31,7 +31,7 @@ pub(crate) enum Step<T> {
 /// A key's rows within a transaction.
 pub(crate) struct Family<'a> {
     place: &'a Place,
-    rows: &'a Rows,
+    pub(crate) rows: &'a Rows,
     /// The bucket as it is now.
     pub(crate) bucket: Bucket,
     pub(crate) head: Option<Head>,
@@ -178,6 +178,21 @@ impl Objects {
         T: Send + 'static,
         F: Fn(&mut Family<'_>) -> Result<Step<T>, Fault> + Send + Sync + 'static,
     {
+        self.change_with(place, older, Vec::new(), change).await
+    }
+
+    /// The same, with further rows read along.
+    pub(crate) async fn change_with<T, F>(
+        &self,
+        place: &Place,
+        older: Option<u64>,
+        also: Vec<Key>,
+        change: F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Family<'_>) -> Result<Step<T>, Fault> + Send + Sync + 'static,
+    {
         let change = Arc::new(change);
         let generation = place.bucket.generation;
         let mut null = None;
@@ -187,6 +202,7 @@ impl Objects {
                 Key::new(Space::Object, state::head(generation, &place.key)),
                 Key::first(Space::Object, state::older_of(generation, &place.key)),
             ];
+            keys.extend(also.iter().cloned());
             for seq in [older, null].into_iter().flatten() {
                 keys.push(Key::new(Space::Object, state::older(generation, &place.key, seq)));
             }

@@ -198,7 +198,7 @@ impl Handle<ops::DeleteBucket> for Objects {
         let heads = state::heads(generation, "");
         let uploads = state::uploads(generation, "");
         loop {
-            self.abort_all(&bucket).await?;
+            self.abort_all(&name, &bucket).await?;
             let row = state::bucket_row(&name);
             let keys = vec![
                 Key::new(Space::Control, row.clone()),

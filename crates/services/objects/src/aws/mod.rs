@@ -3,11 +3,14 @@
 mod acl;
 mod buckets;
 mod configuration;
+mod copy;
 mod delete;
 mod list;
 mod put;
 mod read;
 mod uploads;
+
+pub(crate) use copy::named as copied_from;
 
 use std::sync::Arc;
 
@@ -32,6 +35,7 @@ pub fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder
         .on::<ops::ListBuckets, _>(objects)
         .on::<ops::GetBucketLocation, _>(objects)
         .on::<ops::PutObject, _>(objects)
+        .on::<ops::CopyObject, _>(objects)
         .on::<ops::GetObject, _>(objects)
         .on::<ops::HeadObject, _>(objects)
         .on::<ops::DeleteObject, _>(objects)

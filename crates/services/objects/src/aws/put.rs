@@ -2,11 +2,6 @@
 
 use std::sync::Arc;
 
-use base::{Fault, Timestamp};
-use door::{Answer, Body, Context, Handle};
-use model::s3::{self, ops};
-use wire::checksum::Algorithm;
-
 use super::{quoted, refuse};
 use crate::content::{CustomerSecret, Received, Wanted};
 use crate::rules::checksums::{self, Given};
@@ -15,6 +10,9 @@ use crate::rules::{described, tags};
 use crate::types::{Bucket, CustomerKey, Object, Retention};
 use crate::write::Fresh;
 use crate::{Objects, faults, limits};
+use base::{Fault, Timestamp};
+use door::{Answer, Body, Context, Handle};
+use model::s3::{self, ops};
 
 impl Handle<ops::PutObject> for Objects {
     async fn handle(
@@ -197,9 +195,4 @@ fn default_retention(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
     let rule = configuration.rule?.default_retention?;
     let days = rule.days.or_else(|| rule.years.map(|years| years.saturating_mul(365)))?;
     Some(Retention { mode: rule.mode?, until_ms: now.0.saturating_add(days.saturating_mul(DAY_MS)) })
-}
-
-/// The checksums to compute where a request names an algorithm, or none.
-pub(super) fn algorithms(given: &Given) -> Vec<Algorithm> {
-    vec![given.algorithm.unwrap_or(checksums::DEFAULT)]
 }

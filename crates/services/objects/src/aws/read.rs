@@ -258,14 +258,13 @@ fn marker(place: &Place, version: &Version, by_id: bool) -> Fault {
 /// # Errors
 /// InvalidRequest, AccessDenied.
 pub(super) fn may_open(object: &Object, customer: Option<&CustomerSecret>) -> Result<(), Fault> {
-    let salt = || state::id_of(&object.content.id).unwrap_or_default();
     match (&object.customer_key, customer) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(faults::request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
         )),
         (None, Some(_)) => Err(faults::request("The encryption parameters are not applicable to this object.")),
-        (Some(kept), Some(secret)) if secret.is(kept, &salt()) => Ok(()),
+        (Some(kept), Some(secret)) if secret.is(kept) => Ok(()),
         (Some(_), Some(_)) => Err(faults::denied()),
     }
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 
 use crate::faults;
-use crate::state::Id;
+use crate::state::{self, Id};
 use crate::types::CustomerKey;
 
 /// Bytes of a segment before it is encrypted.
@@ -120,12 +120,13 @@ impl CustomerSecret {
     /// What is kept of it, under a salt.
     pub(crate) fn keep(&self, salt: &Id) -> CustomerKey {
         let proof = STANDARD.encode(self.seal.derive(b"proof", salt).as_ref());
-        CustomerKey { md5: self.md5.clone(), proof }
+        CustomerKey { md5: self.md5.clone(), salt: state::hex(salt), proof }
     }
 
-    /// Whether it is the one that was kept under the salt.
-    pub(crate) fn is(&self, kept: &CustomerKey, salt: &Id) -> bool {
-        let mine = STANDARD.encode(self.seal.derive(b"proof", salt).as_ref());
+    /// Whether it is the one that was kept.
+    pub(crate) fn is(&self, kept: &CustomerKey) -> bool {
+        let Some(salt) = state::id_of(&kept.salt) else { return false };
+        let mine = STANDARD.encode(self.seal.derive(b"proof", &salt).as_ref());
         constant_time::verify_slices_are_equal(mine.as_bytes(), kept.proof.as_bytes()).is_ok()
     }
 }
@@ -182,10 +183,10 @@ mod tests {
         let md5 = STANDARD.encode(Md5::digest([1; 32]));
         let secret = CustomerSecret::of(Some("AES256"), Some(&key), Some(&md5)).unwrap().unwrap();
         let kept = secret.keep(&[9; 16]);
-        assert!(secret.is(&kept, &[9; 16]));
+        assert!(secret.is(&kept));
         let other_md5 = STANDARD.encode(Md5::digest([2; 32]));
         let wrong = CustomerSecret::of(Some("AES256"), Some(&other), Some(&other_md5)).unwrap().unwrap();
-        assert!(!wrong.is(&kept, &[9; 16]));
+        assert!(!wrong.is(&kept));
         for (algorithm, key, md5) in [
             (None, Some(&*key), Some(&*md5)),
             (Some("AES128"), Some(&*key), Some(&*md5)),

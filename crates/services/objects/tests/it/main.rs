@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod objects;
+mod uploads;
 mod world;

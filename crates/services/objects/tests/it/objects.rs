@@ -70,13 +70,5 @@ async fn the_same_bytes_lie_in_one_blob_until_the_last_object_goes() {
             s3::DeleteObjectRequest { bucket: Some(BUCKET.into()), key: Some(key.into()), ..Default::default() };
         world.call::<ops::DeleteObject>(input).await.unwrap();
     }
-    // The sweep runs beside the calls.
-    for _ in 0..1000 {
-        if world.blobs.list().await.unwrap().is_empty() {
-            return;
-        }
-        tokio::task::yield_now().await;
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-    panic!("the blob stays");
+    world.until_no_blobs().await;
 }

@@ -84,6 +84,17 @@ impl World {
         self.send::<ops::PutObject>(input, Body::Bytes(bytes.into())).await.unwrap().0
     }
 
+    /// Waits until the sweep, which runs beside the calls, has removed every blob.
+    pub(crate) async fn until_no_blobs(&self) {
+        for _ in 0..1000 {
+            if self.blobs.list().await.unwrap().is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        panic!("{} blobs stay", self.blobs.list().await.unwrap().len());
+    }
+
     /// Reads an object of [`BUCKET`].
     pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>, Fault> {
         let input = s3::GetObjectRequest { bucket: Some(BUCKET.into()), key: Some(key.into()), ..Default::default() };
