@@ -232,6 +232,7 @@ impl Router {
             principal: call.principal,
             key_id: call.origin.key_id,
             via: call.via,
+            source_ip: call.origin.source_ip,
             region: call.region,
             request_id: call.request_id,
             deadline: call.deadline,

@@ -7,11 +7,13 @@
 
 mod access;
 mod aws;
+mod cause;
 mod content;
 mod engine;
 mod faults;
 mod grades;
 pub mod limits;
+mod notify;
 mod rules;
 mod state;
 mod types;

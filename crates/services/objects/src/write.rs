@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use base::Fault;
+use door::outbox::OUTBOX_BELL;
 use store::{Batch, Key, Rows, Space, transact_with};
 
+use crate::cause::Cause;
 use crate::content::{Received, give_back};
 use crate::engine::Objects;
 use crate::faults;
+use crate::notify::About;
 use crate::rules::conditions::Writing;
+use crate::rules::events::Event;
 use crate::rules::version_id;
 use crate::state::{self, Id};
 use crate::types::{Bucket, Head, Object, Version, Versioning};
@@ -30,7 +34,7 @@ pub(crate) enum Step<T> {
 
 /// A key's rows within a transaction.
 pub(crate) struct Family<'a> {
-    place: &'a Place,
+    pub(crate) place: &'a Place,
     pub(crate) rows: &'a Rows,
     /// The bucket as it is now.
     pub(crate) bucket: Bucket,
@@ -41,6 +45,12 @@ pub(crate) struct Family<'a> {
     null: Option<(u64, Option<Version>)>,
     pub(crate) batch: Batch,
     changed: bool,
+    /// When it happens; product clock.
+    pub(crate) now_ms: i64,
+    /// Names what is handed to the outbox, with its number.
+    pub(crate) random: Id,
+    /// How much was handed to the outbox.
+    pub(crate) told: u32,
 }
 
 impl Family<'_> {
@@ -195,6 +205,7 @@ impl Objects {
     {
         let change = Arc::new(change);
         let generation = place.bucket.generation;
+        let (now_ms, random) = (self.clocks.product().0, self.id());
         let mut null = None;
         loop {
             let mut keys = vec![
@@ -223,16 +234,22 @@ impl Objects {
                     null: null.map(|seq| Ok::<_, Fault>((seq, read(seq)?))).transpose()?,
                     batch: Batch::new(),
                     changed: false,
+                    now_ms,
+                    random,
+                    told: 0,
                 };
                 match change(&mut family)? {
-                    Step::Done(done) => Ok((family.batch, Step::Done(done))),
+                    Step::Done(done) => Ok((family.batch, Step::Done((done, family.told)))),
                     Step::Again(seq) => Ok((Batch::new(), Step::Again(seq))),
                 }
             })
             .await?;
             match step {
-                Step::Done(done) => {
+                Step::Done((done, told)) => {
                     self.left();
+                    if told > 0 {
+                        self.bell.ring(OUTBOX_BELL);
+                    }
                     return Ok(done);
                 }
                 Step::Again(seq) => null = Some(seq),
@@ -240,24 +257,27 @@ impl Objects {
         }
     }
 
-    /// Puts an object in front of its key's versions, with bytes that came in.
+    /// Puts an object in front of its key's versions, with bytes that came in, and tells of it.
     ///
     /// # Errors
     /// PreconditionFailed and what else [`Objects::change`] has.
     pub(crate) async fn put(&self, place: &Place, fresh: Fresh, conditions: Writing) -> Result<Version, Fault> {
-        let (now_ms, random) = (self.clocks.product().0, self.id());
+        let random = self.id();
         let key = place.key.clone();
-        let Fresh { owner, object, received } = fresh;
+        let Fresh { owner, object, received, event, cause } = fresh;
         let received = Arc::new(received);
         let generation = place.bucket.generation;
         self.change(place, None, move |family| {
             conditions.check(&key, family.current())?;
-            let version = new_version(family, now_ms, &random, owner.clone(), Some(object.clone()));
+            let version = new_version(family, family.now_ms, &random, owner.clone(), Some(object.clone()));
             if let Some(received) = &*received {
                 received.write(&mut family.batch, generation);
             }
             match family.push(version.clone())? {
-                Step::Done(()) => Ok(Step::Done(version)),
+                Step::Done(()) => {
+                    family.tell(event, About::made(&version), &cause)?;
+                    Ok(Step::Done(version))
+                }
                 Step::Again(seq) => Ok(Step::Again(seq)),
             }
         })
@@ -272,6 +292,10 @@ pub(crate) struct Fresh {
     pub(crate) object: Object,
     /// Its bytes, unless they are there already.
     pub(crate) received: Option<Received>,
+    /// How it comes.
+    pub(crate) event: Event,
+    /// And why.
+    pub(crate) cause: Cause,
 }
 
 /// A version that is to come first.

@@ -10,8 +10,10 @@ use percent_encoding::percent_decode_str;
 use super::put::{Lock, platform_key};
 use super::read::{may_open, readable};
 use super::{date, quoted, refuse};
+use crate::cause::Cause;
 use crate::content::{CustomerSecret, Span, Wanted};
 use crate::rules::conditions::{Failed, Reading, Writing};
+use crate::rules::events::Event;
 use crate::rules::{checksums, described, naming, tags};
 use crate::types::{Described, Object, Version};
 use crate::write::{Fresh, Place};
@@ -262,7 +264,13 @@ impl Handle<ops::CopyObject> for Objects {
             legal_hold,
             acl,
         };
-        let fresh = Fresh { owner: context.account.to_string(), object, received: Some(received) };
+        let fresh = Fresh {
+            owner: context.account.to_string(),
+            object,
+            received: Some(received),
+            event: Event::Copy,
+            cause: Cause::of(&context),
+        };
         let version = self.put(&place, fresh, conditions).await?;
         let mut result =
             s3::CopyObjectResult { last_modified: Some(date(version.modified_ms)), ..s3::CopyObjectResult::default() };

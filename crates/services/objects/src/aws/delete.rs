@@ -10,6 +10,9 @@ use model::s3::{self, ops};
 
 use super::read::named;
 use super::refuse;
+use crate::cause::Cause;
+use crate::notify::About;
+use crate::rules::events::Event;
 use crate::types::{Version, Versioning};
 use crate::write::{Place, Step, new_version};
 use crate::{Objects, faults, limits};
@@ -27,6 +30,8 @@ struct Goes {
     matches: Option<String>,
     modified: Option<Timestamp>,
     size: Option<i64>,
+    /// One of several that a request names: then of a key that was not there is told, too.
+    one_of_several: bool,
 }
 
 /// What has gone.
@@ -53,6 +58,7 @@ impl Handle<ops::DeleteObject> for Objects {
             matches: input.if_match,
             modified: input.if_match_last_modified_time,
             size: input.if_match_size,
+            one_of_several: false,
         };
         let gone = self.delete(&place, goes, &context).await?;
         let output = s3::DeleteObjectOutput {
@@ -91,6 +97,7 @@ impl Handle<ops::DeleteObjects> for Objects {
                     matches: object.e_tag,
                     modified: object.last_modified_time,
                     size: object.size,
+                    one_of_several: true,
                 };
                 let place = Place { bucket, name, key: key.clone() };
                 (key, object.version_id, room.delete(&place, goes, context).await)
@@ -134,7 +141,7 @@ impl Objects {
         crate::rules::naming::check_key(&place.key)?;
         let seq = goes.version_id.as_deref().map(named).transpose()?.flatten();
         let (now, random) = (self.clocks.product(), self.id());
-        let (owner, key) = (context.account.to_string(), place.key.clone());
+        let (owner, key, cause) = (context.account.to_string(), place.key.clone(), Cause::of(context));
         // The `null` version has no number in its id: it is the newest, or the row that the head names.
         let older = match (&goes.version_id, seq) {
             (Some(_), None) => self.null_behind(place)?,
@@ -157,17 +164,26 @@ impl Objects {
                 } else {
                     family.remove(&version)?;
                 }
+                family.tell(Event::Delete, About::gone(&version), &cause)?;
                 return Ok(Step::Done(Gone { marker: version.is_marker(), version_id: Some(id.clone()) }));
             }
             if family.bucket.versioning.is_none() {
+                // As on AWS: DeleteObject is silent about what was not there, DeleteObjects is not.
+                let there = family.current().is_some();
+                if there || goes.one_of_several {
+                    family.tell(Event::Delete, About::default(), &cause)?;
+                }
                 family.pop()?;
                 return Ok(Step::Done(Gone::default()));
             }
             let marker = new_version(family, now.0, &random, owner.clone(), None);
             let suspended = family.bucket.versioning == Some(Versioning::Suspended);
             let shown = marker.shown_id().to_owned();
-            match family.push(marker)? {
-                Step::Done(()) => Ok(Step::Done(Gone { marker: true, version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())) })),
+            match family.push(marker.clone())? {
+                Step::Done(()) => {
+                    family.tell(Event::DeleteMarkerCreated, About::made(&marker), &cause)?;
+                    Ok(Step::Done(Gone { marker: true, version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())) }))
+                }
                 Step::Again(seq) => Ok(Step::Again(seq)),
             }
         })

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{quoted, refuse};
+use crate::cause::Cause;
 use crate::content::{CustomerSecret, Received, Wanted};
 use crate::rules::checksums::{self, Given};
 use crate::rules::conditions::Writing;
+use crate::rules::events::Event;
 use crate::rules::{described, tags};
 use crate::types::{Bucket, CustomerKey, Object, Retention};
 use crate::write::Fresh;
@@ -91,7 +93,13 @@ impl Handle<ops::PutObject> for Objects {
             legal_hold,
             acl,
         };
-        let fresh = Fresh { owner: context.account.to_string(), object, received: Some(received) };
+        let fresh = Fresh {
+            owner: context.account.to_string(),
+            object,
+            received: Some(received),
+            event: Event::Put,
+            cause: Cause::of(&context),
+        };
         let version = self.put(&place, fresh, conditions).await?;
         let mut output = s3::PutObjectOutput { version_id: version.id.clone(), ..s3::PutObjectOutput::default() };
         if let Some(object) = &version.object {

@@ -3,8 +3,10 @@
 pub(crate) mod checksums;
 pub(crate) mod conditions;
 pub(crate) mod described;
+pub(crate) mod events;
 pub(crate) mod naming;
 pub(crate) mod pages;
 pub(crate) mod range;
+pub(crate) mod record;
 pub(crate) mod tags;
 pub(crate) mod version_id;

@@ -12,9 +12,12 @@ use wire::checksum::Algorithm;
 use super::begin::kind;
 use super::{algorithm, composite, find, full, id, parts};
 use crate::aws::quoted;
+use crate::cause::Cause;
 use crate::content::{CustomerSecret, give_back};
+use crate::notify::About;
 use crate::rules::checksums;
 use crate::rules::conditions::Writing;
+use crate::rules::events::Event;
 use crate::state::{self, Id};
 use crate::types::{Content, Object, Part, Place as Where, Sum, Upload, Version};
 use crate::write::{Place, Step, new_version};
@@ -57,7 +60,7 @@ impl Handle<ops::CompleteMultipartUpload> for Objects {
             kind: input.checksum_type.take(),
             size_bytes: input.mpu_object_size,
         };
-        let version = self.complete(&place, &id, &said, customer.as_ref(), &conditions).await?;
+        let version = self.complete(&place, &id, &said, customer.as_ref(), &conditions, &Cause::of(&context)).await?;
         let host = context.host.as_deref().unwrap_or("localhost");
         let mut output = s3::CompleteMultipartUploadOutput {
             location: Some(format!("http://{host}/{}/{}", place.name, crate::rules::pages::url(&place.key))),
@@ -109,6 +112,7 @@ impl Objects {
         said: &Said,
         customer: Option<&CustomerSecret>,
         conditions: &Writing,
+        cause: &Cause,
     ) -> Result<Version, Fault> {
         let generation = place.bucket.generation;
         let (now_ms, random, content_id) = (self.clocks.product().0, self.id(), self.id());
@@ -133,7 +137,7 @@ impl Objects {
             let object = object(&upload, said, &chosen, content)?;
             let upload_row = state::upload(generation, &place.key, id);
             let also = vec![Key::new(Space::Object, upload_row.clone())];
-            let (conditions, key, upload_id) = (conditions.clone(), place.key.clone(), *id);
+            let (conditions, key, upload_id, cause) = (conditions.clone(), place.key.clone(), *id, cause.clone());
             let done = self.change_with(place, None, also, move |family| {
                 let now: Option<Upload> = family.rows.json(Space::Object, &upload_row)?;
                 let now = now.ok_or_else(|| faults::no_upload(&state::hex(&upload_id)))?;
@@ -152,6 +156,7 @@ impl Objects {
                     give_back(&mut family.batch, generation, &part.content)?;
                 }
                 family.batch.drop_generation(Space::Object, state::parts_of_upload(generation, &upload_id));
+                family.tell(Event::CompleteMultipartUpload, About::made(&version), &cause)?;
                 Ok(Step::Done(Some(version)))
             });
             if let Some(version) = done.await? {
