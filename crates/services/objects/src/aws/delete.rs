@@ -191,7 +191,7 @@ impl Objects {
     }
 
     /// The number of the `null` version, where it is not the newest.
-    fn null_behind(&self, place: &Place) -> Result<Option<u64>, Fault> {
+    pub(super) fn null_behind(&self, place: &Place) -> Result<Option<u64>, Fault> {
         let row = crate::state::head(place.bucket.generation, &place.key);
         let head: Option<crate::types::Head> = store::get_json(&*self.kv, store::Space::Object, &row)?;
         Ok(head.and_then(|head| head.null))

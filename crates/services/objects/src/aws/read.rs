@@ -166,9 +166,7 @@ impl Objects {
     /// What a reader asks for.
     fn look(&self, view: &dyn Snapshot, place: &Place, asked: &Asked) -> Result<Found, Fault> {
         let version = readable(view, place, asked.version_id.as_deref())?;
-        let Some(object) = version.object.clone() else {
-            return Err(marker(place, &version, asked.version_id.is_some()));
-        };
+        let object = of_version(place, &version, asked.version_id.is_some(), "GET")?;
         may_open(&object, asked.customer.as_ref())?;
         let tagged = |fault: Fault| {
             fault.header("etag", quoted(&object.etag)).header("last-modified", http_date(date(version.modified_ms)))
@@ -239,12 +237,20 @@ pub(super) fn named(id: &str) -> Result<Option<u64>, Fault> {
     }
 }
 
+/// The object of a version; whether it was named by its id.
+///
+/// # Errors
+/// For a delete marker NoSuchKey, or MethodNotAllowed by its id.
+pub(super) fn of_version(place: &Place, version: &Version, by_id: bool, method: &str) -> Result<Object, Fault> {
+    version.object.clone().ok_or_else(|| marker(place, version, by_id, method))
+}
+
 /// What a reader of a delete marker hears.
-fn marker(place: &Place, version: &Version, by_id: bool) -> Fault {
+fn marker(place: &Place, version: &Version, by_id: bool, method: &str) -> Fault {
     let fault = if by_id {
         let words = "The specified method is not allowed against this resource.";
         Fault::new("MethodNotAllowed", 405, words)
-            .with("Method", "GET")
+            .with("Method", method)
             .with("ResourceType", "DeleteMarker")
             .header("last-modified", http_date(date(version.modified_ms)))
     } else {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod configuration;
 mod objects;
+mod tagging;
 mod uploads;
 mod world;

@@ -1,0 +1,82 @@
+//! The tags of an object's versions. Source: Amazon S3 API Reference, `PutObjectTagging`.
+
+use std::collections::BTreeMap;
+
+use base::Fault;
+use model::s3::{DeleteObjectTaggingOutput, GetObjectTaggingOutput, PutObjectTaggingOutput};
+
+use super::operation;
+use crate::aws::read::{named, of_version, readable};
+use crate::rules::tags;
+use crate::types::{Object, Version};
+use crate::write::{Place, Step};
+use crate::{Objects, faults, limits};
+
+operation!(GetObjectTagging: GetObjectTaggingRequest => GetObjectTaggingOutput, |room, _, input| {
+    let place = room.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
+    let version = readable(&*room.kv.snapshot()?, &place, input.version_id.as_deref())?;
+    let object = of_version(&place, &version, input.version_id.is_some(), "GET")?;
+    Ok(GetObjectTaggingOutput { tag_set: Some(tags::shown(&object.tags)), version_id: version.id })
+});
+
+operation!(PutObjectTagging: PutObjectTaggingRequest => PutObjectTaggingOutput, |room, _, input| {
+    let place = room.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
+    let given = input.tagging.and_then(|tagging| tagging.tag_set).unwrap_or_default();
+    let tags = tags::checked(tags::pairs(given), limits::OBJECT_TAGS)?;
+    let version = room.retag(&place, input.version_id, "PUT", tags).await?;
+    Ok(PutObjectTaggingOutput { version_id: version.id })
+});
+
+operation!(DeleteObjectTagging: DeleteObjectTaggingRequest => DeleteObjectTaggingOutput, |room, _, input| {
+    let place = room.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
+    let version = room.retag(&place, input.version_id, "DELETE", BTreeMap::new()).await?;
+    Ok(DeleteObjectTaggingOutput { version_id: version.id })
+});
+
+impl Objects {
+    async fn retag(
+        &self,
+        place: &Place,
+        id: Option<String>,
+        method: &'static str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Version, Fault> {
+        self.amend_version(place, id, method, move |object| {
+            object.tags.clone_from(&tags);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes what is said of one version of an object, the newest if none is named.
+    ///
+    /// # Errors
+    /// NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker, what `change` decides.
+    pub(in crate::aws) async fn amend_version(
+        &self,
+        place: &Place,
+        id: Option<String>,
+        method: &'static str,
+        change: impl Fn(&mut Object) -> Result<(), Fault> + Send + Sync + 'static,
+    ) -> Result<Version, Fault> {
+        let seq = id.as_deref().map(named).transpose()?.flatten();
+        // The `null` version has no number in its id: it is the newest, or the row that the head names.
+        let older = match (&id, seq) {
+            (Some(_), None) => self.null_behind(place)?,
+            _ => seq,
+        };
+        let here = place.clone();
+        self.change(place, older, move |family| {
+            let version = match &id {
+                None => family.current().cloned().ok_or_else(|| faults::no_key(&here.key))?,
+                Some(id) => family.version(id, older)?.ok_or_else(|| faults::no_version(&here.key, id))?,
+            };
+            let mut object = of_version(&here, &version, id.is_some(), method)?;
+            change(&mut object)?;
+            let version = Version { object: Some(object), ..version };
+            family.amend(&version)?;
+            Ok(Step::Done(version))
+        })
+        .await
+    }
+}
