@@ -34,12 +34,12 @@ operation!(PutBucketEncryption: PutBucketEncryptionRequest => Unit, |room, _, in
         let words = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse";
         return Err(faults::argument(words, "ApplyServerSideEncryptionByDefault", ""));
     }
-    room.keep(input.bucket, input.expected_bucket_owner, NAME, &configuration).await?;
+    room.configure(input.bucket, input.expected_bucket_owner, NAME, &configuration).await?;
     Ok(Unit)
 });
 
 operation!(DeleteBucketEncryption: DeleteBucketEncryptionRequest => Unit, |room, _, input| {
-    room.forget(input.bucket, input.expected_bucket_owner, NAME).await?;
+    room.unconfigure(input.bucket, input.expected_bucket_owner, NAME).await?;
     Ok(Unit)
 });
 

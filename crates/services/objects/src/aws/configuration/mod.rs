@@ -88,7 +88,7 @@ impl Objects {
     ///
     /// # Errors
     /// As [`Objects::edit`].
-    async fn keep(
+    async fn configure(
         &self,
         bucket: Option<String>,
         owner: Option<String>,
@@ -107,7 +107,12 @@ impl Objects {
     ///
     /// # Errors
     /// As [`Objects::edit`].
-    async fn forget(&self, bucket: Option<String>, owner: Option<String>, name: &'static str) -> Result<(), Fault> {
+    async fn unconfigure(
+        &self,
+        bucket: Option<String>,
+        owner: Option<String>,
+        name: &'static str,
+    ) -> Result<(), Fault> {
         self.edit(bucket, owner.as_deref(), move |bucket| {
             bucket.settings.remove(name);
             Ok(())

@@ -28,7 +28,7 @@ operation!(PutBucketAccelerateConfiguration: PutBucketAccelerateConfigurationReq
     if input.bucket.as_deref().is_some_and(|name| name.contains('.')) {
         return Err(faults::request("S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"));
     }
-    room.keep(input.bucket, input.expected_bucket_owner, ACCELERATE, &configuration).await?;
+    room.configure(input.bucket, input.expected_bucket_owner, ACCELERATE, &configuration).await?;
     Ok(Unit)
 });
 
@@ -43,7 +43,7 @@ operation!(PutBucketRequestPayment: PutBucketRequestPaymentRequest => Unit, |roo
     if !matches!(configuration.payer.as_deref(), Some("BucketOwner" | "Requester")) {
         return Err(faults::malformed());
     }
-    room.keep(input.bucket, input.expected_bucket_owner, PAYMENT, &configuration).await?;
+    room.configure(input.bucket, input.expected_bucket_owner, PAYMENT, &configuration).await?;
     Ok(Unit)
 });
 

@@ -20,15 +20,15 @@ operation!(PutBucketTagging: PutBucketTaggingRequest => Unit, |room, _, input| {
     let given = input.tagging.and_then(|tagging| tagging.tag_set).unwrap_or_default();
     let tags = tags::checked(tags::pairs(given), limits::BUCKET_TAGS)?;
     if tags.is_empty() {
-        room.forget(input.bucket, input.expected_bucket_owner, NAME).await?;
+        room.unconfigure(input.bucket, input.expected_bucket_owner, NAME).await?;
     } else {
         let tagging = Tagging { tag_set: Some(tags::shown(&tags)) };
-        room.keep(input.bucket, input.expected_bucket_owner, NAME, &tagging).await?;
+        room.configure(input.bucket, input.expected_bucket_owner, NAME, &tagging).await?;
     }
     Ok(Unit)
 });
 
 operation!(DeleteBucketTagging: DeleteBucketTaggingRequest => Unit, |room, _, input| {
-    room.forget(input.bucket, input.expected_bucket_owner, NAME).await?;
+    room.unconfigure(input.bucket, input.expected_bucket_owner, NAME).await?;
     Ok(Unit)
 });
