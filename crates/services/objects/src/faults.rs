@@ -39,6 +39,18 @@ pub(crate) fn request(message: impl Into<String>) -> Fault {
     s3::invalid_request(message)
 }
 
+/// InvalidRequest: objects of this bucket cannot be locked.
+pub(crate) fn no_lock() -> Fault {
+    request("Bucket is missing Object Lock Configuration")
+}
+
+/// MethodNotAllowed: what was asked cannot be asked of a delete marker.
+pub(crate) fn on_marker(method: &str) -> Fault {
+    Fault::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
+        .with("Method", method)
+        .with("ResourceType", "DeleteMarker")
+}
+
 /// MalformedXML.
 pub(crate) fn malformed() -> Fault {
     let words = "The XML you provided was not well-formed or did not validate against our published schema";

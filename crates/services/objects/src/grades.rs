@@ -1,6 +1,6 @@
 //! What every input member does, as data: `docs/fidelity.md` is made from it.
 
-use door::Grade::{self, Acts};
+use door::Grade::{self, Acts, Obsolete, Refused, Stored};
 use door::Graded;
 
 const fn row(operation: &'static str, member: &'static str, grade: Grade, note: &'static str) -> Graded {
@@ -14,10 +14,74 @@ pub const GRADES: &[Graded] = &[
     // Configurations of buckets.
 
     // Locks and lifecycles.
-
+    row("PutObjectLockConfiguration", "Bucket", Acts, ""),
+    row("PutObjectLockConfiguration", "ObjectLockConfiguration", Acts, ""),
+    row("PutObjectLockConfiguration", "ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold", Refused, ""),
+    row("PutObjectLockConfiguration", "ExpectedBucketOwner", Acts, ""),
+    row("PutObjectLockConfiguration", "RequestPayer", Obsolete, "nobody is charged here"),
+    row("PutObjectLockConfiguration", "Token", Obsolete, "any bucket with versions may have locks since November 2023"),
+    row("PutObjectLockConfiguration", "ContentMD5", Acts, "the gateway checks it"),
+    row("PutObjectLockConfiguration", "ChecksumAlgorithm", Acts, "the gateway checks the checksum"),
+    row("GetObjectLockConfiguration", "Bucket", Acts, ""),
+    row("GetObjectLockConfiguration", "ExpectedBucketOwner", Acts, ""),
+    row("PutObjectRetention", "Bucket", Acts, ""),
+    row("PutObjectRetention", "Key", Acts, ""),
+    row("PutObjectRetention", "VersionId", Acts, ""),
+    row("PutObjectRetention", "ExpectedBucketOwner", Acts, ""),
+    row("PutObjectRetention", "RequestPayer", Obsolete, "nobody is charged here"),
+    row("PutObjectRetention", "Retention", Acts, ""),
+    row("PutObjectRetention", "Retention.EventHold", Refused, ""),
+    row("PutObjectRetention", "Retention.EventHoldDuration", Refused, ""),
+    row("PutObjectRetention", "BypassGovernanceRetention", Acts, ""),
+    row("PutObjectRetention", "ContentMD5", Acts, "the gateway checks it"),
+    row("PutObjectRetention", "ChecksumAlgorithm", Acts, "the gateway checks the checksum"),
+    row("GetObjectRetention", "Bucket", Acts, ""),
+    row("GetObjectRetention", "Key", Acts, ""),
+    row("GetObjectRetention", "VersionId", Acts, ""),
+    row("GetObjectRetention", "ExpectedBucketOwner", Acts, ""),
+    row("GetObjectRetention", "RequestPayer", Obsolete, "nobody is charged here"),
+    row("PutObjectLegalHold", "Bucket", Acts, ""),
+    row("PutObjectLegalHold", "Key", Acts, ""),
+    row("PutObjectLegalHold", "VersionId", Acts, ""),
+    row("PutObjectLegalHold", "ExpectedBucketOwner", Acts, ""),
+    row("PutObjectLegalHold", "RequestPayer", Obsolete, "nobody is charged here"),
+    row("PutObjectLegalHold", "LegalHold", Acts, ""),
+    row("PutObjectLegalHold", "ContentMD5", Acts, "the gateway checks it"),
+    row("PutObjectLegalHold", "ChecksumAlgorithm", Acts, "the gateway checks the checksum"),
+    row("GetObjectLegalHold", "Bucket", Acts, ""),
+    row("GetObjectLegalHold", "Key", Acts, ""),
+    row("GetObjectLegalHold", "VersionId", Acts, ""),
+    row("GetObjectLegalHold", "ExpectedBucketOwner", Acts, ""),
+    row("GetObjectLegalHold", "RequestPayer", Obsolete, "nobody is charged here"),
     // Notifications.
 
     // Objects.
     row("GetObject", "Bucket", Acts, ""),
+    row("ListObjectVersions", "Bucket", Acts, ""),
+    row("ListObjectVersions", "Prefix", Acts, ""),
+    row("ListObjectVersions", "Delimiter", Acts, ""),
+    row("ListObjectVersions", "KeyMarker", Acts, ""),
+    row("ListObjectVersions", "VersionIdMarker", Acts, ""),
+    row("ListObjectVersions", "MaxKeys", Acts, ""),
+    row("ListObjectVersions", "EncodingType", Acts, ""),
+    row("ListObjectVersions", "ExpectedBucketOwner", Acts, ""),
+    row("ListObjectVersions", "RequestPayer", Obsolete, "nobody is charged here"),
+    row(
+        "ListObjectVersions",
+        "OptionalObjectAttributes",
+        Stored,
+        "nothing is ever archived, so there is no restore to tell of",
+    ),
+    row("GetObjectAttributes", "Bucket", Acts, ""),
+    row("GetObjectAttributes", "Key", Acts, ""),
+    row("GetObjectAttributes", "VersionId", Acts, ""),
+    row("GetObjectAttributes", "ObjectAttributes", Acts, ""),
+    row("GetObjectAttributes", "MaxParts", Acts, ""),
+    row("GetObjectAttributes", "PartNumberMarker", Acts, ""),
+    row("GetObjectAttributes", "SSECustomerAlgorithm", Acts, ""),
+    row("GetObjectAttributes", "SSECustomerKey", Acts, ""),
+    row("GetObjectAttributes", "SSECustomerKeyMD5", Acts, ""),
+    row("GetObjectAttributes", "ExpectedBucketOwner", Acts, ""),
+    row("GetObjectAttributes", "RequestPayer", Obsolete, "nobody is charged here"),
     // Uploads.
 ];

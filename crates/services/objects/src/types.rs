@@ -121,8 +121,9 @@ pub(crate) struct Object {
     pub(crate) customer_key: Option<CustomerKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retention: Option<Retention>,
-    #[serde(default)]
-    pub(crate) legal_hold: bool,
+    /// None: nobody ever said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) legal_hold: Option<bool>,
     /// The JSON of its access control list, if it has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) acl: Option<String>,

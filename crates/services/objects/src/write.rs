@@ -13,7 +13,7 @@ use crate::faults;
 use crate::notify::About;
 use crate::rules::conditions::Writing;
 use crate::rules::events::Event;
-use crate::rules::version_id;
+use crate::rules::version_id::{self, named};
 use crate::state::{self, Id};
 use crate::types::{Bucket, Head, Object, Version, Versioning};
 
@@ -171,6 +171,20 @@ impl Family<'_> {
         Ok(found.filter(|version| version.shown_id() == id))
     }
 
+    /// Faults if the version with this id may have moved behind another one since the row of `older` was named: only `null` can.
+    ///
+    /// # Errors
+    /// OperationAborted.
+    pub(crate) fn moved(&self, id: &str, older: Option<u64>) -> Result<(), Fault> {
+        match self.head.as_ref().and_then(|head| head.null).filter(|_| id == "null") {
+            moved @ Some(_) if moved != older => {
+                let words = "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+                Err(Fault::new("OperationAborted", 409, words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The number a new version gets.
     pub(crate) fn next_seq(&self, now_ms: i64) -> u64 {
         let by_time = now_ms.unsigned_abs() << 16;
@@ -255,6 +269,22 @@ impl Objects {
                 Step::Again(seq) => null = Some(seq),
             }
         }
+    }
+
+    /// The number of the row of an older version with this id, if it is one: what is to be read along for it.
+    ///
+    /// # Errors
+    /// InvalidArgument for an id that is none.
+    pub(crate) fn behind(&self, place: &Place, id: Option<&str>) -> Result<Option<u64>, Fault> {
+        let Some(id) = id else { return Ok(None) };
+        let seq = named(id)?;
+        if seq.is_some() {
+            return Ok(seq);
+        }
+        // The `null` version has no number in its id: it is the newest, or the row that the head names.
+        let head: Option<Head> =
+            store::get_json(&*self.kv, Space::Object, &state::head(place.bucket.generation, &place.key))?;
+        Ok(head.and_then(|head| head.null))
     }
 
     /// Puts an object in front of its key's versions, with bytes that came in, and tells of it.

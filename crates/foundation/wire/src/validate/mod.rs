@@ -189,7 +189,7 @@ fn all_words(shape: &'static Shape) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a scalar breaks its own constraints.
+/// Whether a scalar breaks its own constraints, or one of a list's scalars does.
 fn breaks(shape: &'static Shape, value: &dyn Emit) -> bool {
     struct Scalar(bool);
     impl Sink for Scalar {
@@ -204,6 +204,11 @@ fn breaks(shape: &'static Shape, value: &dyn Emit) -> bool {
         }
         fn blob(&mut self, shape: &'static Shape, value: &Bytes) {
             self.0 = !size_breaks(shape, "length", value.len() as i64).is_empty();
+        }
+        fn list(&mut self, shape: &'static Shape, items: &mut dyn Iterator<Item = &dyn Emit>) {
+            if let Kind::List(item) = shape.kind {
+                self.0 = items.fold(false, |broken, value| broken || breaks(item.shape, value));
+            }
         }
     }
     let mut scalar = Scalar(false);

@@ -8,12 +8,12 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use model::s3::{self, ops};
 
-use super::read::named;
 use super::refuse;
 use crate::cause::Cause;
 use crate::notify::About;
 use crate::rules::events::Event;
-use crate::types::{Version, Versioning};
+use crate::rules::locks;
+use crate::types::{Bucket, Version, Versioning};
 use crate::write::{Place, Step, new_version};
 use crate::{Objects, faults, limits};
 
@@ -52,6 +52,7 @@ impl Handle<ops::DeleteObject> for Objects {
     ) -> Result<Answer<s3::DeleteObjectOutput>, Fault> {
         let place = self.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
         refuse(&[("MFA", input.mfa.is_some())])?;
+        bypassable(&place.bucket, input.bypass_governance_retention)?;
         let goes = Goes {
             version_id: input.version_id,
             bypass: input.bypass_governance_retention == Some(true),
@@ -85,6 +86,7 @@ impl Handle<ops::DeleteObjects> for Objects {
         if objects.is_empty() || objects.len() as i64 > limits::PAGE {
             return Err(faults::malformed());
         }
+        bypassable(&bucket, input.bypass_governance_retention)?;
         let bypass = input.bypass_governance_retention == Some(true);
         let quiet = delete.quiet == Some(true);
         let each = objects.into_iter().map(|object| {
@@ -135,30 +137,38 @@ impl Handle<ops::DeleteObjects> for Objects {
     }
 }
 
+/// Whether a request may speak of governance at all.
+///
+/// # Errors
+/// InvalidArgument in a bucket without locks.
+fn bypassable(bucket: &Bucket, bypass: Option<bool>) -> Result<(), Fault> {
+    match bypass {
+        Some(asked) if !bucket.object_lock => {
+            let name = "x-amz-bypass-governance-retention";
+            let words = format!("{name} is only applicable to Object Lock enabled buckets.");
+            Err(faults::argument(words, name, &asked.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Objects {
     /// Deletes a key, or one of its versions.
     async fn delete(&self, place: &Place, goes: Goes, context: &Context) -> Result<Gone, Fault> {
         crate::rules::naming::check_key(&place.key)?;
-        let seq = goes.version_id.as_deref().map(named).transpose()?.flatten();
         let (now, random) = (self.clocks.product(), self.id());
         let (owner, key, cause) = (context.account.to_string(), place.key.clone(), Cause::of(context));
-        // The `null` version has no number in its id: it is the newest, or the row that the head names.
-        let older = match (&goes.version_id, seq) {
-            (Some(_), None) => self.null_behind(place)?,
-            _ => seq,
-        };
+        let older = self.behind(place, goes.version_id.as_deref())?;
         self.change(place, older, move |family| {
             goes.check(&key, family.current())?;
             if let Some(id) = &goes.version_id {
                 let Some(version) = family.version(id, older)? else {
-                    // The `null` version may have moved behind another one meanwhile.
-                    let moved = family.head.as_ref().and_then(|head| head.null).filter(|_| seq.is_none());
-                    return match moved {
-                        Some(_) if moved != older => Err(Fault::new("OperationAborted", 409, "A conflicting conditional operation is currently in progress against this resource. Please try again.")),
-                        _ => Ok(Step::Done(Gone { marker: false, version_id: Some(id.clone()) })),
-                    };
+                    family.moved(id, older)?;
+                    return Ok(Step::Done(Gone { marker: false, version_id: Some(id.clone()) }));
                 };
-                unlocked(&version, now, goes.bypass)?;
+                if let Some(object) = &version.object {
+                    locks::unlocked(object, now, goes.bypass)?;
+                }
                 if family.current().is_some_and(|current| current.seq == version.seq) {
                     family.pop()?;
                 } else {
@@ -182,19 +192,15 @@ impl Objects {
             match family.push(marker.clone())? {
                 Step::Done(()) => {
                     family.tell(Event::DeleteMarkerCreated, About::made(&marker), &cause)?;
-                    Ok(Step::Done(Gone { marker: true, version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())) }))
+                    Ok(Step::Done(Gone {
+                        marker: true,
+                        version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())),
+                    }))
                 }
                 Step::Again(seq) => Ok(Step::Again(seq)),
             }
         })
         .await
-    }
-
-    /// The number of the `null` version, where it is not the newest.
-    pub(super) fn null_behind(&self, place: &Place) -> Result<Option<u64>, Fault> {
-        let row = crate::state::head(place.bucket.generation, &place.key);
-        let head: Option<crate::types::Head> = store::get_json(&*self.kv, store::Space::Object, &row)?;
-        Ok(head.and_then(|head| head.null))
     }
 }
 
@@ -223,19 +229,4 @@ impl Goes {
             Some(_) => Err(faults::precondition("If-Match")),
         }
     }
-}
-
-/// Whether a version may be taken away now.
-///
-/// # Errors
-/// AccessDenied. Source: Amazon S3 User Guide, "How S3 Object Lock works".
-pub(super) fn unlocked(version: &Version, now: Timestamp, bypass: bool) -> Result<(), Fault> {
-    let Some(object) = &version.object else { return Ok(()) };
-    let kept = object.retention.as_ref().filter(|retention| retention.until_ms > now.0);
-    let held = kept.is_some_and(|retention| retention.mode == "COMPLIANCE" || !bypass);
-    if object.legal_hold || held {
-        let words = "Access Denied because object protected by object lock.";
-        return Err(Fault::new("AccessDenied", 403, words));
-    }
-    Ok(())
 }

@@ -1,14 +1,19 @@
 //! The operations, by topic. What is not registered in [`register`] answers NotImplemented at the door.
 
 mod acl;
+mod attributes;
 mod buckets;
 mod configuration;
 mod copy;
 mod delete;
 mod list;
+mod locks;
 mod put;
 mod read;
 mod uploads;
+mod versions;
+
+pub(crate) use read::readable;
 
 pub(crate) use copy::named as copied_from;
 
@@ -26,6 +31,7 @@ use crate::write::Place;
 #[must_use]
 pub fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder {
     let builder = configuration::register(builder, objects);
+    let builder = locks::register(builder, objects);
     let builder = uploads::register(builder, objects);
     builder
         .knows("s3", Arc::<Objects>::clone(objects))
@@ -42,6 +48,8 @@ pub fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder
         .on::<ops::DeleteObjects, _>(objects)
         .on::<ops::ListObjects, _>(objects)
         .on::<ops::ListObjectsV2, _>(objects)
+        .on::<ops::ListObjectVersions, _>(objects)
+        .on::<ops::GetObjectAttributes, _>(objects)
 }
 
 impl Objects {

@@ -53,7 +53,7 @@ impl Handle<ops::PutObject> for Objects {
             legal_hold: input.object_lock_legal_hold_status.take(),
         };
         let (retention, legal_hold) = lock.of(&place.bucket, self.clocks.product())?;
-        if (retention.is_some() || legal_hold) && given.md5.is_none() && given.algorithm.is_none() {
+        if (retention.is_some() || legal_hold.is_some()) && given.md5.is_none() && given.algorithm.is_none() {
             let words = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
             return Err(faults::request(words));
         }
@@ -162,16 +162,16 @@ impl Lock {
     ///
     /// # Errors
     /// InvalidRequest in a bucket without locks; InvalidArgument.
-    pub(super) fn of(self, bucket: &Bucket, now: Timestamp) -> Result<(Option<Retention>, bool), Fault> {
+    pub(super) fn of(self, bucket: &Bucket, now: Timestamp) -> Result<(Option<Retention>, Option<bool>), Fault> {
         let Self { mode, until, legal_hold } = self;
-        if (mode.is_some() || until.is_some() || legal_hold.is_some()) && !bucket.object_lock {
-            return Err(faults::request("Bucket is missing Object Lock Configuration"));
-        }
+        let asked = mode.is_some() || until.is_some() || legal_hold.is_some();
         let hold = match legal_hold.as_deref() {
-            None | Some("OFF") => false,
-            Some("ON") => true,
+            None => None,
+            Some("OFF") => Some(false),
+            Some("ON") => Some(true),
             Some(other) => {
-                return Err(faults::argument("Unknown wormMode directive.", "x-amz-object-lock-legal-hold", other));
+                let words = "Legal Hold must be either of 'ON' or 'OFF'";
+                return Err(faults::argument(words, "x-amz-object-lock-legal-hold", other));
             }
         };
         let retention = match (mode, until) {
@@ -186,11 +186,17 @@ impl Lock {
                 }
                 Some(Retention { mode, until_ms: until.0 })
             }
-            _ => {
+            (mode, _) => {
                 let words = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied";
-                return Err(faults::argument(words, "x-amz-object-lock-mode", ""));
+                let missing =
+                    if mode.is_none() { "x-amz-object-lock-mode" } else { "x-amz-object-lock-retain-until-date" };
+                return Err(faults::argument(words, missing, ""));
             }
         };
+        // What is wrong with the words themselves comes first.
+        if asked && !bucket.object_lock {
+            return Err(faults::no_lock());
+        }
         Ok((retention, hold))
     }
 }

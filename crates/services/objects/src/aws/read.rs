@@ -7,10 +7,12 @@ use door::{Answer, Body, Context, Handle};
 use model::s3::{self, ops};
 use store::{Snapshot, Space};
 
+use super::locks::hold_word;
 use super::{date, quoted};
 use crate::content::{CustomerSecret, Outgoing, Span, parts_of};
 use crate::rules::conditions::{Failed, Reading};
-use crate::rules::{checksums, range, version_id};
+use crate::rules::version_id::named;
+use crate::rules::{checksums, range};
 use crate::types::{Head, Object, Version};
 use crate::write::Place;
 use crate::{Objects, faults, state};
@@ -93,7 +95,7 @@ macro_rules! shown {
             tag_count: (!object.tags.is_empty()).then_some(object.tags.len() as i64),
             object_lock_mode: object.retention.as_ref().map(|retention| retention.mode.clone()),
             object_lock_retain_until_date: object.retention.as_ref().map(|retention| Timestamp(retention.until_ms)),
-            object_lock_legal_hold_status: object.legal_hold.then(|| "ON".into()),
+            object_lock_legal_hold_status: object.legal_hold.map(|on| hold_word(on).into()),
             ..s3::$output::default()
         };
         match &object.customer_key {
@@ -204,7 +206,7 @@ impl Objects {
 ///
 /// # Errors
 /// NoSuchKey, NoSuchVersion, InvalidArgument for an id that is none.
-pub(super) fn readable(view: &dyn Snapshot, place: &Place, id: Option<&str>) -> Result<Version, Fault> {
+pub(crate) fn readable(view: &dyn Snapshot, place: &Place, id: Option<&str>) -> Result<Version, Fault> {
     let generation = place.bucket.generation;
     let row = state::head(generation, &place.key);
     let head: Option<Head> = view.get(Space::Object, &row)?.map(|value| state::parse(&row, &value)).transpose()?;
@@ -223,20 +225,6 @@ pub(super) fn readable(view: &dyn Snapshot, place: &Place, id: Option<&str>) -> 
     version.filter(|version| version.shown_id() == id).ok_or_else(|| faults::no_version(&place.key, id))
 }
 
-/// The number in a version's id; none for `null`.
-///
-/// # Errors
-/// InvalidArgument.
-pub(super) fn named(id: &str) -> Result<Option<u64>, Fault> {
-    if id == "null" {
-        return Ok(None);
-    }
-    match version_id::seq(id) {
-        Some(seq) => Ok(Some(seq)),
-        None => Err(faults::argument("Invalid version id specified", "versionId", id)),
-    }
-}
-
 /// The object of a version; whether it was named by its id.
 ///
 /// # Errors
@@ -248,11 +236,7 @@ pub(super) fn of_version(place: &Place, version: &Version, by_id: bool, method: 
 /// What a reader of a delete marker hears.
 fn marker(place: &Place, version: &Version, by_id: bool, method: &str) -> Fault {
     let fault = if by_id {
-        let words = "The specified method is not allowed against this resource.";
-        Fault::new("MethodNotAllowed", 405, words)
-            .with("Method", method)
-            .with("ResourceType", "DeleteMarker")
-            .header("last-modified", http_date(date(version.modified_ms)))
+        faults::on_marker(method).header("last-modified", http_date(date(version.modified_ms)))
     } else {
         faults::no_key(&place.key)
     };

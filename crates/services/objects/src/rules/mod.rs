@@ -4,6 +4,7 @@ pub(crate) mod checksums;
 pub(crate) mod conditions;
 pub(crate) mod described;
 pub(crate) mod events;
+pub(crate) mod locks;
 pub(crate) mod naming;
 pub(crate) mod pages;
 pub(crate) mod range;

@@ -1,5 +1,6 @@
 //! The ids of versions: opaque to clients, and the place of a version to us.
 
+use base::Fault;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -25,6 +26,20 @@ pub(crate) fn seq(id: &str) -> Option<u64> {
         *byte = bytes[at] ^ bytes[at + 8];
     }
     Some(u64::from_be_bytes(seq))
+}
+
+/// The number in a version's id; none for `null`.
+///
+/// # Errors
+/// InvalidArgument.
+pub(crate) fn named(id: &str) -> Result<Option<u64>, Fault> {
+    if id == "null" {
+        return Ok(None);
+    }
+    match seq(id) {
+        Some(seq) => Ok(Some(seq)),
+        None => Err(crate::faults::argument("Invalid version id specified", "versionId", id)),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod configuration;
+mod locks;
 mod objects;
 mod tagging;
 mod uploads;
+mod versions;
 mod world;

@@ -6,7 +6,7 @@ use base::Fault;
 use model::s3::{DeleteObjectTaggingOutput, GetObjectTaggingOutput, PutObjectTaggingOutput};
 
 use super::operation;
-use crate::aws::read::{named, of_version, readable};
+use crate::aws::read::{of_version, readable};
 use crate::rules::tags;
 use crate::types::{Object, Version};
 use crate::write::{Place, Step};
@@ -59,17 +59,18 @@ impl Objects {
         method: &'static str,
         change: impl Fn(&mut Object) -> Result<(), Fault> + Send + Sync + 'static,
     ) -> Result<Version, Fault> {
-        let seq = id.as_deref().map(named).transpose()?.flatten();
-        // The `null` version has no number in its id: it is the newest, or the row that the head names.
-        let older = match (&id, seq) {
-            (Some(_), None) => self.null_behind(place)?,
-            _ => seq,
-        };
+        let older = self.behind(place, id.as_deref())?;
         let here = place.clone();
         self.change(place, older, move |family| {
             let version = match &id {
                 None => family.current().cloned().ok_or_else(|| faults::no_key(&here.key))?,
-                Some(id) => family.version(id, older)?.ok_or_else(|| faults::no_version(&here.key, id))?,
+                Some(id) => match family.version(id, older)? {
+                    Some(version) => version,
+                    None => {
+                        family.moved(id, older)?;
+                        return Err(faults::no_version(&here.key, id));
+                    }
+                },
             };
             let mut object = of_version(&here, &version, id.is_some(), method)?;
             change(&mut object)?;
