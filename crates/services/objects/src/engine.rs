@@ -10,6 +10,7 @@ use tokio::sync::RwLock;
 
 use crate::content::{self, Readers, Seal};
 use crate::faults;
+use crate::lifecycle;
 use crate::state::{self, Id};
 use crate::types::Bucket;
 
@@ -46,6 +47,8 @@ pub struct Objects {
     pub(crate) readers: Readers,
     // Told when there is something to give back.
     pub(crate) garbage: News,
+    // Told when the lifecycle of a bucket changes.
+    pub(crate) lifecycles: News,
     remembered: Arc<Remembered>,
 }
 
@@ -110,6 +113,7 @@ impl Objects {
             naming: Arc::default(),
             readers: Readers::default(),
             garbage: News::default(),
+            lifecycles: News::default(),
             remembered,
         });
         Ok((Arc::clone(&objects), Service { objects }))
@@ -182,7 +186,7 @@ async fn master(kv: &dyn Kv, rng: &dyn Rng) -> Result<[u8; 32], Fault> {
     Ok(key)
 }
 
-/// The part that runs beside the calls: gives back what nothing names any more.
+/// The part that runs beside the calls: gives back what nothing names any more, and follows the lifecycles of buckets.
 pub struct Service {
     objects: Arc<Objects>,
 }
@@ -190,6 +194,6 @@ pub struct Service {
 impl Service {
     /// Runs until it is dropped; what is cut off goes on after the next start.
     pub async fn run(self) {
-        content::sweep(&self.objects).await;
+        tokio::join!(content::sweep(&self.objects), lifecycle::run(&self.objects));
     }
 }

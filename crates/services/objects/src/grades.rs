@@ -53,6 +53,25 @@ pub const GRADES: &[Graded] = &[
     row("GetObjectLegalHold", "VersionId", Acts, ""),
     row("GetObjectLegalHold", "ExpectedBucketOwner", Acts, ""),
     row("GetObjectLegalHold", "RequestPayer", Obsolete, "nobody is charged here"),
+    row("PutBucketLifecycleConfiguration", "Bucket", Acts, ""),
+    row(
+        "PutBucketLifecycleConfiguration",
+        "LifecycleConfiguration",
+        Acts,
+        "transitions to GLACIER and DEEP_ARCHIVE are refused",
+    ),
+    row(
+        "PutBucketLifecycleConfiguration",
+        "TransitionDefaultMinimumObjectSize",
+        Stored,
+        "the classes that are served have the same minimum either way",
+    ),
+    row("PutBucketLifecycleConfiguration", "ExpectedBucketOwner", Acts, ""),
+    row("PutBucketLifecycleConfiguration", "ChecksumAlgorithm", Acts, "the gateway checks the checksum"),
+    row("GetBucketLifecycleConfiguration", "Bucket", Acts, ""),
+    row("GetBucketLifecycleConfiguration", "ExpectedBucketOwner", Acts, ""),
+    row("DeleteBucketLifecycle", "Bucket", Acts, ""),
+    row("DeleteBucketLifecycle", "ExpectedBucketOwner", Acts, ""),
     // Notifications.
 
     // Objects.

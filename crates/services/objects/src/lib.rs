@@ -12,6 +12,7 @@ mod content;
 mod engine;
 mod faults;
 mod grades;
+mod lifecycle;
 pub mod limits;
 mod notify;
 mod rules;

@@ -185,6 +185,11 @@ impl Family<'_> {
         }
     }
 
+    /// Whether there is but the newest version.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// The number a new version gets.
     pub(crate) fn next_seq(&self, now_ms: i64) -> u64 {
         let by_time = now_ms.unsigned_abs() << 16;

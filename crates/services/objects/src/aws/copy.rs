@@ -277,6 +277,7 @@ impl Handle<ops::CopyObject> for Objects {
         let mut output = s3::CopyObjectOutput {
             copy_source_version_id: from.version.id,
             version_id: version.id.clone(),
+            expiration: crate::lifecycle::expiration(&place.bucket, &place.key, &version),
             ..s3::CopyObjectOutput::default()
         };
         if let Some(object) = &version.object {

@@ -6,6 +6,7 @@ mod buckets;
 mod configuration;
 mod copy;
 mod delete;
+mod lifecycle;
 mod list;
 mod locks;
 mod put;
@@ -31,6 +32,7 @@ use crate::write::Place;
 #[must_use]
 pub fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder {
     let builder = configuration::register(builder, objects);
+    let builder = lifecycle::register(builder, objects);
     let builder = locks::register(builder, objects);
     let builder = uploads::register(builder, objects);
     builder

@@ -11,7 +11,7 @@ use crate::rules::events::Event;
 use crate::rules::{described, tags};
 use crate::types::{Bucket, CustomerKey, Object, Retention};
 use crate::write::Fresh;
-use crate::{Objects, faults, limits};
+use crate::{Objects, faults, lifecycle, limits};
 use base::{Fault, Timestamp};
 use door::{Answer, Body, Context, Handle};
 use model::s3::{self, ops};
@@ -101,7 +101,11 @@ impl Handle<ops::PutObject> for Objects {
             cause: Cause::of(&context),
         };
         let version = self.put(&place, fresh, conditions).await?;
-        let mut output = s3::PutObjectOutput { version_id: version.id.clone(), ..s3::PutObjectOutput::default() };
+        let mut output = s3::PutObjectOutput {
+            version_id: version.id.clone(),
+            expiration: lifecycle::expiration(&place.bucket, &place.key, &version),
+            ..s3::PutObjectOutput::default()
+        };
         if let Some(object) = &version.object {
             output.e_tag = Some(quoted(&object.etag));
             output.checksum_type = object.checksum.as_ref().map(|sum| sum.kind().to_owned());

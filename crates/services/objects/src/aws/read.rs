@@ -15,7 +15,7 @@ use crate::rules::version_id::named;
 use crate::rules::{checksums, range};
 use crate::types::{Head, Object, Version};
 use crate::write::Place;
-use crate::{Objects, faults, state};
+use crate::{Objects, faults, lifecycle, state};
 
 /// How often an object is looked up again whose bytes went away while it was read.
 const LOOKS: usize = 5;
@@ -34,6 +34,8 @@ struct Asked {
 struct Found {
     version: Version,
     object: Object,
+    /// When it goes by the bucket's lifecycle, for the newest version.
+    expiration: Option<String>,
     span: Option<Span>,
     parts: Option<u32>,
     /// What part number was asked for, its own checksum in place of the whole object's.
@@ -65,11 +67,12 @@ macro_rules! asked {
 /// The members that both outputs have, from what was found and what the request overrides.
 macro_rules! shown {
     ($output:ident, $found:expr, $input:expr) => {{
-        let Found { version, object, span, parts, checksum } = $found;
+        let Found { version, object, expiration, span, parts, checksum } = $found;
         let described = &object.described;
         let bytes = span.map_or(object.content.size_bytes, |span| span.bytes);
         let mut output = s3::$output {
             accept_ranges: Some("bytes".into()),
+            expiration: expiration.clone(),
             last_modified: Some(date(version.modified_ms)),
             content_length: Some(bytes as i64),
             e_tag: Some(quoted(&object.etag)),
@@ -198,7 +201,9 @@ impl Objects {
         // A part of the bytes does not have the checksum of the whole.
         let whole = span.is_none() || asked.part_number.is_some();
         let checksum = checksum.filter(|_| asked.checksum && whole);
-        Ok(Found { version, object, span, parts, checksum })
+        let newest = asked.version_id.is_none();
+        let expiration = newest.then(|| lifecycle::expiration(&place.bucket, &place.key, &version)).flatten();
+        Ok(Found { version, object, expiration, span, parts, checksum })
     }
 }
 

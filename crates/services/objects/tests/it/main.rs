@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod configuration;
+mod lifecycle;
 mod locks;
 mod objects;
 mod tagging;

@@ -94,7 +94,11 @@ impl Handle<ops::CreateMultipartUpload> for Objects {
         })
         .await?;
         let by_customer = upload.object.customer_key;
+        let (abort_date, abort_rule_id) =
+            crate::lifecycle::abort(&place.bucket, &place.key, upload.initiated_ms).unzip();
         let output = s3::CreateMultipartUploadOutput {
+            abort_date,
+            abort_rule_id,
             bucket: Some(place.name),
             key: Some(place.key),
             upload_id: Some(shown),

@@ -63,6 +63,7 @@ impl Handle<ops::CompleteMultipartUpload> for Objects {
         let version = self.complete(&place, &id, &said, customer.as_ref(), &conditions, &Cause::of(&context)).await?;
         let host = context.host.as_deref().unwrap_or("localhost");
         let mut output = s3::CompleteMultipartUploadOutput {
+            expiration: crate::lifecycle::expiration(&place.bucket, &place.key, &version),
             location: Some(format!("http://{host}/{}/{}", place.name, crate::rules::pages::url(&place.key))),
             bucket: Some(place.name),
             key: Some(place.key),

@@ -55,7 +55,11 @@ impl Handle<ops::ListParts> for Objects {
             }
             shown
         });
+        let (abort_date, abort_rule_id) =
+            crate::lifecycle::abort(&place.bucket, &place.key, upload.initiated_ms).unzip();
         let output = s3::ListPartsOutput {
+            abort_date,
+            abort_rule_id,
             parts: Some(shown.collect()).filter(|parts: &Vec<_>| !parts.is_empty()),
             bucket: Some(place.name.clone()),
             key: Some(place.key.clone()),
