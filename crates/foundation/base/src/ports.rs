@@ -127,6 +127,8 @@ pub enum EventNews {
     Begins(u64),
     /// It is given up without having succeeded.
     Dropped,
+    /// It came at the end of a chain of calls that led back to its function too often, and was given up.
+    Recursive,
     /// It could not be sent to its dead-letter queue.
     DeadLetterFailed,
 }

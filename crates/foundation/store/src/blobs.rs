@@ -279,6 +279,11 @@ impl Unnamed {
         self.digest
     }
 
+    /// Its bytes.
+    pub(crate) fn open(&self) -> Result<File, Error> {
+        self.file.reopen().map_err(|cause| self.folder.failed("read", &cause))
+    }
+
     /// Gives it its name; durable when this answers.
     ///
     /// # Errors

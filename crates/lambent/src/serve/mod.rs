@@ -178,6 +178,8 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         authority: format!("localhost:{}", address.port()),
         account_concurrency: arguments.concurrency,
         egress: (!survey.weak).then_some(egress),
+        dispatch: dispatch.clone(),
+        logs: observe.clone(),
         sources: Arc::new(functions::NoSources),
     })?;
 

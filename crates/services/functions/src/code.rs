@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{Fault, limits};
 use bytes::Bytes;
+use door::Body;
+use futures_util::StreamExt;
 use store::{Blobs, Digest, Limits, Tree, Trees, ZipError};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
 
@@ -100,7 +102,7 @@ impl Codes {
     /// AWS's words for what cannot be unpacked; the store's faults.
     pub(crate) async fn keep(&self, zip: Bytes) -> Result<Kept, Fault> {
         if zip.is_empty() {
-            return Err(faults::invalid("Uploaded file must be a non-empty zip"));
+            return Err(empty());
         }
         let naming = Arc::clone(&self.naming).read_owned().await;
         let size_bytes = zip.len() as u64;
@@ -118,9 +120,50 @@ impl Codes {
             _naming: naming,
         };
         if tree.files == 0 {
-            return Err(faults::invalid("Uploaded file must be a non-empty zip"));
+            return Err(empty());
         }
         Ok(kept)
+    }
+
+    /// [`Codes::keep`] of a zip that comes in pieces, which are written as they come.
+    ///
+    /// # Errors
+    /// As there; what the pieces end with; AWS's words for more than a package may have.
+    pub(crate) async fn keep_stream(&self, body: Body) -> Result<Kept, Fault> {
+        let naming = Arc::clone(&self.naming).read_owned().await;
+        let blobs = self.blobs.clone();
+        let mut writing = apart(move || Ok(blobs.begin_now()?)).await?;
+        let mut pieces = body.into_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            if writing.size_bytes() + piece.len() as u64 > limits::UNZIPPED_BYTES {
+                return Err(too_large());
+            }
+            writing = apart(move || {
+                writing.write(&piece)?;
+                Ok(writing)
+            })
+            .await?;
+        }
+        if writing.size_bytes() == 0 {
+            return Err(empty());
+        }
+        let (trees, unused) = (self.trees.clone(), self.uses.unused.clone());
+        let kept = apart(move || {
+            let size_bytes = writing.size_bytes();
+            let zip = writing.sync()?;
+            let tree = trees.unpack_unnamed_now(&zip, &Limits::default()).map_err(refused)?;
+            let digest = zip.name().inspect_err(|_| {
+                // As in `keep`: no row will name the tree.
+                let _ = unused.send(tree.digest);
+            })?;
+            let code = Code { sha256: digest.to_string(), size_bytes };
+            Ok((Kept { code, unpacked_bytes: tree.size_bytes, digest, unused, _naming: naming }, tree.files))
+        });
+        match kept.await? {
+            (_, 0) => Err(empty()),
+            (kept, _) => Ok(kept),
+        }
     }
 
     /// Nobody names or removes code while this is held.
@@ -195,6 +238,19 @@ impl Codes {
     }
 }
 
+/// Work that waits for the disk, on a thread of its own.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?
+}
+
+fn empty() -> Fault {
+    faults::invalid("Uploaded file must be a non-empty zip")
+}
+
+fn too_large() -> Fault {
+    faults::invalid(format!("Unzipped size must be smaller than {} bytes", limits::UNZIPPED_BYTES))
+}
+
 fn gone() -> Fault {
     Fault::internal("a function's code is missing in the data folder")
 }
@@ -214,9 +270,7 @@ fn contents(zip: File) -> Option<Vec<String>> {
 /// Why a zip was refused, in AWS's words. Which entry it was stays in the log.
 fn refused(error: store::Error) -> Fault {
     match error {
-        store::Error::Zip(ZipError::TooLarge { .. }) => {
-            faults::invalid(format!("Unzipped size must be smaller than {} bytes", limits::UNZIPPED_BYTES))
-        }
+        store::Error::Zip(ZipError::TooLarge { .. }) => too_large(),
         store::Error::Zip(why) => {
             tracing::info!(%why, "a deployment package was refused");
             faults::invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use base::{
-    Bell, BoxFuture, Clocks, Concurrency, Fault, Invoked, Meter, Phases, RequestId, Rng, StartKind, TraceHeader,
+    Bell, BoxFuture, Clocks, Concurrency, Fault, Invoked, LogSink, Meter, Phases, RequestId, Rng, StartKind,
+    TraceHeader,
 };
 use bytes::Bytes;
-use door::{Context, Gate, Keys};
+use door::{Context, Dispatch, Gate, Keys};
 use futures_util::future::Shared;
 use invoker::{Done, FailureKind, Finished, Invocation};
 use runtime::{Interpreter, InvalidEntrypoint};
@@ -64,6 +65,10 @@ pub struct Options {
     /// What the platform lets its functions reach; a function's tag may narrow it. None where it cannot keep such a rule:
     /// functions without walls use the host's network, and a tag that narrows that is refused.
     pub egress: Option<base::Egress>,
+    /// Asked for code that lies in a bucket.
+    pub dispatch: Arc<dyn Dispatch>,
+    /// Where a function's log tells why its invocation was given up.
+    pub logs: Arc<dyn LogSink>,
     /// Which event sources exist.
     pub sources: Arc<dyn Sources>,
 }

@@ -8,18 +8,20 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::{Clocks, EventNews, Fault, News, Receipt, RequestId, Timestamp, Turn};
+use base::{Clocks, EventNews, Fault, LogLine, News, Receipt, RequestId, Timestamp, Turn};
 use bytes::Bytes;
+use door::Context;
 use door::outbox::OUTBOX_BELL;
 use invoker::Finished;
 use tokio::sync::Semaphore;
 
+use crate::aws::log_group;
 use crate::destination::{Condition, End, Outgoing};
 use crate::name::{Address, Named};
 use crate::rules;
 use crate::state::{EventKey, place};
-use crate::types::Waiting;
-use crate::{Functions, Request, faults};
+use crate::types::{Function, Waiting};
+use crate::{Functions, Request, faults, lineage};
 
 /// Events delivered at once. Each holds its payload in memory; the invoker's own limits come on top.
 const AT_ONCE: usize = 256;
@@ -143,6 +145,57 @@ impl Functions {
         self.tell(named, EventNews::Received);
         self.events.push(key, &*self.options.clocks);
         Ok(())
+    }
+
+    /// Ends an event to which a chain of calls led that came back to the function too often: it is reported as one that
+    /// failed, if somebody wants to hear.
+    pub(crate) async fn let_go_looped(&self, named: &Named, context: &Context, payload: Bytes) -> Result<(), Fault> {
+        let now = self.options.clocks.product();
+        let waiting = Waiting {
+            account: named.address.account.to_string(),
+            region: named.address.region.to_string(),
+            name: named.address.name.clone(),
+            qualifier: named.qualifier.clone(),
+            request: context.request_id.to_string(),
+            since_ms: now.0,
+            failures: 0,
+            refusals: 0,
+            trace: context.trace.clone(),
+            client_context: None,
+            depth: context.depth,
+        };
+        let Some(access) = self.state.access(&named.address)? else { return Ok(()) };
+        let config = access.event_invoke(named.qualifier.as_deref());
+        let end = End { condition: Condition::RetriesExhausted, payload: &payload, done: None, runs: 0 };
+        let report = self.report(named, &config, &waiting, &end)?;
+        let function = place(&named.address).into();
+        finish(self, &EventKey { due: now, request: waiting.request, function }, report, None).await
+    }
+
+    /// Says, in the function's log and its metrics, that a chain of calls came back to it too often.
+    pub(crate) fn tell_of_loop(&self, named: &Named, function: &Function) {
+        self.tell(named, EventNews::Recursive);
+        let Address { account, region, name } = &named.address;
+        let text = format!(
+            "LAMBENT: an invocation of {name} was stopped: a chain of calls and events has led back to this function more \
+             than {} times. It looks endless: perhaps the function writes where its own trigger looks. A prefix filter or \
+             a second bucket ends it; `aws lambda put-function-recursion-config --function-name {name} --recursive-loop \
+             Allow` lets it go on.",
+            lineage::MOST
+        );
+        tracing::warn!(function = %name, "{text}");
+        let at = self.options.clocks.product();
+        let (year, month, day, ..) = at.civil();
+        self.options.logs.write(vec![LogLine {
+            account: *account,
+            region: region.clone(),
+            group: log_group(&named.address, &function.settings).into(),
+            stream: format!("{year:04}/{month:02}/{day:02}/recursive-loop-detection").into(),
+            at,
+            text,
+            // What hears of the log hears of this as the last of its chain.
+            hops: 0,
+        }]);
     }
 
     /// Tells the meter what became of an event.

@@ -18,6 +18,8 @@ pub(crate) fn step(trace: &str, function: &str) -> (String, u32) {
     let first = digest.as_bytes().iter().take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
     let hash = format!("{first:08x}");
     let lineage = trace.split(';').find_map(|part| part.trim().strip_prefix(PART)).unwrap_or_default();
+    // botocore hands the header on percent-encoded, all but the other separators.
+    let lineage = lineage.replace("%7C", "|");
     let mut chain: Vec<(&str, u32)> = lineage.split('|').filter_map(entry).collect();
     let count = match chain.iter_mut().find(|(other, _)| *other == hash) {
         Some((_, count)) => {
@@ -60,6 +62,8 @@ mod tests {
         assert_eq!(count, 2);
         assert_eq!(three.matches(PART).count(), 1);
         assert_eq!(step("", "arn:a").0.matches(PART).count(), 1);
+        // As botocore hands it on.
+        assert_eq!(step(&three.replace('|', "%7C"), "arn:b"), step(&three, "arn:b"));
     }
 
     proptest! {

@@ -73,7 +73,30 @@ pub const GRADES: &[Graded] = &[
     row("DeleteBucketLifecycle", "Bucket", Acts, ""),
     row("DeleteBucketLifecycle", "ExpectedBucketOwner", Acts, ""),
     // Notifications.
-
+    row("PutBucketNotificationConfiguration", "Bucket", Acts, ""),
+    row("PutBucketNotificationConfiguration", "ExpectedBucketOwner", Acts, ""),
+    row("PutBucketNotificationConfiguration", "SkipDestinationValidation", Acts, ""),
+    row(
+        "PutBucketNotificationConfiguration",
+        "NotificationConfiguration.LambdaFunctionConfigurations",
+        Acts,
+        "events that never happen here (restoration, tiering, replication) may be named",
+    ),
+    row(
+        "PutBucketNotificationConfiguration",
+        "NotificationConfiguration.QueueConfigurations",
+        Refused,
+        "as AWS refuses a queue that does not exist",
+    ),
+    row(
+        "PutBucketNotificationConfiguration",
+        "NotificationConfiguration.TopicConfigurations",
+        Refused,
+        "as AWS refuses a topic that does not exist",
+    ),
+    row("PutBucketNotificationConfiguration", "NotificationConfiguration.EventBridgeConfiguration", Refused, ""),
+    row("GetBucketNotificationConfiguration", "Bucket", Acts, ""),
+    row("GetBucketNotificationConfiguration", "ExpectedBucketOwner", Acts, ""),
     // Objects.
     row("GetObject", "Bucket", Acts, ""),
     row("ListObjectVersions", "Bucket", Acts, ""),

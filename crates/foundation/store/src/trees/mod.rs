@@ -18,7 +18,7 @@ use self::unzip::unzip;
 use crate::blocking::blocking;
 use crate::disk::Room;
 use crate::folder::{digests_in, sync_folder};
-use crate::{Blobs, Digest, Error, Folder};
+use crate::{Blobs, Digest, Error, Folder, Unnamed};
 
 /// How much a zip may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,15 @@ impl Trees {
         let Some((file, _)) = blobs.file(digest).await? else { return Ok(None) };
         let (places, digest) = (Arc::clone(&self.places), *digest);
         blocking(move || places.unpack(digest, io::BufReader::new(file), &limits).map(Some)).await
+    }
+
+    /// Unpacks a zip that is on the disk but has no name yet, unless its tree is there already. Call it where waiting for
+    /// the disk holds up nobody.
+    ///
+    /// # Errors
+    /// As [`Trees::unpack_zip`].
+    pub fn unpack_unnamed_now(&self, zip: &Unnamed, limits: &Limits) -> Result<Tree, Error> {
+        self.places.unpack(zip.digest(), io::BufReader::new(zip.open()?), limits)
     }
 
     /// The tree of a zip, none if it is not unpacked, or no longer: then [`Trees::unpack_blob`] makes it again.

@@ -22,6 +22,14 @@ const ALL: &[Exception] = &[Exception {
     after: " or be a valid ARN",
 }];
 
+/// Enumerations that the service takes less literally than its model, or answers in words of its own: its room checks them.
+const LEFT: &[(&str, &str)] = &[("s3", "Event"), ("s3", "FilterRuleName")];
+
+/// Whether the values of a shape are the room's to check.
+pub(super) fn is_left_to_the_room(operation: &'static Operation, shape: &'static Shape) -> bool {
+    LEFT.contains(&(operation.service.name, shape.name))
+}
+
 /// The service's own fault for a value outside the shape's enumeration.
 pub(super) fn find(operation: &'static Operation, shape: &'static Shape, value: &str, path: &str) -> Option<Fault> {
     let row = ALL.iter().find(|row| row.service == operation.service.name && row.shape == shape.name)?;

@@ -6,10 +6,11 @@ use base::Fault;
 use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 
-use super::create::{active_tracing, dead_letter, inline, log_group, snap_start};
+use super::create::{active_tracing, dead_letter, log_group, snap_start};
 use super::describe::{Detail, configuration};
 use super::{image, new_revision, refuse, required, some_of, some_text, whole};
 use crate::family::{Family, Step, Wanted};
+use crate::from_s3::Archive;
 use crate::rules::{self, Change};
 use crate::types::Function;
 use crate::{Functions, faults, signing};
@@ -36,11 +37,9 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         input: aws::UpdateFunctionCodeRequest,
         _: Body,
     ) -> Result<Answer<aws::FunctionConfiguration>, Fault> {
-        let s3 = input.s3_bucket.is_some() || input.s3_key.is_some() || input.s3_object_version.is_some();
         refuse(
             "UpdateFunctionCode",
             &[
-                ("S3Bucket", s3),
                 ("S3ObjectStorageMode", input.s3_object_storage_mode.is_some()),
                 ("PublishTo", input.publish_to.is_some()),
                 ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
@@ -52,12 +51,15 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         let admitted = self.admits(&address, &found, &address.arn());
         // A dry run deploys nothing: what it would be refused is not counted.
         if input.dry_run == Some(true) { admitted } else { self.warn_of_refused(&address, admitted) }?;
-        let image = image::updated(&found.settings, input.image_uri, input.zip_file.is_some())?;
+        let image =
+            image::updated(&found.settings, input.image_uri, input.zip_file.is_some() || input.s3_bucket.is_some())?;
         let architecture = input.architectures.and_then(|list| list.into_iter().next());
         let (code, kept) = match &image {
             Some(image) => (image::code(image), None),
             None => {
-                let kept = self.code.keep(inline(input.zip_file, "UpdateFunctionCode")?).await?;
+                let object = (input.s3_bucket, input.s3_key, input.s3_object_version);
+                let archive = Archive::of(input.zip_file, object, "UpdateFunctionCode")?;
+                let kept = self.take_in(&context, archive).await?;
                 self.fits(kept.unpacked_bytes(), &found.settings.layers).await?;
                 (kept.code().clone(), Some(kept))
             }

@@ -10,6 +10,7 @@ use model::lambda::{self as aws, ops};
 use super::describe::{Detail, configuration};
 use super::{image, refuse, required, signing, some_of, some_text};
 use crate::family::{Family, Step, Wanted};
+use crate::from_s3::Archive;
 use crate::name::{self, Address, LATEST, NAME_LENGTH};
 use crate::rules::{self, Change};
 use crate::types::{Function, Settings};
@@ -50,7 +51,7 @@ impl Handle<ops::CreateFunction> for Functions {
         let (code, kept) = match &settings.image {
             Some(image) => (image::code(image), None),
             None => {
-                let kept = self.code.keep(zip_of(code, "CreateFunction")?).await?;
+                let kept = self.take_in(&context, archive_of(code, "CreateFunction")?).await?;
                 settings.layers = self.attach(&context, "CreateFunction", &arns).await?;
                 self.fits(kept.unpacked_bytes(), &settings.layers).await?;
                 (kept.code().clone(), Some(kept))
@@ -168,22 +169,20 @@ pub(super) fn log_group(operation: &str, config: Option<aws::LoggingConfig>) -> 
     Ok(config.log_group)
 }
 
-/// The zip archive of a request; other sources are refused by name.
-fn zip_of(code: aws::FunctionCode, operation: &str) -> Result<bytes::Bytes, Fault> {
+/// The archive of a request; what else it may ask for is refused by name.
+fn archive_of(code: aws::FunctionCode, operation: &str) -> Result<Archive, Fault> {
     refuse(
         operation,
         &[
-            ("Code.S3Bucket", code.s3_bucket.is_some() || code.s3_key.is_some()),
-            ("Code.S3ObjectVersion", code.s3_object_version.is_some()),
             ("Code.S3ObjectStorageMode", code.s3_object_storage_mode.is_some()),
             ("Code.SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
         ],
     )?;
-    inline(code.zip_file, operation)
+    Archive::of(code.zip_file, (code.s3_bucket, code.s3_key, code.s3_object_version), operation)
 }
 
 /// An archive sent along, within its limit.
-pub(super) fn inline(zip: Option<bytes::Bytes>, operation: &str) -> Result<bytes::Bytes, Fault> {
+pub(crate) fn inline(zip: Option<bytes::Bytes>, operation: &str) -> Result<bytes::Bytes, Fault> {
     let zip = zip.ok_or_else(|| faults::invalid("Please provide a source for function code."))?;
     if zip.len() > limits::ZIP_BYTES {
         // AWS counts the request's body, where the archive stands in base64.

@@ -6,7 +6,7 @@ use base::{Fault, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use door::{Answer, Body, Context, Handle};
+use door::{Answer, Body, Context, Handle, Via};
 use invoker::Finished;
 use model::lambda::{self as aws, ops};
 
@@ -37,10 +37,19 @@ impl Handle<ops::Invoke> for Functions {
         let named = name::resolve(context.account, &context.region, &text, input.qualifier.as_deref())?;
         let kind = input.invocation_type.as_deref().unwrap_or("RequestResponse");
         let payload = event(input.payload, kind)?;
+        let trace = match self.traced(&named, context.trace.as_deref()) {
+            // Nobody would hear of it, and it would be delivered again: the event ends here.
+            Err(fault) if kind == "Event" && context.via == Via::Room("outbox") => {
+                tracing::debug!(%fault, function = %named.address.name, "an event ends");
+                self.let_go_looped(&named, &context, payload).await?;
+                return Ok(aws::InvocationResponse { status_code: Some(202), ..Default::default() }.into());
+            }
+            traced => traced?,
+        };
         let request = Request {
             id: context.request_id,
             payload,
-            trace: self.traced(&named, context.trace.as_deref())?,
+            trace,
             client_context: client_context(input.client_context)?,
             want_tail: input.log_type.as_deref() == Some("Tail"),
             depth: context.depth,
@@ -101,7 +110,10 @@ impl Functions {
         let Some(trace) = trace else { return Ok(None) };
         let (next, count) = lineage::step(trace, &named.address.arn());
         // Read only then: the warm path reads nothing from the store.
-        if count > lineage::MOST && self.state.get(&named.address)?.is_some_and(|function| !function.allow_loops) {
+        if count > lineage::MOST
+            && let Some(function) = self.state.get(&named.address)?.filter(|function| !function.allow_loops)
+        {
+            self.tell_of_loop(named, &function);
             return Err(faults::user(aws::recursive_invocation_exception(
                 "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services \
                  resources and stopped your function's invocation.",

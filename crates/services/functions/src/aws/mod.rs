@@ -21,6 +21,7 @@ mod tags;
 mod url;
 mod version;
 
+pub(crate) use create::inline;
 pub(crate) use describe::log_group;
 pub(crate) use policy::document;
 

@@ -9,6 +9,7 @@ mod control;
 mod coverage;
 mod destinations;
 mod events;
+mod from_s3;
 mod images;
 mod invoke;
 mod layers;

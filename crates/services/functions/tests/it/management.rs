@@ -127,3 +127,76 @@ async fn active_tracing_samples_what_begins_here() {
     let passed = trace().await;
     assert!(passed.contains("Sampled=0") && passed.contains("Lineage="), "{passed}");
 }
+
+/// What delivers events hears nothing of a loop: the event ends, and is counted.
+#[tokio::test]
+async fn an_event_at_the_end_of_a_loop_is_let_go() {
+    let heard = std::sync::Arc::new(Heard::default());
+    let meter = std::sync::Arc::clone(&heard);
+    let world = World::with(crate::world::Disk::new(), |options| {
+        options.meter = meter.clone();
+        options.logs = meter;
+    });
+    world.create("hello").await;
+    let hash = &store::Digest::of(ARN.as_bytes()).to_string()[..8];
+    let delivered = async |count: u32| {
+        let input = aws::InvocationRequest { invocation_type: Some("Event".into()), ..invoke("hello", "{}") };
+        let call = Call {
+            principal: Principal::Service {
+                name: "s3.amazonaws.com",
+                source_arn: "arn:aws:s3:::b".into(),
+                source_account: Account::DEFAULT,
+            },
+            origin: Origin::default(),
+            via: Via::Room("outbox"),
+            operation: ops::Invoke::ROW,
+            input: Input::Typed(Box::new(input)),
+            body: Body::Empty,
+            region: Region::default_region(),
+            request_id: RequestId::new(&SystemRng),
+            deadline: None,
+            depth: 1,
+            trace: Some(format!("Root=1-x;Lineage=00000000:99%7C{hash}:{count}")),
+        };
+        let answer: aws::InvocationResponse = world.router.call(call).await.unwrap().typed().unwrap();
+        assert_eq!(answer.status_code, Some(202));
+    };
+    delivered(15).await;
+    assert_eq!((world.waiting(), heard.recursive()), (1, 0));
+    delivered(16).await;
+    assert_eq!((world.waiting(), heard.recursive()), (1, 1), "it does not wait");
+    let lines = heard.lines.lock().unwrap();
+    assert!(lines[0].contains("led back to this function more than 16 times"), "{lines:?}");
+}
+
+#[derive(Default)]
+struct Heard {
+    news: std::sync::Mutex<Vec<base::EventNews>>,
+    lines: std::sync::Mutex<Vec<String>>,
+}
+
+impl Heard {
+    fn recursive(&self) -> usize {
+        self.news.lock().unwrap().iter().filter(|news| **news == base::EventNews::Recursive).count()
+    }
+}
+
+impl base::LogSink for Heard {
+    fn write(&self, lines: Vec<base::LogLine>) {
+        self.lines.lock().unwrap().extend(lines.into_iter().map(|line| line.text));
+    }
+}
+
+impl base::Meter for Heard {
+    fn invoked(&self, _: &base::Invoked) {}
+    fn throttled(&self, _: Account, _: &str, _: &str) {}
+    fn event(&self, _: Account, _: &str, news: base::EventNews) {
+        self.news.lock().unwrap().push(news);
+    }
+    fn unsigned(&self, _: Account, _: &str) {}
+    fn kept_ready(&self, _: Option<&str>, _: Vec<base::KeptReady>, _: base::Timestamp) {}
+    fn receipt(&self, _: &base::Invoked) -> Option<base::Receipt> {
+        None
+    }
+    fn receipted(&self) {}
+}

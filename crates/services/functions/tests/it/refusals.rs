@@ -104,9 +104,9 @@ async fn what_is_not_done_is_refused_by_name() {
             input.logging_config = Some(aws::LoggingConfig { log_format, ..aws::LoggingConfig::default() });
         }),
         ("CreateFunction.DurableConfig", |input| input.durable_config = Some(aws::DurableConfig::default())),
-        ("CreateFunction.Code.S3Bucket", |input| {
-            let s3_bucket = Some("bucket".to_owned());
-            input.code = Some(aws::FunctionCode { s3_bucket, ..aws::FunctionCode::default() });
+        ("CreateFunction.Code.S3ObjectStorageMode", |input| {
+            let s3_object_storage_mode = Some("REFERENCE".to_owned());
+            input.code = Some(aws::FunctionCode { s3_object_storage_mode, ..aws::FunctionCode::default() });
         }),
     ];
     for (named, change) in cases {

@@ -166,6 +166,8 @@ impl World {
             authority: "localhost:4566".into(),
             account_concurrency: 1000,
             egress: Some(base::Egress::All),
+            dispatch: Arc::new(crate::from_s3::Objects),
+            logs: Arc::new(Deaf),
             sources: Arc::new(functions::NoSources),
         };
         change(&mut options);

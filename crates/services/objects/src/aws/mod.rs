@@ -9,6 +9,7 @@ mod delete;
 mod lifecycle;
 mod list;
 mod locks;
+mod notification;
 mod put;
 mod read;
 mod uploads;
@@ -37,6 +38,8 @@ pub fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder
     let builder = uploads::register(builder, objects);
     builder
         .knows("s3", Arc::<Objects>::clone(objects))
+        .on::<ops::PutBucketNotificationConfiguration, _>(objects)
+        .on::<ops::GetBucketNotificationConfiguration, _>(objects)
         .on::<ops::CreateBucket, _>(objects)
         .on::<ops::HeadBucket, _>(objects)
         .on::<ops::DeleteBucket, _>(objects)

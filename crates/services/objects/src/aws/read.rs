@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{Fault, Timestamp};
-use door::{Answer, Body, Context, Handle};
+use door::{Answer, Body, Context, Handle, Via};
 use model::s3::{self, ops};
 use store::{Snapshot, Space};
 
@@ -13,7 +13,7 @@ use crate::content::{CustomerSecret, Outgoing, Span, parts_of};
 use crate::rules::conditions::{Failed, Reading};
 use crate::rules::version_id::named;
 use crate::rules::{checksums, range};
-use crate::types::{Head, Object, Version};
+use crate::types::{Bucket, Head, Object, Version};
 use crate::write::Place;
 use crate::{Objects, faults, lifecycle, state};
 
@@ -119,11 +119,12 @@ macro_rules! shown {
 impl Handle<ops::GetObject> for Objects {
     async fn handle(
         self: Arc<Self>,
-        _: Context,
+        context: Context,
         mut input: s3::GetObjectRequest,
         _: Body,
     ) -> Result<Answer<s3::GetObjectOutput>, Fault> {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
+        elsewhere(&context, &place.bucket)?;
         let asked = asked!(input);
         for _ in 0..LOOKS {
             let (found, outgoing) = self.found(&place, &asked)?;
@@ -139,6 +140,18 @@ impl Handle<ops::GetObject> for Objects {
         }
         Err(Fault::new("SlowDown", 503, "Please reduce your request rate."))
     }
+}
+
+/// Sends another room to the bucket's own region. Clients may ask anywhere.
+///
+/// # Errors
+/// PermanentRedirect.
+fn elsewhere(context: &Context, bucket: &Bucket) -> Result<(), Fault> {
+    if !matches!(context.via, Via::Room(_)) || bucket.region == context.region.as_str() {
+        return Ok(());
+    }
+    let words = format!("The bucket is in this region: {}. Please use this region to retry the request", bucket.region);
+    Err(Fault::new("PermanentRedirect", 301, words))
 }
 
 impl Handle<ops::HeadObject> for Objects {

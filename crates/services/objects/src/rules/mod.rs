@@ -3,6 +3,7 @@
 pub(crate) mod checksums;
 pub(crate) mod conditions;
 pub(crate) mod described;
+pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod locks;
 pub(crate) mod naming;

@@ -5,6 +5,7 @@
 mod configuration;
 mod lifecycle;
 mod locks;
+mod notifications;
 mod objects;
 mod tagging;
 mod uploads;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::{Account, BoxFuture, Fault, LocalBell, Principal, Region, RequestId, SystemRng, VirtualClocks};
 use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Via};
 use futures_util::StreamExt;
+use model::lambda;
 use model::s3::{self, ops};
 use objects::{Objects, Options};
 use store::Kv;
@@ -22,6 +23,8 @@ pub(crate) struct World {
 
 /// The bucket that [`World::new`] makes.
 pub(crate) const BUCKET: &str = "bucket";
+/// The only function there is; it lets every bucket of the account in.
+pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:resize";
 
 impl World {
     /// A room with a bucket. Must be called within a runtime: the service runs in it.
@@ -102,7 +105,7 @@ impl World {
     }
 }
 
-fn call<O: Op>(input: O::Input, body: Body) -> Call {
+pub(crate) fn call<O: Op>(input: O::Input, body: Body) -> Call {
     Call {
         principal: Principal::Root { account: Account::DEFAULT, verified: true },
         via: Via::Client { loopback: true },
@@ -123,11 +126,26 @@ fn dropped() -> Option<door::Dropped> {
     std::env::var("LAMBENT_DROP").ok().map(|member| member.parse().unwrap())
 }
 
-/// The other rooms: nobody is there.
+/// The other rooms: there is one function.
 struct Elsewhere;
 
 impl Dispatch for Elsewhere {
-    fn call(&self, _: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
-        Box::pin(async { Err(Fault::internal("no other room is here")) })
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async move {
+            let Input::Typed(input) = call.input else { return Err(Fault::internal("typed")) };
+            let input: Box<dyn std::any::Any> = input;
+            let Ok(asked) = input.downcast::<lambda::InvocationRequest>() else {
+                return Err(Fault::internal("no other room is here"));
+            };
+            let Principal::Service { name: "s3.amazonaws.com", source_arn, source_account } = call.principal else {
+                return Err(Fault::denied("not by a bucket"));
+            };
+            assert!(source_arn.starts_with("arn:aws:s3:::") && source_account == Account::DEFAULT);
+            assert_eq!(asked.invocation_type.as_deref(), Some("DryRun"));
+            if asked.function_name.as_deref() != Some(FUNCTION) {
+                return Err(Fault::new("ResourceNotFoundException", 404, "no function"));
+            }
+            Ok(Reply { output: Box::new(lambda::InvocationResponse::default()), body: Body::Empty })
+        })
     }
 }

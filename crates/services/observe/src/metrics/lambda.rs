@@ -131,6 +131,7 @@ pub(crate) fn of_event(account: Account, invoked_arn: &str, news: EventNews, at:
         EventNews::Received => ("AsyncEventsReceived", Unit::COUNT, 1.0),
         EventNews::Begins(age_ms) => ("AsyncEventAge", Unit::MILLISECONDS, age_ms as f64),
         EventNews::Dropped => ("AsyncEventsDropped", Unit::COUNT, 1.0),
+        EventNews::Recursive => ("RecursiveInvocationsDropped", Unit::COUNT, 1.0),
         EventNews::DeadLetterFailed => ("DeadLetterErrors", Unit::COUNT, 1.0),
     };
     spread(account, invoked_arn, (name, unit, value), at, take);

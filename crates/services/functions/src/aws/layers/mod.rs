@@ -12,9 +12,9 @@ use door::{Answer, Body, Context, Handle};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
 
-use super::create::inline;
 use super::describe::base64_of_hex;
 use super::{refuse, required};
+use crate::from_s3::Archive;
 use crate::layer::{self, Layer, LayerVersion};
 use crate::{Functions, faults, rules};
 
@@ -94,18 +94,13 @@ impl Handle<ops::PublishLayerVersion> for Functions {
     ) -> Result<Answer<aws::PublishLayerVersionResponse>, Fault> {
         let layer = own(&context, input.layer_name)?;
         let content = input.content.unwrap_or_default();
-        refuse(
-            "PublishLayerVersion",
-            &[
-                ("Content.S3Bucket", content.s3_bucket.is_some() || content.s3_key.is_some()),
-                ("Content.S3ObjectVersion", content.s3_object_version.is_some()),
-                ("Content.S3ObjectStorageMode", content.s3_object_storage_mode.is_some()),
-            ],
-        )?;
+        refuse("PublishLayerVersion", &[("Content.S3ObjectStorageMode", content.s3_object_storage_mode.is_some())])?;
         for runtime in input.compatible_runtimes.iter().flatten() {
             crate::target::known_runtime(runtime)?;
         }
-        let kept = self.code.keep(inline(content.zip_file, "PublishLayerVersion")?).await?;
+        let object = (content.s3_bucket, content.s3_key, content.s3_object_version);
+        let archive = Archive::of(content.zip_file, object, "PublishLayerVersion")?;
+        let kept = self.take_in(&context, archive).await?;
         let version = LayerVersion {
             code: kept.code().clone(),
             description: input.description.unwrap_or_default(),
