@@ -11,6 +11,7 @@ mod arrival;
 mod authenticate;
 mod body;
 mod clock;
+mod digest;
 mod framing;
 mod limits;
 mod origin;
@@ -167,6 +168,9 @@ impl Gateway {
         // Held until the answer: what is unpacked is as large in memory as if it had come so.
         let _room = packed::unpack(arrival, guess.protocol, self.rooms(arrival)).await?;
         addressed.settle(&mut arrival.request);
+        if body.is_none() && !operation.streams() && operation.service.name == "s3" {
+            digest::check(&arrival.request.headers, &arrival.request.body)?;
+        }
         let body = match body {
             Some(body) => body,
             // What an operation reads as it comes is no part of its typed input, however it came.

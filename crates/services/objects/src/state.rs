@@ -124,11 +124,6 @@ pub(crate) fn older(generation: u64, key: &str, seq: u64) -> Vec<u8> {
     row(generation, b'v', &[&escaped(key), &[0, 0], &(!seq).to_be_bytes()])
 }
 
-/// The prefix of all older versions of a bucket.
-pub(crate) fn all_older(generation: u64) -> Vec<u8> {
-    row(generation, b'v', &[])
-}
-
 /// The row of a small object's bytes.
 pub(crate) fn data(generation: u64, id: &Id) -> Vec<u8> {
     row(generation, b'd', &[id])

@@ -105,6 +105,31 @@ async fn a_store_of_objects_swallows_nothing_of_the_platforms_own() {
     assert!(world.seen().is_empty());
 }
 
+/// What is too short to be streamed is read whole, and is what its head says, or nothing.
+#[tokio::test]
+async fn a_document_for_the_store_of_objects_is_what_its_head_says() {
+    let world = World::new().await;
+    for (header, right, wrong) in [
+        ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==", "1B2M2Y8AsgTpgAmY7PhCfg=="),
+        ("x-amz-checksum-crc32", "NhCmhg==", "AAAAAA=="),
+        (
+            "x-amz-checksum-sha256",
+            "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        ),
+    ] {
+        let ask = |value| [("host", "bucket.s3.localhost"), (header, value)];
+        let got = world.ask("PUT", "/?lifecycle", &ask(right), b"hello").await;
+        assert_eq!(got.status, 200, "{header} {got:?}");
+        let got = world.ask("PUT", "/?lifecycle", &ask(wrong), b"hello").await;
+        assert_eq!(got.status, 400, "{header}");
+        assert!(got.body.contains("<Code>BadDigest</Code>"), "{header} {got:?}");
+        let got = world.ask("PUT", "/?lifecycle", &ask("nonsense"), b"hello").await;
+        assert_eq!(got.status, 400, "{header} {got:?}");
+    }
+    assert_eq!(world.seen().len(), 3);
+}
+
 #[tokio::test]
 async fn a_stage_before_a_connection_is_no_part_of_its_path() {
     let world = World::new().await;

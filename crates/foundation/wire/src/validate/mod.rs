@@ -207,7 +207,9 @@ fn breaks(shape: &'static Shape, value: &dyn Emit) -> bool {
         }
         fn list(&mut self, shape: &'static Shape, items: &mut dyn Iterator<Item = &dyn Emit>) {
             if let Kind::List(item) = shape.kind {
-                self.0 = items.fold(false, |broken, value| broken || breaks(item.shape, value));
+                for value in items {
+                    self.0 |= breaks(item.shape, value);
+                }
             }
         }
     }

@@ -29,7 +29,7 @@ const SELDOM_DAYS: i64 = 30;
 pub(crate) fn check(mut rules: Vec<LifecycleRule>, id: impl Fn() -> Id) -> Result<Vec<LifecycleRule>, Fault> {
     match rules.len() {
         0 => return Err(request("At least one lifecycle rule must be specified.")),
-        ..=RULES => {}
+        1..=RULES => {}
         _ => {
             return Err(request("The number of lifecycle rules must not exceed the allowed limit of 1000 rules."));
         }

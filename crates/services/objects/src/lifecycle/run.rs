@@ -107,9 +107,9 @@ async fn versions(
 ) -> Result<(), Fault> {
     let (mut newer, mut since_ms) = (0, head.current.modified_ms);
     let mut last: Option<Bytes> = None;
-    while head.older {
+    loop {
         let older = state::after(state::older_of(place.bucket.generation, &place.key), last);
-        let rows = objects.kv.range(Space::Object, older, PAGE, false)?;
+        let rows = if head.older { objects.kv.range(Space::Object, older, PAGE, false)? } else { Vec::new() };
         let Some((row, _)) = rows.last() else { break };
         last = Some(row.clone());
         for (row, value) in rows {

@@ -244,3 +244,63 @@ async fn a_retention_is_whole_and_in_the_future() {
     };
     assert_eq!(code(world.call::<ops::PutObjectRetention>(nowhere).await), "NoSuchKey");
 }
+
+#[tokio::test]
+async fn a_lock_is_on_the_version_that_was_named() {
+    let world = locked().await;
+    let (old, new) = (put(&world, "k", "1").await, put(&world, "k", "2").await);
+    hold(&world, &old, "ON").await.unwrap();
+    world.call::<ops::PutObjectRetention>(retaining(&old, retention(&world, "GOVERNANCE", 1))).await.unwrap();
+    assert_eq!(held(&world, &old).await.unwrap(), "ON");
+    assert!(kept(&world, &old).await.is_ok());
+    assert_eq!(code(held(&world, &new).await), "NoSuchObjectLockConfiguration");
+    assert_eq!(code(kept(&world, &new).await), "NoSuchObjectLockConfiguration");
+    delete(&world, "k", Some(&new)).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_expected_owners_bucket_is_meant() {
+    let world = locked().await;
+    let id = put(&world, "k", "1").await;
+    hold(&world, &id, "ON").await.unwrap();
+    let other = || Some("123456789012".to_owned());
+    let (bucket, key) = (|| Some(LOCKED.to_owned()), || Some("k".to_owned()));
+    let input = s3::PutObjectLockConfigurationRequest {
+        bucket: bucket(),
+        object_lock_configuration: Some(s3::ObjectLockConfiguration {
+            object_lock_enabled: Some("Enabled".into()),
+            rule: None,
+        }),
+        expected_bucket_owner: other(),
+        ..Default::default()
+    };
+    assert_eq!(code(world.call::<ops::PutObjectLockConfiguration>(input).await), "AccessDenied");
+    let input = s3::GetObjectLockConfigurationRequest { bucket: bucket(), expected_bucket_owner: other() };
+    assert_eq!(code(world.call::<ops::GetObjectLockConfiguration>(input).await), "AccessDenied");
+    let input = s3::GetObjectRetentionRequest {
+        bucket: bucket(),
+        key: key(),
+        expected_bucket_owner: other(),
+        ..Default::default()
+    };
+    assert_eq!(code(world.call::<ops::GetObjectRetention>(input).await), "AccessDenied");
+    let input = s3::GetObjectLegalHoldRequest {
+        bucket: bucket(),
+        key: key(),
+        expected_bucket_owner: other(),
+        ..Default::default()
+    };
+    assert_eq!(code(world.call::<ops::GetObjectLegalHold>(input).await), "AccessDenied");
+    let input = s3::PutObjectLegalHoldRequest {
+        bucket: bucket(),
+        key: key(),
+        legal_hold: Some(s3::ObjectLockLegalHold { status: Some("OFF".into()) }),
+        expected_bucket_owner: other(),
+        ..Default::default()
+    };
+    assert_eq!(code(world.call::<ops::PutObjectLegalHold>(input).await), "AccessDenied");
+    let input = s3::GetBucketLifecycleConfigurationRequest { bucket: bucket(), expected_bucket_owner: other() };
+    assert_eq!(code(world.call::<ops::GetBucketLifecycleConfiguration>(input).await), "AccessDenied");
+    let input = s3::DeleteBucketLifecycleRequest { bucket: bucket(), expected_bucket_owner: other() };
+    assert_eq!(code(world.call::<ops::DeleteBucketLifecycle>(input).await), "AccessDenied");
+}

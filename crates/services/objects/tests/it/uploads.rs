@@ -26,7 +26,7 @@ fn sum(algorithm: Algorithm, bytes: &[u8]) -> String {
     sum.finish()
 }
 
-async fn begin(world: &World, key: &str, algorithm: Option<&str>, kind: Option<&str>) -> String {
+pub(crate) async fn begin(world: &World, key: &str, algorithm: Option<&str>, kind: Option<&str>) -> String {
     let input = s3::CreateMultipartUploadRequest {
         bucket: some(BUCKET),
         key: some(key),
@@ -38,7 +38,7 @@ async fn begin(world: &World, key: &str, algorithm: Option<&str>, kind: Option<&
     world.call::<ops::CreateMultipartUpload>(input).await.unwrap().upload_id.unwrap()
 }
 
-async fn part(world: &World, key: &str, id: &str, number: i64, bytes: Vec<u8>) -> s3::CompletedPart {
+pub(crate) async fn part(world: &World, key: &str, id: &str, number: i64, bytes: Vec<u8>) -> s3::CompletedPart {
     let input = s3::UploadPartRequest {
         bucket: some(BUCKET),
         key: some(key),
@@ -56,7 +56,7 @@ async fn part(world: &World, key: &str, id: &str, number: i64, bytes: Vec<u8>) -
     }
 }
 
-fn complete(key: &str, id: &str, parts: Vec<s3::CompletedPart>) -> s3::CompleteMultipartUploadRequest {
+pub(crate) fn complete(key: &str, id: &str, parts: Vec<s3::CompletedPart>) -> s3::CompleteMultipartUploadRequest {
     s3::CompleteMultipartUploadRequest {
         bucket: some(BUCKET),
         key: some(key),
