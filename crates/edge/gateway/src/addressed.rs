@@ -40,6 +40,11 @@ impl Addressed {
         Self { path, store: None }
     }
 
+    /// The path as codecs read it.
+    pub(crate) fn path<'p>(&'p self, sent: &'p str) -> &'p str {
+        self.path.as_deref().unwrap_or(sent)
+    }
+
     /// Which operation the request is for.
     pub(crate) fn detect(&self, services: &[&'static Service], request: &Request) -> Guess {
         let request = match &self.path {

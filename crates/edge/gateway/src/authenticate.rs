@@ -102,7 +102,7 @@ impl Gateway {
     }
 
     /// A caller who proves nothing: the account's root where that is believed, else `refusal`.
-    fn unproven(
+    pub(crate) fn unproven(
         &self,
         arrival: &Arrival<'_>,
         account: Account,
@@ -117,7 +117,7 @@ impl Gateway {
 }
 
 /// What the connection says of the caller.
-fn origin_of(arrival: &Arrival<'_>) -> Origin {
+pub(crate) fn origin_of(arrival: &Arrival<'_>) -> Origin {
     let via = arrival.connection.entrance.via;
     Origin {
         key_id: None,

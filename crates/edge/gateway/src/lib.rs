@@ -12,6 +12,7 @@ mod authenticate;
 mod body;
 mod clock;
 mod digest;
+mod form;
 mod framing;
 mod limits;
 mod origin;
@@ -96,6 +97,9 @@ impl Gateway {
 
     async fn respond(&self, mut arrival: Arrival<'_>, body: Incoming) -> Response {
         let way = Way::of(&arrival, &self.options);
+        if matches!(way, Way::Api) && self.is_form(&arrival) {
+            return self.form(arrival, body).await;
+        }
         let body = match way {
             Way::Api => match self.uploaded(&mut arrival, body) {
                 upload::Way::Streams(upload) => return self.api(arrival, *upload).await,

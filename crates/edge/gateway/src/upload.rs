@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use base::Fault;
 use bytes::Bytes;
-use door::Body;
+use door::{Body, Pieces};
 use futures_util::stream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue};
@@ -68,18 +68,18 @@ impl Gateway {
             }
         }
         let announced = arrival.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+        let coming = Coming { decoder, hash, announced, ..self.coming(incoming) };
+        Ok(Body::Stream(coming.pieces()))
+    }
+
+    fn coming(&self, incoming: Incoming) -> Coming {
         let pause = self.options.limits.body_pause;
-        let coming = Coming { incoming, decoder, hash, decoded: VecDeque::new(), announced, came: 0, pause };
-        let pieces = stream::unfold(Some(coming), |coming| async move {
-            let mut coming = coming?;
-            match coming.next().await {
-                Ok(Some(piece)) => Some((Ok(piece), Some(coming))),
-                Ok(None) => None,
-                // Nothing comes after an error.
-                Err(fault) => Some((Err(fault), None)),
-            }
-        });
-        Ok(Body::Stream(Box::pin(pieces)))
+        Coming { incoming, decoder: None, hash: None, decoded: VecDeque::new(), announced: None, came: 0, pause }
+    }
+
+    /// A body as it comes, of which the head says nothing that is to be checked.
+    pub(crate) fn pieces(&self, incoming: Incoming) -> Pieces {
+        self.coming(incoming).pieces()
     }
 }
 
@@ -103,6 +103,19 @@ struct Coming {
 }
 
 impl Coming {
+    fn pieces(self) -> Pieces {
+        let pieces = stream::unfold(Some(self), |coming| async move {
+            let mut coming = coming?;
+            match coming.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(coming))),
+                Ok(None) => None,
+                // Nothing comes after an error.
+                Err(fault) => Some((Err(fault), None)),
+            }
+        });
+        Box::pin(pieces)
+    }
+
     /// The next piece; none when all came and is what the head said.
     async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {

@@ -29,12 +29,13 @@ mod xml;
 
 pub use codec::{decode, encode, encode_fault, text_member, true_member};
 pub use json::{keep, recall};
-pub use moment::http_date;
+pub use moment::{date_of_iso, http_date};
 pub use operation::{ErrorShape, Op, Operation, Other, Protocol, Request, Response, Service};
 pub use schema::{EventPart, Kind, Location, Member, Namespace, Shape, TimestampFormat};
 pub use validate::{pattern_compiles, validate};
 pub use value::{Accept, Document, Emit, Malformed, Sink, Source, Structure, Unit};
 pub use without::without;
+pub use xml::{pairs_of_xml, xml_document};
 
 #[doc(hidden)]
 pub mod macros;

@@ -61,6 +61,11 @@ pub fn http_date(moment: Timestamp) -> String {
     print(moment, TimestampFormat::Rfc822)
 }
 
+/// The moment that ISO 8601 writes so; none if it writes none.
+pub fn date_of_iso(text: &str) -> Option<Timestamp> {
+    parse(text, TimestampFormat::Iso8601)
+}
+
 /// Reads a moment. Digits beyond the millisecond are cut.
 pub(crate) fn parse(text: &str, format: TimestampFormat) -> Option<Timestamp> {
     match format {

@@ -249,7 +249,8 @@ pub(crate) struct Garbage {
 /// What is known of a blob of this room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stored {
-    pub(crate) sha256: String,
+    /// Its SHA-256. Not called so: it may not be there, and no object names it by this row.
+    pub(crate) blob: String,
     pub(crate) salt: String,
     /// 64 hexadecimal digits: a keyed digest of the bytes before they were encrypted.
     pub(crate) fingerprint: String,

@@ -7,12 +7,14 @@ mod body;
 mod canonical;
 mod claim;
 mod fault;
+mod form;
 pub(crate) mod key;
 mod sign;
 
 pub use body::BodyHash;
 pub use claim::{Claim, Kind, parse};
 pub use fault::{missing, unknown_key, wrong_token};
+pub use form::FormClaim;
 pub use sign::{Signer, sign};
 
 pub(crate) use canonical::{basic, hex};

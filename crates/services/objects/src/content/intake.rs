@@ -228,10 +228,10 @@ impl Objects {
         let Written { file, salt, fingerprint, md5, sums } = written;
         let naming = Arc::clone(&self.naming).read_owned().await;
         let place = match self.same(&fingerprint).await? {
-            Some(Stored { sha256, salt, .. }) => Place::Blob { sha256, salt },
+            Some(Stored { blob, salt, .. }) => Place::Blob { sha256: blob, salt },
             None => {
                 let (sha256, salt) = (file.digest().to_string(), state::hex(&salt));
-                let stored = Stored { sha256: sha256.clone(), salt: salt.clone(), fingerprint };
+                let stored = Stored { blob: sha256.clone(), salt: salt.clone(), fingerprint };
                 // The row comes first: should the platform end now, the next start finds by it what nobody names.
                 self.announce(file.digest(), stored).await?;
                 tokio::task::spawn_blocking(move || file.name()).await.map_err(Fault::internal)??;
@@ -250,7 +250,7 @@ impl Objects {
         }
         let known: Option<Stored> = store::get_json(&*self.kv, Space::Object, &state::same(fingerprint))?;
         let Some(stored) = known else { return Ok(None) };
-        let digest: Option<Digest> = stored.sha256.parse().ok();
+        let digest: Option<Digest> = stored.blob.parse().ok();
         match digest {
             Some(digest) if self.blobs.exists(&digest).await? => Ok(Some(stored)),
             _ => Ok(None),

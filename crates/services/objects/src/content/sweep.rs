@@ -55,7 +55,7 @@ async fn leftovers(objects: &Arc<Objects>) -> Result<(), Fault> {
         last = Some(row.clone());
         for (row, value) in &rows {
             let stored: Stored = state::parse(row, value)?;
-            if let Ok(digest) = stored.sha256.parse() {
+            if let Ok(digest) = stored.blob.parse() {
                 remove(objects, digest).await?;
             }
         }
@@ -128,7 +128,7 @@ async fn remove(objects: &Arc<Objects>, digest: Digest) -> Result<(), Fault> {
         batch.delete(Space::Object, state::blob(&digest));
         if let Some(row) = &same {
             let named: Option<Stored> = rows.json(Space::Object, row)?;
-            if named.is_some_and(|named| named.sha256 == digest.to_string()) {
+            if named.is_some_and(|named| named.blob == digest.to_string()) {
                 batch.delete(Space::Object, row.clone());
             }
         }
