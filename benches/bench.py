@@ -27,6 +27,7 @@ import tempfile
 import time
 import zipfile
 
+import objects
 import workloads
 
 HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
@@ -233,7 +234,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "functions"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "functions", "s3"]
 
 
 def parts(text):
@@ -279,6 +280,8 @@ def main():
         for name in workloads.WORKLOADS:
             if "functions" in only or name in only:
                 workloads.measure(platform, name, python, chosen.quick, row)
+        if "s3" in only:
+            objects.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
         if "start" in only:
             print(f"memory: server and helper PSS {pss_kib([platform.process.pid]) / 1024:.1f} MiB after the run")
             platform.stop(signal.SIGKILL)

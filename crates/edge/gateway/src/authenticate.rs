@@ -6,6 +6,7 @@
 
 use base::{Account, Fault, Principal, Region};
 use door::{Credential, Origin, Via};
+use wire::sigv2;
 use wire::sigv4::{self, Claim};
 
 use crate::arrival::Arrival;
@@ -22,6 +23,9 @@ pub(crate) struct Caller {
 impl Gateway {
     pub(crate) fn authenticate(&self, arrival: &Arrival<'_>) -> Result<Caller, Fault> {
         let claim = sigv4::parse(&arrival.request)?;
+        if let Some(claim) = sigv2::parse(&arrival.request).filter(|_| claim.is_none()) {
+            return self.by_version_2(arrival, &claim);
+        }
         let region =
             claim.as_ref().and_then(|claim| claim.scope.region.parse().ok()).unwrap_or_else(Region::default_region);
         let mut origin = origin_of(arrival);
@@ -33,6 +37,37 @@ impl Gateway {
             (None, None) => self.unproven(arrival, Account::DEFAULT, || sigv4::missing(&arrival.request))?,
         };
         Ok(Caller { principal, region, origin })
+    }
+
+    /// Who signed a presigned URL by Signature Version 2.
+    fn by_version_2(&self, arrival: &Arrival<'_>, claim: &sigv2::Claim) -> Result<Caller, Fault> {
+        let (region, mut origin) = (Region::default_region(), origin_of(arrival));
+        let Some(credential) = self.options.keys.find(&claim.key_id) else {
+            let inside = arrival.connection.entrance.principal.clone();
+            let account = claim.key_id.parse().unwrap_or(Account::DEFAULT);
+            let unknown = || self.unproven(arrival, account, || sigv4::unknown_key(&arrival.request));
+            let principal = inside.map_or_else(unknown, Ok)?;
+            return Ok(Caller { principal, region, origin });
+        };
+        self.usable(arrival, &credential, claim.token.as_deref() == credential.session_token.as_deref())?;
+        let path = self.addressed(arrival).path(&arrival.request.path).to_owned();
+        claim.verify(&arrival.request, &path, &credential.secret, self.options.clocks.signing())?;
+        origin.key_id = Some(claim.key_id.clone());
+        Ok(Caller { principal: credential.principal, region, origin })
+    }
+
+    /// Whether a key that exists may sign now; `with_token` says whether its token came along.
+    pub(crate) fn usable(&self, arrival: &Arrival<'_>, credential: &Credential, with_token: bool) -> Result<(), Fault> {
+        if credential.void {
+            return Err(sigv4::unknown_key(&arrival.request));
+        }
+        if credential.expires.is_some_and(|end| end <= self.options.clocks.signing()) {
+            return Err(sigv4::wrong_token(&arrival.request, true));
+        }
+        if !with_token {
+            return Err(sigv4::wrong_token(&arrival.request, false));
+        }
+        Ok(())
     }
 
     /// Who speaks inside a sandbox: the function, or whom a key that exists names, since a function may assume a role.
@@ -80,16 +115,8 @@ impl Gateway {
     }
 
     fn verify(&self, arrival: &Arrival<'_>, claim: &Claim, credential: &Credential) -> Result<(), Fault> {
-        if credential.void {
-            return Err(sigv4::unknown_key(&arrival.request));
-        }
         let now = self.options.clocks.signing();
-        if credential.expires.is_some_and(|end| end <= now) {
-            return Err(sigv4::wrong_token(&arrival.request, true));
-        }
-        if !claim.token_is(credential.session_token.as_deref()) {
-            return Err(sigv4::wrong_token(&arrival.request, false));
-        }
+        self.usable(arrival, credential, claim.token_is(credential.session_token.as_deref()))?;
         if arrival.streams {
             return claim.verify_head(&arrival.request, &credential.secret, now);
         }

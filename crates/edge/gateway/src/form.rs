@@ -136,10 +136,8 @@ impl Gateway {
             origin: crate::authenticate::origin_of(arrival),
         };
         let denied = || Fault::new("AccessDenied", 403, "Access Denied");
-        if fields.get("awsaccesskeyid").is_some() {
-            FormClaim::of("", "", "", None)?;
-        }
-        let Some(signature) = fields.get("x-amz-signature") else {
+        let older = fields.get("awsaccesskeyid").zip(fields.get("signature"));
+        let Some(signature) = fields.get("x-amz-signature").or(older.map(|(_, signature)| signature)) else {
             caller.principal = self.unproven(arrival, Account::DEFAULT, denied)?;
             return Ok(caller);
         };
@@ -150,32 +148,31 @@ impl Gateway {
             fields.get(name).ok_or_else(|| argument(&words, name, ""))
         };
         let policy = field("policy")?;
-        let claim = FormClaim::of(
-            field("x-amz-algorithm")?,
-            field("x-amz-credential")?,
-            signature,
-            fields.get("x-amz-security-token"),
-        )?;
-        field("x-amz-date")?;
-        caller.region = claim.scope.region.parse().unwrap_or_else(|()| Region::default_region());
-        let Some(credential) = self.options.keys.find(&claim.key_id) else {
-            let account = claim.key_id.parse().unwrap_or(Account::DEFAULT);
+        let token = fields.get("x-amz-security-token");
+        let claim = match older {
+            Some(_) => None,
+            None => Some(FormClaim::of(field("x-amz-algorithm")?, field("x-amz-credential")?, signature, token)?),
+        };
+        if let Some(claim) = &claim {
+            field("x-amz-date")?;
+            caller.region = claim.scope.region.parse().unwrap_or_else(|()| Region::default_region());
+        }
+        let key_id = claim.as_ref().map_or_else(|| field("awsaccesskeyid"), |claim| Ok(&*claim.key_id))?.to_owned();
+        let Some(credential) = self.options.keys.find(&key_id) else {
+            let account = key_id.parse().unwrap_or(Account::DEFAULT);
             let unknown = || {
                 let words = "The AWS Access Key Id you provided does not exist in our records.";
-                Fault::new("InvalidAccessKeyId", 403, words).with("AWSAccessKeyId", claim.key_id.clone())
+                Fault::new("InvalidAccessKeyId", 403, words).with("AWSAccessKeyId", key_id.clone())
             };
             caller.principal = self.unproven(arrival, account, unknown)?;
             return Ok(caller);
         };
-        let expired = credential.expires.is_some_and(|end| end <= self.options.clocks.signing());
-        if credential.void || credential.session_token.as_deref() != claim.token.as_deref() {
-            return Err(Fault::new("InvalidToken", 400, "The provided token is malformed or otherwise invalid."));
+        self.usable(arrival, &credential, credential.session_token.as_deref() == token)?;
+        match claim {
+            Some(claim) => claim.verify(&credential.secret, policy)?,
+            None => wire::sigv2::verify(&credential.secret, policy, signature)?,
         }
-        if expired {
-            return Err(Fault::new("ExpiredToken", 400, "The provided token has expired."));
-        }
-        claim.verify(&credential.secret, policy)?;
-        caller.origin.key_id = Some(claim.key_id);
+        caller.origin.key_id = Some(key_id);
         caller.principal = credential.principal;
         Ok(caller)
     }

@@ -169,6 +169,9 @@ impl Gateway {
             Upload::Comes(incoming) => Some(self.stream(arrival, incoming)?),
         };
         let operation = guess.operation.clone()?;
+        if !operation.streams() && operation.name != "CompleteMultipartUpload" {
+            Self::check_integrity(arrival, guess)?;
+        }
         // Held until the answer: what is unpacked is as large in memory as if it had come so.
         let _room = packed::unpack(arrival, guess.protocol, self.rooms(arrival)).await?;
         addressed.settle(&mut arrival.request);

@@ -21,6 +21,7 @@ mod rest;
 pub mod route;
 mod scalar;
 mod schema;
+pub mod sigv2;
 pub mod sigv4;
 mod validate;
 mod value;

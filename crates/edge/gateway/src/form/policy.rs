@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Fields;
 
 /// Fields that no condition need name.
-const FREE: [&str; 4] = ["x-amz-signature", "policy", "file", "awsaccesskeyid"];
+const FREE: [&str; 5] = ["x-amz-signature", "policy", "file", "awsaccesskeyid", "signature"];
 
 /// A policy, read. The default one lets a form say anything.
 #[derive(Debug)]

@@ -53,9 +53,17 @@ impl Scope {
             let (_, credential) = header.split_once("Credential=")?;
             return Self::of_credential(credential.split([',', ' ']).next()?);
         }
-        form_urlencoded::parse(request.query.as_bytes())
+        let credential = form_urlencoded::parse(request.query.as_bytes())
             .find(|(name, _)| name == "X-Amz-Credential")
-            .and_then(|(_, credential)| Self::of_credential(&credential))
+            .and_then(|(_, credential)| Self::of_credential(&credential));
+        // Version 2 names neither a region nor a service, but only S3's presigned URLs have it still.
+        let older = || crate::sigv2::parse(request).map(|_| Self::of_store());
+        credential.or_else(older)
+    }
+
+    /// What a signature is good for that says nothing of it: S3, in its first region.
+    fn of_store() -> Self {
+        Self { date: String::new(), region: "us-east-1".into(), service: "s3".into() }
     }
 
     /// Key ids hold no slash, so the scope is the last four parts.
