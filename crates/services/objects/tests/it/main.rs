@@ -7,6 +7,7 @@ mod configuration;
 mod lifecycle;
 mod locks;
 mod notifications;
+mod members;
 mod objects;
 mod tagging;
 mod uploads;
