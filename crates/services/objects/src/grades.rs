@@ -31,7 +31,6 @@ pub const GRADES: &[Graded] = &[
     row("ListBuckets", "BucketRegion", Acts, ""),
     row("GetBucketLocation", "Bucket", Acts, ""),
     row("GetBucketLocation", "ExpectedBucketOwner", Acts, ""),
-
     // Configurations of buckets.
 
     // Locks and lifecycles.

@@ -49,7 +49,7 @@ impl Handle<ops::CreateBucket> for Objects {
             object_lock,
             settings,
         };
-        self.make(name.clone(), bucket, context.region.as_str() == FIRST_REGION).await?;
+        self.make(name.clone(), bucket).await?;
         let output = s3::CreateBucketOutput {
             location: Some(format!("/{name}")),
             bucket_arn: Some(format!("arn:aws:s3:::{name}")),
@@ -95,7 +95,7 @@ impl Objects {
         u64::from_be_bytes(raw).max(1)
     }
 
-    async fn make(&self, name: String, bucket: Bucket, first_region: bool) -> Result<(), Fault> {
+    async fn make(&self, name: String, bucket: Bucket) -> Result<(), Fault> {
         let owned =
             self.kv.range(Space::Control, Range::prefix(state::owned(bucket.account())), limits::BUCKETS, false)?;
         let full = owned.len() >= limits::BUCKETS;
@@ -107,7 +107,7 @@ impl Objects {
             match there {
                 Some(there) if there.owner == bucket.owner => {
                     // The oldest region forgives: it leaves the bucket as it is.
-                    if first_region && there.region == bucket.region {
+                    if there.region == FIRST_REGION && bucket.region == FIRST_REGION {
                         return Ok((batch, ()));
                     }
                     let words = "Your previous request to create the named bucket succeeded and you already own it.";

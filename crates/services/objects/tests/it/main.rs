@@ -7,6 +7,7 @@ mod configuration;
 mod lifecycle;
 mod locks;
 mod notifications;
+mod grades;
 mod members;
 mod objects;
 mod tagging;

@@ -1,0 +1,20 @@
+//! The table of what every input member does.
+
+use std::collections::BTreeSet;
+
+use door::RouterBuilder;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn every_member_of_every_registered_operation_has_one_grade() {
+    let world = World::new().await;
+    let router = objects::register(RouterBuilder::default(), &world.objects).build(door::Gate::off());
+    let mut members = BTreeSet::new();
+    for operation in router.registered() {
+        members.extend(operation.input_shape.members().iter().map(|member| (operation.name, member.name)));
+    }
+    let graded: BTreeSet<_> = objects::GRADES.iter().map(|row| (row.operation, row.member)).collect();
+    assert_eq!(graded.len(), objects::GRADES.len(), "no member is graded twice");
+    assert_eq!(graded, members);
+}
