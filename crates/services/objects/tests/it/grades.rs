@@ -14,7 +14,10 @@ async fn every_member_of_every_registered_operation_has_one_grade() {
     for operation in router.registered() {
         members.extend(operation.input_shape.members().iter().map(|member| (operation.name, member.name)));
     }
-    let graded: BTreeSet<_> = objects::GRADES.iter().map(|row| (row.operation, row.member)).collect();
-    assert_eq!(graded.len(), objects::GRADES.len(), "no member is graded twice");
-    assert_eq!(graded, members);
+    let rows: Vec<_> = objects::GRADES.iter().map(|row| (row.operation, row.member)).collect();
+    let graded: BTreeSet<_> = rows.iter().copied().collect();
+    assert_eq!(graded.len(), rows.len(), "no member is graded twice");
+    let missing: Vec<_> = members.difference(&graded).collect();
+    let unknown: Vec<_> = graded.difference(&members).filter(|(_, member)| !member.contains('.')).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing {missing:?}, unknown {unknown:?}");
 }

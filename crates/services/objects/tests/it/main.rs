@@ -4,6 +4,7 @@
 
 mod attributes;
 mod configuration;
+mod grades;
 mod lifecycle;
 mod locks;
 mod notifications;
