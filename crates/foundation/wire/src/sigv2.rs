@@ -142,7 +142,7 @@ mod tests {
         let request = request(http::Method::GET, "/photos/puppy.jpg", query);
         let claim = parse(&request).unwrap();
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        let path = "/awsexamplebucket1/photos/puppy.jpg";
+        let path = "/johnsmith/photos/puppy.jpg";
         let now = Timestamp(1_175_139_619_000);
         assert_eq!(claim.verify(&request, path, secret, now), Ok(()));
         assert_eq!(claim.verify(&request, path, "other", now).unwrap_err().code, "SignatureDoesNotMatch");

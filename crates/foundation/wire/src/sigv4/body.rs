@@ -34,6 +34,6 @@ impl BodyHash {
     /// Whether the body was the promised one. Faults with XAmzContentSHA256Mismatch.
     pub fn finish(self) -> Result<(), Fault> {
         let computed = hex(self.context.finish().as_ref());
-        if computed == self.promised { Ok(()) } else { Err(self.dialect.wrong_hash()) }
+        if computed == self.promised { Ok(()) } else { Err(self.dialect.wrong_hash(&self.promised, &computed)) }
     }
 }

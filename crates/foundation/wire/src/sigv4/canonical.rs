@@ -49,7 +49,7 @@ pub(super) fn payload(request: &Request, kind: Kind, scope: &Scope, dialect: Dia
     }
     let computed = hex(digest(&SHA256, &request.body).as_ref());
     match named {
-        Some(named) if s3 && named != computed => Err(dialect.wrong_hash()),
+        Some(named) if s3 && named != computed => Err(dialect.wrong_hash(named, &computed)),
         _ => Ok(computed),
     }
 }

@@ -215,7 +215,22 @@ impl Claim {
         self.check(request, secret, payload)
     }
 
+    /// What was not signed must not act: S3 refuses further headers of its own.
+    fn check_signed(&self, request: &Request) -> Result<(), Fault> {
+        // What it says of the body is checked against the body.
+        const FREE: &str = "x-amz-content-sha256";
+        if self.dialect != Dialect::S3 {
+            return Ok(());
+        }
+        let signed = |name: &str| self.signed_headers.split(';').any(|known| known == name);
+        let own = |name: &&str| name.starts_with("x-amz-") && *name != FREE;
+        let missing: Vec<_> =
+            request.headers.keys().map(http::HeaderName::as_str).filter(own).filter(|name| !signed(name)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Dialect::not_signed(&missing.join(", "))) }
+    }
+
     fn check(&self, request: &Request, secret: &str, payload: &str) -> Result<(), Fault> {
+        self.check_signed(request)?;
         let canonical = canonical::request(request, self, payload);
         let to_sign = string_to_sign(self.date, &self.scope, &canonical);
         let signature = key::sign(secret, &self.scope, to_sign.as_bytes());
@@ -261,7 +276,7 @@ impl Claim {
             (false, false, _) => Ok(()),
             (true, ..) => Err(self.dialect.too_early(self.date, now)),
             (_, _, Kind::Header) => Err(self.dialect.too_late(self.date, now)),
-            (_, _, Kind::Query { .. }) => Err(self.dialect.expired_url()),
+            (_, _, Kind::Query { expires_s }) => Err(self.dialect.expired_url(self.date, expires_s, now)),
         }
     }
 }

@@ -4,7 +4,7 @@ use base::{Fault, Timestamp};
 
 use super::canonical::basic;
 use super::{SKEW_MS, Scope};
-use crate::Request;
+use crate::{Request, TimestampFormat, moment};
 
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
                         Access Key and signing method. Consult the service documentation for details.";
@@ -111,12 +111,13 @@ impl Dialect {
 
     pub(super) fn too_late(self, date: Timestamp, now: Timestamp) -> Fault {
         let edge = now.plus_ms(-SKEW_MS);
-        self.skewed(format!(
+        let words = format!(
             "Signature expired: {} is now earlier than {} ({} - 15 min.)",
             basic(date),
             basic(edge),
             basic(now)
-        ))
+        );
+        self.skewed(words, date, now)
     }
 
     pub(super) fn too_early(self, date: Timestamp, now: Timestamp) -> Fault {
@@ -127,22 +128,35 @@ impl Dialect {
             basic(edge),
             basic(now)
         );
-        self.skewed(words)
+        self.skewed(words, date, now)
     }
 
-    fn skewed(self, words: String) -> Fault {
+    fn skewed(self, words: String, date: Timestamp, now: Timestamp) -> Fault {
         if self == Self::S3 {
             let words = "The difference between the request time and the current time is too large.";
-            return Fault::new("RequestTimeTooSkewed", 403, words);
+            return Fault::new("RequestTimeTooSkewed", 403, words)
+                .with("RequestTime", basic(date))
+                .with("ServerTime", moment::print(now, TimestampFormat::Iso8601))
+                .with("MaxAllowedSkewMilliseconds", SKEW_MS.to_string());
         }
         self.mismatch_with(words)
     }
 
-    pub(super) fn expired_url(self) -> Fault {
+    pub(super) fn expired_url(self, date: Timestamp, expires_s: i64, now: Timestamp) -> Fault {
+        let shown = |moment| moment::print(moment, TimestampFormat::Iso8601);
         match self {
-            Self::S3 => Fault::new("AccessDenied", 403, "Request has expired"),
+            Self::S3 => Fault::new("AccessDenied", 403, "Request has expired")
+                .with("X-Amz-Expires", expires_s.to_string())
+                .with("Expires", shown(date.plus_ms(expires_s.saturating_mul(1000))))
+                .with("ServerTime", shown(now)),
             _ => Fault::new("RequestExpired", 400, "Request has expired."),
         }
+    }
+
+    /// S3: whoever holds a signed request must not add to what it says.
+    pub(super) fn not_signed(names: &str) -> Fault {
+        let words = "There were headers present in the request which were not signed";
+        Fault::new("AccessDenied", 403, words).with("HeadersNotSigned", names)
     }
 
     pub(super) fn bad_expiry(self) -> Fault {
@@ -153,13 +167,15 @@ impl Dialect {
         }
     }
 
-    pub(super) fn wrong_hash(self) -> Fault {
+    pub(super) fn wrong_hash(self, named: &str, computed: &str) -> Fault {
         match self {
             Self::S3 => Fault::new(
                 "XAmzContentSHA256Mismatch",
                 400,
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
-            ),
+            )
+            .with("ClientComputedContentSHA256", named)
+            .with("S3ComputedContentSHA256", computed),
             _ => self.mismatch(),
         }
     }

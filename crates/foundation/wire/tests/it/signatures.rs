@@ -195,6 +195,20 @@ fn s3_lets_the_client_name_the_hash_but_not_a_wrong_one() {
 }
 
 #[test]
+fn a_header_of_s3_that_was_not_signed_is_refused() {
+    let mut request = signed("s3");
+    assert_eq!(verify(&request, SECRET, noon()), Ok(()));
+    request.headers.insert("x-amz-copy-source", HeaderValue::from_static("/other/secret"));
+    let fault = verify(&request, SECRET, noon()).unwrap_err();
+    assert_eq!((&*fault.code, fault.status), ("AccessDenied", 403));
+    assert_eq!(fault.fields, [("HeadersNotSigned", "x-amz-copy-source".to_owned())]);
+    // Elsewhere headers of AWS's carry no commands.
+    let mut request = signed("lambda");
+    request.headers.insert("x-amz-copy-source", HeaderValue::from_static("/other/secret"));
+    assert_eq!(verify(&request, SECRET, noon()), Ok(()));
+}
+
+#[test]
 fn a_date_outside_fifteen_minutes_is_refused_in_aws_words() {
     let request = signed("lambda");
     verify(&request, SECRET, noon().plus_ms(900_000)).unwrap();
