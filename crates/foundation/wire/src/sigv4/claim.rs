@@ -274,6 +274,9 @@ impl Claim {
         };
         match (early, late, self.kind) {
             (false, false, _) => Ok(()),
+            (true, _, Kind::Query { .. }) if self.dialect == Dialect::S3 => {
+                Err(Fault::new("AccessDenied", 403, "Request is not yet valid"))
+            }
             (true, ..) => Err(self.dialect.too_early(self.date, now)),
             (_, _, Kind::Header) => Err(self.dialect.too_late(self.date, now)),
             (_, _, Kind::Query { expires_s }) => Err(self.dialect.expired_url(self.date, expires_s, now)),

@@ -30,6 +30,19 @@ pub(super) fn is_left_to_the_room(operation: &'static Operation, shape: &'static
     LEFT.contains(&(operation.service.name, shape.name))
 }
 
+/// S3's own faults for what its models forbid, by the shape that is broken: code and words.
+const OF_S3: &[(&str, &str, &str)] = &[
+    ("StorageClass", "InvalidStorageClass", "The storage class you specified is not valid"),
+    ("CreateBucketConfiguration", "InvalidLocationConstraint", "The specified location-constraint is not valid"),
+    ("ServerSideEncryption", "InvalidEncryptionAlgorithmError", "The encryption method specified is not supported"),
+];
+
+/// S3's own fault for a broken shape, if it has one.
+pub(super) fn of_s3(shape: &'static Shape) -> Option<Fault> {
+    let (_, code, words) = OF_S3.iter().find(|(name, ..)| *name == shape.name)?;
+    Some(Fault::new(*code, 400, *words))
+}
+
 /// The service's own fault for a value outside the shape's enumeration.
 pub(super) fn find(operation: &'static Operation, shape: &'static Shape, value: &str, path: &str) -> Option<Fault> {
     let row = ALL.iter().find(|row| row.service == operation.service.name && row.shape == shape.name)?;

@@ -77,6 +77,12 @@ fn bare(input: &dyn Structure) -> Fault {
             Some(value) => breaks(member.shape, value),
             None => member.required,
         };
+        if broken
+            && value.is_some()
+            && let Some(fault) = exceptions::of_s3(member.shape)
+        {
+            return fault;
+        }
         match member.location {
             _ if !broken => {}
             Location::Payload if value.is_none() => {

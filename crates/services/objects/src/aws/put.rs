@@ -30,6 +30,11 @@ impl Handle<ops::PutObject> for Objects {
             ("ObjectLockEventHoldDurationDays", input.object_lock_event_hold_duration_days.is_some()),
             ("ObjectLockEventHoldDurationYears", input.object_lock_event_hold_duration_years.is_some()),
         ])?;
+        if let Some(announced) = input.content_length.and_then(|bytes| u64::try_from(bytes).ok())
+            && announced > limits::PUT_BYTES
+        {
+            return Err(faults::too_large(announced, limits::PUT_BYTES));
+        }
         let given = checksums::given!(input);
         let given = Given::of(input.checksum_algorithm.as_deref(), given, input.content_md5.as_deref())?;
         let conditions = Writing::of(input.if_match.take(), input.if_none_match.take())?;

@@ -252,6 +252,8 @@ async fn checksums_are_checked_and_shown() {
     for (name, input) in wrong_sums!(on!(PutObjectRequest, "k")) {
         assert_eq!(code(world.send::<ops::PutObject>(input, body()).await), "BadDigest", "{name}");
     }
+    let huge = on!(PutObjectRequest, "k", content_length: Some(5 << 30 | 1));
+    assert_eq!(code(world.send::<ops::PutObject>(huge, body()).await), "EntityTooLarge");
     let md5 = on!(PutObjectRequest, "k", content_md5: Some(STANDARD.encode([1; 16])));
     assert_eq!(code(world.send::<ops::PutObject>(md5, body()).await), "BadDigest");
     assert_eq!(code(world.get("k").await), "NoSuchKey", "nothing of it happened");
@@ -274,6 +276,9 @@ async fn checksums_are_checked_and_shown() {
     for (name, input) in wrong_sums!(part()) {
         assert_eq!(code(world.send::<ops::UploadPart>(input, body()).await), "BadDigest", "{name}");
     }
+    let mut huge = part();
+    huge.content_length = Some(5 << 30 | 1);
+    assert_eq!(code(world.send::<ops::UploadPart>(huge, body()).await), "EntityTooLarge");
     let mut md5 = part();
     md5.content_md5 = Some(STANDARD.encode([1; 16]));
     assert_eq!(code(world.send::<ops::UploadPart>(md5, body()).await), "BadDigest");
@@ -360,7 +365,7 @@ async fn an_object_with_a_customers_key_opens_with_that_key_alone() {
     }
     for name in ["aws:kms", "AES128"] {
         let sse = || some(name);
-        let expected = if name == "aws:kms" { "NotImplemented" } else { "InvalidArgument" };
+        let expected = if name == "aws:kms" { "NotImplemented" } else { "InvalidEncryptionAlgorithmError" };
         let put = on!(PutObjectRequest, "k", server_side_encryption: sse());
         let copy = on!(CopyObjectRequest, "k", copy_source: some("bucket/c"), server_side_encryption: sse());
         let begin = on!(CreateMultipartUploadRequest, "k", server_side_encryption: sse());
@@ -600,7 +605,7 @@ async fn buckets_are_made_where_they_are_asked_for_and_listed_by_pages() {
         ..Default::default()
     };
     world.call::<ops::CreateBucket>(placed("abroad", "eu-west-1")).await.unwrap();
-    assert_eq!(code(world.call::<ops::CreateBucket>(placed("x-y", "us-east-1")).await), "MalformedXML");
+    assert_eq!(code(world.call::<ops::CreateBucket>(placed("x-y", "us-east-1")).await), "InvalidLocationConstraint");
     assert_eq!(code(world.call::<ops::CreateBucket>(placed("No", "eu-west-1")).await), "InvalidBucketName");
     assert_eq!(code(world.call::<ops::CreateBucket>(placed("abroad", "eu-west-1")).await), "BucketAlreadyOwnedByYou");
     let input = s3::GetBucketLocationRequest { bucket: some("abroad"), ..Default::default() };

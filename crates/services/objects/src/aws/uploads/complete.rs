@@ -6,12 +6,13 @@ use base::Fault;
 use door::{Answer, Body, Context, Handle};
 use md5::{Digest as _, Md5};
 use model::s3::{self, ops};
-use store::{Key, Space};
+use store::{Key, Snapshot, Space};
 use wire::checksum::Algorithm;
 
 use super::begin::kind;
 use super::{algorithm, composite, find, full, id, parts};
 use crate::aws::quoted;
+use crate::aws::read::readable;
 use crate::cause::Cause;
 use crate::content::{CustomerSecret, give_back};
 use crate::notify::About;
@@ -116,10 +117,15 @@ impl Objects {
         cause: &Cause,
     ) -> Result<Version, Fault> {
         let generation = place.bucket.generation;
-        let (now_ms, random, content_id) = (self.clocks.product().0, self.id(), self.id());
+        let (now_ms, random) = (self.clocks.product().0, self.id());
+        // The content is called as the upload was: who lost the answer and asks again finds what it made.
+        let content_id = *id;
         loop {
             let view = self.kv.snapshot()?;
-            let upload = find(&*view, place, id)?;
+            let upload = match find(&*view, place, id) {
+                Err(fault) => return made_before(&*view, place, id).ok_or(fault),
+                Ok(upload) => upload,
+            };
             if let (Some(kept), Some(secret)) = (&upload.object.customer_key, customer)
                 && !secret.is(kept)
             {
@@ -165,6 +171,13 @@ impl Objects {
             }
         }
     }
+}
+
+/// What an upload that is complete has made, while it is the newest version of its key.
+fn made_before(view: &dyn Snapshot, place: &Place, id: &Id) -> Option<Version> {
+    let newest = readable(view, place, None).ok()?;
+    let made = newest.object.as_ref().is_some_and(|object| object.content.id == state::hex(id));
+    made.then_some(newest)
 }
 
 /// The parts that the object is made of, and those that are left.

@@ -56,6 +56,11 @@ impl Handle<ops::UploadPart> for Objects {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
         let number = number(input.part_number)?;
         let id = id(input.upload_id.as_deref())?;
+        if let Some(announced) = input.content_length.and_then(|bytes| u64::try_from(bytes).ok())
+            && announced > limits::PUT_BYTES
+        {
+            return Err(faults::too_large(announced, limits::PUT_BYTES));
+        }
         let given = checksums::given!(input);
         let given = Given::of(input.checksum_algorithm.as_deref(), given, input.content_md5.as_deref())?;
         let customer = CustomerSecret::of(
