@@ -250,6 +250,8 @@ async fn registered() -> anyhow::Result<Registered> {
         meter: observe.clone(),
         gate: door::Gate::off(),
         keys: identity.clone(),
+        dispatch: RouterBuilder::default().build(door::Gate::off()),
+        logs: observe.clone(),
         sources: Arc::new(functions::NoSources),
         loopback: true,
         allow_older_runtimes: false,

@@ -475,7 +475,13 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello";
     world.observe.throttled(Account::DEFAULT, arn, arn);
     world.observe.unsigned(Account::DEFAULT, arn);
-    for news in [EventNews::Received, EventNews::Begins(40), EventNews::Dropped, EventNews::DeadLetterFailed] {
+    for news in [
+        EventNews::Received,
+        EventNews::Begins(40),
+        EventNews::Dropped,
+        EventNews::Recursive,
+        EventNews::DeadLetterFailed,
+    ] {
         world.observe.event(Account::DEFAULT, arn, news);
     }
     let read = async |namespace: &str, name: &str, of: Option<&str>, stat: &str| -> Option<f64> {
@@ -505,6 +511,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
         (lambda("AsyncEventsDropped", "Sum").await, lambda("DeadLetterErrors", "Sum").await),
         (Some(1.0), Some(1.0))
     );
+    assert_eq!(lambda("RecursiveInvocationsDropped", "Sum").await, Some(1.0));
     let ours = async |name: &str, stat: &str| read("Lambent", name, Some("hello"), stat).await;
     assert_eq!((ours("ColdStarts", "Sum").await, ours("InitDuration", "SampleCount").await), (Some(1.0), Some(1.0)));
     assert_eq!(
