@@ -190,6 +190,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         rng: Arc::clone(&rng),
         bell: Arc::clone(&bell),
         dispatch: dispatch.clone(),
+        gate: Arc::clone(&gate),
     })
     .await?;
 

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod access;
+mod acl;
 mod attributes;
 mod configuration;
+mod cors;
 mod lifecycle;
 mod locks;
 mod notifications;
 mod objects;
+mod policy;
 mod tagging;
 mod uploads;
 mod versions;
