@@ -49,6 +49,8 @@ impl Subject<'_> {
 pub struct About {
     /// The operation needs no permission: whoever is known may call it, whatever policies say.
     pub free: bool,
+    /// The action, where it is not the row's: that on one version of an object is another than that on the newest.
+    pub action: Option<&'static str>,
     /// The resource's ARN, where the template does not say it.
     pub resource: Option<String>,
     /// Whose the resource is, where its ARN does not say it.
@@ -64,12 +66,14 @@ pub struct About {
 }
 
 /// A permission that an operation needs besides its own, for example `iam:PassRole`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Need {
     /// The action.
     pub action: &'static str,
     /// The resource's ARN.
     pub resource: String,
+    /// Whose the resource is, where its ARN does not say it.
+    pub owner: Option<Account>,
     /// Condition keys of this action alone.
     pub keys: ConditionKeys,
     /// The resource's policy: JSON.

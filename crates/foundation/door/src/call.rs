@@ -61,8 +61,8 @@ pub struct Call {
 pub struct Context {
     /// Who calls.
     pub principal: Principal,
-    /// The access key that signed, if a known one did: what a session was begun with hangs on it.
-    pub key_id: Option<String>,
+    /// What the connection says of the caller. What a session was begun with hangs on the access key that signed.
+    pub origin: Origin,
     /// How it came.
     pub via: Via,
     /// The peer's address; none from inside a sandbox and in process.

@@ -84,7 +84,15 @@ impl Gate {
     /// # Errors
     /// The denial, if it is to be the answer.
     pub fn authorise(&self, ask: &Ask<'_>, request: RequestId) -> Result<(), Denial> {
-        if self.mode == Mode::Off && !ask.trust {
+        self.decide(ask, request, false)
+    }
+
+    /// As [`Gate::authorise`]. If `strict`, a denial is the answer whatever the platform was told to do with denials.
+    ///
+    /// # Errors
+    /// The denial, if it is to be the answer.
+    pub fn decide(&self, ask: &Ask<'_>, request: RequestId, strict: bool) -> Result<(), Denial> {
+        if self.mode == Mode::Off && !ask.trust && !strict {
             return Ok(());
         }
         match self.policies.decide(ask) {
@@ -92,7 +100,7 @@ impl Gate {
                 tracing::debug!(%request, action = ask.action, resource = ask.resource, %by, "allowed");
                 Ok(())
             }
-            Decision::Denied(denial) if self.mode == Mode::Enforce || denial.always => {
+            Decision::Denied(denial) if self.mode == Mode::Enforce || denial.always || strict => {
                 tracing::info!(%request, message = %denial.message, because = %denial.because, "denied");
                 Err(denial)
             }
@@ -187,7 +195,11 @@ impl Policies for Nobody {
 }
 
 /// A denial as the service's clients expect it: JSON 1.x services answer 400, query and XML services drop "Exception".
-pub(crate) fn fault(service: &Service, denial: Denial) -> Fault {
+pub(crate) fn fault(service: &Service, mut denial: Denial, is_nobody: bool) -> Fault {
+    // A store of objects does not tell strangers what is missing.
+    if is_nobody && service.bare_errors {
+        "Access Denied".clone_into(&mut denial.message);
+    }
     match service.protocols.first() {
         Some(Protocol::Json10 | Protocol::Json11 | Protocol::Cbor) => {
             Fault::new("AccessDeniedException", 400, denial.message)

@@ -29,7 +29,7 @@ pub use dropped::Dropped;
 pub use gate::{Gate, Mode, Visit};
 pub use grade::{Grade, Graded};
 pub use origin::Origin;
-pub use ports::{Ask, Credential, Decision, Denial, Dispatch, Keys, Policies, Temporary};
+pub use ports::{Ask, Buckets, Credential, CrossOrigin, Decision, Denial, Dispatch, Keys, Policies, Temporary};
 pub use router::{Handle, Router, RouterBuilder};
 pub use site::{Site, SiteRequest, SiteResponse};
 pub use throttle::Throttle;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base::{Account, BoxFuture, Fault, Principal, Timestamp};
+use http::HeaderMap;
 
 use crate::{Call, Reply};
 
@@ -107,4 +108,26 @@ pub trait Policies: Send + Sync {
     fn trust_of(&self, _role: &str) -> Option<Arc<str>> {
         None
     }
+}
+
+/// What a browser says of a page of another origin that wants to use a resource.
+#[derive(Debug, Clone, Copy)]
+pub struct CrossOrigin<'a> {
+    /// Where the page comes from: `Origin`.
+    pub origin: &'a str,
+    /// What it sends, or will send.
+    pub method: &'a str,
+    /// The headers it will send, with commas between; none once it sends.
+    pub headers: Option<&'a str>,
+}
+
+/// What must be known of the store's buckets before a request becomes a call. Answered by `objects`.
+pub trait Buckets: Send + Sync {
+    /// Whether there is a bucket of this name.
+    fn exists(&self, name: &str) -> bool;
+    /// What a bucket's rules let a browser know.
+    ///
+    /// # Errors
+    /// Why the page is not welcome.
+    fn share(&self, bucket: &str, page: &CrossOrigin<'_>) -> Result<HeaderMap, Fault>;
 }

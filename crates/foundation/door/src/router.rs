@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use base::{BoxFuture, Clocks, Fault};
+use base::{BoxFuture, Clocks, Fault, Principal};
 use wire::{Op, Operation, Structure};
 
 use crate::audit::{Record, Recorded};
@@ -141,12 +141,15 @@ impl Router {
         let subject =
             Subject { operation, input, principal: &call.principal, key_id, region: &call.region, resource: &template };
         let context = self.contexts.get(operation.service.name);
-        let About { free, resource, owner, policy, trust, keys: own, also } =
+        let About { free, action, resource, owner, policy, trust, keys: own, also } =
             context.map_or_else(About::default, |context| context.about(&subject));
         let resource = resource.as_deref().unwrap_or(&template);
+        let action = action.unwrap_or(operation.action);
+        // Who is nobody passes by a policy that lets everyone in, and by nothing else.
+        let is_nobody = matches!(call.principal, Principal::Anonymous);
         let recorded = Recorded {
             operation,
-            action: operation.action,
+            action,
             resource,
             principal: &call.principal,
             origin: &call.origin,
@@ -166,26 +169,26 @@ impl Router {
         let ask = Ask {
             principal: &call.principal,
             key_id,
-            action: operation.action,
+            action,
             resource,
             owner,
             policy: policy.as_deref(),
             trust,
             keys: &keys,
         };
-        let decided = self.gate.authorise(&ask, call.request_id).and_then(|()| {
-            also.iter().try_for_each(|Need { action, resource, keys: more, policy, trust }| {
+        let decided = self.gate.decide(&ask, call.request_id, is_nobody).and_then(|()| {
+            also.iter().try_for_each(|Need { action, resource, owner, keys: more, policy, trust }| {
                 let keys: Vec<_> = common.iter().chain(more).cloned().collect();
                 let (policy, trust) = (policy.as_deref(), *trust);
-                let need = Ask { action, resource, owner: None, policy, trust, keys: &keys, ..ask };
-                self.gate.authorise(&need, call.request_id)
+                let need = Ask { action, resource, owner: *owner, policy, trust, keys: &keys, ..ask };
+                self.gate.decide(&need, call.request_id, is_nobody)
             })
         });
         decided.map_err(|denial| {
             if let (Some(audit), Some(record)) = (&self.gate.audit, &record) {
                 audit.denied(record, &denial.message, &denial.because);
             }
-            gate::fault(operation.service, denial)
+            gate::fault(operation.service, denial, is_nobody)
         })?;
         Ok(record)
     }
@@ -230,9 +233,9 @@ impl Router {
         let context = Context {
             account: call.principal.account(),
             principal: call.principal,
-            key_id: call.origin.key_id,
-            via: call.via,
             source_ip: call.origin.source_ip,
+            origin: call.origin,
+            via: call.via,
             region: call.region,
             request_id: call.request_id,
             deadline: call.deadline,

@@ -267,6 +267,7 @@ async fn registered() -> anyhow::Result<Registered> {
         rng: Arc::clone(&rng),
         bell: Arc::new(LocalBell::new()),
         dispatch: RouterBuilder::default().build(door::Gate::off()),
+        gate: door::Gate::off(),
     })
     .await?;
 

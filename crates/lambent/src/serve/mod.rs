@@ -190,6 +190,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         rng: Arc::clone(&rng),
         bell: Arc::clone(&bell),
         dispatch: dispatch.clone(),
+        gate: Arc::clone(&gate),
     })
     .await?;
 
@@ -230,12 +231,14 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         services: model::SERVICES,
         sites: vec![
             functions.clone(),
+            Arc::new(objects::Websites(objects.clone())),
             identity.clone(),
             Arc::new(stuck),
             Arc::new(observe::Usage(observe.clone())),
             Arc::new(functions::Top(functions.clone())),
             Arc::new(console),
         ],
+        buckets: objects.clone(),
         keys: identity.clone(),
         clocks: Arc::clone(&clocks),
         rng,

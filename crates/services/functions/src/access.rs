@@ -77,7 +77,14 @@ impl Functions {
         }
         let mut keys = of_input(subject);
         keys.extend(self.tags_of_signing_named(subject, &resource).unwrap_or_default());
-        Some(Need { action: "lambda:PutFunctionCodeSigningConfig", resource, keys, policy: None, trust: false })
+        Some(Need {
+            action: "lambda:PutFunctionCodeSigningConfig",
+            resource,
+            keys,
+            owner: None,
+            policy: None,
+            trust: false,
+        })
     }
 
     /// The keys of the tags of a code signing configuration of the caller's.
@@ -94,7 +101,14 @@ impl Functions {
         let found =
             layer::parse(arn).and_then(|(layer, version)| self.state.layer_version(&layer, version?).ok().flatten());
         let policy = found.and_then(|found| found.document()).map(Into::into);
-        Need { action: "lambda:GetLayerVersion", resource: arn.to_owned(), keys: Vec::new(), policy, trust: false }
+        Need {
+            action: "lambda:GetLayerVersion",
+            resource: arn.to_owned(),
+            keys: Vec::new(),
+            owner: None,
+            policy,
+            trust: false,
+        }
     }
 
     /// Whether a function URL lets a request in. Both permissions are needed, since October 2025.
@@ -280,5 +294,5 @@ fn passed_role(subject: &Subject<'_>, address: &Address) -> Option<Need> {
         ("iam:PassedToService".to_owned(), vec![SERVICE.to_owned()]),
         ("iam:AssociatedResourceArn".to_owned(), vec![address.arn()]),
     ];
-    Some(Need { action: "iam:PassRole", resource, keys, policy: None, trust: false })
+    Some(Need { action: "iam:PassRole", resource, keys, owner: None, policy: None, trust: false })
 }

@@ -58,6 +58,7 @@ impl Identity {
             action,
             resource: arn.clone(),
             keys: keys.iter().chain(&given).cloned().collect(),
+            owner: None,
             policy: policy.clone(),
             trust: true,
         });
@@ -107,7 +108,7 @@ impl Identity {
         let (path, name) = (given.0.unwrap_or(old_path), given.1.unwrap_or(old_name));
         let resource = format!("arn:aws:iam::{account}:{}{path}{name}", kind.to_ascii_lowercase());
         let action = subject.operation.action;
-        Some(Need { action, resource, keys: ConditionKeys::new(), policy: None, trust: false })
+        Some(Need { action, resource, keys: ConditionKeys::new(), owner: None, policy: None, trust: false })
     }
 
     /// Who puts a role into an instance profile passes it to every machine with the profile.
@@ -117,7 +118,14 @@ impl Identity {
         }
         let role = self.role(subject.account(), &subject.text("RoleName")?).ok()?;
         let resource = role.arn(subject.account());
-        Some(Need { action: "iam:PassRole", resource, keys: ConditionKeys::new(), policy: None, trust: false })
+        Some(Need {
+            action: "iam:PassRole",
+            resource,
+            keys: ConditionKeys::new(),
+            owner: None,
+            policy: None,
+            trust: false,
+        })
     }
 
     /// The ARN of what is there already, its tags and its boundary.

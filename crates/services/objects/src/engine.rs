@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Bell, Clocks, Fault, News, Rng};
-use door::Dispatch;
+use door::{Dispatch, Gate};
 use store::{Batch, Blobs, Kv, Space};
 use tokio::sync::RwLock;
 
@@ -31,6 +31,8 @@ pub struct Options {
     pub bell: Arc<dyn Bell>,
     /// Asked whether the targets of notifications exist.
     pub dispatch: Arc<dyn Dispatch>,
+    /// Asked what a call may do besides what its operation is, and what a visitor of a website may read.
+    pub gate: Arc<Gate>,
 }
 
 /// The room: carries out the operations.
@@ -41,6 +43,7 @@ pub struct Objects {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) bell: Arc<dyn Bell>,
     pub(crate) dispatch: Arc<dyn Dispatch>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) seal: Seal,
     // Held for reading by whoever is about to name a blob in a row, for writing while one is removed.
     pub(crate) naming: Arc<RwLock<()>>,
@@ -89,7 +92,7 @@ impl Objects {
     /// # Errors
     /// The store's faults.
     pub async fn open(options: Options) -> Result<(Arc<Self>, Service), Fault> {
-        let Options { kv, blobs, clocks, rng, bell, dispatch } = options;
+        let Options { kv, blobs, clocks, rng, bell, dispatch, gate } = options;
         let seal = Seal::new(&master(&*kv, &*rng).await?);
         let remembered = Arc::new(Remembered::default());
         let forgetting = Arc::downgrade(&remembered);
@@ -109,6 +112,7 @@ impl Objects {
             rng,
             bell,
             dispatch,
+            gate,
             seal,
             naming: Arc::default(),
             readers: Readers::default(),

@@ -74,3 +74,11 @@ pub(crate) fn precondition(condition: &str) -> Fault {
 pub(crate) fn bad_digest(what: &str) -> Fault {
     Fault::new("BadDigest", 400, format!("The {what} you specified did not match the calculated checksum."))
 }
+
+/// AccessDenied for what the bucket keeps from being public.
+pub(crate) fn blocked(caller: &str, action: &str, resource: &str, what: &str, setting: &str) -> Fault {
+    let words = format!(
+        "User: {caller} is not authorized to perform: {action} on resource: \"{resource}\" because public {what} are prevented by the {setting} setting in S3 Block Public Access."
+    );
+    Fault::new("AccessDenied", 403, words)
+}

@@ -16,10 +16,14 @@ mod lifecycle;
 pub mod limits;
 mod notify;
 mod rules;
+mod settled;
+mod sharing;
 mod state;
 mod types;
+mod website;
 mod write;
 
 pub use aws::register;
 pub use engine::{Objects, Options, Service};
 pub use grades::GRADES;
+pub use website::Websites;

@@ -42,6 +42,9 @@ pub(crate) struct Bucket {
     /// Its configurations by name, each the JSON of the model's structure (`wire::keep`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) settings: BTreeMap<String, String>,
+    /// What they mean, once somebody asked.
+    #[serde(skip)]
+    pub(crate) settled: crate::settled::Once,
 }
 
 impl Bucket {

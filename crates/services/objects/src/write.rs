@@ -304,7 +304,9 @@ impl Objects {
         let generation = place.bucket.generation;
         self.change(place, None, move |family| {
             conditions.check(&key, family.current())?;
-            let version = new_version(family, family.now_ms, &random, owner.clone(), Some(object.clone()));
+            let (owner, acl) = family.bucket.owner_of(&owner, object.acl.as_deref());
+            let object = Object { acl, ..object.clone() };
+            let version = new_version(family, family.now_ms, &random, owner, Some(object));
             if let Some(received) = &*received {
                 received.write(&mut family.batch, generation);
             }

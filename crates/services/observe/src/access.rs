@@ -14,6 +14,7 @@ impl AuthContext for Observe {
             action: "logs:Unmask",
             resource: resource.clone().unwrap_or_else(|| subject.resource.to_owned()),
             keys: Vec::new(),
+            owner: None,
             policy: None,
             trust: false,
         });

@@ -61,6 +61,7 @@ impl AuthContext for Knows {
                 action: "iam:PassRole",
                 resource: "arn:role".into(),
                 keys: vec![("iam:PassedToService".into(), vec!["lambda.amazonaws.com".into()])],
+                owner: None,
                 policy: None,
                 trust: false,
             }],

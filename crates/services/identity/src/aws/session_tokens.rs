@@ -110,7 +110,7 @@ impl Handle<ops::AssumeRole> for Identity {
         if seconds > role.max_session_s {
             return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
         }
-        let before = context.key_id.as_deref().and_then(|id| self.session_of(id));
+        let before = context.origin.key_id.as_deref().and_then(|id| self.session_of(id));
         let (policies, policy_arns) = self.session_policies(account, input.policy, input.policy_arns)?;
         let (tags, transitive) = session_tags(input.tags, input.transitive_tag_keys, before.as_deref())?;
         let source_identity = source_identity(input.source_identity, before.as_deref())?;
@@ -232,7 +232,7 @@ impl Identity {
 
     /// Whether the caller proved nothing, or speaks with a session begun by such a caller.
     fn is_unproven(&self, context: &Context) -> bool {
-        let session = context.key_id.as_deref().and_then(|id| self.session_of(id));
+        let session = context.origin.key_id.as_deref().and_then(|id| self.session_of(id));
         matches!(context.principal, Principal::Root { verified: false, .. }) || session.is_some_and(|one| one.unproven)
     }
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Fault, Region};
+use base::{Account, Fault, Region};
 use door::{Answer, Body, Context, Handle};
 use model::s3::{self, ops};
 use store::{Batch, Key, Range, Space, transact_with};
 use wire::Unit;
 
 use super::date;
+use crate::rules::acl::{self, Given, Of};
 use crate::rules::{naming, tags};
+use crate::settled::{self, Once, Ownership};
 use crate::types::{Bucket, Versioning};
 use crate::{Objects, faults, limits, state};
 
@@ -39,6 +41,15 @@ impl Handle<ops::CreateBucket> for Objects {
             let tagging = s3::Tagging { tag_set: Some(tags::shown(&tags)) };
             settings.insert("tagging".to_owned(), wire::keep(&tagging));
         }
+        let given = Given {
+            canned: input.acl.as_deref(),
+            full_control: input.grant_full_control.as_deref(),
+            read: input.grant_read.as_deref(),
+            write: input.grant_write.as_deref(),
+            read_acp: input.grant_read_acp.as_deref(),
+            write_acp: input.grant_write_acp.as_deref(),
+        };
+        publish(&mut settings, context.account, input.object_ownership, given)?;
         let object_lock = input.object_lock_enabled_for_bucket == Some(true);
         let bucket = Bucket {
             owner: context.account.to_string(),
@@ -48,6 +59,7 @@ impl Handle<ops::CreateBucket> for Objects {
             versioning: object_lock.then_some(Versioning::Enabled),
             object_lock,
             settings,
+            settled: Once::default(),
         };
         self.make(name.clone(), bucket).await?;
         let output = s3::CreateBucketOutput {
@@ -56,6 +68,41 @@ impl Handle<ops::CreateBucket> for Objects {
         };
         Ok(output.into())
     }
+}
+
+/// What a new bucket lets others do: nothing, unless it is asked for. Every new bucket keeps out the public, and its owner owns what is in it.
+/// Source: Amazon S3 User Guide, "Default settings for new S3 buckets FAQ" (since April 2023).
+///
+/// # Errors
+/// InvalidBucketAclWithObjectOwnership, InvalidBucketAclWithBlockPublicAccessError, InvalidArgument.
+fn publish(
+    settings: &mut BTreeMap<String, String>,
+    account: Account,
+    ownership: Option<String>,
+    given: Given<'_>,
+) -> Result<(), Fault> {
+    let word = ownership.unwrap_or_else(|| "BucketOwnerEnforced".into());
+    let invalid = || faults::argument("Invalid x-amz-object-ownership header", "x-amz-object-ownership", &word);
+    let ownership = Ownership::of(&word).ok_or_else(invalid)?;
+    let owner = super::canonical_id(account.as_str());
+    if let Some(list) = given.list(Of::Bucket, &owner, &owner)? {
+        if acl::reaches_others(&list, &owner) && ownership == Ownership::Enforced {
+            return Err(super::configuration::not_enforceable());
+        }
+        if acl::is_public(&list) {
+            let words = "Bucket cannot have public ACLs set with BlockPublicAccess enabled";
+            return Err(Fault::new("InvalidBucketAclWithBlockPublicAccessError", 400, words));
+        }
+        if ownership != Ownership::Enforced {
+            settings.insert(settled::ACL.to_owned(), wire::keep(&list));
+        }
+    }
+    let rule = s3::OwnershipControlsRule { object_ownership: Some(word) };
+    let controls = s3::OwnershipControls { rules: Some(vec![rule]) };
+    settings.insert(settled::OWNERSHIP.to_owned(), wire::keep(&controls));
+    let block = super::configuration::every([true; 4]);
+    settings.insert(settled::PUBLIC_ACCESS.to_owned(), wire::keep(&block));
+    Ok(())
 }
 
 /// Where a bucket is made.

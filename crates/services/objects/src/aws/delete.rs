@@ -101,8 +101,19 @@ impl Handle<ops::DeleteObjects> for Objects {
                     size: object.size,
                     one_of_several: true,
                 };
-                let place = Place { bucket, name, key: key.clone() };
-                (key, object.version_id, room.delete(&place, goes, context).await)
+                let action = if goes.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+                let which = (key.as_str(), goes.version_id.as_deref());
+                // Without the permission governance holds for the key, as if nobody had asked to bypass it.
+                let bypass = "s3:BypassGovernanceRetention";
+                let bypass = goes.bypass && room.may(context, bypass, &name, &bucket, Some(which)).is_ok();
+                let gone = match room.may(context, action, &name, &bucket, Some(which)) {
+                    Ok(()) => {
+                        let place = Place { bucket, name, key: key.clone() };
+                        room.delete(&place, Goes { bypass, ..goes }, context).await
+                    }
+                    Err(_) => Err(faults::denied()),
+                };
+                (key, object.version_id, gone)
             }
         });
         let mut output = s3::DeleteObjectsOutput::default();

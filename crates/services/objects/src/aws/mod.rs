@@ -96,6 +96,6 @@ fn owner(account: &str) -> model::s3::Owner {
 }
 
 /// The 64 hexadecimal digits by which S3 calls an account, made of its twelve.
-fn canonical_id(account: &str) -> String {
+pub(crate) fn canonical_id(account: &str) -> String {
     store::Digest::of(format!("canonical user {account}").as_bytes()).to_string()
 }

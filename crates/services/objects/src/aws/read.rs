@@ -127,7 +127,7 @@ impl Handle<ops::GetObject> for Objects {
         elsewhere(&context, &place.bucket)?;
         let asked = asked!(input);
         for _ in 0..LOOKS {
-            let (found, outgoing) = self.found(&place, &asked)?;
+            let (found, outgoing) = self.found(&place, &asked).map_err(|fault| self.hidden(&context, &place, fault))?;
             // What was replaced since may be gone by now.
             if outgoing.is_on_disk() {
                 let now = self.look(&*self.kv.snapshot()?, &place, &asked)?;
@@ -157,20 +157,30 @@ fn elsewhere(context: &Context, bucket: &Bucket) -> Result<(), Fault> {
 impl Handle<ops::HeadObject> for Objects {
     async fn handle(
         self: Arc<Self>,
-        _: Context,
+        context: Context,
         mut input: s3::HeadObjectRequest,
         _: Body,
     ) -> Result<Answer<s3::HeadObjectOutput>, Fault> {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
         let asked = asked!(input);
         let view = self.kv.snapshot()?;
-        let found = self.look(&*view, &place, &asked)?;
+        let found = self.look(&*view, &place, &asked).map_err(|fault| self.hidden(&context, &place, fault))?;
         let output = shown!(HeadObjectOutput, &found, input);
         Ok(output.into())
     }
 }
 
 impl Objects {
+    /// What a reader hears of what is not there: that it is not, if they may list the bucket; else no more than that they may not read it.
+    /// Source: Amazon S3 API Reference, `GetObject`, "Permissions".
+    fn hidden(&self, context: &Context, place: &Place, fault: Fault) -> Fault {
+        let is_absent = matches!(fault.code.as_ref(), "NoSuchKey" | "NoSuchVersion");
+        if is_absent && self.may(context, "s3:ListBucket", &place.name, &place.bucket, None).is_err() {
+            return faults::denied();
+        }
+        fault
+    }
+
     /// What a reader asks for, with its bytes.
     fn found(self: &Arc<Self>, place: &Place, asked: &Asked) -> Result<(Found, Outgoing), Fault> {
         let view = self.kv.snapshot()?;

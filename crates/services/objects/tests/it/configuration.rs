@@ -19,6 +19,7 @@ macro_rules! refusal {
         (fault.code.to_string(), fault.status)
     }};
 }
+pub(crate) use refusal;
 
 fn code(name: &str, status: u16) -> (String, u16) {
     (name.to_owned(), status)

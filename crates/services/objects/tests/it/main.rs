@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod access;
+mod acl;
 mod attributes;
 mod configuration;
 mod grades;
+mod cors;
 mod lifecycle;
 mod locks;
 mod notifications;
 mod grades;
 mod members;
 mod objects;
+mod policy;
 mod tagging;
 mod uploads;
 mod versions;

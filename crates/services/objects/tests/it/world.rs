@@ -29,7 +29,13 @@ pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:functio
 impl World {
     /// A room with a bucket. Must be called within a runtime: the service runs in it.
     pub(crate) async fn new() -> Self {
-        let world = Self::over(store::memory(), Arc::new(store::Folder::ephemeral().unwrap())).await;
+        Self::judged(Gate::off()).await
+    }
+
+    /// The same with policies.
+    pub(crate) async fn judged(gate: Arc<Gate>) -> Self {
+        let folder = Arc::new(store::Folder::ephemeral().unwrap());
+        let world = Self::behind(gate, store::memory(), folder).await;
         let input = s3::CreateBucketRequest { bucket: Some(BUCKET.into()), ..Default::default() };
         world.call::<ops::CreateBucket>(input).await.unwrap();
         world
@@ -37,6 +43,10 @@ impl World {
 
     /// A room over rows and a folder that may have been used before.
     pub(crate) async fn over(kv: Arc<dyn Kv>, folder: Arc<store::Folder>) -> Self {
+        Self::behind(Gate::off(), kv, folder).await
+    }
+
+    async fn behind(gate: Arc<Gate>, kv: Arc<dyn Kv>, folder: Arc<store::Folder>) -> Self {
         let clocks = Arc::new(VirtualClocks::default());
         clocks.pause();
         let blobs = store::Blobs::at(&folder);
@@ -47,10 +57,11 @@ impl World {
             rng: Arc::new(SystemRng),
             bell: Arc::new(LocalBell::new()),
             dispatch: Arc::new(Elsewhere),
+            gate: Arc::clone(&gate),
         };
         let (objects, service) = Objects::open(options).await.unwrap();
         tokio::spawn(service.run());
-        let router = objects::register(RouterBuilder::default(), &objects).dropping(dropped()).build(Gate::off());
+        let router = objects::register(RouterBuilder::default(), &objects).dropping(dropped()).build(gate);
         Self { objects, router, clocks, kv, blobs, folder }
     }
 

@@ -1,11 +1,16 @@
 //! What a bucket is told to do: its configurations, each kept as the model's structure ([`crate::types::Bucket`]'s `settings`).
 
+mod acls;
+mod cors;
 mod delivery;
 mod encryption;
 mod object_tags;
+mod policy;
+mod public_access;
 mod simple;
 mod tagging;
 mod versioning;
+mod website;
 
 use std::sync::Arc;
 
@@ -36,6 +41,9 @@ macro_rules! operation {
 }
 pub(super) use operation;
 
+pub(super) use acls::ACLS;
+pub(super) use public_access::{every, not_enforceable};
+
 /// Registers the operations on configurations.
 pub(super) fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> RouterBuilder {
     let builder = builder
@@ -47,6 +55,26 @@ pub(super) fn register(builder: RouterBuilder, objects: &Arc<Objects>) -> Router
         .on::<ops::GetObjectTagging, _>(objects)
         .on::<ops::PutObjectTagging, _>(objects)
         .on::<ops::DeleteObjectTagging, _>(objects)
+        .on::<ops::GetBucketPolicy, _>(objects)
+        .on::<ops::GetBucketPolicyStatus, _>(objects)
+        .on::<ops::PutBucketPolicy, _>(objects)
+        .on::<ops::DeleteBucketPolicy, _>(objects)
+        .on::<ops::GetPublicAccessBlock, _>(objects)
+        .on::<ops::PutPublicAccessBlock, _>(objects)
+        .on::<ops::DeletePublicAccessBlock, _>(objects)
+        .on::<ops::GetBucketOwnershipControls, _>(objects)
+        .on::<ops::PutBucketOwnershipControls, _>(objects)
+        .on::<ops::DeleteBucketOwnershipControls, _>(objects)
+        .on::<ops::GetBucketAcl, _>(objects)
+        .on::<ops::PutBucketAcl, _>(objects)
+        .on::<ops::GetObjectAcl, _>(objects)
+        .on::<ops::PutObjectAcl, _>(objects)
+        .on::<ops::GetBucketWebsite, _>(objects)
+        .on::<ops::PutBucketWebsite, _>(objects)
+        .on::<ops::DeleteBucketWebsite, _>(objects)
+        .on::<ops::GetBucketCors, _>(objects)
+        .on::<ops::PutBucketCors, _>(objects)
+        .on::<ops::DeleteBucketCors, _>(objects)
         .on::<ops::GetBucketEncryption, _>(objects)
         .on::<ops::PutBucketEncryption, _>(objects)
         .on::<ops::DeleteBucketEncryption, _>(objects);
