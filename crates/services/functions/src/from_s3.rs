@@ -54,7 +54,7 @@ impl Functions {
             principal: context.principal.clone(),
             via: Via::Room("lambda"),
             origin: Origin {
-                key_id: context.key_id.clone(),
+                key_id: context.origin.key_id.clone(),
                 source_ip: context.source_ip,
                 secure: true,
                 ..Origin::default()
