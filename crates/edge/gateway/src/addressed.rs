@@ -5,10 +5,13 @@
 
 use std::borrow::Cow;
 
+use http::Method;
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use wire::route::{self, Guess};
 use wire::sigv4::Scope;
 use wire::{Request, Service};
 
+use crate::Options;
 use crate::arrival::Arrival;
 
 /// Where a request is addressed.
@@ -16,28 +19,51 @@ use crate::arrival::Arrival;
 pub(crate) struct Addressed {
     /// The path with what the host says in front, if it is not the one sent.
     path: Option<String>,
-    /// The store of objects, where the host alone says that it is meant.
+    /// The store of objects, where the host or an unsigned path says that it is meant.
     store: Option<&'static Service>,
+    /// The bucket that is meant, by a request for the store.
+    bucket: Option<String>,
 }
 
 impl Addressed {
-    /// `hosts` are the names this platform is known by, besides those of loopback.
-    pub(crate) fn of(arrival: &Arrival<'_>, services: &[&'static Service], hosts: &[String]) -> Self {
+    pub(crate) fn of(arrival: &Arrival<'_>, options: &Options) -> Self {
+        let (services, hosts) = (options.services, &options.hosts);
         let sent = &arrival.request.path;
-        let Some(store) = route::store(services) else { return Self { path: None, store: None } };
+        let nowhere = Self { path: None, store: None, bucket: None };
+        let Some(store) = route::store(services) else { return nowhere };
         if let Some(place) = of_store(&arrival.host, hosts) {
-            return Self { path: with_bucket(place, sent), store: Some(store) };
+            return Self::stored(with_bucket(place, sent), Some(store), sent);
         }
         let scope = Scope::of(&arrival.request);
         let signed = scope.as_ref().map_or("", |scope| scope.service.as_str());
-        let path = if signed == store.signing_name {
-            parent(&arrival.host, hosts).and_then(|bucket| with_bucket(bucket, sent))
-        } else if signed == CONNECTIONS.0 {
-            sent.find(CONNECTIONS.1).filter(|at| *at > 0).map(|at| sent[at..].to_owned())
-        } else {
-            None
-        };
-        Self { path, store: None }
+        if signed == store.signing_name {
+            let path = parent(&arrival.host, hosts).and_then(|bucket| with_bucket(bucket, sent));
+            return Self::stored(path, None, sent);
+        }
+        if signed == CONNECTIONS.0 {
+            let path = sent.find(CONNECTIONS.1).filter(|at| *at > 0).map(|at| sent[at..].to_owned());
+            return Self { path, ..nowhere };
+        }
+        // A link to an object is not signed: it says no more than the bucket's name.
+        let by_name = signed.is_empty()
+            && first(sent).is_some_and(|name| options.buckets.exists(name))
+            && !is_anothers(services, &arrival.request);
+        if by_name { Self::stored(None, Some(store), sent) } else { nowhere }
+    }
+
+    fn stored(path: Option<String>, store: Option<&'static Service>, sent: &str) -> Self {
+        let bucket = first(path.as_deref().unwrap_or(sent)).map(str::to_owned);
+        Self { path, store, bucket }
+    }
+
+    /// The bucket, of a request for the store.
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        self.bucket.as_deref()
+    }
+
+    /// The store, of a request that is told to be for it by its host or path alone.
+    pub(crate) fn store(&self) -> Option<&'static Service> {
+        self.store
     }
 
     /// Which operation the request is for.
@@ -57,6 +83,20 @@ impl Addressed {
         if let Some(path) = self.path {
             request.path = path;
         }
+    }
+}
+
+/// The first part of a path, if there is one.
+fn first(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?.split('/').next().filter(|name| !name.is_empty())
+}
+
+/// Whether a request, or the one that a browser asks about, is an operation of another service.
+fn is_anothers(services: &[&'static Service], request: &Request) -> bool {
+    let asked = request.headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method == Method::OPTIONS);
+    match asked.and_then(|method| Method::from_bytes(method.as_bytes()).ok()) {
+        Some(method) => route::detect(services, &Request { method, ..request.clone() }).aws,
+        None => route::detect(services, request).aws,
     }
 }
 

@@ -55,6 +55,10 @@ pub(crate) struct Arrival<'a> {
     pub(crate) request_id: RequestId,
     /// Its body is still to come: what the head says of its hash is checked as it comes.
     pub(crate) streams: bool,
+    /// It is for the store of objects, which has things that anybody may read.
+    pub(crate) stored: bool,
+    /// A page of this machine sent it, to a bucket whose rules let it in.
+    pub(crate) welcome: bool,
 }
 
 impl<'a> Arrival<'a> {
@@ -78,7 +82,19 @@ impl<'a> Arrival<'a> {
             headers: head.headers,
             body: Bytes::new(),
         };
-        (Self { connection, request, host: bare_host(&authority), authority, request_id, streams: false }, body)
+        (
+            Self {
+                connection,
+                request,
+                host: bare_host(&authority),
+                authority,
+                request_id,
+                streams: false,
+                stored: false,
+                welcome: false,
+            },
+            body,
+        )
     }
 
     /// A header's text, if it is there and text.

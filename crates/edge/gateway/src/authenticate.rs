@@ -30,7 +30,11 @@ impl Gateway {
             (None, Some(claim)) => {
                 self.known(arrival, claim, &mut origin).unwrap_or_else(|| self.unknown(arrival, claim))?
             }
-            (None, None) => self.unproven(arrival, Account::DEFAULT, || sigv4::missing(&arrival.request))?,
+            (None, None) => match self.unproven(arrival, Account::DEFAULT, || sigv4::missing(&arrival.request)) {
+                // Some objects are for everybody: the policies say which.
+                Err(_) if arrival.stored => Principal::Anonymous,
+                believed => believed?,
+            },
         };
         Ok(Caller { principal, region, origin })
     }

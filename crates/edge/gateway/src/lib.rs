@@ -20,6 +20,7 @@ mod platform;
 mod respond;
 mod sandbox;
 mod server;
+mod sharing;
 mod sites;
 mod upload;
 mod way;
@@ -27,7 +28,7 @@ mod way;
 use std::sync::Arc;
 
 use base::{Clocks, Fault, RequestId, Rng, VirtualClocks};
-use door::{Call, Dispatch, Input, Keys, Reply, Site, Via};
+use door::{Buckets, Call, Dispatch, Input, Keys, Reply, Site, Via};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wire::route::Guess;
@@ -50,6 +51,8 @@ pub struct Options {
     pub services: &'static [&'static wire::Service],
     /// Who answers hosts and paths outside the AWS APIs; the first that claims a request answers it.
     pub sites: Vec<Arc<dyn Site>>,
+    /// Who knows the store's buckets.
+    pub buckets: Arc<dyn Buckets>,
     /// Who knows access keys.
     pub keys: Arc<dyn Keys>,
     /// Signatures are checked against the signing clock.
@@ -111,7 +114,7 @@ impl Gateway {
             Err(unread) => return self.unread(&unread, &way, &arrival),
         };
         match way {
-            Way::Preflight => respond::preflight(&arrival),
+            Way::Preflight => self.preflight(&arrival),
             Way::Platform(page) => self.platform(page, &arrival).await,
             Way::Public(site) => self.public(site, arrival).await,
             Way::Page(site) => self.page(site, arrival).await,
@@ -131,7 +134,9 @@ impl Gateway {
         let addressed = self.addressed(&arrival);
         let guess = addressed.detect(self.options.services, &arrival.request);
         let id = arrival.request_id;
-        let from_page = arrival.header("origin").is_some();
+        let page = self.page_of(&arrival, &addressed);
+        arrival.stored = addressed.bucket().is_some();
+        arrival.welcome = page.is_welcome();
         let printed = match self.call(&mut arrival, upload, addressed, &guess).await {
             Ok((operation, Reply { output, body })) => {
                 respond::reply(wire::encode(guess.protocol, operation, &*output, id.as_str()), body)
@@ -141,12 +146,12 @@ impl Gateway {
                 respond::printed(wire::encode_fault(guess.protocol, guess.service, &fault, id.as_str()))
             }
         };
-        if from_page { respond::readable_by_pages(printed) } else { printed }
+        page.share(printed)
     }
 
     /// Where the request is addressed.
     fn addressed(&self, arrival: &Arrival<'_>) -> Addressed {
-        Addressed::of(arrival, self.options.services, &self.options.hosts)
+        Addressed::of(arrival, &self.options)
     }
 
     async fn call(

@@ -24,7 +24,7 @@ pub(crate) fn check(arrival: &Arrival<'_>, hosts: &[String]) -> Result<(), Fault
             arrival.host
         )));
     }
-    if is_foreign(arrival) {
+    if is_foreign(arrival) && !arrival.welcome {
         return Err(Fault::denied(
             "a page of another origin sent this request: sign it with an access key the platform knows, or send it from a \
              page of this host",

@@ -28,7 +28,7 @@ impl Gateway {
             Err(fault) => return plain(fault.status, &fault.message),
         };
         let connection = arrival.connection;
-        let shares_origin = !way::is_function_url(&arrival.host);
+        let shares_origin = !way::is_tenants(&arrival.host);
         let answer = site.serve(arrival.into_site_request(principal, origin)).await;
         let mut response = from_site(answer, connection);
         if shares_origin {

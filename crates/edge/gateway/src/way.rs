@@ -39,8 +39,8 @@ impl<'a> Way<'a> {
         let (host, path) = (arrival.host.as_str(), arrival.request.path.as_str());
         let inside = arrival.connection.entrance.via == Via::Sandbox;
         let site = || options.sites.iter().find(|site| site.claims(host, path)).map(|site| &**site);
-        if is_function_url(host) || PUBLIC.iter().any(|prefix| path.starts_with(prefix)) {
-            return site().map_or(Self::Nowhere("no function URL has this host or path"), Self::Public);
+        if is_tenants(host) || PUBLIC.iter().any(|prefix| path.starts_with(prefix)) {
+            return site().map_or(Self::Nowhere("no function URL and no website has this host or path"), Self::Public);
         }
         if let Some(page) = Page::at(path) {
             if inside && page.is_private() {
@@ -79,6 +79,16 @@ pub(crate) fn is_function_url(host: &str) -> bool {
     host.split('.').nth(1) == Some("lambda-url")
 }
 
+/// Whether a host is a function's or a website's own: an origin apart from ours.
+pub(crate) fn is_tenants(host: &str) -> bool {
+    is_function_url(host) || is_website(host)
+}
+
+/// `<bucket>.s3-website.<region>.<anything>` or `<bucket>.s3-website-<region>.<anything>`: the host of a bucket's website.
+fn is_website(host: &str) -> bool {
+    host.split('.').skip(1).any(|label| label == "s3-website" || label.starts_with("s3-website-"))
+}
+
 /// A browser that opens the front page: it wants HTML and says nothing that an AWS client says.
 fn is_visit(arrival: &Arrival<'_>) -> bool {
     matches!(arrival.request.method, Method::GET | Method::HEAD)
@@ -104,7 +114,15 @@ fn is_marked(arrival: &Arrival<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_function_url;
+    use super::{is_function_url, is_tenants};
+
+    #[test]
+    fn website_hosts_are_told_by_a_label() {
+        assert!(is_tenants("b.s3-website.us-east-1.localhost"));
+        assert!(is_tenants("a.b.s3-website-eu-west-1.amazonaws.com"));
+        assert!(!is_tenants("s3-website.localhost"));
+        assert!(!is_tenants("b.s3.localhost"));
+    }
 
     #[test]
     fn function_url_hosts_are_told_by_their_second_label() {

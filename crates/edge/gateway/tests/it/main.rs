@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where its ground gives way")]
 
 mod auth;
+mod buckets;
 mod framing;
 mod limits;
 mod origins;

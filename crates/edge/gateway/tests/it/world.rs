@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use base::{Account, BoxFuture, Clocks, Fault, Principal, SystemClocks, SystemRng, Timestamp, VirtualClocks};
 use bytes::Bytes;
-use door::{Body, Call, Credential, Dispatch, Input, Keys, Reply, Site, SiteRequest, SiteResponse, Temporary, Via};
+use door::{
+    Body, Buckets, Call, Credential, CrossOrigin, Dispatch, Input, Keys, Reply, Site, SiteRequest, SiteResponse,
+    Temporary, Via,
+};
 use gateway::{Gateway, Limits, Options, Walls};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,6 +86,24 @@ impl Keys for Ring {
     }
     fn for_function(&self, _: Account, _: &str, _: &str) -> Temporary {
         Temporary { key_id: String::new(), secret: String::new(), token: String::new(), expires: Timestamp(0) }
+    }
+}
+
+/// Two buckets: `pictures` lets in pages of two origins to read, `private` none.
+struct Shelf;
+
+impl Buckets for Shelf {
+    fn exists(&self, name: &str) -> bool {
+        ["pictures", "private"].contains(&name)
+    }
+    fn share(&self, bucket: &str, page: &CrossOrigin<'_>) -> Result<HeaderMap, Fault> {
+        let known = ["http://app.example", "http://localhost:3000"].contains(&page.origin);
+        if bucket != "pictures" || !known || page.method != "GET" {
+            return Err(Fault::new("AccessForbidden", 403, "not welcome"));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("access-control-allow-origin", HeaderValue::from_str(page.origin).unwrap());
+        Ok(headers)
     }
 }
 
@@ -176,6 +197,7 @@ impl World {
             dispatch: Arc::clone(&door) as Arc<dyn Dispatch>,
             services: model::SERVICES,
             sites: vec![Arc::new(Echo)],
+            buckets: Arc::new(Shelf),
             keys: Arc::new(made.ring),
             clocks: Arc::clone(&clocks) as Arc<dyn Clocks>,
             rng: Arc::new(SystemRng),
