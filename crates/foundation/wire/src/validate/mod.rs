@@ -287,7 +287,9 @@ impl Sink for Check {
             for (index, value) in items.iter().enumerate() {
                 self.within(&format!("{}.member", index + 1), |check| value.emit(item.shape, check));
             }
-        } else if items.iter().any(|value| breaks(item.shape, *value)) {
+        } else if !exceptions::is_left_to_the_room(self.operation, item.shape)
+            && items.iter().any(|value| breaks(item.shape, *value))
+        {
             let words = format!("Member must satisfy constraint: [{}, Member must not be null]", all_words(item.shape));
             self.violated(shape, Some(&whole), &words);
         }

@@ -128,7 +128,6 @@ async fn what_cannot_be_read_is_told_in_lambdas_words() {
             invalid("Could not unzip uploaded file. Please check your file, then try to upload again."),
         ),
         (lies("code", "large.zip", None), invalid("Unzipped size must be smaller than 262144000 bytes")),
-        (lies("code", "", None), invalid("Please provide both S3Bucket and S3Key.")),
     ];
     for (input, expected) in cases {
         let fault = world.call::<ops::CreateFunction>(input).await.unwrap_err();
@@ -137,6 +136,10 @@ async fn what_cannot_be_read_is_told_in_lambdas_words() {
     }
     let broken = world.call::<ops::CreateFunction>(lies("code", "broken.zip", None)).await.unwrap_err();
     assert_eq!(broken.status, 500);
+    let mut half = lies("code", "code.zip", None);
+    half.code.as_mut().unwrap().s3_key = None;
+    let half = world.call::<ops::CreateFunction>(half).await.unwrap_err();
+    assert_eq!(half.message, "Please provide both S3Bucket and S3Key.");
     let mut both = lies("code", "code.zip", None);
     both.code.as_mut().unwrap().zip_file = Some(package("inline"));
     let both = world.call::<ops::CreateFunction>(both).await.unwrap_err();
