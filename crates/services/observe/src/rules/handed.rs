@@ -135,7 +135,8 @@ mod tests {
     }
 
     fn each_that_fits_comes_once(sizes: &[usize], most: usize) {
-        let event = |(at, size): (usize, &usize)| Event { id: at.to_string(), timestamp: 0, message: "x".repeat(*size) };
+        let event =
+            |(at, size): (usize, &usize)| Event { id: at.to_string(), timestamp: 0, message: "x".repeat(*size) };
         let events: Vec<_> = sizes.iter().enumerate().map(event).collect();
         let mut seen = Vec::new();
         for body in bodies(ORIGIN, &events, most) {
