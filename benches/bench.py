@@ -2,8 +2,8 @@
 
 usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick]
 
-Parts are start, idle, hello, node, official, storms, functions (all of workloads.py), or the name of one of those functions; without --only
-all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
+Parts are start, idle, hello, node, official, storms, sandboxes and thousand (density.py), functions (all of workloads.py), or the name of one
+of those functions; without --only all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
 
 DIR holds yardstick programs, each optional: `target/release/echo` (a hyper echo server: `echo PORT`), `fakeapi.py` (a
 runtime client's own floor) with `venv/bin/python`. Absolute times drift between machines and days; quote the ratios.
@@ -27,6 +27,7 @@ import tempfile
 import time
 import zipfile
 
+import density
 import objects
 import workloads
 
@@ -109,12 +110,13 @@ def pss_kib(pids):
     return total
 
 
-def cpu_ms(pids):
+def cpu_us(pids):
+    """CPU time of processes, threads that have ended included; /proc/PID/stat counts the same in ticks of 10 ms."""
     total = 0
     for pid in pids:
         try:
-            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+            # The clock of another process: clock_getcpuclockid(3).
+            total += time.clock_gettime_ns((~pid << 3) | 2) / 1e3
         except OSError:
             pass
     return total
@@ -124,7 +126,7 @@ class Lambent:
     def __init__(self, binary, data):
         self.binary, self.data = binary, data
 
-    def start(self):
+    def start(self, *arguments):
         """Starts it and returns ms until the first answered service call."""
         probe = socket.socket()
         probe.bind(("127.0.0.1", 0))
@@ -132,7 +134,7 @@ class Lambent:
         probe.close()
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data],
+            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *arguments],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         while True:
@@ -182,9 +184,9 @@ class Lambent:
     def warm(self, name, count=2000):
         for _ in range(50):
             self.invoke(name)
-        before = cpu_ms([self.process.pid])
+        before = cpu_us([self.process.pid])
         out = [self.invoke(name)[0] for _ in range(count)]
-        return out, (cpu_ms([self.process.pid]) - before) * 1e3 / count
+        return out, (cpu_us([self.process.pid]) - before) / count
 
 
 def percentile(values, share):
@@ -211,7 +213,10 @@ def yardsticks(folder):
                     time.sleep(0.01)
             for _ in range(200):
                 connection.call("POST", "/", EVENT)
-            out["hyper echo"] = row("yardstick: hyper echo", [connection.call("POST", "/", EVENT)[0] * 1e3 for _ in range(3000)])
+            before = cpu_us([process.pid])
+            took = [connection.call("POST", "/", EVENT)[0] * 1e3 for _ in range(3000)]
+            out["echo CPU"] = (cpu_us([process.pid]) - before) / len(took)
+            out["hyper echo"] = row("yardstick: hyper echo", took, note=f"CPU {out['echo CPU']:.0f} us each")
         finally:
             process.kill()
             process.wait()
@@ -234,7 +239,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "functions", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "s3"]
 
 
 def parts(text):
@@ -264,6 +269,8 @@ def main():
                 starts.append(platform.start())
                 platform.stop()
             row("start: cleanly stopped folder → first answer", starts)
+        if "sandboxes" in only:
+            density.sandboxes(platform)
         platform.start()
         if "idle" in only:
             idle(platform)
@@ -277,6 +284,8 @@ def main():
                 print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
         if "storms" in only:
             storms(platform, python)
+        if "thousand" in only:
+            density.thousand(platform, python, HELLO, lambda: tree(platform.process.pid), cpu_us)
         for name in workloads.WORKLOADS:
             if "functions" in only or name in only:
                 workloads.measure(platform, name, python, chosen.quick, row)
@@ -297,9 +306,9 @@ def main():
 def idle(platform):
     time.sleep(2)
     pids = tree(platform.process.pid)
-    before = cpu_ms(pids)
+    before = cpu_us(pids)
     time.sleep(10)
-    print(f"idle: PSS {pss_kib(pids) / 1024:.1f} MiB in {len(pids)} processes, CPU {(cpu_ms(pids) - before) / 100:.2f} % over 10 s", flush=True)
+    print(f"idle: PSS {pss_kib(pids) / 1024:.1f} MiB in {len(pids)} processes, CPU {(cpu_us(pids) - before) / 1e5:.3f} % over 10 s", flush=True)
 
 
 def hello(platform, python, yard):
@@ -314,7 +323,7 @@ def hello(platform, python, yard):
     warm, cpu = platform.warm("hello")
     own = row("warm: own Python bootstrap", warm, note=f"server CPU {cpu:.0f} us each")
     if "hyper echo" in yard:
-        print(f"  = {own / yard['hyper echo']:.2f} x hyper echo")
+        print(f"  = {own / yard['hyper echo']:.2f} x hyper echo, CPU {cpu / yard['echo CPU']:.2f} x its")
     platform.create("hello128", python, {"app.py": HELLO}, memory=128)
     row("cold: Python hello at 128 MB, spaced", platform.cold("hello128", 10, True))
     row("warm: own Python bootstrap at 128 MB", platform.warm("hello128", 500)[0])

@@ -1,6 +1,7 @@
 """Idle means idle: nothing in the platform wakes when nothing is due."""
 
 import pathlib
+import re
 import time
 
 import pytest
@@ -70,3 +71,19 @@ def test_a_kept_environment_costs_no_wake_ups_either(own_platform):
         pass
     print(f"a kept environment: woken in {SECONDS} s: {seen or 'nothing'}")
     assert not seen
+
+
+def proportional_mib(pid):
+    """Memory of a process and all below it, what is shared divided among those who share it."""
+    rollups = [text(pathlib.Path(f"/proc/{process}/smaps_rollup")) for process in family(pid)]
+    return sum(int(found.group(1)) for rollup in rollups if (found := re.search(r"Pss:\s+(\d+)", rollup))) / 1024
+
+
+def test_an_idle_platform_is_small(own_platform):
+    platform = own_platform()
+    # Until what only the start needed is given back.
+    deadline = time.monotonic() + 60
+    while (seen := proportional_mib(platform.process.pid)) > 12 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    print(f"an idle platform: {seen:.1f} MiB")
+    assert seen <= 12

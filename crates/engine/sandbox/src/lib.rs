@@ -24,7 +24,7 @@ pub use helper::main_if_helper;
 pub use interpreters::{Family, Found, find_interpreters, probe_interpreter};
 pub use linux::{Linux, Options};
 pub use microvm::survey_microvm;
-pub use sys::{end_on_broken_pipe, free_bytes, original_destination};
+pub use sys::{end_on_broken_pipe, free_bytes, original_destination, unmap_own_file};
 pub use walls::{
     Ahead, Control, Environment, Error, Exit, ExitCause, Image, Isolation, Limits, Mode, Mount, Spec, Survey, Usage,
     Wall, WallState, Walls,

@@ -6,6 +6,7 @@ mod late;
 mod outbox;
 mod outward;
 mod port;
+mod settled;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -148,6 +149,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let walls = walls(&arguments, &folder)?;
     let survey = walls.survey();
     let surveyed = Arc::clone(&walls);
+    tokio::spawn(settled::give_back(Arc::clone(&walls), interpreters.clone()));
     let net = Arc::new(LateNet::default());
     let mut options =
         invoker::Options::new(walls, Arc::clone(&clocks), Arc::clone(&rng), observe.clone(), observe.clone());
