@@ -21,7 +21,7 @@ mod tags;
 mod url;
 mod version;
 
-pub(crate) use describe::log_group;
+pub(crate) use describe::{log_group, runtime_version};
 pub(crate) use policy::document;
 
 use std::sync::Arc;
