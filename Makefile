@@ -65,6 +65,7 @@ soak: build venv
 	LAMBENT_SOAK=100 $(CARGO) test --release -p lambent-wire
 	LAMBENT_SOAK=20 $(CARGO) test --release -p lambent-runtime --lib session
 	LAMBENT_CYCLES=10000 $(CARGO) test -p lambent-sandbox --test it soak:: -- --nocapture
+	LAMBENT_RESTORES=10000 $(VENV)/bin/python -m pytest tests/e2e/test_snapstart.py -q -rs -k random
 	$(MAKE) clients-rust && $(VENV)/bin/python -m pytest tests/e2e/test_clients.py -q -rs -k rust
 	$(CARGO) xtask drops --e2e
 

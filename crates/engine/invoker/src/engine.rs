@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base::{Account, BoxFuture, EnvironmentId, Region, Timestamp};
+use runtime::SnapshotWanted;
 use tokio::sync::{Notify, watch};
 
 use crate::environment::micros;
@@ -16,7 +17,10 @@ use crate::keep::Wheel;
 use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
 use crate::tally::{Name, Tallies};
-use crate::{Counted, Done, Invocation, Options, Provisioned, Refusal, Spread, Target, TargetKey, provision, run};
+use crate::{
+    Counted, Done, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey, provision, run,
+    snapstart,
+};
 
 /// Starts this room.
 #[derive(Debug)]
@@ -295,6 +299,31 @@ impl Handle {
             // What was kept is unused from now on.
             self.engine.keep(&pool, self.engine.options.clocks.product());
         }
+    }
+
+    /// Runs the INIT of a target in an environment of its own and takes a snapshot of it, the bytes of which go to `wanted`.
+    /// INIT may take `limit`, which the hooks before the snapshot count against.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it never began.
+    pub async fn snapshot(
+        &self,
+        target: &Target,
+        wanted: SnapshotWanted,
+        limit: Duration,
+    ) -> Result<Snapshotted, Refusal> {
+        let _running = Running::begin(&self.engine)?;
+        snapstart::take(&self.engine, target, wanted, limit).await
+    }
+
+    /// Whether the snapshot of a target can be restored, found out by restoring it once; the function's own code does not
+    /// run. Says what happened instead.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it never began.
+    pub async fn try_restore(&self, target: &Target) -> Result<bool, Refusal> {
+        let _running = Running::begin(&self.engine)?;
+        snapstart::try_restore(&self.engine, target).await
     }
 
     /// How far the provisioned environments of a function version are; none when it has none.

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
-use runtime::{Event, InitOutcome, Outcome, Session};
+use runtime::{Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -62,6 +62,17 @@ pub(crate) struct Environment {
     _room: Room,
 }
 
+/// What an environment is started for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// To be given events.
+    Serve,
+    /// To be snapshotted after INIT.
+    Snapshot(SnapshotWanted),
+    /// To see whether a snapshot can be restored; none of the function's own code goes on.
+    Try,
+}
+
 /// How INIT ended.
 #[derive(Debug)]
 pub(crate) enum InitEnd {
@@ -74,6 +85,8 @@ pub(crate) enum InitEnd {
     /// The process ended first.
     Exited(ExitCause),
     Timeout,
+    /// A snapshot was asked for, and this came of it.
+    Snapshot(Snapshot),
 }
 
 /// A new environment and what its beginning took.
@@ -81,7 +94,18 @@ pub(crate) struct Started {
     pub(crate) environment: Box<Environment>,
     pub(crate) sandbox_us: u64,
     pub(crate) init_us: u64,
+    /// There, where a snapshot was restored: INIT's time is its.
+    pub(crate) restored: Option<Restored>,
     pub(crate) end: InitEnd,
+}
+
+/// What a restore took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Restored {
+    /// From the program's start until it was ready.
+    pub(crate) took_us: u64,
+    /// Of that, since what was restored went on.
+    pub(crate) billed_us: u64,
 }
 
 /// Why there is no environment.
@@ -121,23 +145,38 @@ impl Environment {
         target: &Target,
         place: Place,
         log: Arc<Log>,
-        limit: Duration,
+        (limit, purpose): (Duration, Purpose),
     ) -> Result<Started, NotStarted> {
         let options = &engine.options;
         let (id, Place { start, room }) = (engine.next_id(), place);
         let begun = options.clocks.monotonic();
         let granted = target.credentials.as_ref().map(|fresh| fresh());
         let credentials_end = granted.as_ref().map(|granted| granted.ends);
-        let built = options.walls.launch(spec(engine, target, id, &log, granted)).await.map_err(not_started)?;
+        let beginning = Beginning::of(target, &purpose);
+        let session = Session::new();
+        let tries = matches!(purpose, Purpose::Try);
+        match purpose {
+            Purpose::Serve => {}
+            Purpose::Snapshot(wanted) => session.want_snapshot(wanted),
+            Purpose::Try => session.hold_restored(),
+        }
+        let spec = spec(engine, target, id, &log, beginning, granted, &session);
+        let built = options.walls.launch(spec).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
         // What a runtime used while it waited for a function is nobody's.
         let before = if built.ahead { built.control.usage() } else { Usage::default() };
-        let mut environment = Self::assemble(engine, pool, target, room, log, id, built).map_err(|error| {
-            NotStarted::Refused(Refusal::Walls { message: format!("cannot use the new sandbox: {error}"), fix: None })
-        })?;
+        let mut environment =
+            Self::assemble(engine, pool, target, (room, session), log, id, built).map_err(|error| {
+                NotStarted::Refused(Refusal::Walls {
+                    message: format!("cannot use the new sandbox: {error}"),
+                    fix: None,
+                })
+            })?;
         environment.credentials_end = credentials_end;
-        let end = environment.init(start, limit).await;
+        let (end, resumed) = environment.init(&*options.clocks, start, limit, tries).await;
         let ready = options.clocks.monotonic();
+        let restored = resumed
+            .map(|resumed| Restored { took_us: micros(launched, ready).max(1), billed_us: micros(resumed, ready) });
         if matches!(end, InitEnd::Ready) && options.cpu_limit {
             environment.control.set_cpu(Some(cpu_millis(target.memory_mb)));
         }
@@ -146,7 +185,8 @@ impl Environment {
         Ok(Started {
             environment: Box::new(environment),
             sandbox_us: micros(begun, launched),
-            init_us: micros(launched, ready),
+            init_us: if restored.is_some() { 0 } else { micros(launched, ready) },
+            restored,
             end,
         })
     }
@@ -155,7 +195,7 @@ impl Environment {
         engine: &Engine,
         pool: &Arc<Pool>,
         target: &Target,
-        room: Room,
+        (room, session): (Room, Arc<Session>),
         log: Arc<Log>,
         id: EnvironmentId,
         built: sandbox::Environment,
@@ -163,7 +203,6 @@ impl Environment {
         let mut listeners = built.listeners.into_iter();
         let mut listener = || listeners.next().ok_or_else(|| io::Error::other("it has no listener"));
         let control: Arc<dyn Control> = Arc::from(built.control);
-        let session = Session::new();
         let runtime_api = tokio::net::TcpListener::from_std(listener()?)?;
         let endpoint = match &engine.options.net {
             Some(net) => Some(net.serve(listener()?, target.principal.clone())),
@@ -204,10 +243,27 @@ impl Environment {
         })
     }
 
-    async fn init(&self, start: Start, limit: Duration) -> InitEnd {
+    /// How INIT ended, and when what was restored went on, if anything was.
+    async fn init(
+        &self,
+        clocks: &dyn Clocks,
+        start: Start,
+        limit: Duration,
+        tries: bool,
+    ) -> (InitEnd, Option<Instant>) {
+        let resumed = OnceLock::new();
+        let noting = async {
+            self.session.resumed().await;
+            let _ = resumed.set(clocks.monotonic());
+            if !tries {
+                std::future::pending::<()>().await;
+            }
+        };
         let end = async {
             tokio::select! {
                 biased;
+                () = noting => InitEnd::Ready,
+                snapshot = self.session.snapshot() => InitEnd::Snapshot(snapshot),
                 outcome = self.session.initialised() => match outcome {
                     InitOutcome::Ready => InitEnd::Ready,
                     InitOutcome::Failed { error_type, payload } => InitEnd::Failed { error_type, payload },
@@ -217,10 +273,11 @@ impl Environment {
         };
         tokio::pin!(end);
         if let Ok(end) = timeout(START_HOLD.min(limit), &mut end).await {
-            return end;
+            return (end, resumed.get().copied());
         }
         drop(start);
-        timeout(limit.saturating_sub(START_HOLD), end).await.unwrap_or(InitEnd::Timeout)
+        let end = timeout(limit.saturating_sub(START_HOLD), end).await.unwrap_or(InitEnd::Timeout);
+        (end, resumed.get().copied())
     }
 
     /// Gives it an event and waits for the end, for at most `limit`.
@@ -336,12 +393,57 @@ impl Drop for Task {
     }
 }
 
-fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log, granted: Option<Granted>) -> Spec {
+/// How an environment comes to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// By INIT.
+    Init,
+    /// By INIT, after which a snapshot is taken.
+    Take,
+    /// By a snapshot that is restored.
+    Restore,
+}
+
+impl Beginning {
+    fn of(target: &Target, purpose: &Purpose) -> Self {
+        match (purpose, &target.image.snapshot) {
+            (Purpose::Snapshot(_), _) => Self::Take,
+            (_, Some(_)) => Self::Restore,
+            (_, None) => Self::Init,
+        }
+    }
+}
+
+/// What our bootstraps are told of snapshots. No function sees it.
+const SNAPSHOT_VARIABLE: &str = "_LAMBENT_SNAPSHOT";
+/// What of a snapshot's variables is the platform's own.
+const OF_SNAP_START: &[&str] = &[
+    SNAPSHOT_VARIABLE,
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+];
+
+fn spec(
+    engine: &Engine,
+    target: &Target,
+    id: EnvironmentId,
+    log: &Log,
+    beginning: Beginning,
+    granted: Option<Granted>,
+    session: &Session,
+) -> Spec {
     let options = &engine.options;
     let mut env = target.env.clone();
+    if beginning == Beginning::Init {
+        env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
+        env.extend(granted.into_iter().flat_map(|granted| granted.variables));
+    } else {
+        env.retain(|(name, _)| !OF_SNAP_START.contains(&name.as_str()));
+        env.extend(snap_start(beginning, granted, session, &*options.rng));
+    }
     env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
-    env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
-    env.extend(granted.into_iter().flat_map(|granted| granted.variables));
     let mut ports = vec![RUNTIME_PORT];
     if options.net.is_some() {
         ports.push(ENDPOINT_PORT);
@@ -357,11 +459,37 @@ fn spec(engine: &Engine, target: &Target, id: EnvironmentId, log: &Log, granted:
         argv: target.argv.clone(),
         env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
         cwd: PathBuf::from("/var/task"),
-        ahead: target.ahead.clone(),
+        // What is mapped into a snapshot is found again by its path, which a fork of a zygote sees otherwise.
+        ahead: target.ahead.clone().filter(|_| beginning != Beginning::Take),
         limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
         isolation: target.isolation,
         ports,
     }
+}
+
+/// The variables under SnapStart. Credentials in variables would be kept by whoever read them before the snapshot.
+/// Source: AWS Lambda developer guide, "Defined runtime environment variables".
+fn snap_start(
+    beginning: Beginning,
+    granted: Option<Granted>,
+    session: &Session,
+    rng: &dyn base::Rng,
+) -> Vec<(String, String)> {
+    let what = if beginning == Beginning::Take { "take" } else { "restore" };
+    let mut env = vec![
+        (SNAPSHOT_VARIABLE.to_owned(), what.to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "snap-start".to_owned()),
+    ];
+    if let Some(granted) = granted {
+        let mut raw = [0u8; 16];
+        rng.fill(&mut raw);
+        let token = format!("{:032x}", u128::from_le_bytes(raw));
+        let address = format!("http://127.0.0.1:{RUNTIME_PORT}/2018-06-01/runtime/credentials");
+        env.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), address));
+        env.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(), token.clone()));
+        session.give_credentials(runtime::Credentials { token, document: granted.document });
+    }
+    env
 }
 
 fn cpu_millis(memory_mb: u32) -> u32 {

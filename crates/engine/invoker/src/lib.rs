@@ -23,6 +23,7 @@ mod pool;
 mod provision;
 mod report;
 mod run;
+mod snapstart;
 mod tally;
 mod target;
 #[cfg(feature = "testing")]
@@ -33,5 +34,6 @@ pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use provision::Provisioned;
 pub use sandbox::{Ahead, Image, Isolation, Mount};
+pub use snapstart::{InitFailure, Snapshotted};
 pub use tally::{Counted, Spread};
 pub use target::{Credentials, Granted, Invocation, Target, TargetKey};

@@ -70,7 +70,7 @@ impl ThrottleReason {
     }
 }
 
-/// Why an invocation never began. Nothing ran and nothing was logged.
+/// Why an invocation never began. Nothing ran and nothing was logged, except where a restore failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A concurrency limit is met; the caller may try again.
@@ -90,6 +90,12 @@ pub enum Refusal {
     /// The host is full: no environment became free and none could be started in time. The caller may try again.
     #[error("the host is busy: {0}")]
     Busy(Cow<'static, str>),
+    /// What a restored environment was to run first failed, or took too long. It has ended.
+    #[error("the function's snapshot was restored, and what it runs then {}", if *.timeout { "took too long" } else { "failed" })]
+    Restore {
+        /// Whether it took too long.
+        timeout: bool,
+    },
     /// The platform is stopping.
     #[error("the platform is stopping and takes no new invocations")]
     Draining,

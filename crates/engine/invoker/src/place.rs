@@ -6,12 +6,13 @@ use std::time::Duration;
 use base::StartKind;
 
 use crate::Refusal;
-use crate::environment::{Environment, InitEnd, NotStarted, Started, micros};
+use crate::environment::{Environment, InitEnd, NotStarted, Purpose, Restored, Started, micros};
 use crate::host::Place;
 use crate::log::Log;
 use crate::pool::{Lease, Starting};
 use crate::report::{self, Status};
 use crate::run::Run;
+use crate::snapstart;
 
 /// An environment for the invocation, and what it took to get it.
 pub(crate) struct Placed {
@@ -19,6 +20,8 @@ pub(crate) struct Placed {
     pub(crate) start: StartKind,
     pub(crate) sandbox_us: u64,
     pub(crate) init_us: u64,
+    /// What restoring a snapshot took, where that was done instead of INIT.
+    pub(crate) restored: Restored,
     pub(crate) queue_us: u64,
     /// What an INIT within the invocation has already used of the function's timeout.
     pub(crate) spent_us: u64,
@@ -81,7 +84,8 @@ impl Run<'_> {
     fn warm(&self, lease: Lease) -> Placed {
         let queue_us = micros(self.admitted, self.engine.options.clocks.monotonic());
         let start = StartKind::Warm;
-        Placed { lease, start, sandbox_us: 0, init_us: 0, queue_us, spent_us: 0, end: InitEnd::Ready }
+        let restored = Restored::default();
+        Placed { lease, start, sandbox_us: 0, init_us: 0, restored, queue_us, spent_us: 0, end: InitEnd::Ready }
     }
 
     /// Waits for whichever comes first: an environment that becomes free, or room to start one.
@@ -116,7 +120,12 @@ impl Run<'_> {
         }
         let starting = self.pool.start();
         let limit = Duration::from_millis(options.init_timeout_ms);
-        let started = Environment::start(self.engine, &self.pool, self.target, place, Arc::clone(&log), limit).await;
+        let restores = self.target.image.snapshot.is_some();
+        if restores {
+            log.say(report::restore_start(&self.target.runtime));
+        }
+        let start = (limit, Purpose::Serve);
+        let started = Environment::start(self.engine, &self.pool, self.target, place, Arc::clone(&log), start).await;
         let started = match started {
             Ok(started) => started,
             Err(NotStarted::Refused(refusal)) => return Err(refusal.into()),
@@ -128,9 +137,63 @@ impl Run<'_> {
         let (sandbox_us, init_us) = (started.sandbox_us, started.init_us);
         let id = started.environment.id;
         tracing::debug!(environment = %id, function = %self.target.function_arn, sandbox_us, init_us, "started");
-        let placed = match started.end {
-            InitEnd::Timeout => self.init_again(starting, started, log).await?,
-            _ => leased(starting, started, 0),
+        let placed = match (started.restored, &started.end) {
+            (Some(restored), InitEnd::Ready) => {
+                log.say(report::restore_report(restored.took_us, None));
+                leased(starting, started, 0)
+            }
+            (Some(restored), _) => return Err(self.not_restored(&started, restored, &log).await.into()),
+            (None, InitEnd::Exited(_) | InitEnd::Timeout) if restores => {
+                return self.init_instead(starting, started, log, queue_us).await;
+            }
+            (None, InitEnd::Timeout) => self.init_again(starting, started, log).await?,
+            (None, _) => leased(starting, started, 0),
+        };
+        Ok(Placed { queue_us, sandbox_us, init_us, ..placed })
+    }
+
+    /// What was restored went on, and then failed: the invocation does not begin.
+    /// Source: AWS Lambda API reference, `Invoke`, `SnapStartException` and `SnapStartTimeoutException`.
+    async fn not_restored(&self, started: &Started, restored: Restored, log: &Log) -> Refusal {
+        let status = match &started.end {
+            InitEnd::Failed { error_type, .. } => Status::Error(error_type.clone()),
+            InitEnd::Exited(cause) => Status::Error(report::exit_type(*cause).into()),
+            InitEnd::Ready | InitEnd::Timeout | InitEnd::Snapshot(_) => Status::Timeout,
+        };
+        started.environment.kill().await;
+        started.environment.drain_output();
+        log.say(report::restore_report(restored.took_us, Some(&status)));
+        log.flush();
+        Refusal::Restore { timeout: status == Status::Timeout }
+    }
+
+    /// A snapshot brought nothing back to life, through no fault of the function's: INIT begins, as without one.
+    async fn init_instead(
+        &self,
+        starting: Starting,
+        first: Started,
+        log: Arc<Log>,
+        queue_us: u64,
+    ) -> Result<Placed, Unplaced> {
+        tracing::warn!(function = %self.target.function_arn, "a snapshot could not be restored");
+        first.environment.kill().await;
+        first.environment.drain_output();
+        log.say("Lambent: the snapshot could not be restored: the function is initialized anew".into());
+        let sandbox_us = first.sandbox_us;
+        drop(first);
+        let engine = self.engine;
+        let place = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest()).await;
+        let start = (Duration::from_millis(engine.options.init_timeout_ms), Purpose::Serve);
+        let target = snapstart::without(self.target);
+        let second = Environment::start(engine, &self.pool, &target, place, Arc::clone(&log), start).await;
+        let second = second.map_err(|not_started| {
+            log.flush();
+            not_started.into_refusal()
+        })?;
+        let init_us = second.init_us;
+        let placed = match second.end {
+            InitEnd::Timeout => self.init_again(starting, second, log).await?,
+            _ => leased(starting, second, 0),
         };
         Ok(Placed { queue_us, sandbox_us, init_us, ..placed })
     }
@@ -144,8 +207,9 @@ impl Run<'_> {
         drop(first);
         let engine = self.engine;
         let place = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest()).await;
-        let limit = Duration::from_millis(self.target.timeout_ms);
-        let second = Environment::start(engine, &self.pool, self.target, place, Arc::clone(&log), limit).await;
+        let start = (Duration::from_millis(self.target.timeout_ms), Purpose::Serve);
+        let target = snapstart::without(self.target);
+        let second = Environment::start(engine, &self.pool, &target, place, Arc::clone(&log), start).await;
         let second = second.map_err(|not_started| {
             log.flush();
             not_started.into_refusal()
@@ -156,7 +220,7 @@ impl Run<'_> {
 }
 
 fn leased(starting: Starting, started: Started, spent_us: u64) -> Placed {
-    let Started { environment, sandbox_us, init_us, end } = started;
-    let lease = starting.lease(environment);
-    Placed { lease, start: StartKind::Cold, sandbox_us, init_us, queue_us: 0, spent_us, end }
+    let Started { environment, sandbox_us, init_us, restored, end } = started;
+    let (lease, restored) = (starting.lease(environment), restored.unwrap_or_default());
+    Placed { lease, start: StartKind::Cold, sandbox_us, init_us, restored, queue_us: 0, spent_us, end }
 }

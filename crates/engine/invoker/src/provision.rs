@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::Target;
 use crate::engine::Engine;
-use crate::environment::{Environment, InitEnd, NotStarted};
+use crate::environment::{Environment, InitEnd, NotStarted, Purpose};
 use crate::log::Log;
 use crate::pool::Pool;
 use crate::report::{self, Status};
@@ -114,7 +114,7 @@ async fn start(engine: &Arc<Engine>, pool: &Arc<Pool>, target: &Target) -> Resul
     }
     let starting = pool.start();
     let limit = Duration::from_millis(options.init_timeout_ms);
-    let started = Environment::start(engine, pool, target, place, Arc::clone(&log), limit).await;
+    let started = Environment::start(engine, pool, target, place, Arc::clone(&log), (limit, Purpose::Serve)).await;
     let started = started.map_err(|not_started| {
         log.flush();
         match not_started {
@@ -135,7 +135,7 @@ async fn start(engine: &Arc<Engine>, pool: &Arc<Pool>, target: &Target) -> Resul
         }
         InitEnd::Failed { error_type, .. } => Status::Error(error_type),
         InitEnd::Exited(cause) => Status::Error(report::exit_type(cause).into()),
-        InitEnd::Timeout => Status::Timeout,
+        InitEnd::Timeout | InitEnd::Snapshot(_) => Status::Timeout,
     };
     started.environment.kill().await;
     started.environment.drain_output();

@@ -32,6 +32,8 @@ pub(crate) struct Report<'a> {
     /// Whether INIT succeeded before the invocation: only then there is an Init Duration.
     pub(crate) init_shown: bool,
     pub(crate) status: Option<&'a Status>,
+    /// What of restoring is billed, microseconds.
+    pub(crate) restore_billed_us: u64,
     /// Whether the walls are weak.
     pub(crate) weak: bool,
 }
@@ -50,8 +52,13 @@ pub(crate) fn report(report: &Report<'_>) -> String {
         row.billed_ms,
         row.memory_mb,
     );
-    if report.init_shown && row.start == StartKind::Cold {
+    if report.init_shown && row.start == StartKind::Cold && row.phases.restore_us == 0 {
         let _ = write!(line, "Init Duration: {}\t", Ms(row.phases.init_us));
+    }
+    if row.phases.restore_us > 0 {
+        let billed_ms = report.restore_billed_us.div_ceil(1000);
+        let restore = Ms(row.phases.restore_us);
+        let _ = write!(line, "Restore Duration: {restore}\tBilled Restore Duration: {billed_ms} ms\t");
     }
     match report.status {
         Some(Status::Timeout) => line.push_str("Status: timeout\t"),
@@ -60,12 +67,13 @@ pub(crate) fn report(report: &Report<'_>) -> String {
         }
         None => {}
     }
-    let Phases { queue_us, sandbox_us, init_us, handler_us } = row.phases;
+    let Phases { queue_us, sandbox_us, init_us, restore_us, handler_us } = row.phases;
     let (queue, sandbox, init, handler) = (Ms(queue_us), Ms(sandbox_us), Ms(init_us), Ms(handler_us));
     let (user, system) = (Ms(row.cpu_user_us), Ms(row.cpu_system_us));
+    let (phase, began) = if restore_us > 0 { ("restore", Ms(restore_us)) } else { ("init", init) };
     let _ = write!(
         line,
-        "Phases: queue {queue}, sandbox {sandbox}, init {init}, handler {handler}\tCPU: user {user}, system {system}"
+        "Phases: queue {queue}, sandbox {sandbox}, {phase} {began}, handler {handler}\tCPU: user {user}, system {system}"
     );
     if report.weak {
         line.push_str("\tWalls: weak");
@@ -80,6 +88,32 @@ pub(crate) fn init_report(init_us: u64, phase: &str, status: &Status) -> String 
         Status::Timeout => format!("INIT_REPORT Init Duration: {duration}\tPhase: {phase}\tStatus: timeout"),
         Status::Error(kind) => {
             format!("INIT_REPORT Init Duration: {duration}\tPhase: {phase}\tStatus: error\tError Type: {kind}")
+        }
+    }
+}
+
+/// An INIT that ended well before any invocation: that of a snapshot.
+pub(crate) fn init_succeeded(init_us: u64) -> String {
+    format!("INIT_REPORT Init Duration: {}", Ms(init_us))
+}
+
+pub(crate) fn init_start(runtime: &str) -> String {
+    format!("INIT_START {runtime}")
+}
+
+pub(crate) fn restore_start(runtime: &str) -> String {
+    format!("RESTORE_START {runtime}")
+}
+
+/// Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle", failures during the
+/// Restore phase.
+pub(crate) fn restore_report(restore_us: u64, status: Option<&Status>) -> String {
+    let duration = Ms(restore_us);
+    match status {
+        None => format!("RESTORE_REPORT Restore Duration: {duration}"),
+        Some(Status::Timeout) => format!("RESTORE_REPORT Restore Duration: {duration}\tStatus: timeout"),
+        Some(Status::Error(kind)) => {
+            format!("RESTORE_REPORT Restore Duration: {duration}\tStatus: error\tError Type: {kind}")
         }
     }
 }
@@ -199,7 +233,7 @@ mod tests {
             at: Timestamp(0),
             start: StartKind::Cold,
             provisioned: false,
-            phases: Phases { queue_us: 12, sandbox_us: 1_200, init_us: 120_114, handler_us: 1_234 },
+            phases: Phases { queue_us: 12, sandbox_us: 1_200, init_us: 120_114, restore_us: 0, handler_us: 1_234 },
             cpu_user_us: 800,
             cpu_system_us: 200,
             peak_memory_bytes: 40 << 20,
@@ -216,7 +250,8 @@ mod tests {
     #[test]
     fn report_has_awss_part_first() {
         let row = row();
-        let mut what = Report { row: &row, duration_us: 1_234, init_shown: true, status: None, weak: false };
+        let mut what =
+            Report { row: &row, duration_us: 1_234, init_shown: true, status: None, restore_billed_us: 0, weak: false };
         assert_eq!(
             report(&what),
             "REPORT RequestId: 527cb862-4f5e-49a9-9ae4-a7edc90f0fda\tDuration: 1.23 ms\tBilled Duration: 122 ms\t\
@@ -232,6 +267,33 @@ mod tests {
         what.status = Some(&status);
         assert!(
             report(&what).contains("Max Memory Used: 40 MB\tStatus: error\tError Type: Runtime.OutOfMemory\tPhases:")
+        );
+    }
+
+    #[test]
+    fn a_restore_is_reported_as_on_lambda() {
+        let mut row = row();
+        row.phases = Phases { restore_us: 4_567, init_us: 0, ..row.phases };
+        let what = Report {
+            row: &row,
+            duration_us: 1_234,
+            init_shown: true,
+            status: None,
+            restore_billed_us: 1_200,
+            weak: false,
+        };
+        let line = report(&what);
+        let middle = "Max Memory Used: 40 MB\tRestore Duration: 4.57 ms\tBilled Restore Duration: 2 ms\tPhases:";
+        assert!(line.contains(middle) && !line.contains("Init Duration"), "{line}");
+        assert!(line.contains("sandbox 1.20 ms, restore 4.57 ms, handler"), "{line}");
+        assert_eq!(restore_report(1_236_040, None), "RESTORE_REPORT Restore Duration: 1236.04 ms");
+        assert_eq!(
+            restore_report(1_236_040, Some(&Status::Timeout)),
+            "RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: timeout"
+        );
+        assert_eq!(
+            restore_report(1_236_040, Some(&Status::Error("Runtime.ExitError".into()))),
+            "RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: error\tError Type: Runtime.ExitError"
         );
     }
 

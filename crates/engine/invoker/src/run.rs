@@ -135,7 +135,7 @@ impl Run<'_> {
                 begin(&Status::Error(report::exit_type(cause).into()));
                 self.exited(&log, cause, FailureKind::Init)
             }
-            InitEnd::Timeout | InitEnd::Ready => {
+            InitEnd::Timeout | InitEnd::Ready | InitEnd::Snapshot(_) => {
                 begin(&Status::Timeout);
                 return self.timed_out(&log);
             }
@@ -173,16 +173,19 @@ impl Run<'_> {
         let environment = placed.lease.environment();
         let usage = environment.end_reading(&*options.clocks);
         environment.drain_output();
-        let Placed { start, sandbox_us, init_us, queue_us, .. } = placed;
-        let phases = Phases { queue_us, sandbox_us, init_us, handler_us: ending.handler_us };
+        let Placed { start, sandbox_us, init_us, restored, queue_us, .. } = placed;
+        let restore_us = restored.took_us;
+        let phases = Phases { queue_us, sandbox_us, init_us, restore_us, handler_us: ending.handler_us };
         let failed = matches!(ending.result, Finished::FunctionError { .. });
-        let row = Invoked { provisioned, ..self.row(Some(environment.id), start, phases, usage, failed) };
+        let mut row = Invoked { provisioned, ..self.row(Some(environment.id), start, phases, usage, failed) };
+        row.billed_ms = (phases.init_us + phases.handler_us + restored.billed_us).div_ceil(1000);
         environment.log.say(report::end(&self.invocation.request_id));
         let line = report::report(&Report {
             row: &row,
             duration_us: ending.duration_us,
             init_shown: placed.spent_us == 0 && ending.handler_us > 0,
             status: ending.status.as_ref(),
+            restore_billed_us: restored.billed_us,
             weak: self.engine.weak,
         });
         let tail = environment.log.finish(line);
@@ -216,7 +219,7 @@ impl Run<'_> {
         let phases = Phases { queue_us, sandbox_us, ..Phases::default() };
         let row = self.row(None, StartKind::Cold, phases, Usage::default(), true);
         let (status, weak) = (Some(&status), self.engine.weak);
-        let line = Report { row: &row, duration_us: sandbox_us, init_shown: false, status, weak };
+        let line = Report { row: &row, duration_us: sandbox_us, init_shown: false, status, restore_billed_us: 0, weak };
         let tail = log.finish(report::report(&line));
         drop(permit);
         self.pool.tally.invoked(&row);

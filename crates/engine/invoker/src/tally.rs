@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use base::{Invoked, StartKind};
 
@@ -98,6 +98,8 @@ pub struct Spread {
     pub sandbox: Vec<(u64, u32)>,
     /// INIT, of cold starts.
     pub init: Vec<(u64, u32)>,
+    /// Restoring a snapshot, of cold starts that did that instead of INIT.
+    pub restore: Vec<(u64, u32)>,
     /// The handler.
     pub handler: Vec<(u64, u32)>,
 }
@@ -117,6 +119,8 @@ pub(crate) struct Tally {
     queue: Times,
     sandbox: Times,
     init: Times,
+    // Made for versions that are restored.
+    restore: OnceLock<Box<Times>>,
     handler: Times,
 }
 
@@ -135,6 +139,7 @@ impl Tally {
             queue: Times::new(),
             sandbox: Times::new(),
             init: Times::new(),
+            restore: OnceLock::new(),
             handler: Times::new(),
         }
     }
@@ -153,7 +158,11 @@ impl Tally {
         if row.start != StartKind::Warm {
             self.cold_starts.fetch_add(1, Relaxed);
             self.sandbox.add(row.phases.sandbox_us);
-            self.init.add(row.phases.init_us);
+            if row.phases.restore_us > 0 {
+                self.restore.get_or_init(|| Box::new(Times::new())).add(row.phases.restore_us);
+            } else {
+                self.init.add(row.phases.init_us);
+            }
         }
     }
 
@@ -184,6 +193,7 @@ impl Tally {
             queue: self.queue.read(),
             sandbox: self.sandbox.read(),
             init: self.init.read(),
+            restore: self.restore.get().map(|times| times.read()).unwrap_or_default(),
             handler: self.handler.read(),
         }
     }

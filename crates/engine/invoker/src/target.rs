@@ -30,6 +30,9 @@ pub type Credentials = Arc<dyn Fn() -> Granted + Send + Sync>;
 pub struct Granted {
     /// As environment variables.
     pub variables: Vec<(String, String)>,
+    /// As a document that a program asks for (see [`runtime::Credentials`]), for environments whose memory is older than they
+    /// are.
+    pub document: Bytes,
     /// When they end, signing clock: no invocation begins that might outlast them.
     pub ends: Timestamp,
 }
@@ -55,7 +58,10 @@ pub struct Target {
     pub tmp_mb: u32,
     /// The environment variables that all environments of this revision share. The invoker adds those that differ:
     /// `AWS_LAMBDA_RUNTIME_API`, `AWS_LAMBDA_LOG_STREAM_NAME`, the credentials, and `AWS_ENDPOINT_URL` unless it is here.
+    /// Those under SnapStart have no log stream's name, and the address of the credentials instead of them.
     pub env: Vec<(String, String)>,
+    /// How RESTORE_START names the runtime: its version and that version's ARN, as AWS prints them.
+    pub runtime: Arc<str>,
     /// Gives credentials to a new environment. `None` leaves them out.
     pub credentials: Option<Credentials>,
     /// The program and its arguments, as seen inside.

@@ -198,6 +198,9 @@ where
     F: Fn(Inside, Request) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
 {
     let Ok(mut client) = inside.connect().await else { return ExitCause::Exited(1) };
+    if let Some(ended) = begin(&inside, &mut client).await {
+        return ended;
+    }
     while let Ok(request) = client.next().await {
         let id = request.id.clone();
         let posted = match handler(inside.clone(), request).await {
@@ -210,6 +213,37 @@ where
         }
     }
     ExitCause::Exited(1)
+}
+
+/// The variables that say how a snapshot of an environment goes: why there is none, and the type of the error of INIT, or of
+/// what runs after a restore.
+pub const UNFIT: &str = "TEST_UNFIT";
+/// See [`UNFIT`].
+pub const INIT_ERROR: &str = "TEST_INIT_ERROR";
+/// See [`UNFIT`].
+pub const RESTORE_ERROR: &str = "TEST_RESTORE_ERROR";
+
+/// What comes before the first event, as our bootstraps do it. Answers how it ended, if it did.
+async fn begin(inside: &Inside, client: &mut Client) -> Option<ExitCause> {
+    if let Some(kind) = inside.env(INIT_ERROR) {
+        let _ = client.init_error(&kind, b"{}").await;
+        return Some(ExitCause::Exited(1));
+    }
+    match inside.env("_LAMBENT_SNAPSHOT")?.as_str() {
+        "take" => {
+            let _ = match inside.env(UNFIT) {
+                Some(why) => client.post("snapshot/none", "", why.as_bytes()).await,
+                None => client.post("snapshot", "", b"a snapshot").await,
+            };
+            Some(ExitCause::Exited(0))
+        }
+        _ => {
+            client.restore_next().await.ok()?;
+            let kind = inside.env(RESTORE_ERROR)?;
+            let _ = client.post("restore/error", &error_header(&kind), b"{}").await;
+            Some(ExitCause::Exited(1))
+        }
+    }
 }
 
 /// An event as the Runtime API gives it.
@@ -240,6 +274,16 @@ impl Client {
         let id = headers.iter().find(|(name, _)| name == "lambda-runtime-aws-request-id");
         let id = id.map(|(_, value)| value.clone()).ok_or_else(|| io::Error::other("no request id"))?;
         Ok(Request { id, headers, payload })
+    }
+
+    /// Goes on after a restore.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn restore_next(&mut self) -> io::Result<()> {
+        let call = "GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+        self.stream.write_all(call.as_bytes()).await?;
+        self.answer().await.map(drop)
     }
 
     /// Posts a response.

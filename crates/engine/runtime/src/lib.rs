@@ -19,4 +19,4 @@ pub use catalogue::{
     Runtime, choose, launch,
 };
 pub use environment::{FunctionEnv, environment, reserved, reserved_refusal};
-pub use session::{Event, Gone, InitOutcome, Limits, Outcome, Session};
+pub use session::{Credentials, Event, Gone, InitOutcome, Limits, Outcome, Session, Snapshot, SnapshotWanted};

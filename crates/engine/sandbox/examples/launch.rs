@@ -9,7 +9,7 @@ fn spec() -> Spec {
     Spec {
         id: base::EnvironmentId(1),
         tenant: "000000000000".to_owned(),
-        image: Image { task: "/usr/share".into(), layers: Vec::new(), runtime: Vec::new() },
+        image: Image { task: "/usr/share".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
         argv: vec!["/bin/true".into()],
         env: Vec::new(),
         cwd: "/".into(),

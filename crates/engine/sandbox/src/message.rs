@@ -176,6 +176,8 @@ pub(crate) struct Launch {
     pub(crate) ahead: Option<Ahead>,
     pub(crate) task: Vec<u8>,
     pub(crate) layers: Vec<Vec<u8>>,
+    /// Empty where there is none.
+    pub(crate) snapshot: Vec<u8>,
     /// Host paths, and where each appears.
     pub(crate) runtime_sources: Vec<Vec<u8>>,
     pub(crate) runtime_targets: Vec<Vec<u8>>,
@@ -188,6 +190,7 @@ impl Message for Request {
                 write_option(launch.ahead.as_ref(), launch.program.write(w.u8(1).u64(launch.seq).bytes(&launch.tenant)))
                     .bytes(&launch.task)
                     .list(&launch.layers)
+                    .bytes(&launch.snapshot)
                     .list(&launch.runtime_sources)
                     .list(&launch.runtime_targets)
             }
@@ -209,6 +212,7 @@ impl Message for Request {
                 ahead: read_option(r)?,
                 task: r.bytes()?,
                 layers: r.list()?,
+                snapshot: r.bytes()?,
                 runtime_sources: r.list()?,
                 runtime_targets: r.list()?,
             })),
@@ -258,7 +262,7 @@ pub(crate) enum News {
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
     /// (0: none), `uplink` sockets of the way out, then the listeners. Its program may have been started ahead; `shared` bytes of its program's memory are a
-    /// zygote's, and are counted there.
+    /// zygote's or a snapshot's, and are counted there.
     Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32, ahead: bool, shared: u64 },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },

@@ -26,7 +26,13 @@ pub struct Image {
     /// The runtime's own folders, for example an interpreter's prefix at its own path, and our bootstraps. The system's
     /// libraries and programs (`/usr`, `/lib*`, `/bin`, `/sbin`, a few files of `/etc`) are always there, read-only.
     pub runtime: Vec<Mount>,
+    /// A snapshot of the function after INIT, a file that its owner's code wrote: it appears as [`SNAPSHOT`], read-only. What
+    /// is mapped from it is shared by all environments that have it.
+    pub snapshot: Option<PathBuf>,
 }
+
+/// Where a snapshot appears inside.
+pub const SNAPSHOT: &str = "/var/lang/snapshot";
 
 /// What the environment may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

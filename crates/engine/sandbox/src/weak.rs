@@ -29,6 +29,9 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
     if spec.image.layers.len() > 1 {
         return Err(Error::Spec("several layers need walls: without them /opt can be one folder only".to_owned()));
     }
+    if spec.image.snapshot.is_some() {
+        return Err(Error::Spec("a snapshot needs walls: without them its place inside is the host's".to_owned()));
+    }
     let exhausted = |what: &'static str| move |error: io::Error| Error::Exhausted { what, why: error.to_string() };
     let listeners = listen(spec.ports.len()).map_err(exhausted("ports"))?;
     let words = Words::new(&spec, &listeners);

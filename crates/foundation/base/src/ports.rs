@@ -46,8 +46,10 @@ pub struct Phases {
     pub queue_us: u64,
     /// Building the walls and starting the runtime process, until its first byte or INIT's start. 0 when warm.
     pub sandbox_us: u64,
-    /// The runtime's and the function's INIT. 0 when warm.
+    /// The runtime's and the function's INIT. 0 when warm, and when a snapshot was restored instead.
     pub init_us: u64,
+    /// Restoring a snapshot of the function after INIT, and what it has asked to run then. 0 when there was none.
+    pub restore_us: u64,
     /// From the event's delivery to the response: AWS's Duration.
     pub handler_us: u64,
 }

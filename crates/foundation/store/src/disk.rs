@@ -126,7 +126,8 @@ impl State {
 
 /// Bytes that a data folder takes on the disk. Trees are counted as what was unpacked, not file by file.
 fn used_bytes(data: &Path) -> Result<u64, Error> {
-    Ok(blocks(&data.join("kv"))? + blocks(&data.join("blobs"))? + trees::counted_bytes(&data.join("trees"))?)
+    let files = ["kv", "blobs", "snapshots"].iter().map(|part| blocks(&data.join(part))).sum::<Result<u64, _>>()?;
+    Ok(files + trees::counted_bytes(&data.join("trees"))?)
 }
 
 /// Bytes that a folder takes on the disk, holes in its files not counted.

@@ -91,7 +91,7 @@ impl Folder {
         let made_for_tests = path.join(TEST_MARK).exists();
         let room = Arc::new(Room::of(&path));
         let folder = Self { path, made_for_tests, ephemeral: None, removing: Arc::default(), room, _lock: lock };
-        for part in [folder.kv(), folder.blobs(), folder.trees(), folder.tmp(), folder.run()] {
+        for part in [folder.kv(), folder.blobs(), folder.trees(), folder.snapshots(), folder.tmp(), folder.run()] {
             match fs::create_dir(&part) {
                 Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::io("make", &part, &cause));
@@ -130,6 +130,12 @@ impl Folder {
     #[must_use]
     pub fn trees(&self) -> PathBuf {
         self.path.join("trees")
+    }
+
+    /// Where the snapshots of functions are.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
     }
 
     /// For files under way; on the same file system as the rest, so that they can be renamed into place.

@@ -1,6 +1,6 @@
 //! The bytes that survive: ordered rows with transactions, content-addressed blobs, unpacked trees, and the data folder.
 //!
-//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`], [`Folder`] and [`timers`];
+//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`], [`Snapshots`], [`Folder`] and [`timers`];
 //! [`backup`], [`restore`] and [`check`] of all of them together.
 //! Why: an acknowledged write must survive `kill -9` and power loss, and only one room should have to think about how.
 //! Never: no service rule, no AWS word, no clock but the one that timers are given. A reader never sees a row that is not yet on the disk; a sync that failed
@@ -28,6 +28,7 @@ mod migrate;
 pub mod outbox;
 mod rows;
 mod sequencer;
+mod snapshots;
 mod staged;
 mod sweep;
 pub mod timers;
@@ -45,6 +46,7 @@ pub use kv::{Kv, Snapshot, Transaction, get_json, transact_with};
 pub use lsm::{open, open_in};
 pub use memory::memory;
 pub use rows::Rows;
+pub use snapshots::{Snapshots, Written};
 pub use trees::{Limits, Tree, Trees, ZipError};
 
 #[cfg(test)]

@@ -241,6 +241,7 @@ async fn registered() -> anyhow::Result<Registered> {
         kv: Arc::clone(&kv),
         blobs: store::Blobs::at(&folder),
         trees: store::Trees::at(&folder),
+        snapshots: store::Snapshots::at(&folder),
         invoker: invocations,
         interpreters: none.shared(),
         bootstraps: folder.run(),

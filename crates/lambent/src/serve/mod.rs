@@ -166,6 +166,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         kv: Arc::clone(&kv),
         blobs: store::Blobs::at(&folder),
         trees: trees.clone(),
+        snapshots: store::Snapshots::at(&folder),
         invoker: invocations.clone(),
         interpreters,
         bootstraps: write_bootstraps(&folder)?,

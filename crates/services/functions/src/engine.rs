@@ -1,6 +1,6 @@
 //! The long-lived part: [`Options`] → [`Functions`] and its [`Service`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,12 +14,13 @@ use futures_util::future::Shared;
 use invoker::{Done, FailureKind, Finished, Invocation};
 use runtime::{Interpreter, InvalidEntrypoint};
 use serde::Serialize;
-use store::{Blobs, Digest, Kv, Trees};
+use store::{Blobs, Digest, Kv, Snapshots, Trees};
 use tokio::sync::mpsc;
 
 use crate::code::Codes;
 use crate::events::Events;
 use crate::name::{Address, Named};
+use crate::snapstart::Numbered;
 use crate::source::Sources;
 use crate::state::State;
 use crate::target::{Plan, Targets};
@@ -35,6 +36,8 @@ pub struct Options {
     pub blobs: Blobs,
     /// Zips unpacked.
     pub trees: Trees,
+    /// Functions after INIT.
+    pub snapshots: Snapshots,
     /// Runs invocations.
     pub invoker: invoker::Handle,
     /// The interpreters of this host. Looking for them takes longer than a start may, so the first invocations await it.
@@ -82,6 +85,11 @@ pub struct Functions {
     pub(crate) events: Events,
     pub(crate) tickets: Tickets,
     pub(crate) invoker: invoker::Handle,
+    pub(crate) snapshots: Snapshots,
+    // Those that are being made, by function and number of the version, and how many are made at a time.
+    pub(crate) snapping: std::sync::Mutex<HashSet<(Address, u64)>>,
+    pub(crate) snap_turns: tokio::sync::Semaphore,
+    pub(crate) snap_wanted: mpsc::UnboundedSender<Numbered>,
     // The versions that were told to have environments ready, each with what stands in the way.
     pub(crate) provisioned: tokio::sync::Mutex<Told>,
     // Held while the meter is told what is kept ready: the last to read is the last to tell.
@@ -130,12 +138,18 @@ impl Functions {
         let state = State::new(Arc::clone(&options.kv), options.account_concurrency);
         let (code, unused) = Codes::new(options.blobs.clone(), options.trees.clone(), state.clone());
         let events = Events::new(state.events()?);
+        // No longer than there are versions: each is in it once.
+        let (snap_wanted, snapshots) = mpsc::unbounded_channel();
         let functions = Arc::new(Self {
             code,
             targets: Targets::default(),
             events,
             tickets: Tickets::new(&*options.rng),
             invoker: options.invoker.clone(),
+            snapshots: options.snapshots.clone(),
+            snapping: std::sync::Mutex::default(),
+            snap_turns: tokio::sync::Semaphore::new(crate::snapstart::AT_A_TIME),
+            snap_wanted,
             provisioned: tokio::sync::Mutex::default(),
             billing: std::sync::Mutex::default(),
             state,
@@ -146,7 +160,7 @@ impl Functions {
                 functions.reserve(&address, function.reserved);
             }
         }
-        let service = Service { functions: Arc::clone(&functions), unused };
+        let service = Service { functions: Arc::clone(&functions), unused, snapshots };
         Ok((functions, service))
     }
 
@@ -182,8 +196,8 @@ impl Functions {
     /// Why it never began, in AWS's words.
     pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
         let plan = self.ready(named).await?;
-        let (target, sampled) = match &*plan {
-            Plan::Run { target, sampled } => (target, *sampled),
+        let (target, sampled, snapped) = match &*plan {
+            Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
         };
         let invoked_arn = match &named.qualifier {
@@ -200,7 +214,15 @@ impl Functions {
             by_receipt: request.by_receipt,
         };
         let done = self.invoker.invoke(Arc::clone(target), invocation).await;
-        done.map_err(|refusal| faults::refused(&refusal))
+        let done = done.map_err(|refusal| faults::refused(&refusal))?;
+        if let Some(number) = snapped
+            && done.row.start == StartKind::Cold
+            && done.row.phases.restore_us == 0
+        {
+            // It is not there any more, or the host has changed.
+            self.want_snapshot(&named.address, number);
+        }
+        Ok(done)
     }
 
     /// The header of a trace that begins with an invocation of `function`.
@@ -251,6 +273,8 @@ impl Functions {
 pub struct Service {
     functions: Arc<Functions>,
     unused: mpsc::UnboundedReceiver<Digest>,
+    // The versions whose snapshots are wanted.
+    snapshots: mpsc::UnboundedReceiver<Numbered>,
 }
 
 impl Service {
@@ -273,7 +297,13 @@ impl Service {
                 tracing::warn!(%fault, "provisioned concurrency could not be brought about");
             }
         };
-        tokio::join!(provisioning, sweeping, events::deliver_all(functions));
+        let snapping = async {
+            if let Err(fault) = functions.snapshot_all().await {
+                tracing::warn!(%fault, "snapshots that are missing could not be made");
+            }
+            functions.make_snapshots(self.snapshots).await;
+        };
+        tokio::join!(provisioning, snapping, sweeping, events::deliver_all(functions));
     }
 }
 

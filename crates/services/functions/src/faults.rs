@@ -81,6 +81,12 @@ pub(crate) fn refused(refusal: &Refusal) -> Fault {
             };
             aws::service_exception(message).with("Type", "Service")
         }
+        Refusal::Restore { timeout: true } => {
+            user(aws::snap_start_timeout_exception("Lambda couldn't restore the snapshot within the timeout limit."))
+        }
+        Refusal::Restore { timeout: false } => user(aws::snap_start_exception(
+            "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.",
+        )),
         Refusal::Busy(_) | Refusal::Draining => {
             Fault::new("ServiceException", 503, refusal.to_string()).with("Type", "Service").header("Retry-After", "1")
         }
@@ -90,6 +96,13 @@ pub(crate) fn refused(refusal: &Refusal) -> Fault {
 /// `TooManyRequestsException`, 429.
 pub(crate) fn throttled(reason: ThrottleReason) -> Fault {
     user(aws::too_many_requests_exception("Rate Exceeded.")).with("Reason", reason.as_str()).header("Retry-After", "1")
+}
+
+/// A version whose snapshot is being made. `SnapStartNotReadyException`, 409.
+pub(crate) fn not_ready() -> Fault {
+    user(aws::snap_start_not_ready_exception(
+        "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.",
+    ))
 }
 
 /// A code signing configuration that is not there. `ResourceNotFoundException`, 404.

@@ -23,6 +23,7 @@ mod provisioning;
 mod route;
 mod rules;
 mod signing;
+mod snapstart;
 mod source;
 mod state;
 mod target;
@@ -39,7 +40,7 @@ pub use overview::Top;
 pub use source::{NoSources, Sources};
 pub use types::{
     Alias, Code, Cors, EventInvoke, Function, Image, ImageConfig, LayerUse, Provisioned, Published, RuntimeManagement,
-    Settings, Share, Statement, Url, UrlAuth, Version,
+    Settings, Share, Snap, Statement, Url, UrlAuth, Version,
 };
 
 pub(crate) use engine::Request;

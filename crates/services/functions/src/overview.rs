@@ -87,6 +87,7 @@ fn of_spread(spread: &Spread) -> Value {
         "queue": spread.queue,
         "sandbox": spread.sandbox,
         "init": spread.init,
+        "restore": spread.restore,
         "handler": spread.handler,
     })
 }

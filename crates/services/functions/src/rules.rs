@@ -35,6 +35,7 @@ pub(crate) struct Change {
     pub(crate) environment: Option<BTreeMap<String, String>>,
     pub(crate) architectures: Option<Vec<String>>,
     pub(crate) active_tracing: Option<bool>,
+    pub(crate) snap_start: Option<bool>,
     pub(crate) image: Option<Image>,
     pub(crate) image_config: Option<ImageConfig>,
     /// Given: a group of one's own; given and empty: the one of the function's name.
@@ -65,6 +66,7 @@ pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
         architecture: "x86_64".into(),
         image: None,
         active_tracing: false,
+        snap_start: false,
         log_group: None,
         layers: Vec::new(),
     };
@@ -120,7 +122,41 @@ pub(crate) fn change(settings: &Settings, request: Change) -> Result<Settings, F
     if let Some(layers) = request.layers {
         next.layers = layers;
     }
+    if let Some(snap_start) = request.snap_start {
+        next.snap_start = snap_start;
+    }
+    if next.snap_start {
+        snap_start(&next)?;
+    }
     Ok(next)
+}
+
+/// Whether a function can be under SnapStart. Source: AWS Lambda developer guide, "Improving startup performance with Lambda
+/// SnapStart", supported features and limitations.
+///
+/// # Errors
+/// AWS's words when it cannot; that this platform cannot, where AWS can.
+fn snap_start(settings: &Settings) -> Result<(), Fault> {
+    let refused =
+        |what: &str| Err(faults::invalid(format!("{what} is not supported for SnapStart enabled functions.")));
+    if settings.image.is_some() {
+        return refused("ContainerImage");
+    }
+    if settings.tmp_mb > *TMP_MB.start() as u32 {
+        return refused("Ephemeral storage greater than 512 MB");
+    }
+    let runtime = settings.runtime.as_str();
+    let since = |family: &str, first: u32| {
+        let version = runtime.strip_prefix(family).map(|rest| rest.split('.').next().unwrap_or_default());
+        version.and_then(|version| version.parse::<u32>().ok()).is_some_and(|version| version >= first)
+    };
+    if since("python3.", 12) {
+        return Ok(());
+    }
+    if since("java", 11) || since("dotnet", 8) {
+        return Err(Fault::not_implemented(format_args!("SnapStart.ApplyOn=PublishedVersions of {runtime}")));
+    }
+    refused(runtime)
 }
 
 fn within(value: i64, range: std::ops::RangeInclusive<i64>, member: &str) -> Result<u32, Fault> {

@@ -13,9 +13,9 @@ use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 use crate::aws::log_group;
 use crate::name::{Address, LATEST, Named, Qualifier, qualifier};
 use crate::route::Route;
-use crate::types::{Edition, Function, Settings, Url};
+use crate::types::{Edition, Function, Settings, Snap, Url};
 use crate::walls::Asked;
-use crate::{Functions, faults, rules};
+use crate::{Functions, faults, rules, snapstart};
 
 /// What an invocation of a function's current revision does.
 pub(crate) enum Plan {
@@ -23,6 +23,10 @@ pub(crate) enum Plan {
         target: Arc<Target>,
         /// Whether an invocation that begins a trace is sampled.
         sampled: bool,
+        /// Why it cannot be snapshotted, where it cannot.
+        unfit: Option<&'static str>,
+        /// The number of a version whose environments begin with a snapshot.
+        snapped: Option<u64>,
     },
     /// A custom runtime without a program: every invocation of this version fails.
     NoBootstrap { version: String, why: InvalidEntrypoint },
@@ -152,6 +156,7 @@ impl Functions {
         let held = self.code.hold().await;
         let qualifier = Some(version.to_owned()).filter(|version| version != LATEST);
         let found = self.find(Named { address: address.clone(), qualifier })?;
+        snapstart::may_be_invoked(found.edition().snap)?;
         let made = Arc::new(self.make(address, &found.edition(), &found.function).await?);
         drop(held);
         let kept = Arc::clone(&made);
@@ -197,7 +202,12 @@ impl Functions {
         Ok(found)
     }
 
-    async fn make(&self, address: &Address, edition: &Edition<'_>, function: &Function) -> Result<Plan, Fault> {
+    pub(crate) async fn make(
+        &self,
+        address: &Address,
+        edition: &Edition<'_>,
+        function: &Function,
+    ) -> Result<Plan, Fault> {
         let (settings, version) = (edition.settings, edition.version.as_str());
         if let Some(image) = &settings.image {
             return Err(cannot_run(format!(
@@ -261,8 +271,12 @@ impl Functions {
                 ("AWS_SECRET_ACCESS_KEY".to_owned(), secret),
                 ("AWS_SESSION_TOKEN".to_owned(), token),
             ];
-            Granted { variables, ends: expires }
+            Granted { document: credentials_document(&variables, expires), variables, ends: expires }
         };
+        let unfit = self.unfit(&launch, walls.isolation);
+        let on = edition.snap == Some(&Snap::On) && unfit.is_none();
+        let snapped = version.parse().ok().filter(|_| on);
+        let snapshot = snapped.and_then(|_: u64| self.snapshots.find(edition.revision));
         let group = log_group(address, settings);
         let env = variables(address, version, settings, &group, &choice);
         let ahead = launch.ahead(&env, settings.environment.as_ref());
@@ -286,15 +300,29 @@ impl Functions {
             credentials: Some(Arc::new(credentials)),
             argv: launch.argv,
             ahead,
-            image: Image { task: tree.path, layers, runtime: mounts.collect() },
+            runtime: snapstart::runtime_words(address, &settings.runtime).into(),
+            image: Image { task: tree.path, layers, runtime: mounts.collect(), snapshot },
             isolation: walls.isolation,
             egress: walls.egress,
             log_group: group.into(),
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),
         };
-        Ok(Plan::Run { target: Arc::new(target), sampled: settings.active_tracing })
+        Ok(Plan::Run { target: Arc::new(target), sampled: settings.active_tracing, unfit, snapped })
     }
+}
+
+/// The credentials as the SDKs ask for them at `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+fn credentials_document(variables: &[(String, String)], ends: base::Timestamp) -> bytes::Bytes {
+    let value = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let (year, month, day, hour, minute, second, _) = ends.civil();
+    let document = serde_json::json!({
+        "AccessKeyId": value("AWS_ACCESS_KEY_ID"),
+        "SecretAccessKey": value("AWS_SECRET_ACCESS_KEY"),
+        "Token": value("AWS_SESSION_TOKEN"),
+        "Expiration": format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
+    });
+    document.to_string().into()
 }
 
 fn variables(

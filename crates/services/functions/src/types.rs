@@ -68,6 +68,7 @@ impl Function {
             code: &self.code,
             revision: &self.revision,
             modified: Timestamp(self.modified_ms),
+            snap: None,
         }
     }
 
@@ -130,6 +131,27 @@ pub struct Version {
     pub revision: String,
     /// When it was published: product time, ms since the epoch.
     pub modified_ms: i64,
+    /// How far its snapshot is, where it was published under SnapStart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snap: Option<Snap>,
+}
+
+/// The snapshot of a version. Its file has the version's revision for a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snap {
+    /// It is being made.
+    Pending,
+    /// Environments begin with it.
+    On,
+    /// There is none, for this reason: environments run INIT.
+    Off(String),
+    /// INIT failed: the version cannot be invoked.
+    Failed {
+        /// AWS's `StateReasonCode`.
+        code: String,
+        /// What happened.
+        reason: String,
+    },
 }
 
 impl Version {
@@ -146,6 +168,7 @@ impl Version {
             code: &self.code,
             revision: &self.revision,
             modified: Timestamp(self.modified_ms),
+            snap: self.snap.as_ref(),
         }
     }
 }
@@ -160,6 +183,8 @@ pub(crate) struct Edition<'a> {
     pub(crate) revision: &'a str,
     /// When code or settings changed last, or when it was published.
     pub(crate) modified: Timestamp,
+    /// How far its snapshot is, where it shall have one.
+    pub(crate) snap: Option<&'a Snap>,
 }
 
 /// An alias: its row in the store.
@@ -228,6 +253,9 @@ pub struct Settings {
     /// The log group, when it is not the one of the function's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
+    /// Whether its published versions are snapshotted after INIT.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snap_start: bool,
     /// Its layers in order: a later one wins over an earlier one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerUse>,

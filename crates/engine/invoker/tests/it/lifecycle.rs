@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use base::{BoxFuture, Clocks, StartKind, Timestamp, Turn, VirtualClocks};
+use bytes::Bytes;
 use invoker::testing::{FakeWalls, Reply};
 use invoker::{Granted, Refusal, TargetKey};
 
@@ -203,7 +204,7 @@ async fn each_environment_gets_its_own_variables() {
         target.credentials = Some(Arc::new(move || {
             let n = count.fetch_add(1, Ordering::Relaxed);
             let variables = vec![("AWS_SESSION_TOKEN".into(), format!("token {n}"))];
-            Granted { variables, ends: base::Timestamp(i64::MAX) }
+            Granted { variables, document: Bytes::new(), ends: base::Timestamp(i64::MAX) }
         }));
     });
     let stream = body(&world.call(&f, "stream").await.unwrap());
@@ -249,7 +250,8 @@ async fn no_invocation_begins_that_might_outlast_the_environments_credentials() 
     let mut world = World::with(|options| options.clocks = clocks.clone());
     let now = Arc::clone(&clocks);
     let f = target_with("f", "1", |target| {
-        let grant = move || Granted { variables: Vec::new(), ends: now.signing().plus_ms(60_000) };
+        let grant =
+            move || Granted { variables: Vec::new(), document: Bytes::new(), ends: now.signing().plus_ms(60_000) };
         target.credentials = Some(Arc::new(grant));
     });
     assert_eq!(f.timeout_ms, 20_000);

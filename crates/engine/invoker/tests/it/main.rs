@@ -9,4 +9,5 @@ mod logs;
 mod overhead;
 mod overview;
 mod provision;
+mod snapstart;
 mod world;

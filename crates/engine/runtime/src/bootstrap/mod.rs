@@ -11,6 +11,12 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/logs.py", include_bytes!("python/logs.py")),
         ("python/zygote.py", include_bytes!("python/zygote.py")),
         ("python/decimals.py", include_bytes!("python/decimals.py")),
+        ("python/image.py", include_bytes!("python/image.py")),
+        ("python/snapshot.py", include_bytes!("python/snapshot.py")),
+        ("python/pages.py", include_bytes!("python/pages.py")),
+        ("python/descriptors.py", include_bytes!("python/descriptors.py")),
+        ("python/restore.py", include_bytes!("python/restore.py")),
+        ("python/runtime/snapshot_restore_py.py", include_bytes!("python/runtime/snapshot_restore_py.py")),
         ("node/bootstrap.cjs", include_bytes!("node/bootstrap.cjs")),
     ]
 }

@@ -59,6 +59,12 @@ impl Launch {
         self
     }
 
+    /// Whether what runs can be snapshotted after INIT: a bootstrap of ours that knows how, started by nobody else.
+    #[must_use]
+    pub fn takes_snapshots(&self) -> bool {
+        self.ours && self.forks
+    }
+
     /// How the same is started before its function is known, to learn the rest of `env` when it is: our bootstraps wait
     /// for it on their standard input. None for programs of the function's own, and where the function's own variables
     /// (`own`) hold one that an interpreter reads at its very start.

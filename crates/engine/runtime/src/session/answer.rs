@@ -17,6 +17,8 @@ pub(super) struct Fault {
 /// 202, as Lambda words it.
 pub(super) const ACCEPTED: &[u8] =
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+/// 200 without a body.
+pub(super) const GO_ON: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// The client may send its body.
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -58,6 +60,11 @@ impl Fault {
         Self::new("405 Method Not Allowed", "MethodNotAllowed", format!("This path answers {allowed} only"))
     }
 
+    pub(super) fn not_yours() -> Self {
+        let message = "The credentials are for who knows AWS_CONTAINER_AUTHORIZATION_TOKEN";
+        Self::new("403 Forbidden", "AccessDenied", message)
+    }
+
     pub(super) fn unknown_path() -> Self {
         let message = "Lambent serves version 2018-06-01 of the Lambda Runtime API at this address; \
                        the Extensions, Logs and Telemetry APIs are not there yet";
@@ -83,6 +90,15 @@ impl Fault {
                 .as_bytes(),
         );
     }
+}
+
+/// Appends a whole answer that is JSON.
+pub(super) fn json(out: &mut Vec<u8>, body: &[u8]) {
+    let length = body.len();
+    out.extend_from_slice(
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
+    );
+    out.extend_from_slice(body);
 }
 
 /// The error object Lambda's answers and failed invocations carry.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use super::answer::{self, Fault};
 use super::exchange::{Exchange, Next, Refused};
 use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route};
-use super::{Event, InitOutcome, Outcome, Session};
+use super::{Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 
 /// Room made before a read. A request of our own clients fits whole.
 const READ_BYTES: usize = 4096;
@@ -24,6 +25,10 @@ const COPY_BYTES: usize = 16 * 1024;
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
 /// Answers kept back at most: a client that sends request after request without reading is waited for.
 pub(super) const OUT_BYTES: usize = 64 * 1024;
+/// Room made before a read of a snapshot.
+const SNAPSHOT_READ_BYTES: usize = 256 * 1024;
+/// The longest reason why there is no snapshot.
+const REASON_BYTES: usize = 4096;
 /// A head up to this size is read beside any other. Of larger ones a session reads one at a time, so that a client cannot
 /// have the platform keep one for each of its connections.
 pub(super) const SMALL_HEAD_BYTES: usize = 32 * 1024;
@@ -195,7 +200,19 @@ impl Connection {
             }
             Route::Response(id) => self.answered(head, id, false).await,
             Route::Error(id) => self.answered(head, id, true).await,
-            Route::InitError => self.init_error(head).await,
+            // That a restore failed is an INIT that failed: it takes its place.
+            Route::InitError | Route::RestoreError => self.init_error(head).await,
+            Route::RestoreNext => {
+                self.discard(head.length).await?;
+                self.session.resumed.send_replace(true);
+                if !self.session.holds_restored.load(Ordering::Relaxed) {
+                    self.wire.push(|out| out.extend_from_slice(answer::GO_ON)).await;
+                }
+                Ok(())
+            }
+            Route::Snapshot => self.snapshot(head).await,
+            Route::NoSnapshot => self.no_snapshot(head).await,
+            Route::Credentials => self.credentials(head).await,
             Route::WrongMethod(allowed) => self.refuse(&head, Fault::wrong_method(allowed)).await,
             Route::Unknown => self.refuse(&head, Fault::unknown_path()).await,
         }
@@ -278,6 +295,67 @@ impl Connection {
             }
             Err(refused) => self.say_no(Fault::transition(refused)).await,
         }
+        Ok(())
+    }
+
+    /// Hands a snapshot on, piece by piece. One client may send one.
+    async fn snapshot(&mut self, head: Head) -> Result<(), Ended> {
+        let (Some(wanted), Length::Known(length)) = (self.session.begin_snapshot(), head.length) else {
+            return self.refuse(&head, Fault::unknown_path()).await;
+        };
+        let session = Arc::clone(&self.session);
+        if u64::try_from(length).is_ok_and(|length| length > wanted.most_bytes) {
+            session.snapshot_ended(Snapshot::none(format!("it would be larger than {} MiB", wanted.most_bytes >> 20)));
+            return Err(Ended::Quietly);
+        }
+        self.invite(&head).await?;
+        match self.pieces(length, wanted).await {
+            Ok(()) => session.snapshot_ended(Snapshot::Taken),
+            Err(ended) => {
+                session.snapshot_ended(Snapshot::none("it could not be written"));
+                return Err(ended);
+            }
+        }
+        self.accept().await;
+        Ok(())
+    }
+
+    async fn pieces(&mut self, mut left: usize, wanted: SnapshotWanted) -> Result<(), Ended> {
+        while left > 0 {
+            if self.buffer.is_empty() {
+                self.buffer.reserve(SNAPSHOT_READ_BYTES);
+                self.more().await?;
+            }
+            let piece = self.buffer.split_to(left.min(self.buffer.len())).freeze();
+            left -= piece.len();
+            wanted.pieces.send(piece).await.map_err(|_nobody_takes_it| Ended::Quietly)?;
+        }
+        Ok(())
+    }
+
+    async fn no_snapshot(&mut self, head: Head) -> Result<(), Ended> {
+        if self.session.begin_snapshot().is_none() {
+            return self.refuse(&head, Fault::unknown_path()).await;
+        }
+        let why = match self.body(&head, REASON_BYTES).await? {
+            Body::Whole(why) => String::from_utf8_lossy(&why).into_owned(),
+            Body::TooLarge { .. } => "its runtime gave no reason".to_owned(),
+        };
+        self.session.snapshot_ended(Snapshot::None { why });
+        self.accept().await;
+        Ok(())
+    }
+
+    async fn credentials(&mut self, head: Head) -> Result<(), Ended> {
+        let session = Arc::clone(&self.session);
+        let Some(credentials) = session.credentials.get() else {
+            return self.refuse(&head, Fault::unknown_path()).await;
+        };
+        if head.authorization.as_deref() != Some(credentials.token.as_str()) {
+            return self.refuse(&head, Fault::not_yours()).await;
+        }
+        self.discard(head.length).await?;
+        self.wire.push(|out| answer::json(out, &credentials.document)).await;
         Ok(())
     }
 

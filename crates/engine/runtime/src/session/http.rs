@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) error_type: Option<String>,
     /// `Lambda-Runtime-Function-Response-Mode`.
     pub(super) response_mode: Option<String>,
+    /// `Authorization`.
+    pub(super) authorization: Option<String>,
 }
 
 /// What is asked for.
@@ -26,6 +28,11 @@ pub(super) enum Route {
     Response(Option<RequestId>),
     Error(Option<RequestId>),
     InitError,
+    RestoreNext,
+    RestoreError,
+    Snapshot,
+    NoSnapshot,
+    Credentials,
     /// A known path with another method; the methods it has.
     WrongMethod(&'static str),
     Unknown,
@@ -60,6 +67,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
         expects_continue: false,
         error_type: None,
         response_mode: None,
+        authorization: None,
     };
     let mut lengths = Lengths::default();
     while !rest.is_empty() {
@@ -107,6 +115,11 @@ fn route(method: &[u8], target: &[u8]) -> Route {
     match path {
         b"invocation/next" => return only("GET", Route::Next),
         b"init/error" => return only("POST", Route::InitError),
+        b"restore/next" => return only("GET", Route::RestoreNext),
+        b"restore/error" => return only("POST", Route::RestoreError),
+        b"snapshot" => return only("POST", Route::Snapshot),
+        b"snapshot/none" => return only("POST", Route::NoSnapshot),
+        b"credentials" => return only("GET", Route::Credentials),
         _ => {}
     }
     let Some(path) = path.strip_prefix(b"invocation/") else { return Route::Unknown };
@@ -164,6 +177,8 @@ fn header(line: &[u8], head: &mut Head, lengths: &mut Lengths) -> Result<(), Mal
         head.error_type = Some(String::from_utf8_lossy(value).into_owned());
     } else if is("lambda-runtime-function-response-mode") {
         head.response_mode = Some(String::from_utf8_lossy(value).into_owned());
+    } else if is("authorization") {
+        head.authorization = Some(String::from_utf8_lossy(value).into_owned());
     }
     Ok(())
 }

@@ -9,12 +9,13 @@ mod http;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::connection::{Connection, Wire};
@@ -72,6 +73,43 @@ pub enum InitOutcome {
     },
 }
 
+/// What came of a snapshot that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Snapshot {
+    /// All of it was handed on.
+    Taken,
+    /// There can be none.
+    None {
+        /// Why, in words for the function's owner.
+        why: String,
+    },
+}
+
+impl Snapshot {
+    fn none(why: impl Into<String>) -> Self {
+        Self::None { why: why.into() }
+    }
+}
+
+/// Where a snapshot goes.
+#[derive(Debug, Clone)]
+pub struct SnapshotWanted {
+    /// Takes its bytes in order. They are all of it only if [`Session::snapshot`] then says so.
+    pub pieces: mpsc::Sender<Bytes>,
+    /// The largest that is taken, bytes.
+    pub most_bytes: u64,
+}
+
+/// The credentials that `GET /runtime/credentials` answers: what the SDKs call a container's, which they ask for anew
+/// before they end.
+#[derive(Debug)]
+pub struct Credentials {
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`, which the client must send as its `Authorization`.
+    pub token: String,
+    /// JSON: `AccessKeyId`, `SecretAccessKey`, `Token`, `Expiration`.
+    pub document: Bytes,
+}
+
 /// No answer will come: the session was closed, or its INIT had failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the environment ended before it answered")]
@@ -108,8 +146,10 @@ impl Default for Limits {
 /// One environment's conversation: the server side of the Runtime API, version 2018-06-01.
 ///
 /// It answers `GET /runtime/invocation/next` (which waits for an event), `POST /runtime/invocation/{id}/response`,
-/// `POST /runtime/invocation/{id}/error` and `POST /runtime/init/error`; every other path is a 404, those of the
-/// Extensions, Logs and Telemetry APIs too, so an extension learns at `register` that it cannot run.
+/// `POST /runtime/invocation/{id}/error` and `POST /runtime/init/error`; for SnapStart `GET /runtime/restore/next`, at once,
+/// and `POST /runtime/restore/error`; every other path is a 404, those of the Extensions, Logs and Telemetry APIs too, so an
+/// extension learns at `register` that it cannot run. Two are between our own bootstraps and us, and only where a snapshot
+/// was asked for: `POST /runtime/snapshot` with the snapshot, `POST /runtime/snapshot/none` with the reason why there is none.
 ///
 /// Where a runtime client strays, it is answered as Lambda answers:
 /// - an unknown or finished request id: 400 `InvalidRequestID`; a second answer to the same event: 403
@@ -125,6 +165,14 @@ pub struct Session {
     exchange: Exchange,
     // What INIT came to, once it is known.
     init: watch::Sender<Option<InitOutcome>>,
+    // Whether the client has gone on after a restore.
+    resumed: watch::Sender<bool>,
+    // Whether it is left waiting then.
+    holds_restored: AtomicBool,
+    // Where a snapshot goes, while one is waited for, and what came of it.
+    snapshot_wanted: Mutex<Option<SnapshotWanted>>,
+    snapshot: watch::Sender<Option<Snapshot>>,
+    credentials: OnceLock<Credentials>,
     // Becomes true once, and ends `serve`.
     closed: watch::Sender<bool>,
     // One permit: who reads a large request head.
@@ -143,6 +191,11 @@ impl Session {
             exchange: Exchange::new(limits.concurrency),
             limits,
             init: watch::Sender::new(None),
+            resumed: watch::Sender::new(false),
+            holds_restored: AtomicBool::new(false),
+            snapshot_wanted: Mutex::default(),
+            snapshot: watch::Sender::new(None),
+            credentials: OnceLock::new(),
             closed: watch::Sender::new(false),
             large_heads: Semaphore::new(1),
         })
@@ -182,6 +235,55 @@ impl Session {
             Ok(Some(outcome)) => outcome,
             _ => std::future::pending().await,
         }
+    }
+
+    /// Completes when the client has asked `/restore/next`: what was restored goes on, and runs what the function has asked
+    /// for; at once if it already has.
+    pub async fn resumed(&self) {
+        // The sender is ours: it cannot be gone.
+        let _ = self.resumed.subscribe().wait_for(|resumed| *resumed).await;
+    }
+
+    /// Never answers `/restore/next`. To be called before the session is served.
+    pub fn hold_restored(&self) {
+        self.holds_restored.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks for a snapshot after INIT. To be called before the session is served.
+    pub fn want_snapshot(&self, wanted: SnapshotWanted) {
+        *self.wanted() = Some(wanted);
+    }
+
+    /// Completes when it is known what came of the snapshot that was asked for.
+    pub async fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.snapshot.subscribe();
+        match snapshot.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+            Ok(Some(outcome)) => outcome,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Has it answer with these credentials. To be called at most once, before the session is served.
+    pub fn give_credentials(&self, credentials: Credentials) {
+        // A second call would change what the first client has been told.
+        let _ = self.credentials.set(credentials);
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Option<SnapshotWanted>> {
+        self.snapshot_wanted.lock().expect("no code panics while holding it")
+    }
+
+    /// Takes the right to send the snapshot, which is had once.
+    fn begin_snapshot(&self) -> Option<SnapshotWanted> {
+        self.wanted().take()
+    }
+
+    fn snapshot_ended(&self, outcome: Snapshot) {
+        self.snapshot.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert(outcome);
+            first
+        });
     }
 
     /// Hands `event` to the runtime client and waits for its answer. An event given before the client asked for one waits

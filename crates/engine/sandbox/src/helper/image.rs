@@ -13,6 +13,7 @@ use super::base::{Base, open_private};
 use crate::inside::TMP;
 use crate::message::Launch;
 use crate::sys::attr;
+use crate::walls::SNAPSHOT;
 
 /// Mounts and where they go.
 #[derive(Default)]
@@ -63,6 +64,9 @@ pub(super) fn open_runtime(base: &Base, sources: &[Vec<u8>], targets: &[Vec<u8>]
 /// In words that name the path.
 pub(super) fn open_function(base: &Base, launch: &Launch, image: &mut Image) -> Result<(), String> {
     image.add(base, &launch.task, b"/var/task")?;
+    if !launch.snapshot.is_empty() {
+        image.add(base, &launch.snapshot, SNAPSHOT.as_bytes())?;
+    }
     match launch.layers.as_slice() {
         [] => {}
         [one] => image.add(base, one, b"/opt")?,
@@ -72,6 +76,12 @@ pub(super) fn open_function(base: &Base, launch: &Launch, image: &mut Image) -> 
         }
     }
     Ok(())
+}
+
+/// How large a file is, bytes. None where none is named.
+pub(super) fn size(path: &[u8]) -> Option<u64> {
+    let named = Some(path).filter(|path| !path.is_empty())?;
+    u64::try_from(rustix::fs::stat(named).ok()?.st_size).ok()
 }
 
 /// The device of hardware virtualisation, for a sandbox that holds a machine. A launch cannot ask for it: nothing of a

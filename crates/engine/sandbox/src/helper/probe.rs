@@ -64,6 +64,7 @@ fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
         ahead: None,
         task: b"/usr".to_vec(),
         layers: Vec::new(),
+        snapshot: Vec::new(),
         runtime_sources: Vec::new(),
         runtime_targets: Vec::new(),
     };

@@ -425,7 +425,7 @@ impl<'a> Helper<'a> {
         };
         let quota = if quota.is_some() { version } else { 0 };
         let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
-        let shared = set.spare.as_ref().map_or(0, |spare| spare.shared);
+        let shared = set.shared();
         let ahead = set.spare.is_some();
         let news = News::Launched { seq, meters, quota, uplink, pid, ahead, shared };
         match channel::send(self.server, &news.encode(), &fds) {

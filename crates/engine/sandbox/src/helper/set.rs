@@ -86,6 +86,8 @@ pub(super) struct Set {
     pub(super) part: Option<super::scratch::Part>,
     pub(super) assigned: Option<Assigned>,
     pub(super) spare: Option<Spare>,
+    /// How large the snapshot is that it was given, bytes: memory that it shares with others.
+    pub(super) snapshot: Option<u64>,
     /// The launch was already answered with a failure.
     pub(super) failed: bool,
     pub(super) out_of_memory: bool,
@@ -125,6 +127,7 @@ impl Set {
             part: None,
             assigned: None,
             spare: None,
+            snapshot: None,
             failed: false,
             out_of_memory: false,
             kill_asked: false,
@@ -215,6 +218,7 @@ impl Set {
             None => image::open_runtime(&host.base, &launch.runtime_sources, &launch.runtime_targets).map_err(spec)?,
         };
         image::open_function(&host.base, &launch, &mut image).map_err(spec)?;
+        self.snapshot = image::size(&launch.snapshot);
         image.extend(tmp);
         let kernel = |error: io::Error| (false, error.to_string());
         let limits = launch.program.limits;
@@ -278,8 +282,12 @@ impl Set {
     /// The last reading. Without a cgroup there is none left once the processes are gone.
     pub(super) fn usage(&self) -> Usage {
         let usage = cgroup::read_meters(&self.meters, true);
-        let shared = self.spare.as_ref().map_or(0, |spare| spare.shared);
-        Usage { peak_memory_bytes: usage.peak_memory_bytes + shared, ..usage }
+        Usage { peak_memory_bytes: usage.peak_memory_bytes + self.shared(), ..usage }
+    }
+
+    /// How much of its memory others have too, bytes: a snapshot's takes the place of a zygote's.
+    pub(super) fn shared(&self) -> u64 {
+        self.snapshot.unwrap_or_else(|| self.spare.as_ref().map_or(0, |spare| spare.shared))
     }
 
     /// Why it ended, once its first process is gone.

@@ -215,6 +215,9 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if spec.ports.len() > 16 || spec.image.layers.len() > 64 {
         return refuse("at most 16 ports and 64 layers".to_owned());
     }
+    if spec.image.snapshot.is_some() && spec.isolation != Isolation::Process {
+        return refuse("a machine of its own cannot be given a snapshot".to_owned());
+    }
     let limits = spec.limits;
     if limits.memory_mb == 0 || limits.pids == 0 || limits.tmp_mb == 0 || limits.files < 16 {
         return refuse("memory, processes and /tmp must not be 0, open files not below 16".to_owned());
@@ -256,6 +259,7 @@ fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
         ahead: spec.ahead.as_ref().map(of_ahead),
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
+        snapshot: spec.image.snapshot.as_ref().map(path).unwrap_or_default(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),
         runtime_targets: spec.image.runtime.iter().map(|mount| path(&mount.target)).collect(),
     };

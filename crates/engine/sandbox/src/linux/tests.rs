@@ -7,7 +7,7 @@ fn spec() -> Spec {
     Spec {
         id: base::EnvironmentId(1),
         tenant: "000000000000".to_owned(),
-        image: Image { task: "/t".into(), layers: Vec::new(), runtime: Vec::new() },
+        image: Image { task: "/t".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
         argv: vec!["/bin/true".into()],
         env: vec![("A".into(), "b=c".into())],
         cwd: "/var/task".into(),

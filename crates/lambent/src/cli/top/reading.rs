@@ -55,6 +55,7 @@ pub(super) struct Spread {
     pub(super) queue: Times,
     pub(super) sandbox: Times,
     pub(super) init: Times,
+    pub(super) restore: Times,
     pub(super) handler: Times,
 }
 
@@ -84,7 +85,7 @@ pub(super) struct Quantiles {
 }
 
 /// Queue, sandbox, INIT and handler; none where nothing was measured.
-pub(super) type Phases = [Option<Quantiles>; 4];
+pub(super) type Phases = [Option<Quantiles>; 5];
 
 /// One function version in a snapshot.
 #[derive(Debug, Clone)]
@@ -205,7 +206,8 @@ impl Rates {
 }
 
 impl Spread {
-    const PHASES: [fn(&Self) -> &Times; 4] = [|s| &s.queue, |s| &s.sandbox, |s| &s.init, |s| &s.handler];
+    const PHASES: [fn(&Self) -> &Times; 5] =
+        [|s| &s.queue, |s| &s.sandbox, |s| &s.init, |s| &s.restore, |s| &s.handler];
 
     /// Whether a later reading counts at least as much everywhere. Else the version was made anew and counts from nothing, or
     /// a counter has wrapped: no difference is known.

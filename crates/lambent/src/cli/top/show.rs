@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Sort;
 use super::reading::{Counted, Phases, Rates, Row, Snapshot};
 
-const PHASES: [&str; 4] = ["queue", "sandbox", "init", "handler"];
+const PHASES: [&str; 5] = ["queue", "sandbox", "init", "restore", "handler"];
 
 /// Puts what is to be seen first.
 pub(super) fn sort(rows: &mut [Row], by: Sort) {

@@ -101,6 +101,7 @@ impl Handle<ops::UpdateFunctionCode> for Functions {
         }
         self.changed(&address, &was);
         self.prepare(&address);
+        self.begin_snapshot(&address, &updated);
         Ok(updated.into())
     }
 }
@@ -167,7 +168,6 @@ fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fa
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
-            ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
             ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
             ("DurableConfig", input.durable_config.is_some()),
             ("RuntimeConfig", input.runtime_config.is_some()),
@@ -187,6 +187,7 @@ fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, F
         tmp_mb: input.ephemeral_storage.and_then(|storage| storage.size),
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         active_tracing: active_tracing(input.tracing_config.as_ref()),
+        snap_start: snap_start(input.snap_start.as_ref()),
         log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
         image_config: input.image_config.map(image::config),
         ..Change::default()

@@ -97,6 +97,7 @@ impl Handle<ops::CreateFunction> for Functions {
             self.warn_of_unsigned(&address);
         }
         self.prepare(&address);
+        self.begin_snapshot(&address, &created);
         Ok(created.into())
     }
 }
@@ -116,7 +117,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
             ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
-            ("SnapStart.ApplyOn=PublishedVersions", snap_start(input.snap_start.as_ref())),
             ("TenancyConfig", input.tenancy_config.is_some()),
             ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
             ("DurableConfig", input.durable_config.is_some()),
@@ -134,8 +134,8 @@ pub(super) fn active_tracing(config: Option<&aws::TracingConfig>) -> Option<bool
     config?.mode.as_deref().map(|mode| mode == "Active")
 }
 
-pub(super) fn snap_start(config: Option<&aws::SnapStart>) -> bool {
-    config.is_some_and(|config| config.apply_on.as_deref().is_some_and(|apply| apply != "None"))
+pub(super) fn snap_start(config: Option<&aws::SnapStart>) -> Option<bool> {
+    config?.apply_on.as_deref().map(|apply| apply == "PublishedVersions")
 }
 
 fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
@@ -150,6 +150,7 @@ fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
         environment: input.environment.map(|environment| environment.variables.unwrap_or_default()),
         architectures: input.architectures,
         active_tracing: active_tracing(input.tracing_config.as_ref()),
+        snap_start: snap_start(input.snap_start.as_ref()),
         log_group: log_group("CreateFunction", input.logging_config)?,
         ..Change::default()
     })

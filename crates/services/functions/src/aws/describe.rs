@@ -12,7 +12,7 @@ use store::Digest;
 use super::{found, image, required};
 use crate::find::Found;
 use crate::name::Address;
-use crate::types::{Edition, Settings};
+use crate::types::{Edition, Settings, Snap};
 use crate::{Functions, rules};
 
 /// The parts of a description that only single functions show, not lists.
@@ -22,7 +22,8 @@ pub(super) enum Detail {
     Listed,
 }
 
-/// A version as AWS describes it. Its state is `Active` from the first moment: creation is complete when it answers.
+/// A version as AWS describes it. Its state is `Active` from the first moment, as creation is complete when it answers, unless
+/// a snapshot is made of it first.
 pub(super) fn configuration(
     address: &Address,
     qualifier: Option<&str>,
@@ -32,6 +33,7 @@ pub(super) fn configuration(
     let settings = edition.settings;
     let (whole, archive) = (detail == Detail::Whole, settings.image.is_none());
     let text = |text: &str| Some(text.to_owned());
+    let condition = condition(edition.snap);
     aws::FunctionConfiguration {
         function_name: text(&address.name),
         function_arn: Some(address.qualified(qualifier)),
@@ -51,13 +53,18 @@ pub(super) fn configuration(
             mode: text(if settings.active_tracing { "Active" } else { "PassThrough" }),
         }),
         revision_id: text(edition.revision),
-        state: whole.then(|| "Active".to_owned()),
+        state: whole.then(|| condition.state.to_owned()),
+        state_reason: condition.reason.filter(|_| whole),
+        state_reason_code: condition.code.filter(|_| whole),
         last_update_status: whole.then(|| "Successful".to_owned()),
         package_type: text(if archive { "Zip" } else { "Image" }),
         image_config_response: settings.image.as_ref().and_then(image::shown),
         architectures: Some(vec![settings.architecture.clone()]),
         ephemeral_storage: Some(aws::EphemeralStorage { size: Some(settings.tmp_mb.into()) }),
-        snap_start: Some(aws::SnapStartResponse { apply_on: text("None"), optimization_status: text("Off") }),
+        snap_start: Some(aws::SnapStartResponse {
+            apply_on: text(if settings.snap_start { "PublishedVersions" } else { "None" }),
+            optimization_status: text(if condition.optimised { "On" } else { "Off" }),
+        }),
         runtime_version_config: (whole && archive).then(|| aws::RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_version(address, &settings.runtime)),
             error: None,
@@ -68,6 +75,35 @@ pub(super) fn configuration(
             ..aws::LoggingConfig::default()
         }),
         ..aws::FunctionConfiguration::default()
+    }
+}
+
+/// Whether a version can be invoked, and how its environments begin.
+struct Condition {
+    state: &'static str,
+    reason: Option<String>,
+    code: Option<String>,
+    optimised: bool,
+}
+
+fn condition(snap: Option<&Snap>) -> Condition {
+    let text = |text: &str| Some(text.to_owned());
+    let active = Condition { state: "Active", reason: None, code: None, optimised: false };
+    match snap {
+        None => active,
+        Some(Snap::On) => Condition { optimised: true, ..active },
+        Some(Snap::Off(why)) => {
+            Condition { reason: Some(format!("SnapStart is off for this version: {why}")), ..active }
+        }
+        Some(Snap::Pending) => Condition {
+            state: "Pending",
+            reason: text("The function is being created."),
+            code: text("Creating"),
+            optimised: true,
+        },
+        Some(Snap::Failed { code, reason }) => {
+            Condition { state: "Failed", reason: text(reason), code: text(code), optimised: false }
+        }
     }
 }
 
@@ -96,7 +132,7 @@ fn layers(settings: &Settings) -> Option<Vec<aws::Layer>> {
 }
 
 /// Names the runtime's version as AWS does. Ours has one version per identifier, so the name is made from that.
-pub(super) fn runtime_version(address: &Address, runtime: &str) -> String {
+pub(crate) fn runtime_version(address: &Address, runtime: &str) -> String {
     format!("arn:aws:lambda:{}::runtime:{}", address.region, Digest::of(runtime.as_bytes()))
 }
 

@@ -23,6 +23,7 @@ mod version;
 
 pub(crate) use create::inline;
 pub(crate) use describe::log_group;
+pub(crate) use describe::{log_group, runtime_version};
 pub(crate) use policy::document;
 
 use std::sync::Arc;

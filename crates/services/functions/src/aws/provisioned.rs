@@ -68,6 +68,15 @@ pub(super) fn apart(family: &Family, named: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a version, or one that an alias reaches, is under SnapStart.
+fn under_snap_start(family: &Family, named: &str) -> bool {
+    let meant = |number: &u64| {
+        let number = number.to_string();
+        number == named || family.aliases.get(named).is_some_and(|alias| alias.reaches(&number))
+    };
+    family.versions.iter().any(|(number, version)| version.settings.snap_start && meant(number))
+}
+
 impl Handle<ops::PutProvisionedConcurrencyConfig> for Functions {
     async fn handle(
         self: Arc<Self>,
@@ -102,6 +111,11 @@ impl Handle<ops::PutProvisionedConcurrencyConfig> for Functions {
                 return Err(missing(&of));
             }
             apart(family, text)?;
+            if under_snap_start(family, text) {
+                return Err(faults::invalid(
+                    "Provisioned Concurrency is not supported for SnapStart enabled functions.",
+                ));
+            }
             let function = family.existing(&of.address)?;
             function.provisioned.insert(text.to_owned(), config.clone());
             if function.reserved.is_some_and(|reserved| function.provisioned_sum() > reserved) {

@@ -12,7 +12,7 @@ use super::describe::{Detail, base64_of_hex, configuration};
 use super::{new_revision, refuse, required};
 use crate::family::{Family, Step, Wanted};
 use crate::name::{self, Address, LATEST, Named, Qualifier, qualifier};
-use crate::types::{Function, Published, Version};
+use crate::types::{Function, Published, Snap, Version};
 use crate::{Functions, faults, rules};
 
 /// Publishes within a change: what it will write is settled before.
@@ -49,6 +49,7 @@ impl Publisher {
             settings.description.clone_from(description);
         }
         let version = Version {
+            snap: settings.snap_start.then_some(Snap::Pending),
             settings,
             code: function.code.clone(),
             revision: self.revision.clone(),
@@ -97,6 +98,7 @@ impl Handle<ops::PublishVersion> for Functions {
             publisher.publish(family, &told)
         };
         let published = self.state.alter_family(&address, Wanted::default(), publish).await?;
+        self.begin_snapshot(&address, &published);
         Ok(published.into())
     }
 }
@@ -138,6 +140,7 @@ impl Functions {
             self.targets.forget(address);
             self.invoker.evict_version(&address.arn(), &number.to_string());
             self.provision(address);
+            self.forget_snapshot(&version);
             for code in version.codes() {
                 self.code.maybe_unused(&code.sha256);
             }
@@ -156,14 +159,16 @@ impl Functions {
             let of_latest = family.function.iter().flat_map(Function::codes);
             let codes = of_latest.chain(family.versions.values().flat_map(Version::codes));
             let codes: BTreeSet<String> = codes.map(|code| code.sha256.clone()).collect();
-            (family.function, family.versions, family.aliases) = (None, BTreeMap::new(), BTreeMap::new());
-            Ok(Step::Done(codes))
+            let versions = std::mem::take(&mut family.versions);
+            (family.function, family.aliases) = (None, BTreeMap::new());
+            Ok(Step::Done((codes, versions)))
         };
-        let codes = self.state.alter_family(address, Wanted::default(), delete).await?;
+        let (codes, versions) = self.state.alter_family(address, Wanted::default(), delete).await?;
         self.changed_in_all_versions(address);
         for code in codes {
             self.code.maybe_unused(&code);
         }
+        versions.values().for_each(|version| self.forget_snapshot(version));
         self.reserve(address, None);
         self.provision(address);
         Ok(())

@@ -3,7 +3,7 @@
 //! A function URL answers on `ID.lambda-url.REGION.ANYTHING` and, for hosts where such names do not resolve, under
 //! `/_lambent/url/ID/`; there it shares its origin with the platform's own pages, so the gateway sets it apart. Its
 //! answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and of the invocation
-//! `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;handler=…`, microseconds),
+//! `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;restore=…;handler=…`, microseconds),
 //! `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`, `lambent-billed-ms`, and
 //! `lambent-note` when another interpreter stands in.
 
@@ -171,8 +171,8 @@ fn interpreted(done: &Done) -> SiteResponse {
         headers,
         "lambent-phases",
         &format!(
-            "queue={};sandbox={};init={};handler={}",
-            phases.queue_us, phases.sandbox_us, phases.init_us, phases.handler_us
+            "queue={};sandbox={};init={};restore={};handler={}",
+            phases.queue_us, phases.sandbox_us, phases.init_us, phases.restore_us, phases.handler_us
         ),
     );
     put(headers, "lambent-cpu-us", &format!("user={};system={}", row.cpu_user_us, row.cpu_system_us));

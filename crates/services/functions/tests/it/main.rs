@@ -21,6 +21,7 @@ mod provisioned;
 mod refusals;
 mod settings;
 mod signing;
+mod snapstart;
 mod streams;
 mod urls;
 mod versions;

@@ -96,7 +96,8 @@ async fn what_is_not_done_is_refused_by_name() {
             input.dead_letter_config = Some(aws::DeadLetterConfig { target_arn });
         }),
         ("CreateFunction.KMSKeyArn", |input| input.kms_key_arn = Some("arn:aws:kms:x".into())),
-        ("CreateFunction.SnapStart.ApplyOn=PublishedVersions", |input| {
+        ("SnapStart.ApplyOn=PublishedVersions of java21", |input| {
+            input.runtime = Some("java21".into());
             input.snap_start = Some(aws::SnapStart { apply_on: Some("PublishedVersions".into()) });
         }),
         ("CreateFunction.LoggingConfig.LogFormat=JSON", |input| {

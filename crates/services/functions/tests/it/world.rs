@@ -152,6 +152,7 @@ impl World {
             kv: Arc::clone(&disk.kv),
             blobs: Blobs::at(&disk.folder),
             trees: Trees::at(&disk.folder),
+            snapshots: store::Snapshots::at(&disk.folder),
             invoker: handle,
             interpreters: found(),
             bootstraps: "/bootstraps".into(),

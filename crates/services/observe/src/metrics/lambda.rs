@@ -45,8 +45,12 @@ fn when_cold(row: &Invoked, us: u64) -> Option<f64> {
     if row.start == StartKind::Cold { ms(us) } else { None }
 }
 
+fn restored(row: &Invoked) -> bool {
+    row.phases.restore_us > 0
+}
+
 /// Every metric of an invocation.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     kind(AWS_LAMBDA, "Invocations", Unit::COUNT, |_| Some(1.0)),
     kind(AWS_LAMBDA, "Errors", Unit::COUNT, |row| one_if(row.failed)),
     kind(AWS_LAMBDA, "Throttles", Unit::COUNT, |_| Some(0.0)),
@@ -62,7 +66,10 @@ const KINDS: [Kind; 14] = [
     kind(LAMBENT, "ColdStarts", Unit::COUNT, |row| one_if(row.start == StartKind::Cold)),
     kind(LAMBENT, "QueueDuration", Unit::MILLISECONDS, |row| ms(row.phases.queue_us)),
     kind(LAMBENT, "SandboxDuration", Unit::MILLISECONDS, |row| when_cold(row, row.phases.sandbox_us)),
-    kind(LAMBENT, "InitDuration", Unit::MILLISECONDS, |row| when_cold(row, row.phases.init_us)),
+    kind(LAMBENT, "InitDuration", Unit::MILLISECONDS, |row| {
+        when_cold(row, row.phases.init_us).filter(|_| !restored(row))
+    }),
+    kind(LAMBENT, "RestoreDuration", Unit::MILLISECONDS, |row| ms(row.phases.restore_us).filter(|_| restored(row))),
     kind(LAMBENT, "HandlerDuration", Unit::MILLISECONDS, |row| ms(row.phases.handler_us)),
     kind(LAMBENT, "CpuUser", Unit::MILLISECONDS, |row| ms(row.cpu_user_us)),
     kind(LAMBENT, "CpuSystem", Unit::MILLISECONDS, |row| ms(row.cpu_system_us)),

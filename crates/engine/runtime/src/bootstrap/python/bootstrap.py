@@ -6,6 +6,9 @@ the host's site-packages are not the function's.
 
 With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits (see
 `wait_for_function`). With `zygote` it forks children that do (zygote.py).
+
+The variable `_LAMBENT_SNAPSHOT`, which no function sees, asks for a snapshot after INIT (`take`, see snapshot.py) or says
+that there is one to be restored instead of INIT (`restore`, see restore.py).
 """
 
 import os
@@ -134,7 +137,7 @@ def _json_header(headers, name, called):
 
 
 class Channel:
-    """The Runtime API over one kept-alive connection."""
+    """The Runtime API over one kept-alive connection. After a restore it is opened anew."""
 
     def __init__(self, address):
         import _socket
@@ -146,6 +149,7 @@ class Channel:
         self.pending = b""
         host = (" HTTP/1.1\r\nHost: %s\r\n" % address).encode()
         self.get_next = b"GET /2018-06-01/runtime/invocation/next" + host + b"\r\n"
+        self.get_restore = b"GET /2018-06-01/runtime/restore/next" + host + b"\r\n"
         self.line_end = host + b"Content-Length: %d\r\n"
 
     def send(self, data):
@@ -305,6 +309,8 @@ def prepare():
     # The first is this file's folder.
     sys.path[:1] = [root, site, "/opt/python"]
     make_way(sys.path[:3])
+    # What the managed runtimes bring; what the function brings wins.
+    sys.path.append(os.path.join(_FOLDER, "runtime"))
     sys.argv[:] = [os.path.join(_FOLDER, "bootstrap.py")]
     logging = sys.modules.get("logging")
     if logging is None:
@@ -338,6 +344,7 @@ def warm_up():
     piece("logs")
     if sys.argv[1:] == ["zygote"]:
         piece("zygote")
+        piece("restore")
     _AHEAD.update(name for name in set(sys.modules) - before if "." not in name)
 
 
@@ -418,6 +425,13 @@ def main():
         if ahead == ["zygote"]:
             piece("zygote")["serve"]()
         wait_for_function()
+    snapshot = os.environ.pop("_LAMBENT_SNAPSHOT", None)
+    if snapshot == "restore":
+        piece("restore")["restore"]()
+        # It came back: what follows is an INIT like any other.
+        os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
+    elif snapshot == "take":
+        piece("snapshot")["stand_apart"]()
     prepare()
     import json
 
@@ -433,6 +447,8 @@ def main():
         channel.send(channel.error_request(b"init/error", kind, body))
         channel.receive()
         sys.exit(1)
+    if snapshot == "take":
+        piece("snapshot")["take"](channel, marshaller)
     serve(handler, channel, marshaller)
 
 

@@ -1,6 +1,7 @@
 mod bounds;
 mod fuzz;
 mod parser;
+mod snapshots;
 mod strays;
 mod ways;
 
