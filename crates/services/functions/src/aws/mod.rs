@@ -22,7 +22,6 @@ mod url;
 mod version;
 
 pub(crate) use create::inline;
-pub(crate) use describe::log_group;
 pub(crate) use describe::{log_group, runtime_version};
 pub(crate) use policy::document;
 

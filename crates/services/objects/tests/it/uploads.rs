@@ -97,6 +97,7 @@ async fn parts_make_an_object() {
     let numbers: Vec<_> = listed.parts.unwrap().iter().map(|part| part.part_number.unwrap()).collect();
     assert_eq!((numbers, listed.is_truncated, listed.next_part_number_marker), (vec![2, 7], Some(true), Some(7)));
     assert_eq!(world.get("k").await.unwrap_err().code, "NoSuchKey", "before it is complete");
+    let named = first.clone();
     let done =
         world.call::<ops::CompleteMultipartUpload>(complete("k", &id, vec![first, second, third])).await.unwrap();
     assert!(done.e_tag.as_deref().unwrap().ends_with("-3\""));
