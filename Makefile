@@ -30,8 +30,14 @@ $(VENV)/.complete: tests/requirements.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-# The clients that tests/e2e/test_clients.py drives: aws-sdk-js v3 and the AWS CLI v2, both from npm, pinned.
-clients: $(CLIENTS)/.complete
+# The clients that tests/e2e/test_clients.py and test_s3_clients.py drive: aws-sdk-js v3 and the AWS CLI v2, both from npm, and
+# s3fs in an environment of its own, pinned.
+clients: $(CLIENTS)/.complete $(CLIENTS)/s3fs/.complete
+$(CLIENTS)/s3fs/.complete: tests/clients/s3fs.txt
+	@scripts/check-tools python3 venv
+	@$(PYTHON) -m venv $(CLIENTS)/s3fs
+	@$(CLIENTS)/s3fs/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 $(CLIENTS)/.complete: tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc tests/clients/unpack.py
 	@if command -v npm >/dev/null; then \
 	  echo "setting up the clients that the tests drive"; \

@@ -6,6 +6,7 @@ import tempfile
 import pytest
 
 from platform_under_test import Platform
+from s3_wire import Store
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,16 @@ def own_platform(workspace, request):
     for one in started:
         if one.process.poll() is None:
             one.kill()
+
+
+@pytest.fixture(scope="session")
+def store(workspace):
+    """A platform that the tests of S3 share, with a key; each uses buckets of its own."""
+    data = workspace / "store"
+    data.mkdir()
+    running = Platform(data, "--test-controls")
+    yield Store(running)
+    running.stop()
 
 
 @pytest.fixture
