@@ -272,6 +272,12 @@ pub const GRADES: &[Graded] = &[
     row("DeleteBucketLifecycle", "Bucket", Acts, ""),
     row("DeleteBucketLifecycle", "ExpectedBucketOwner", Acts, ""),
     // Notifications.
+    row(
+        "PutBucketNotificationConfiguration",
+        "NotificationConfiguration",
+        Acts,
+        "functions; queues, topics and buses are refused",
+    ),
     row("PutBucketNotificationConfiguration", "Bucket", Acts, ""),
     row("PutBucketNotificationConfiguration", "ExpectedBucketOwner", Acts, ""),
     row("PutBucketNotificationConfiguration", "SkipDestinationValidation", Acts, ""),

@@ -145,7 +145,7 @@ mod tests {
         Fields(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
-    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+    const NOW: Timestamp = Timestamp(1_796_000_000_000);
 
     #[test]
     fn a_form_may_say_what_its_policy_names() {

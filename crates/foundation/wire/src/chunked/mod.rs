@@ -27,6 +27,9 @@ pub struct Framing {
     pub trailer: bool,
 }
 
+/// The word of a body that nothing is said of.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
 /// The words that say so, beside a hash and `UNSIGNED-PAYLOAD`.
 const WORDS: [(&str, Framing); 3] = [
     ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", Framing { signed: true, trailer: false }),
@@ -43,7 +46,8 @@ impl Framing {
         let Some(value) = request.headers.get("x-amz-content-sha256") else { return Ok(None) };
         let Ok(text) = value.to_str() else { return Err(fault::unsupported("")) };
         if !text.starts_with("STREAMING-") {
-            return Ok(None);
+            let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            return if is_hash || text == UNSIGNED { Ok(None) } else { Err(fault::unsupported(text)) };
         }
         if let Some((_, framing)) = WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(Some(*framing));
@@ -56,7 +60,7 @@ impl Framing {
 
     /// The word for it.
     pub fn word(self) -> &'static str {
-        WORDS.iter().find(|(_, framing)| *framing == self).map_or("UNSIGNED-PAYLOAD", |(word, _)| word)
+        WORDS.iter().find(|(_, framing)| *framing == self).map_or(UNSIGNED, |(word, _)| word)
     }
 }
 

@@ -67,14 +67,15 @@ pub(crate) fn mismatch_s3() -> Fault {
 impl Dialect {
     pub(super) fn of(request: &Request) -> Self {
         let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if request.headers.contains_key("x-amz-target") {
+        // An object may be anything, a form too, so what is signed for S3 is S3's.
+        if Scope::of(request).is_some_and(|scope| scope.service == "s3") {
+            Self::S3
+        } else if request.headers.contains_key("x-amz-target") {
             Self::Json
         } else if text("content-type").starts_with("application/x-www-form-urlencoded")
             || request.query.contains("Action=")
         {
             Self::Query
-        } else if Scope::of(request).is_some_and(|scope| scope.service == "s3") {
-            Self::S3
         } else {
             Self::Rest
         }

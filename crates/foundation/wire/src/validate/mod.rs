@@ -97,7 +97,10 @@ fn bare(input: &dyn Structure) -> Fault {
             }
         }
     }
-    Fault::new("MalformedXML", 400, crate::rest::MALFORMED_XML)
+    // Nothing else is broken, so the body is.
+    let payload = input.shape().members().iter().find(|member| member.location == Location::Payload);
+    let own = payload.and_then(|member| exceptions::of_s3(member.shape));
+    own.unwrap_or_else(|| Fault::new("MalformedXML", 400, crate::rest::MALFORMED_XML))
 }
 
 /// The walk over one input.

@@ -202,6 +202,9 @@ fn a_header_of_s3_that_was_not_signed_is_refused() {
     let fault = verify(&request, SECRET, noon()).unwrap_err();
     assert_eq!((&*fault.code, fault.status), ("AccessDenied", 403));
     assert_eq!(fault.fields, [("HeadersNotSigned", "x-amz-copy-source".to_owned())]);
+    // Whatever else the request looks like.
+    request.headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+    assert_eq!(verify(&request, SECRET, noon()).unwrap_err().fields, fault.fields);
     // Elsewhere headers of AWS's carry no commands.
     let mut request = signed("lambda");
     request.headers.insert("x-amz-copy-source", HeaderValue::from_static("/other/secret"));

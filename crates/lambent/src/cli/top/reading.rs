@@ -297,7 +297,7 @@ pub(super) mod tests {
     #[test]
     fn percentiles_are_of_the_last_minute_or_of_everything() {
         let p99 =
-            |snapshot: &Snapshot| snapshot.rows[0].phases[3].map(|found| (found.p50_us, found.p99_us, found.recent));
+            |snapshot: &Snapshot| snapshot.rows[0].phases[4].map(|found| (found.p50_us, found.p99_us, found.recent));
         let mut history = History::default();
         let slow = [(9_000, 100)];
         assert_eq!(p99(&history.take(reading(100, "f", 100, &slow))), Some((9_000, 9_000, false)));
@@ -323,10 +323,10 @@ pub(super) mod tests {
         let mut history = History::default();
         history.take(reading(100, "f", 3, &[(10, 3)]));
         let anew = history.take(reading(101, "f", 5, &[(10, 1), (20, 4)]));
-        let found = anew.rows[0].phases[3].unwrap();
+        let found = anew.rows[0].phases[4].unwrap();
         assert_eq!((found.count, found.p50_us, found.recent), (5, 20, true));
         let without = history.take(reading(102, "f", 6, &[(20, 6)]));
-        assert_eq!(without.rows[0].phases[3].map(|found| found.count), Some(6), "a time that is not there any more");
+        assert_eq!(without.rows[0].phases[4].map(|found| found.count), Some(6), "a time that is not there any more");
     }
 
     #[test]

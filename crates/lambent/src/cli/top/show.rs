@@ -16,7 +16,7 @@ pub(super) fn sort(rows: &mut [Row], by: Sort) {
         Sort::Errors => (row.rates.errors, row.of.counted.errors),
         Sort::Throttles => (row.rates.throttles, row.of.counted.throttles),
         Sort::Environments => (environments(row), 0),
-        Sort::Handler => (0.0, row.phases[3].map_or(0, |handler| handler.p99_us)),
+        Sort::Handler => (0.0, row.phases[4].map_or(0, |handler| handler.p99_us)),
         Sort::Memory => (0.0, row.of.peak_memory_bytes),
         Sort::Cpu => {
             (row.rates.cpu_user + row.rates.cpu_system, row.of.counted.cpu_user_us + row.of.counted.cpu_system_us)
