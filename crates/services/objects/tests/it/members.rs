@@ -626,3 +626,69 @@ async fn buckets_are_made_where_they_are_asked_for_and_listed_by_pages() {
     assert_eq!(names(first), "abroad");
     assert_eq!(names(world.call::<ops::ListBuckets>(input).await.unwrap()), "bucket");
 }
+
+#[tokio::test]
+async fn lists_are_refused_where_the_owner_of_the_bucket_owns_everything() {
+    let world = World::new().await;
+    world.put("k", "x").await;
+    let grant = || some("id=\"0123\"");
+    macro_rules! refused {
+        ($op:ident, $input:expr, [$($member:ident: $value:expr),*]) => {
+            $({
+                let mut input = $input;
+                input.$member = $value;
+                assert_ne!(code(world.call::<ops::$op>(input).await), "none", stringify!($op.$member));
+            })*
+        };
+    }
+    let copy = || on!(CopyObjectRequest, "c", copy_source: some("bucket/k"));
+    let begin = || on!(CreateMultipartUploadRequest, "k");
+    let make = || s3::CreateBucketRequest { bucket: some("listed"), ..Default::default() };
+    refused!(PutObject, on!(PutObjectRequest, "k"), [acl: some("public-read"), grant_full_control: grant(),
+        grant_read: grant(), grant_read_acp: grant(), grant_write_acp: grant()]);
+    refused!(CopyObject, copy(), [acl: some("public-read"), grant_full_control: grant(), grant_read: grant(),
+        grant_read_acp: grant(), grant_write_acp: grant()]);
+    refused!(CreateMultipartUpload, begin(), [acl: some("public-read"), grant_full_control: grant(),
+        grant_read: grant(), grant_read_acp: grant(), grant_write_acp: grant()]);
+    refused!(CreateBucket, make(), [acl: some("public-read"), grant_full_control: grant(), grant_read: grant(),
+        grant_read_acp: grant(), grant_write: grant(), grant_write_acp: grant()]);
+    let acl = on!(PutObjectAclRequest, "k", acl: some("private"), version_id: some("no version"));
+    assert_ne!(code(world.call::<ops::PutObjectAcl>(acl).await), "none");
+}
+
+#[tokio::test]
+async fn governance_holds_many_keys_too_unless_it_is_passed_by() {
+    let world = World::new().await;
+    let input = s3::CreateBucketRequest {
+        bucket: some("locked"),
+        object_lock_enabled_for_bucket: Some(true),
+        ..Default::default()
+    };
+    world.call::<ops::CreateBucket>(input).await.unwrap();
+    let input = s3::PutObjectRequest {
+        bucket: some("locked"),
+        key: some("k"),
+        checksum_algorithm: some("CRC32"),
+        object_lock_mode: some("GOVERNANCE"),
+        object_lock_retain_until_date: Some(world.clocks.product().plus_ms(1_000_000)),
+        ..Default::default()
+    };
+    let version_id = world.call::<ops::PutObject>(input).await.unwrap().version_id;
+    let delete = |bypass| s3::DeleteObjectsRequest {
+        bucket: some("locked"),
+        bypass_governance_retention: bypass,
+        delete: Some(s3::Delete {
+            objects: Some(vec![s3::ObjectIdentifier {
+                key: some("k"),
+                version_id: version_id.clone(),
+                ..Default::default()
+            }]),
+            quiet: None,
+        }),
+        ..Default::default()
+    };
+    let kept = world.call::<ops::DeleteObjects>(delete(None)).await.unwrap();
+    assert_eq!(kept.errors.unwrap()[0].code.as_deref(), Some("AccessDenied"));
+    let gone = world.call::<ops::DeleteObjects>(delete(Some(true))).await.unwrap();
+    assert!(gone.errors.is_none() && gone.deleted.is_some());
+}

@@ -213,8 +213,9 @@ async fn uploads_are_listed_by_pages() {
     for key in ["a/1", "a/2", "b", "c", "c"] {
         begin(&world, key, None, None).await;
     }
-    let (mut seen, mut marker) = (Vec::new(), (None, None));
+    let (mut seen, mut marker, mut pages) = (Vec::new(), (None, None), 0);
     loop {
+        pages += 1;
         let page = world
             .call::<ops::ListMultipartUploads>(s3::ListMultipartUploadsRequest {
                 bucket: some(BUCKET),
@@ -233,7 +234,25 @@ async fn uploads_are_listed_by_pages() {
         }
         marker = (page.next_key_marker, page.next_upload_id_marker);
     }
-    assert_eq!(seen, ["a/", "b", "c", "c"]);
+    assert_eq!((seen.join(","), pages), ("a/,b,c,c".to_owned(), 2));
+    let of_c = |marker| s3::ListMultipartUploadsRequest {
+        bucket: some(BUCKET),
+        key_marker: some("c"),
+        upload_id_marker: marker,
+        ..Default::default()
+    };
+    let first = world
+        .call::<ops::ListMultipartUploads>(s3::ListMultipartUploadsRequest {
+            bucket: some(BUCKET),
+            prefix: some("c"),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let first = first.uploads.unwrap()[0].upload_id.clone();
+    let behind_first = world.call::<ops::ListMultipartUploads>(of_c(first)).await.unwrap();
+    assert_eq!(behind_first.uploads.unwrap().len(), 1);
+    assert!(world.call::<ops::ListMultipartUploads>(of_c(None)).await.unwrap().uploads.is_none());
 }
 
 #[tokio::test]
