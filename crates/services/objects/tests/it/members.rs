@@ -652,8 +652,17 @@ async fn lists_are_refused_where_the_owner_of_the_bucket_owns_everything() {
         grant_read: grant(), grant_read_acp: grant(), grant_write_acp: grant()]);
     refused!(CreateBucket, make(), [acl: some("public-read"), grant_full_control: grant(), grant_read: grant(),
         grant_read_acp: grant(), grant_write: grant(), grant_write_acp: grant()]);
-    let acl = on!(PutObjectAclRequest, "k", acl: some("private"), version_id: some("no version"));
-    assert_ne!(code(world.call::<ops::PutObjectAcl>(acl).await), "none");
+    // Without a list they are carried out.
+    assert_eq!(code(world.call::<ops::CopyObject>(copy()).await), "none");
+    assert_eq!(code(world.call::<ops::CreateMultipartUpload>(begin()).await), "none");
+    let rule = s3::OwnershipControlsRule { object_ownership: some("ObjectWriter") };
+    let owned = s3::OwnershipControls { rules: Some(vec![rule]) };
+    let input = of!(PutBucketOwnershipControlsRequest, ownership_controls: Some(owned));
+    world.call::<ops::PutBucketOwnershipControls>(input).await.unwrap();
+    for (version_id, expected) in [(None, "none"), (some("no version"), "InvalidArgument")] {
+        let acl = on!(PutObjectAclRequest, "k", acl: some("private"), version_id: version_id);
+        assert_eq!(code(world.call::<ops::PutObjectAcl>(acl).await), expected);
+    }
 }
 
 #[tokio::test]
