@@ -22,7 +22,8 @@ fn file(format: u32) -> PathBuf {
 /// Every row of a golden folder: each space, keys at the edges of the byte order, values of every kind of size.
 fn rows() -> Vec<(Space, Bytes, Bytes)> {
     let mut rows = Vec::new();
-    for space in Space::ALL {
+    // Objects came later, without another format: an older folder has none.
+    for space in Space::ALL.into_iter().filter(|space| *space != Space::Object) {
         for (number, key) in [&b""[..], b"\0", b"a", b"a/b", b"\xff\xff"].into_iter().enumerate() {
             let value = vec![number as u8 + space.tag(); [0, 1, 100, 3000, 20][number]];
             rows.push((space, Bytes::copy_from_slice(key), value.into()));
