@@ -79,6 +79,7 @@ impl Algorithm {
 /// A checksum being computed.
 pub struct Checksum(State);
 
+#[allow(clippy::large_enum_variant, reason = "there are a few at a time, and none moves while it is computed")]
 enum State {
     // With the length of its value, bytes.
     Crc(Digest, usize),

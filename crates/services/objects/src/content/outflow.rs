@@ -74,7 +74,9 @@ impl Readers {
         let mut blobs = self.lock();
         let left: Vec<_> =
             blobs.iter().filter(|(_, reading)| reading.readers == 0).map(|(digest, _)| *digest).collect();
-        left.iter().for_each(|digest| drop(blobs.remove(digest)));
+        for digest in &left {
+            blobs.remove(digest);
+        }
         left
     }
 }
