@@ -18,8 +18,8 @@ use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
 use crate::tally::{Name, Tallies};
 use crate::{
-    Counted, Done, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey, provision, run,
-    snapstart,
+    Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey,
+    provision, run, snapstart, stream,
 };
 
 /// Starts this room.
@@ -44,8 +44,8 @@ pub(crate) struct Engine {
     pub(crate) host: Arc<Host>,
     // Whether the walls are weak, which REPORT then says.
     pub(crate) weak: bool,
-    // Finishes invocations whose callers went away.
-    tasks: tokio::runtime::Handle,
+    // Finishes invocations whose callers went away, and runs those whose responses are streamed.
+    pub(crate) tasks: tokio::runtime::Handle,
     permits: Permits,
     // Of each function version the pool of the revision seen last.
     pools: Mutex<Pools>,
@@ -147,7 +147,7 @@ impl Engine {
         self.pools.lock().expect("no code panics while holding it")
     }
 
-    async fn invoke(self: Arc<Self>, target: Arc<Target>, invocation: Invocation) -> Result<Done, Refusal> {
+    pub(crate) async fn invoke(self: Arc<Self>, target: Arc<Target>, invocation: Invocation) -> Result<Done, Refusal> {
         let _running = Running::begin(&self)?;
         run::run(&self, &target, invocation).await
     }
@@ -262,6 +262,15 @@ impl Handle {
         let engine = Arc::clone(&self.engine);
         let tasks = engine.tasks.clone();
         Invoking { running: Some(Box::pin(engine.invoke(target, invocation))), begun: false, tasks }
+    }
+
+    /// Runs one event, whose response is handed on as it is written.
+    ///
+    /// It runs beside the caller, since one that reads slowly, or not at all, must not keep it from its deadline. Dropping
+    /// what this gives means that the caller went away: the invocation still runs to its end, and what it writes is thrown
+    /// away.
+    pub fn stream(&self, target: Arc<Target>, invocation: Invocation) -> Flowing {
+        stream::begin(&self.engine, target, invocation)
     }
 
     /// Sets a function's reserved concurrency over all its versions, or removes it. What runs keeps running. `function`

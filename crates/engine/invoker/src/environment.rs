@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
-use runtime::{Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
+use runtime::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -33,6 +33,9 @@ const INIT_CPU_MILLIS: u32 = 2000;
 const MB_OF_ONE_CPU: u32 = 1769;
 /// How long the end of a killed environment is waited for: it only makes the measurement complete.
 const END_WAIT: Duration = Duration::from_secs(2);
+/// How long the end of an environment is waited for whose client has broken off a response: most often the process has ended,
+/// and why says more.
+const BREAK_WAIT: Duration = Duration::from_millis(500);
 /// How long an INIT counts among those that compete for CPU.
 const START_HOLD: Duration = Duration::from_millis(500);
 /// A reading younger than this serves as the start of the next invocation: what was used since is the runtime's own loop.
@@ -283,6 +286,12 @@ impl Environment {
     /// Gives it an event and waits for the end, for at most `limit`.
     pub(crate) async fn deliver(&self, event: Event, limit: Duration) -> Delivered {
         match timeout(limit, self.session.invoke(event)).await {
+            Ok(Ok(outcome @ Outcome::BrokenOff(BrokenOff::Truncated))) => {
+                match timeout(BREAK_WAIT, self.control.exited()).await {
+                    Ok(exit) => Delivered::Exited(told_apart(exit)),
+                    Err(_) => Delivered::Answered(outcome),
+                }
+            }
             Ok(Ok(outcome)) => Delivered::Answered(outcome),
             Ok(Err(_gone)) => match timeout(END_WAIT, self.control.exited()).await {
                 Ok(exit) => Delivered::Exited(told_apart(exit)),

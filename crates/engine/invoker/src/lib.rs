@@ -24,6 +24,7 @@ mod provision;
 mod report;
 mod run;
 mod snapstart;
+mod stream;
 mod tally;
 mod target;
 #[cfg(feature = "testing")]
@@ -33,7 +34,9 @@ pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUs
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use provision::Provisioned;
+pub use runtime::Piece;
 pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use snapstart::{InitFailure, Snapshotted};
+pub use stream::Flowing;
 pub use tally::{Counted, Spread};
 pub use target::{Credentials, Granted, Invocation, Target, TargetKey};

@@ -20,7 +20,7 @@ pub struct Done {
 /// How an invocation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finished {
-    /// The function answered with these bytes.
+    /// The function answered with these bytes: none where they went out as they were written.
     Response(Bytes),
     /// The function failed. AWS marks all of these `Unhandled` today.
     FunctionError {
@@ -38,6 +38,8 @@ pub enum Finished {
 pub enum FailureKind {
     /// The handler raised and the runtime reported it. The environment lives on.
     Raised,
+    /// It began a response that goes out as it is written, and broke it off or made it too long.
+    BrokenOff,
     /// INIT reported an error, or the process ended before it was ready.
     Init,
     /// The function's timeout passed.

@@ -32,6 +32,8 @@ pub(crate) struct Report<'a> {
     /// Whether INIT succeeded before the invocation: only then there is an Init Duration.
     pub(crate) init_shown: bool,
     pub(crate) status: Option<&'a Status>,
+    /// When the first byte of a streamed response came, since the handler began, microseconds.
+    pub(crate) first_byte_us: Option<u64>,
     /// What of restoring is billed, microseconds.
     pub(crate) restore_billed_us: u64,
     /// Whether the walls are weak.
@@ -75,6 +77,9 @@ pub(crate) fn report(report: &Report<'_>) -> String {
         line,
         "Phases: queue {queue}, sandbox {sandbox}, {phase} {began}, handler {handler}\tCPU: user {user}, system {system}"
     );
+    if let Some(first_byte_us) = report.first_byte_us {
+        let _ = write!(line, "\tFirst byte: {}", Ms(first_byte_us));
+    }
     if report.weak {
         line.push_str("\tWalls: weak");
     }
@@ -147,6 +152,11 @@ pub(crate) const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
 
 pub(crate) fn entrypoint_error(id: &RequestId, why: &str) -> Bytes {
     error_object(INVALID_ENTRYPOINT, &format!("RequestId: {id} Error: {why}"))
+}
+
+/// What is told of a response that ended before it was whole.
+pub(crate) fn stream_error(id: &RequestId, error_type: &str, why: &str) -> Bytes {
+    error_object(error_type, &format!("RequestId: {id} Error: {why}"))
 }
 
 pub(crate) fn exit_type(cause: ExitCause) -> &'static str {
@@ -250,8 +260,15 @@ mod tests {
     #[test]
     fn report_has_awss_part_first() {
         let row = row();
-        let mut what =
-            Report { row: &row, duration_us: 1_234, init_shown: true, status: None, restore_billed_us: 0, weak: false };
+        let mut what = Report {
+            row: &row,
+            duration_us: 1_234,
+            init_shown: true,
+            status: None,
+            first_byte_us: None,
+            restore_billed_us: 0,
+            weak: false,
+        };
         assert_eq!(
             report(&what),
             "REPORT RequestId: 527cb862-4f5e-49a9-9ae4-a7edc90f0fda\tDuration: 1.23 ms\tBilled Duration: 122 ms\t\
@@ -262,6 +279,8 @@ mod tests {
         what.weak = true;
         assert!(report(&what).contains("Init Duration: 120.11 ms\tStatus: timeout\tPhases:"));
         assert!(report(&what).ends_with("\tWalls: weak"));
+        what.first_byte_us = Some(980);
+        assert!(report(&what).ends_with("system 0.20 ms\tFirst byte: 0.98 ms\tWalls: weak"));
         what.init_shown = false;
         let status = Status::Error("Runtime.OutOfMemory".into());
         what.status = Some(&status);
@@ -279,6 +298,7 @@ mod tests {
             duration_us: 1_234,
             init_shown: true,
             status: None,
+            first_byte_us: None,
             restore_billed_us: 1_200,
             weak: false,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::{Concurrency, EnvironmentId, Invoked, Phases, StartKind, Timestamp};
-use runtime::{Event, Outcome};
+use runtime::{BrokenOff, Event, Outcome};
 use sandbox::{ExitCause, Usage};
 
 use crate::engine::Engine;
@@ -37,6 +37,8 @@ struct Ending {
     handler_us: u64,
     // What REPORT calls Duration: the handler's time, or INIT's when it came no further.
     duration_us: u64,
+    // When the first byte of a streamed response came, since the handler began.
+    first_byte_us: Option<u64>,
     // Whether the environment may serve again.
     reusable: bool,
 }
@@ -87,17 +89,25 @@ impl Run<'_> {
             function_arn: Arc::clone(&self.invocation.invoked_arn),
             trace: self.invocation.trace.clone(),
             client_context: self.invocation.client_context.clone(),
+            sink: self.invocation.sink.clone(),
         };
         let begun = clocks.monotonic();
         let delivered = environment.deliver(event, limit).await;
         let handler_us = placed.spent_us + micros(begun, clocks.monotonic());
-        match delivered {
+        let first = self.invocation.sink.as_ref().and_then(runtime::Sink::first_byte);
+        let first_byte_us = first.map(|first| placed.spent_us + micros(begun, first));
+        let ending = match delivered {
             Delivered::Answered(Outcome::Response { payload }) => {
                 Ending::answered(Finished::Response(payload), handler_us)
             }
             Delivered::Answered(Outcome::Error { error_type, payload }) => {
                 let kind = FailureKind::Raised;
                 Ending::answered(Finished::FunctionError { kind, error_type, payload }, handler_us)
+            }
+            Delivered::Answered(Outcome::BrokenOff(why)) => {
+                environment.kill().await;
+                environment.drain_output();
+                self.broken_off(why, handler_us)
             }
             Delivered::Timeout => {
                 environment.kill().await;
@@ -109,7 +119,21 @@ impl Run<'_> {
                 let ending = self.exited(&environment.log, cause, FailureKind::Exit);
                 Ending { handler_us, duration_us: handler_us, ..ending }
             }
-        }
+        };
+        Ending { first_byte_us, ..ending }
+    }
+
+    /// The client did not bring a response to its end, part of which has gone out.
+    fn broken_off(&self, why: BrokenOff, handler_us: u64) -> Ending {
+        let error_type = match why {
+            BrokenOff::Truncated => "Runtime.TruncatedResponse",
+            BrokenOff::TooLarge { .. } => "Function.ResponseSizeTooLarge",
+        };
+        let payload = report::stream_error(&self.invocation.request_id, error_type, &why.to_string());
+        let (kind, error_type) = (FailureKind::BrokenOff, error_type.to_owned());
+        let status = Some(Status::Error(error_type.clone()));
+        let result = Finished::FunctionError { kind, error_type, payload };
+        Ending { status, reusable: false, ..Ending::answered(result, handler_us) }
     }
 
     /// INIT ended badly: the invocation answers with what INIT said. The environment never serves.
@@ -129,7 +153,7 @@ impl Run<'_> {
                 let status = Status::Error(error_type.clone());
                 begin(&status);
                 let result = Finished::FunctionError { kind: FailureKind::Init, error_type, payload };
-                Ending { result, status: Some(status), handler_us: 0, duration_us: 0, reusable: false }
+                Ending { status: Some(status), reusable: false, ..Ending::answered(result, 0) }
             }
             InitEnd::Exited(cause) => {
                 begin(&Status::Error(report::exit_type(cause).into()));
@@ -151,7 +175,7 @@ impl Run<'_> {
         let error_type = "Sandbox.Timedout".into();
         let result = Finished::FunctionError { kind: FailureKind::Timeout, error_type, payload };
         let handler_us = timeout_ms * 1000;
-        Ending { result, status: Some(Status::Timeout), handler_us, duration_us: handler_us, reusable: false }
+        Ending { status: Some(Status::Timeout), reusable: false, ..Ending::answered(result, handler_us) }
     }
 
     fn exited(&self, log: &Log, cause: ExitCause, kind: FailureKind) -> Ending {
@@ -163,7 +187,7 @@ impl Run<'_> {
         let error_type = report::exit_type(cause).to_owned();
         let status = Some(Status::Error(error_type.clone()));
         let result = Finished::FunctionError { kind, error_type, payload: report::exit_error(id, cause) };
-        Ending { result, status, handler_us: 0, duration_us: 0, reusable: false }
+        Ending { status, reusable: false, ..Ending::answered(result, 0) }
     }
 
     /// Measures, writes END and REPORT, returns the environment and then the permit, and answers.
@@ -185,6 +209,7 @@ impl Run<'_> {
             duration_us: ending.duration_us,
             init_shown: placed.spent_us == 0 && ending.handler_us > 0,
             status: ending.status.as_ref(),
+            first_byte_us: ending.first_byte_us,
             restore_billed_us: restored.billed_us,
             weak: self.engine.weak,
         });
@@ -219,7 +244,15 @@ impl Run<'_> {
         let phases = Phases { queue_us, sandbox_us, ..Phases::default() };
         let row = self.row(None, StartKind::Cold, phases, Usage::default(), true);
         let (status, weak) = (Some(&status), self.engine.weak);
-        let line = Report { row: &row, duration_us: sandbox_us, init_shown: false, status, restore_billed_us: 0, weak };
+        let line = Report {
+            row: &row,
+            duration_us: sandbox_us,
+            init_shown: false,
+            status,
+            first_byte_us: None,
+            restore_billed_us: 0,
+            weak,
+        };
         let tail = log.finish(report::report(&line));
         drop(permit);
         self.pool.tally.invoked(&row);
@@ -266,6 +299,6 @@ impl Run<'_> {
 
 impl Ending {
     fn answered(result: Finished, handler_us: u64) -> Self {
-        Self { result, status: None, handler_us, duration_us: handler_us, reusable: true }
+        Self { result, status: None, handler_us, duration_us: handler_us, first_byte_us: None, reusable: true }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base::{Account, Egress, Principal, Region, RequestId, Timestamp};
 use bytes::Bytes;
+use runtime::Sink;
 use sandbox::{Ahead, Image, Isolation};
 
 /// Names one function version as it is configured now.
@@ -106,4 +107,6 @@ pub struct Invocation {
     pub want_tail: bool,
     /// Whether whoever asks counts its use by a [`base::Receipt`].
     pub by_receipt: bool,
+    /// Where the response goes as it is written. [`crate::Handle::stream`] sets it; without one [`crate::Done`] holds it whole.
+    pub sink: Option<Sink>,
 }

@@ -9,23 +9,39 @@ use std::sync::{Arc, Mutex};
 
 use base::BoxFuture;
 use bytes::Bytes;
-use sandbox::{Control, Environment, Error, Exit, ExitCause, Spec, Survey, Usage, Walls};
+pub use sandbox::ExitCause;
+use sandbox::{Control, Environment, Error, Exit, Spec, Survey, Usage, Walls};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 /// What runs in an environment: its whole life, from launch to the exit it returns.
 pub type Program = Arc<dyn Fn(Inside) -> BoxFuture<'static, ExitCause> + Send + Sync>;
 
 /// What a handler makes of an event.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Reply {
     /// Posts these bytes as the response.
     Response(Bytes),
     /// Posts an error of this type with these bytes.
     Error(String, Bytes),
     /// Ends the process without an answer.
+    Exit(ExitCause),
+    /// Streams a response with this content type: the parts as they come, to the end of the channel.
+    Stream(Option<String>, mpsc::Receiver<Part>),
+}
+
+/// A part of a streamed response. Without any of the last three the response is whole.
+#[derive(Debug)]
+pub enum Part {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// It fails with an error of this type and these bytes, in trailers.
+    Error(String, Bytes),
+    /// The client closes its connection, and the process goes on.
+    Cut,
+    /// The process ends.
     Exit(ExitCause),
 }
 
@@ -207,6 +223,15 @@ where
             Reply::Response(payload) => client.respond(&id, &payload).await,
             Reply::Error(kind, payload) => client.error(&id, &kind, &payload).await,
             Reply::Exit(cause) => return cause,
+            Reply::Stream(content_type, parts) => match client.stream(&id, content_type, parts).await {
+                Ok(None) => Ok(()),
+                Ok(Some(Part::Exit(cause))) => return cause,
+                Ok(Some(_)) => {
+                    drop(client);
+                    return std::future::pending().await;
+                }
+                Err(error) => Err(error),
+            },
         };
         if posted.is_err() {
             return ExitCause::Exited(1);
@@ -292,6 +317,44 @@ impl Client {
     /// The connection ended.
     pub async fn respond(&mut self, id: &str, payload: &[u8]) -> io::Result<()> {
         self.post(&format!("invocation/{id}/response"), "", payload).await
+    }
+
+    /// Streams a response; gives the part with which it broke off, if it did.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn stream(
+        &mut self,
+        id: &str,
+        content_type: Option<String>,
+        mut parts: mpsc::Receiver<Part>,
+    ) -> io::Result<Option<Part>> {
+        let kind = content_type.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n{kind}\r\n"
+        );
+        self.stream.write_all(head.as_bytes()).await?;
+        let mut trailers = Vec::new();
+        while let Some(part) = parts.recv().await {
+            match part {
+                Part::Bytes(bytes) => {
+                    self.stream.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await?;
+                    self.stream.write_all(&bytes).await?;
+                    self.stream.write_all(b"\r\n").await?;
+                }
+                Part::Error(kind, payload) => {
+                    trailers = error_header(&kind).into_bytes();
+                    trailers.extend_from_slice(b"Lambda-Runtime-Function-Error-Body: ");
+                    trailers.extend_from_slice(&payload);
+                    trailers.extend_from_slice(b"\r\n");
+                    break;
+                }
+                last @ (Part::Cut | Part::Exit(_)) => return Ok(Some(last)),
+            }
+        }
+        self.stream.write_all(&[b"0\r\n", trailers.as_slice(), b"\r\n"].concat()).await?;
+        self.answer().await.map(|_| None)
     }
 
     /// Posts an error.

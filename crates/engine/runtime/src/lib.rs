@@ -19,4 +19,6 @@ pub use catalogue::{
     Runtime, choose, launch,
 };
 pub use environment::{FunctionEnv, environment, reserved, reserved_refusal};
-pub use session::{Credentials, Event, Gone, InitOutcome, Limits, Outcome, Session, Snapshot, SnapshotWanted};
+pub use session::{
+    BrokenOff, Credentials, Event, Gone, InitOutcome, Limits, Outcome, Piece, Session, Sink, Snapshot, SnapshotWanted,
+};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use base::{
     Bell, BoxFuture, Clocks, Concurrency, Fault, Invoked, LogSink, Meter, Phases, RequestId, Rng, StartKind,
@@ -11,7 +11,7 @@ use base::{
 use bytes::Bytes;
 use door::{Context, Dispatch, Gate, Keys};
 use futures_util::future::Shared;
-use invoker::{Done, FailureKind, Finished, Invocation};
+use invoker::{Done, FailureKind, Finished, Invocation, Target};
 use runtime::{Interpreter, InvalidEntrypoint};
 use serde::Serialize;
 use store::{Blobs, Digest, Kv, Snapshots, Trees};
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::code::Codes;
 use crate::events::Events;
+use crate::flow::Flow;
 use crate::name::{Address, Named};
 use crate::snapstart::Numbered;
 use crate::source::Sources;
@@ -78,6 +79,8 @@ pub struct Options {
 
 /// The room: carries out the operations. Held by the door, by the gateway as a [`door::Site`], and by [`Service`].
 pub struct Functions {
+    // Itself, for what goes on beside the calls.
+    me: Weak<Self>,
     pub(crate) options: Options,
     pub(crate) state: State,
     pub(crate) code: Codes,
@@ -140,7 +143,8 @@ impl Functions {
         let events = Events::new(state.events()?);
         // No longer than there are versions: each is in it once.
         let (snap_wanted, snapshots) = mpsc::unbounded_channel();
-        let functions = Arc::new(Self {
+        let functions = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             code,
             targets: Targets::default(),
             events,
@@ -200,11 +204,44 @@ impl Functions {
             Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
         };
+        let invocation = self.invocation(named, target, sampled, request);
+        let done = self.invoker.invoke(Arc::clone(target), invocation).await;
+        let done = done.map_err(|refusal| faults::refused(&refusal))?;
+        self.look_at_start(named, snapped, &done);
+        Ok(done)
+    }
+
+    /// Runs one event, whose response is handed on as the function writes it.
+    ///
+    /// # Errors
+    /// Why it cannot begin, in AWS's words. Why it never began is in the flow's news.
+    pub(crate) async fn stream(&self, named: Named, request: Request) -> Result<Flow, Fault> {
+        let plan = self.ready(&named).await?;
+        let (target, sampled, snapped) = match &*plan {
+            Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
+            Plan::NoBootstrap { version, why } => {
+                let done = self.no_bootstrap(&named, version, &request, *why);
+                return Ok(Flow::ended(version.clone(), done));
+            }
+        };
+        let version = target.key.version.to_string();
+        let invocation = self.invocation(&named, target, sampled, request);
+        let flowing = self.invoker.stream(Arc::clone(target), invocation);
+        let (me, number) = (Weak::clone(&self.me), snapped);
+        let look = move |done: &Done| {
+            if let Some(me) = me.upgrade() {
+                me.look_at_start(&named, number, done);
+            }
+        };
+        Ok(Flow::running(version, flowing, Box::new(look)))
+    }
+
+    fn invocation(&self, named: &Named, target: &Target, sampled: bool, request: Request) -> Invocation {
         let invoked_arn = match &named.qualifier {
             None => Arc::clone(&target.key.function),
             Some(qualifier) => named.address.qualified(Some(qualifier)).into(),
         };
-        let invocation = Invocation {
+        Invocation {
             request_id: request.id,
             payload: request.payload,
             trace: Some(request.trace.unwrap_or_else(|| self.new_trace(&target.key.function, sampled))),
@@ -212,17 +249,18 @@ impl Functions {
             invoked_arn,
             want_tail: request.want_tail,
             by_receipt: request.by_receipt,
-        };
-        let done = self.invoker.invoke(Arc::clone(target), invocation).await;
-        let done = done.map_err(|refusal| faults::refused(&refusal))?;
+            sink: None,
+        }
+    }
+
+    /// Has a snapshot made anew that an environment did not begin with: it is not there any more, or the host has changed.
+    fn look_at_start(&self, named: &Named, snapped: Option<u64>, done: &Done) {
         if let Some(number) = snapped
             && done.row.start == StartKind::Cold
             && done.row.phases.restore_us == 0
         {
-            // It is not there any more, or the host has changed.
             self.want_snapshot(&named.address, number);
         }
-        Ok(done)
     }
 
     /// The header of a trace that begins with an invocation of `function`.

@@ -13,6 +13,7 @@ mod events;
 mod family;
 mod faults;
 mod find;
+mod flow;
 mod from_s3;
 mod grades;
 mod layer;

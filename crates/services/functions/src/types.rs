@@ -325,6 +325,9 @@ pub struct Url {
     /// What browsers of other origins may do, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    /// Whether answers go out as the function writes them (InvokeMode RESPONSE_STREAM).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streams: bool,
     /// Product time, ms since the epoch.
     pub created_ms: i64,
     /// Product time, ms since the epoch.

@@ -10,4 +10,5 @@ mod overhead;
 mod overview;
 mod provision;
 mod snapstart;
+mod streams;
 mod world;

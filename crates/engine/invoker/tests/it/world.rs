@@ -194,6 +194,7 @@ pub(crate) fn invocation(payload: &str) -> Invocation {
         invoked_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
         want_tail: true,
         by_receipt: false,
+        sink: None,
     }
 }
 

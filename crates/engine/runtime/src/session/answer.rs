@@ -51,7 +51,7 @@ impl Fault {
 
     pub(super) fn response_mode(mode: &str) -> Self {
         let message = format!(
-            "Lambent does not stream responses yet (Lambda-Runtime-Function-Response-Mode: {mode}): post the whole response"
+            "Lambda-Runtime-Function-Response-Mode is \"{mode}\": a response is \"streaming\" or, without the header, \"buffered\""
         );
         Self::new("400 Bad Request", "InvalidFunctionResponseMode", message)
     }

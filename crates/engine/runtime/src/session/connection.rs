@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use super::answer::{self, Fault};
 use super::exchange::{Exchange, Next, Refused};
-use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route};
+use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route, TRAILER_LINE_BYTES};
+use super::stream::{self, Mode, Sink};
 use super::{Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 
 /// Room made before a read. A request of our own clients fits whole.
@@ -103,7 +104,7 @@ impl Drop for Unfinished<'_> {
 }
 
 /// Why a connection ends before its client closes it.
-enum Ended {
+pub(super) enum Ended {
     Socket(io::Error),
     /// The client is told first.
     Fault(Fault),
@@ -125,7 +126,11 @@ impl From<Malformed> for Ended {
 
 /// A request's body.
 enum Body {
-    Whole(Bytes),
+    Whole {
+        payload: Bytes,
+        /// What its trailers say went wrong.
+        failure: Option<Outcome>,
+    },
     TooLarge {
         /// What of it has not been read.
         left: Length,
@@ -134,11 +139,11 @@ enum Body {
 
 /// One client's connection.
 pub(super) struct Connection {
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     socket: OwnedReadHalf,
     wire: Arc<Wire>,
     // What has arrived and was not yet taken.
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     // Whether the client has asked for an event and the answer is left to whoever brings one.
     parked: bool,
     // Requests told no since the last answer that was taken.
@@ -240,7 +245,7 @@ impl Connection {
         self.wire.push(|out| fault.write(out)).await;
     }
 
-    async fn accept(&mut self) {
+    pub(super) async fn accept(&mut self) {
         self.strays = 0;
         self.wire.push(|out| out.extend_from_slice(answer::ACCEPTED)).await;
     }
@@ -248,27 +253,32 @@ impl Connection {
     async fn answered(&mut self, head: Head, id: Option<base::RequestId>, error: bool) -> Result<(), Ended> {
         let session = Arc::clone(&self.session);
         let limit = session.limits.payload_bytes;
-        let claim = match Claim::begin(&session.exchange, id, error) {
-            Ok(claim) => claim,
+        let (claim, sink) = match Claim::begin(&session.exchange, id, error) {
+            Ok(begun) => begun,
             Err(fault) => return self.refuse(&head, fault).await,
         };
-        if let Some(mode) = head.response_mode.as_deref().filter(|_| !error) {
-            let fault = Fault::response_mode(mode);
-            claim.answer(failure("Runtime.StreamingNotSupported", &fault.message));
+        let mode = if error { Some(Mode::Buffered) } else { Mode::of(&head) };
+        let Some(mode) = mode else {
+            let fault = Fault::response_mode(head.response_mode.as_deref().unwrap_or_default());
+            claim.answer(failure("Runtime.InvalidResponseModeHeader", &fault.message));
             return self.refuse(&head, fault).await;
+        };
+        if let Some(sink) = sink.filter(|_| !error) {
+            // Apart, so that connections on which nothing is streamed stay small.
+            return Box::pin(self.streamed(&head, mode, claim, &sink)).await;
         }
         match self.body(&head, limit).await? {
-            Body::Whole(payload) if error => {
+            Body::Whole { payload, .. } if error => {
                 claim.answer(Outcome::Error { error_type: error_type(&head), payload });
                 self.accept().await;
             }
-            Body::Whole(payload) => {
-                claim.answer(Outcome::Response { payload });
+            Body::Whole { payload, failure } => {
+                let failure = failure.filter(|_| mode == Mode::Streaming);
+                claim.answer(failure.unwrap_or(Outcome::Response { payload }));
                 self.accept().await;
             }
             Body::TooLarge { left } => {
-                let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
-                claim.answer(failure("Function.ResponseSizeTooLarge", &message));
+                claim.answer(stream::too_large(limit));
                 self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await?;
             }
         }
@@ -283,7 +293,7 @@ impl Connection {
             Err(refused) => return self.refuse(&head, Fault::transition(refused)).await,
         };
         let payload = match self.body(&head, limit).await? {
-            Body::Whole(payload) => payload,
+            Body::Whole { payload, .. } => payload,
             Body::TooLarge { left } => {
                 return self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await;
             }
@@ -338,7 +348,7 @@ impl Connection {
             return self.refuse(&head, Fault::unknown_path()).await;
         }
         let why = match self.body(&head, REASON_BYTES).await? {
-            Body::Whole(why) => String::from_utf8_lossy(&why).into_owned(),
+            Body::Whole { payload, .. } => String::from_utf8_lossy(&payload).into_owned(),
             Body::TooLarge { .. } => "its runtime gave no reason".to_owned(),
         };
         self.session.snapshot_ended(Snapshot::None { why });
@@ -361,7 +371,7 @@ impl Connection {
 
     /// Tells the client no. A body it is sending is read first, or it would never see the answer; one it only announced is
     /// not asked for, and the connection ends.
-    async fn refuse(&mut self, head: &Head, fault: Fault) -> Result<(), Ended> {
+    pub(super) async fn refuse(&mut self, head: &Head, fault: Fault) -> Result<(), Ended> {
         if head.expects_continue && self.buffer.is_empty() {
             return Err(Ended::Fault(fault));
         }
@@ -413,10 +423,14 @@ impl Connection {
     /// Reads what has arrived. Answers are written before the client is waited for; one that also asked for its next event
     /// gets them together with that.
     async fn fill(&mut self) -> Result<usize, Ended> {
+        self.fill_into(READ_BYTES).await
+    }
+
+    async fn fill_into(&mut self, room: usize) -> Result<usize, Ended> {
         if !self.parked {
             self.wire.flush().await?;
         }
-        self.buffer.reserve(READ_BYTES);
+        self.buffer.reserve(room);
         debug_assert!(self.buffer.capacity() <= self.most_buffered(), "what a connection keeps is bounded");
         Ok(self.socket.read_buf(&mut self.buffer).await?)
     }
@@ -424,12 +438,17 @@ impl Connection {
     /// A whole head or body, and what doubling the buffer and one read add to it.
     fn most_buffered(&self) -> usize {
         let limits = &self.session.limits;
-        2 * (limits.head_bytes.max(limits.payload_bytes) + 2 * READ_BYTES)
+        2 * (limits.head_bytes.max(limits.payload_bytes).max(TRAILER_LINE_BYTES) + 2 * READ_BYTES)
     }
 
     /// Reads more of a body; the client may not stop within.
     async fn more(&mut self) -> Result<(), Ended> {
-        if self.fill().await? == 0 { Err(Ended::Quietly) } else { Ok(()) }
+        self.more_into(READ_BYTES).await
+    }
+
+    /// The same, once there is this much room.
+    pub(super) async fn more_into(&mut self, room: usize) -> Result<(), Ended> {
+        if self.fill_into(room).await? == 0 { Err(Ended::Quietly) } else { Ok(()) }
     }
 
     /// The whole body. Of one that announces its excess nothing is read; a chunked one is read to its end.
@@ -444,7 +463,7 @@ impl Connection {
                 while self.buffer.len() < length {
                     self.more().await?;
                 }
-                Ok(Body::Whole(self.take(length)))
+                Ok(Body::Whole { payload: self.take(length), failure: None })
             }
             Length::Chunked => self.chunked(limit).await,
         }
@@ -466,8 +485,10 @@ impl Connection {
                 }
                 Piece::End { skip } => {
                     self.buffer.advance(skip);
-                    let left = Length::Known(0);
-                    return Ok(if taken <= limit { Body::Whole(whole.freeze()) } else { Body::TooLarge { left } });
+                    if taken > limit {
+                        return Ok(Body::TooLarge { left: Length::Known(0) });
+                    }
+                    return Ok(Body::Whole { payload: whole.freeze(), failure: chunks.failure() });
                 }
                 Piece::More { skip } => {
                     self.buffer.advance(skip);
@@ -496,7 +517,7 @@ impl Connection {
     }
 
     /// Lets a client that asked first send its body.
-    async fn invite(&mut self, head: &Head) -> Result<(), Ended> {
+    pub(super) async fn invite(&mut self, head: &Head) -> Result<(), Ended> {
         if head.expects_continue && self.buffer.is_empty() {
             self.wire.push(|out| out.extend_from_slice(answer::CONTINUE)).await;
             self.wire.flush().await?;
@@ -518,19 +539,20 @@ impl Connection {
 }
 
 /// The right to answer an event, given back when the answer does not arrive whole.
-struct Claim<'a> {
+pub(super) struct Claim<'a> {
     exchange: &'a Exchange,
     id: base::RequestId,
 }
 
 impl<'a> Claim<'a> {
-    fn begin(exchange: &'a Exchange, id: Option<base::RequestId>, error: bool) -> Result<Self, Fault> {
+    /// With the event's sink, if it has one.
+    fn begin(exchange: &'a Exchange, id: Option<base::RequestId>, error: bool) -> Result<(Self, Option<Sink>), Fault> {
         let id = id.ok_or_else(Fault::invalid_request_id)?;
-        exchange.begin_answer(id, error).map_err(Fault::unwanted)?;
-        Ok(Self { exchange, id })
+        let sink = exchange.begin_answer(id, error).map_err(Fault::unwanted)?;
+        Ok((Self { exchange, id }, sink))
     }
 
-    fn answer(self, outcome: Outcome) {
+    pub(super) fn answer(self, outcome: Outcome) {
         self.exchange.answer(self.id, outcome);
     }
 }
@@ -561,7 +583,7 @@ impl Drop for InitClaim<'_> {
     }
 }
 
-fn failure(error_type: &str, message: &str) -> Outcome {
+pub(super) fn failure(error_type: &str, message: &str) -> Outcome {
     Outcome::Error {
         error_type: error_type.to_owned(),
         payload: answer::error_object(error_type, message).into_bytes().into(),

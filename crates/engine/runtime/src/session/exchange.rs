@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base::RequestId;
 use tokio::sync::oneshot;
 
-use super::{Event, Gone, Outcome, Wire};
+use super::{Event, Gone, Outcome, Sink, Wire};
 
 /// The state of a conversation. Its lock is never held across an await.
 #[derive(Debug)]
@@ -163,7 +163,8 @@ impl Exchange {
     }
 
     /// A client begins an answer to the event `id`; until [`Exchange::answer`] or [`Exchange::abandon`] nobody else may.
-    pub(super) fn begin_answer(&self, id: RequestId, error: bool) -> Result<(), Unwanted> {
+    /// Gives the event's sink, if it has one.
+    pub(super) fn begin_answer(&self, id: RequestId, error: bool) -> Result<Option<Sink>, Unwanted> {
         let to = if error { "InvocationErrorResponse" } else { "InvocationResponse" };
         let unwanted = |from| Unwanted::Transition(Refused { from, to });
         let mut state = self.state();
@@ -176,7 +177,7 @@ impl Exchange {
             Stage::Answering => Err(unwanted("InvocationResponse")),
             Stage::Running => {
                 held.stage = Stage::Answering;
-                Ok(())
+                Ok(held.event.sink.clone())
             }
         }
     }

@@ -2,6 +2,11 @@
 //! for more, or a refusal. Source: RFC 9112.
 
 use base::RequestId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::Outcome;
 
 /// The part of a request before its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub(super) struct Head {
     pub(super) error_type: Option<String>,
     /// `Lambda-Runtime-Function-Response-Mode`.
     pub(super) response_mode: Option<String>,
+    /// `Content-Type`, where a response mode is given: nobody asks for it elsewhere.
+    pub(super) content_type: Option<String>,
     /// `Authorization`.
     pub(super) authorization: Option<String>,
 }
@@ -67,6 +74,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
         expects_continue: false,
         error_type: None,
         response_mode: None,
+        content_type: None,
         authorization: None,
     };
     let mut lengths = Lengths::default();
@@ -76,7 +84,30 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
         header(line, &mut head, &mut lengths)?;
     }
     head.length = lengths.body()?;
+    if head.response_mode.is_some() {
+        head.content_type = field(text, b"content-type");
+    }
     Ok(head)
+}
+
+/// A header's value, found apart from all others.
+fn field(text: &[u8], name: &[u8]) -> Option<String> {
+    let (_, mut rest) = cut_line(text);
+    while !rest.is_empty() {
+        let (line, after) = cut_line(rest);
+        rest = after;
+        if let Some(value) = value_of(line, name) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The value of a line `NAME: value`, if it is one of this name.
+fn value_of(line: &[u8], name: &[u8]) -> Option<String> {
+    let colon = memchr::memchr(b':', line)?;
+    let found = line[..colon].trim_ascii().eq_ignore_ascii_case(name);
+    found.then(|| String::from_utf8_lossy(line[colon + 1..].trim_ascii()).into_owned())
 }
 
 fn cut_line(bytes: &[u8]) -> (&[u8], &[u8]) {
@@ -190,8 +221,10 @@ fn decimal(value: &[u8]) -> Option<usize> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// The longest line that announces a chunk, extensions included, and the longest trailer line.
+/// The longest line that announces a chunk, extensions included.
 const CHUNK_LINE_BYTES: usize = 1024;
+/// The longest trailer line. An error object with its stack trace stands in one, in base64.
+pub(super) const TRAILER_LINE_BYTES: usize = 64 * 1024;
 /// Most trailer lines behind the last chunk.
 const TRAILER_LINES: usize = 32;
 
@@ -199,6 +232,9 @@ const TRAILER_LINES: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     at: ChunkState,
+    // What the trailers say of a failure.
+    error_type: Option<String>,
+    error_body: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -240,7 +276,11 @@ impl Chunks {
                 ChunkState::Done => return Ok(Piece::End { skip }),
                 ChunkState::Size | ChunkState::DataEnd | ChunkState::Trailer(_) => {
                     let Some(end) = memchr::memmem::find(rest, b"\r\n") else {
-                        let fits = rest.len() <= CHUNK_LINE_BYTES;
+                        let longest = match self.at {
+                            ChunkState::Trailer(_) => TRAILER_LINE_BYTES,
+                            _ => CHUNK_LINE_BYTES,
+                        };
+                        let fits = rest.len() <= longest;
                         return if fits {
                             Ok(Piece::More { skip })
                         } else {
@@ -254,7 +294,16 @@ impl Chunks {
         }
     }
 
-    fn after_line(&self, line: &[u8]) -> Result<ChunkState, Malformed> {
+    /// What the trailers of a complete body say went wrong, if anything.
+    pub(super) fn failure(self) -> Option<Outcome> {
+        let error_type = self.error_type?;
+        let body = self.error_body.unwrap_or_default();
+        // One that is not in base64 is told as it is.
+        let payload = STANDARD.decode(&body).map_or_else(|_| Bytes::from(body), Bytes::from);
+        Some(Outcome::Error { error_type, payload })
+    }
+
+    fn after_line(&mut self, line: &[u8]) -> Result<ChunkState, Malformed> {
         match self.at {
             ChunkState::Size => Ok(match chunk_size(line)? {
                 0 => ChunkState::Trailer(0),
@@ -264,7 +313,14 @@ impl Chunks {
             ChunkState::DataEnd => Err(Malformed("a chunk is longer than it said")),
             ChunkState::Trailer(_) if line.is_empty() => Ok(ChunkState::Done),
             ChunkState::Trailer(lines) if lines >= TRAILER_LINES => Err(Malformed("too many trailers")),
-            ChunkState::Trailer(lines) => Ok(ChunkState::Trailer(lines + 1)),
+            ChunkState::Trailer(lines) => {
+                if let Some(value) = value_of(line, b"lambda-runtime-function-error-type") {
+                    self.error_type = Some(value).filter(|value| !value.is_empty());
+                } else if let Some(value) = value_of(line, b"lambda-runtime-function-error-body") {
+                    self.error_body = Some(value);
+                }
+                Ok(ChunkState::Trailer(lines + 1))
+            }
             state @ (ChunkState::Data(_) | ChunkState::Done) => Ok(state),
         }
     }

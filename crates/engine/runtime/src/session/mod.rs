@@ -6,6 +6,7 @@ mod answer;
 mod connection;
 mod exchange;
 mod http;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +21,13 @@ use tokio::task::JoinSet;
 
 use self::connection::{Connection, Wire};
 use self::exchange::{Exchange, Placed};
+pub use self::stream::{Piece, Sink};
 
 /// How long nobody is accepted after the host refused a descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Largest streamed response, bytes. Source: AWS Lambda quotas, "Invocation payload", streamed response: 200 MB.
+const STREAMED_BYTES: usize = 200 * 1024 * 1024;
 
 /// One event to be handled, with the headers the Runtime API gives it.
 /// Source: AWS Lambda developer guide, "Using the Lambda runtime API".
@@ -40,6 +45,8 @@ pub struct Event {
     pub trace: Option<String>,
     /// `Lambda-Runtime-Client-Context`: JSON, decoded.
     pub client_context: Option<String>,
+    /// Where the response goes as it is written. Without one it is held until it is whole.
+    pub sink: Option<Sink>,
 }
 
 /// What the function made of an event.
@@ -47,15 +54,31 @@ pub struct Event {
 pub enum Outcome {
     /// It answered.
     Response {
-        /// The bytes it posted, at most [`base::limits::SYNC_PAYLOAD_BYTES`].
+        /// The bytes it posted, at most [`base::limits::SYNC_PAYLOAD_BYTES`]; none where they went to [`Event::sink`].
         payload: Bytes,
     },
-    /// It raised: the client posted `/error`.
+    /// It raised: the client posted `/error`, or said so behind a streamed response.
     Error {
         /// `Lambda-Runtime-Function-Error-Type`, for example `Runtime.HandlerNotFound` or `Unhandled`.
         error_type: String,
         /// The error object the client posted: `errorMessage`, `errorType`, `stackTrace`.
         payload: Bytes,
+    },
+    /// Some of its response went to [`Event::sink`], and the rest will not come. The client is of no further use.
+    BrokenOff(BrokenOff),
+}
+
+/// Why a response ended before it was whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenOff {
+    /// The client went away.
+    #[error("The response was cut off")]
+    Truncated,
+    /// It is longer than it may be.
+    #[error("Response payload size exceeded maximum allowed payload size ({limit} bytes).")]
+    TooLarge {
+        /// What it may be, bytes.
+        limit: usize,
     },
 }
 
@@ -122,6 +145,8 @@ pub struct Limits {
     pub connections: usize,
     /// Largest response or error object, bytes.
     pub payload_bytes: usize,
+    /// Largest response that the client streams to an [`Event::sink`], bytes.
+    pub streamed_bytes: usize,
     /// Largest request head, bytes. The official clients put a stack trace of up to 1 MiB into one header.
     pub head_bytes: usize,
     /// How long a client may take over a request head once it has begun one.
@@ -136,6 +161,7 @@ impl Default for Limits {
         Self {
             connections: 64,
             payload_bytes: base::limits::SYNC_PAYLOAD_BYTES,
+            streamed_bytes: STREAMED_BYTES,
             head_bytes: 1_200_000,
             head_time: Duration::from_secs(30),
             concurrency: 1,
@@ -156,7 +182,12 @@ impl Default for Limits {
 ///   `InvalidStateTransition`;
 /// - a payload over the limit: 413, and the invocation ends with `Function.ResponseSizeTooLarge`;
 /// - asking for an event while it holds one: the same event again;
-/// - a streamed response: 400, and the invocation ends with `Runtime.StreamingNotSupported`; responses are buffered.
+/// - a response mode that is neither `streaming` nor `buffered`: 400, and the invocation ends with
+///   `Runtime.InvalidResponseModeHeader`.
+///
+/// A response of an event with a sink passes as it comes, however it is framed, and what the client says in the trailers
+/// `Lambda-Runtime-Function-Error-Type` and `-Body` (base64) fails the invocation. Without a sink a streamed response is held
+/// until it is whole, like any other.
 ///
 /// [`Session::invoke`] writes the event to the waiting client's socket itself: no task stands between the two.
 #[derive(Debug)]

@@ -121,6 +121,7 @@ impl Environment {
         match self.invoke(event(payload)).await {
             Outcome::Response { payload } => json(&payload),
             Outcome::Error { payload, .. } => panic!("it raised {}", String::from_utf8_lossy(&payload)),
+            Outcome::BrokenOff(why) => panic!("{why}"),
         }
     }
 
@@ -129,6 +130,7 @@ impl Environment {
         match self.invoke(event(payload)).await {
             Outcome::Error { error_type, payload } => (error_type, json(&payload)),
             Outcome::Response { payload } => panic!("it answered {}", String::from_utf8_lossy(&payload)),
+            Outcome::BrokenOff(why) => panic!("{why}"),
         }
     }
 
@@ -176,6 +178,7 @@ pub(crate) fn event(payload: &str) -> Event {
         function_arn: ARN.into(),
         trace: Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0".into()),
         client_context: None,
+        sink: None,
     }
 }
 

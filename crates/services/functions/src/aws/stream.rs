@@ -1,15 +1,13 @@
-//! InvokeWithResponseStream: an answer as events of a stream.
-//!
-//! What functions answer arrives here whole, also what a handler writes piece by piece, so that the limit of buffered
-//! answers holds; the client gets it in chunks and then its end.
+//! InvokeWithResponseStream: a response as events of a stream, as the function writes it.
 
 use std::sync::Arc;
 
 use base::Fault;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use door::{Answer, Body, Context, Handle};
+use futures_util::{Stream, stream};
 use invoker::{Done, Finished};
 use model::lambda::{self as aws, ops};
 use wire::Protocol;
@@ -17,10 +15,8 @@ use wire::eventstream;
 
 use super::invoke::{client_context, event};
 use super::{refuse, required};
+use crate::flow::{self, Flow, News};
 use crate::{Functions, Request, name};
-
-/// Largest payload of one event, bytes: ours.
-const CHUNK_BYTES: usize = 65_536;
 
 impl Handle<ops::InvokeWithResponseStream> for Functions {
     async fn handle(
@@ -47,47 +43,63 @@ impl Handle<ops::InvokeWithResponseStream> for Functions {
             depth: context.depth,
             by_receipt: false,
         };
-        let done = self.run(&named, request).await?;
+        let mut flow = self.stream(named, request).await?;
+        let version = flow.version.clone();
+        // Whatever comes first says whether it began.
+        let first = match flow.next().await {
+            News::Ended(Err(fault)) => return Err(fault),
+            first => first,
+        };
         let output = aws::InvokeWithResponseStreamResponse {
             status_code: Some(200),
-            executed_version: done.row.function_arn.rsplit(':').next().map(str::to_owned),
+            executed_version: Some(version),
             event_stream: None,
             response_stream_content_type: Some(eventstream::CONTENT_TYPE.to_owned()),
         };
-        Ok(Answer { output, body: Body::Bytes(events(done)?) })
+        Ok(Answer { output, body: Body::Stream(Box::pin(events(flow, first))) })
     }
 }
 
-/// The events of an answer: its chunks, then its end.
-fn events(done: Done) -> Result<Bytes, Fault> {
-    let log_result = done.tail.map(|tail| STANDARD.encode(tail));
-    let (payload, complete) = match done.result {
-        Finished::Response(payload) => {
-            (payload, aws::InvokeWithResponseStreamCompleteEvent { log_result, ..Default::default() })
-        }
-        Finished::FunctionError { payload, .. } => {
-            let complete = aws::InvokeWithResponseStreamCompleteEvent {
-                error_code: Some("Unhandled".to_owned()),
-                error_details: Some(String::from_utf8_lossy(&payload).into_owned()),
-                log_result,
+/// The events of a response: its pieces, then its end.
+fn events(flow: Flow, first: News) -> impl Stream<Item = Result<Bytes, Fault>> + Send {
+    stream::unfold(Some((flow, Some(first))), |state| async move {
+        let (mut flow, mut first) = state?;
+        loop {
+            let news = match first.take() {
+                Some(first) => first,
+                None => flow.next().await,
             };
-            (Bytes::new(), complete)
+            let (event, goes_on) = match news {
+                News::Begun { .. } => continue,
+                News::Bytes(bytes) => (chunk(bytes), true),
+                News::Ended(Ok(done)) => (complete(*done, flow.begun), false),
+                News::Ended(Err(fault)) => return Some((Err(fault), None)),
+            };
+            return Some((encoded(&event), goes_on.then_some((flow, None))));
         }
-    };
-    let mut out = BytesMut::with_capacity(payload.len() + payload.len() / 64 + 1024);
-    let mut put = |event: aws::InvokeWithResponseStreamResponseEvent| -> Result<(), Fault> {
-        let broken = || Fault::internal("an event of a response stream has no form");
-        let message = eventstream::event(Protocol::RestJson, &event).ok_or_else(broken)?;
-        out.extend_from_slice(&message.encode().map_err(|_| broken())?);
-        Ok(())
-    };
-    for start in (0..payload.len()).step_by(CHUNK_BYTES) {
-        let chunk = payload.slice(start..payload.len().min(start + CHUNK_BYTES));
-        put(aws::InvokeWithResponseStreamResponseEvent {
-            payload_chunk: Some(aws::InvokeResponseStreamUpdate { payload: Some(chunk) }),
-            invoke_complete: None,
-        })?;
+    })
+}
+
+fn chunk(bytes: Bytes) -> aws::InvokeWithResponseStreamResponseEvent {
+    aws::InvokeWithResponseStreamResponseEvent {
+        payload_chunk: Some(aws::InvokeResponseStreamUpdate { payload: Some(bytes) }),
+        invoke_complete: None,
     }
-    put(aws::InvokeWithResponseStreamResponseEvent { payload_chunk: None, invoke_complete: Some(complete) })?;
-    Ok(out.freeze())
+}
+
+fn complete(done: Done, begun: bool) -> aws::InvokeWithResponseStreamResponseEvent {
+    let failure = match &done.result {
+        Finished::Response(_) => None,
+        Finished::FunctionError { kind, error_type, payload } => Some(flow::told(begun, *kind, error_type, payload)),
+    };
+    let (error_code, error_details) = failure.unzip();
+    let log_result = done.tail.map(|tail| STANDARD.encode(tail));
+    let complete = aws::InvokeWithResponseStreamCompleteEvent { error_code, error_details, log_result };
+    aws::InvokeWithResponseStreamResponseEvent { payload_chunk: None, invoke_complete: Some(complete) }
+}
+
+fn encoded(event: &aws::InvokeWithResponseStreamResponseEvent) -> Result<Bytes, Fault> {
+    let broken = || Fault::internal("an event of a response stream has no form");
+    let message = eventstream::event(Protocol::RestJson, event).ok_or_else(broken)?;
+    message.encode().map_err(|_| broken())
 }

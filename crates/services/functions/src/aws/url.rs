@@ -8,7 +8,7 @@ use model::lambda::{self as aws, ops};
 use wire::Unit;
 
 use super::list::{after, marker, page_size};
-use super::{refuse, required, whole};
+use super::{required, whole};
 use crate::family::{Family, Step, Wanted};
 use crate::name::{self, Named, Qualifier, qualifier};
 use crate::types::{Cors, Url, UrlAuth};
@@ -44,8 +44,9 @@ fn place<'a>(family: &'a mut Family, named: &Named) -> Option<&'a mut Option<Url
     }
 }
 
-fn streaming(operation: &str, mode: Option<&str>) -> Result<(), Fault> {
-    refuse(operation, &[("InvokeMode=RESPONSE_STREAM", mode == Some("RESPONSE_STREAM"))])
+/// Whether a mode is the one that streams.
+fn streams(mode: &str) -> bool {
+    mode == "RESPONSE_STREAM"
 }
 
 fn auth(text: &str) -> UrlAuth {
@@ -102,7 +103,7 @@ impl Functions {
             cors: url.cors.as_ref().map(aws_cors),
             creation_time: Some(rules::date_z(Timestamp(url.created_ms))),
             last_modified_time: Some(rules::date_z(Timestamp(url.modified_ms))),
-            invoke_mode: Some("BUFFERED".to_owned()),
+            invoke_mode: Some(if url.streams { "RESPONSE_STREAM" } else { "BUFFERED" }.to_owned()),
         }
     }
 
@@ -140,13 +141,13 @@ impl Handle<ops::CreateFunctionUrlConfig> for Functions {
         input: aws::CreateFunctionUrlConfigRequest,
         _: Body,
     ) -> Result<Answer<aws::CreateFunctionUrlConfigResponse>, Fault> {
-        streaming("CreateFunctionUrlConfig", input.invoke_mode.as_deref())?;
         let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
         let now = self.options.clocks.product().0;
         let url = Url {
             id: new_id(&*self.options.rng),
             auth: auth(&required(input.auth_type, "AuthType")?),
             cors: input.cors.map(cors),
+            streams: input.invoke_mode.as_deref().is_some_and(streams),
             created_ms: now,
             modified_ms: now,
         };
@@ -206,9 +207,9 @@ impl Handle<ops::UpdateFunctionUrlConfig> for Functions {
         input: aws::UpdateFunctionUrlConfigRequest,
         _: Body,
     ) -> Result<Answer<aws::UpdateFunctionUrlConfigResponse>, Fault> {
-        streaming("UpdateFunctionUrlConfig", input.invoke_mode.as_deref())?;
         let named = owner(&context, input.function_name, input.qualifier.as_deref())?;
         let (new_auth, new_cors) = (input.auth_type.as_deref().map(auth), input.cors.map(cors));
+        let new_mode = input.invoke_mode.as_deref().map(streams);
         let now = self.options.clocks.product().0;
         let change = move |url: &mut Option<Url>| {
             let url = url.as_mut().ok_or_else(none_there)?;
@@ -216,6 +217,7 @@ impl Handle<ops::UpdateFunctionUrlConfig> for Functions {
             if new_cors.is_some() {
                 url.cors.clone_from(&new_cors);
             }
+            url.streams = new_mode.unwrap_or(url.streams);
             url.modified_ms = now;
             Ok(url.clone())
         };

@@ -248,7 +248,7 @@ mod tests {
 
     fn event(auth: UrlAuth, request: &SiteRequest) -> Value {
         let address = Address { account: Account::DEFAULT, region: Region::default_region(), name: "f".into() };
-        let url = Url { id: "abc".into(), auth, cors: None, created_ms: 0, modified_ms: 0 };
+        let url = Url { id: "abc".into(), auth, cors: None, streams: false, created_ms: 0, modified_ms: 0 };
         let now = Timestamp::from_civil(2026, 11, 21, 5, 20, 0, 7);
         let bytes = payload(&Call { address: &address, url: &url, path: "/my/path", request, now, trace: "Root=1" });
         serde_json::from_slice(&bytes).unwrap()

@@ -5,10 +5,12 @@
 //! answers carry, besides the function's own headers: `x-amzn-requestid`, `x-amzn-trace-id`, and of the invocation
 //! `lambent-start` (`cold` or `warm`), `lambent-phases` (`queue=…;sandbox=…;init=…;restore=…;handler=…`, microseconds),
 //! `lambent-cpu-us` (`user=…;system=…`), `lambent-peak-memory` (bytes), `lambent-memory-mb`, `lambent-billed-ms`, and
-//! `lambent-note` when another interpreter stands in.
+//! `lambent-note` when another interpreter stands in. An answer that goes out as the function writes it (InvokeMode
+//! RESPONSE_STREAM) begins before these are known, and has none of them.
 
 mod cors;
 mod event;
+mod flow;
 mod response;
 
 use base::{BoxFuture, Fault, Region, RequestId, StartKind, TraceHeader};
@@ -113,9 +115,16 @@ impl Functions {
             depth: 0,
             by_receipt: false,
         };
-        let mut response = match self.run(named, event).await {
-            Ok(done) => interpreted(&done),
-            Err(fault) => failed(&fault),
+        let mut response = if url.streams {
+            match self.stream(named.clone(), event).await {
+                Ok(flow) => flow::answer(flow).await,
+                Err(fault) => failed(&fault),
+            }
+        } else {
+            match self.run(named, event).await {
+                Ok(done) => interpreted(buffered(&done.result), &done),
+                Err(fault) => failed(&fault),
+            }
         };
         put(&mut response.headers, "x-amzn-trace-id", &trace);
         response
@@ -157,12 +166,16 @@ fn named_authority(authority: &str) -> String {
     }
 }
 
-/// The answer to an invocation that ended, with its figures.
-fn interpreted(done: &Done) -> SiteResponse {
-    let mut response = match &done.result {
+/// The answer to an invocation that ended.
+fn buffered(result: &Finished) -> SiteResponse {
+    match result {
         Finished::Response(payload) => response::interpret(payload),
         Finished::FunctionError { .. } => response::bad_gateway(),
-    };
+    }
+}
+
+/// The answer with the figures of the invocation, which has ended.
+fn interpreted(mut response: SiteResponse, done: &Done) -> SiteResponse {
     let (row, headers) = (&done.row, &mut response.headers);
     let phases = row.phases;
     let start = if row.start == StartKind::Cold { "cold" } else { "warm" };

@@ -32,20 +32,23 @@ pub(super) fn interpret(payload: &Bytes) -> SiteResponse {
     SiteResponse { status: 200, headers, body: Body::Bytes(payload.clone()) }
 }
 
+/// The content type of a prelude, and of a streamed response that has none.
+pub(super) const PRELUDE_TYPE: &str = "application/vnd.awslambda.http-integration-response";
+/// See [`PRELUDE_TYPE`].
+pub(super) const BYTES_TYPE: &str = "application/octet-stream";
+
+/// What a prelude says of the body that follows it: a status, 200 unless it names one, and headers.
+pub(super) fn prelude(prelude: &[u8]) -> Option<(u16, HeaderMap)> {
+    let answer: Map<String, Value> = serde_json::from_slice(prelude).ok()?;
+    let status = answer.get("statusCode").map_or(Some(200), status)?;
+    let mut headers = named(&answer)?;
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(BYTES_TYPE));
+    Some((status, headers))
+}
+
 fn structured(mut answer: Map<String, Value>) -> Option<SiteResponse> {
-    let status = match answer.get("statusCode")? {
-        Value::Number(number) => u16::try_from(number.as_u64()?).ok()?,
-        Value::String(text) => text.parse().ok()?,
-        _ => return None,
-    };
-    // Interim answers (1xx) are not a function's to give.
-    if !(200..=599).contains(&status) {
-        return None;
-    }
-    let mut headers = headers(answer.get("headers"))?;
-    for cookie in items(answer.get("cookies"))? {
-        headers.append(SET_COOKIE, HeaderValue::from_str(&plain(cookie)?).ok()?);
-    }
+    let status = status(answer.get("statusCode")?)?;
+    let mut headers = named(&answer)?;
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let encoded = answer.get("isBase64Encoded").is_some_and(|encoded| *encoded == Value::Bool(true));
     let body = match answer.remove("body") {
@@ -55,6 +58,25 @@ fn structured(mut answer: Map<String, Value>) -> Option<SiteResponse> {
         Some(other) => other.to_string().into(),
     };
     Some(SiteResponse { status, headers, body: Body::Bytes(body) })
+}
+
+fn status(named: &Value) -> Option<u16> {
+    let status = match named {
+        Value::Number(number) => u16::try_from(number.as_u64()?).ok()?,
+        Value::String(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    // Interim answers (1xx) are not a function's to give.
+    (200..=599).contains(&status).then_some(status)
+}
+
+/// The headers and cookies an answer names; none when they cannot be headers.
+fn named(answer: &Map<String, Value>) -> Option<HeaderMap> {
+    let mut headers = headers(answer.get("headers"))?;
+    for cookie in items(answer.get("cookies"))? {
+        headers.append(SET_COOKIE, HeaderValue::from_str(&plain(cookie)?).ok()?);
+    }
+    Some(headers)
 }
 
 /// The headers an answer names; none when they cannot be headers. Framing is ours.

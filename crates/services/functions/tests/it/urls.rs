@@ -3,11 +3,14 @@
 use base::{Account, Principal, RequestId, SystemRng};
 use bytes::Bytes;
 use door::{Body, Site, SiteRequest};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use invoker::testing::{ExitCause, Part};
 use model::lambda::{self as aws, ops};
+
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 pub(crate) fn request(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> SiteRequest {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -34,6 +37,15 @@ pub(crate) async fn serve(world: &World, request: SiteRequest) -> (u16, HeaderMa
     let response = world.functions.serve(request).await;
     let Body::Bytes(body) = response.body else { panic!("the body is bytes") };
     (response.status, response.headers, body.to_vec())
+}
+
+async fn sets_mode(world: &World, mode: Option<&str>) -> String {
+    let update = aws::UpdateFunctionUrlConfigRequest {
+        function_name: Some("hello".into()),
+        invoke_mode: mode.map(str::to_owned),
+        ..Default::default()
+    };
+    world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap().invoke_mode.unwrap()
 }
 
 pub(crate) async fn http(
@@ -221,25 +233,147 @@ async fn a_url_belongs_to_the_function_and_qualifier_that_are_named() {
 }
 
 #[tokio::test]
-async fn cors_can_be_changed_and_streaming_is_refused() {
+async fn cors_and_mode_can_be_changed_apart() {
     let world = World::new();
     let host = with_url(&world, "NONE", None).await;
     let name = || Some("hello".to_owned());
+    assert_eq!(sets_mode(&world, Some("RESPONSE_STREAM")).await, "RESPONSE_STREAM");
     let cors = aws::Cors { allow_origins: Some(vec!["https://example.org".into()]), ..Default::default() };
     let update = aws::UpdateFunctionUrlConfigRequest { function_name: name(), cors: Some(cors), ..Default::default() };
-    world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap();
-    let (_, headers, _) = http(&world, "GET", &host, "/", &[("origin", "https://example.org")], b"").await;
+    let updated = world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap();
+    assert_eq!(updated.invoke_mode.as_deref(), Some("RESPONSE_STREAM"));
+    assert_eq!(sets_mode(&world, None).await, "RESPONSE_STREAM");
+    let mut visit = request("GET", &host, "/", &[("origin", "https://example.org")], b"");
+    let response = world.functions.serve(visit).await;
+    assert_eq!(response.headers["access-control-allow-origin"], "https://example.org");
+    assert!(matches!(response.body, Body::Stream(_)));
+    assert_eq!(sets_mode(&world, Some("BUFFERED")).await, "BUFFERED");
+    visit = request("GET", &host, "/", &[("origin", "https://example.org")], b"");
+    let (_, headers, _) = serve(&world, visit).await;
     assert_eq!(headers["access-control-allow-origin"], "https://example.org");
-    let streams = || Some("RESPONSE_STREAM".to_owned());
-    let update =
-        aws::UpdateFunctionUrlConfigRequest { function_name: name(), invoke_mode: streams(), ..Default::default() };
-    assert_eq!(world.call::<ops::UpdateFunctionUrlConfig>(update).await.unwrap_err().code, "NotImplemented");
     world.create("other").await;
     let create = aws::CreateFunctionUrlConfigRequest {
         function_name: Some("other".into()),
         auth_type: Some("NONE".into()),
-        invoke_mode: streams(),
+        invoke_mode: Some("RESPONSE_STREAM".into()),
         ..Default::default()
     };
-    assert_eq!(world.call::<ops::CreateFunctionUrlConfig>(create).await.unwrap_err().code, "NotImplemented");
+    let made = world.call::<ops::CreateFunctionUrlConfig>(create).await.unwrap();
+    assert_eq!(made.invoke_mode.as_deref(), Some("RESPONSE_STREAM"));
+}
+
+/// The rest of a body: what comes, and whether it ended well.
+async fn rest(body: Body) -> (Vec<u8>, bool) {
+    let (mut all, mut pieces) = (Vec::new(), body.into_stream());
+    while let Some(piece) = tokio::time::timeout(PATIENCE, pieces.next()).await.expect("it goes on") {
+        match piece {
+            Ok(piece) => all.extend_from_slice(&piece),
+            Err(_) => return (all, false),
+        }
+    }
+    (all, true)
+}
+
+const PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
+
+#[tokio::test]
+async fn a_url_that_streams_answers_before_the_function_has_ended() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    sets_mode(&world, Some("RESPONSE_STREAM")).await;
+    let visit = || request("GET", &host, "/", &[], b"");
+    let says = world.script(Some(PRELUDE));
+    let say = {
+        let says = says.downgrade();
+        async move |text: &'static str| says.upgrade().unwrap().send(Part::Bytes(text.into())).await.unwrap()
+    };
+    let prelude = "{\"statusCode\": 201, \"headers\": {\"Content-Type\": \"text/plain\", \"X-A\": \"b\"}, \"cookies\": [\"c=d\"]}";
+    let (response, ()) = tokio::join!(world.functions.serve(visit()), async {
+        say(prelude).await;
+        say("\0\0\0\0").await;
+        say("\0\0\0\0").await;
+    });
+    // Nothing of the body has been written.
+    let kind = response.headers["content-type"].to_str().unwrap();
+    assert_eq!((response.status, kind), (201, "text/plain"));
+    assert_eq!(
+        (&response.headers["x-a"], &response.headers["set-cookie"]),
+        (&"b".parse().unwrap(), &"c=d".parse().unwrap())
+    );
+    assert!(response.headers.contains_key("x-amzn-requestid") && response.headers.contains_key("x-amzn-trace-id"));
+    let (body, ()) = tokio::join!(rest(response.body), async {
+        say("one").await;
+        say("two").await;
+        drop(says);
+    });
+    assert_eq!(body, (b"onetwo".to_vec(), true));
+    // Without a prelude.
+    for (content_type, shown) in [(None, "application/octet-stream"), (Some("text/html"), "text/html")] {
+        let says = world.script(content_type);
+        says.send(Part::Bytes("one".into())).await.unwrap();
+        let response = world.functions.serve(visit()).await;
+        assert_eq!((response.status, response.headers["content-type"].to_str().unwrap()), (200, shown));
+        drop(says);
+        assert_eq!(rest(response.body).await, (b"one".to_vec(), true));
+    }
+    // An answer that is not streamed is not read: it is the body.
+    let response = world.functions.serve(request("POST", &host, "/", &[], b"")).await;
+    assert_eq!((response.status, response.headers["content-type"].to_str().unwrap()), (200, "application/json"));
+    let event: Value = serde_json::from_slice(&rest(response.body).await.0).unwrap();
+    assert_eq!(event["rawPath"], "/");
+}
+
+#[tokio::test]
+async fn before_the_first_byte_a_failure_is_a_bad_gateway_and_after_it_a_cut() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    sets_mode(&world, Some("RESPONSE_STREAM")).await;
+    let visit = || request("GET", &host, "/", &[], b"");
+    let failure = || Part::Error("Late".into(), "{}".into());
+    for (content_type, parts) in [
+        (None, vec![failure()]),
+        (None, vec![Part::Exit(ExitCause::Exited(1))]),
+        (Some(PRELUDE), vec![Part::Bytes("{}".into()), failure()]),
+        (Some(PRELUDE), vec![Part::Bytes("{}".into())]),
+        (Some(PRELUDE), vec![Part::Bytes("no json\0\0\0\0\0\0\0\0".into())]),
+    ] {
+        let says = world.script(content_type);
+        let (response, ()) = tokio::join!(world.functions.serve(visit()), async {
+            for part in parts {
+                says.send(part).await.unwrap();
+            }
+            drop(says);
+        });
+        assert_eq!(response.status, 502, "{content_type:?}");
+    }
+    for last in [failure(), Part::Exit(ExitCause::Exited(1)), Part::Cut] {
+        let says = world.script(None);
+        says.send(Part::Bytes("one".into())).await.unwrap();
+        let response = world.functions.serve(visit()).await;
+        says.send(last).await.unwrap();
+        assert_eq!((response.status, rest(response.body).await), (200, (b"one".to_vec(), false)));
+    }
+    // Nothing at all is an empty body.
+    drop(world.script(None));
+    let response = world.functions.serve(visit()).await;
+    assert_eq!((response.status, rest(response.body).await), (200, (Vec::new(), true)));
+    let reserve = aws::PutFunctionConcurrencyRequest {
+        function_name: Some("hello".into()),
+        reserved_concurrent_executions: Some(0),
+    };
+    world.call::<ops::PutFunctionConcurrency>(reserve).await.unwrap();
+    assert_eq!(world.functions.serve(visit()).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_buffered_url_reads_what_a_streaming_function_wrote_as_one_answer() {
+    let world = World::new();
+    let host = with_url(&world, "NONE", None).await;
+    let says = world.script(None);
+    let ((status, _, body), ()) = tokio::join!(http(&world, "GET", &host, "/", &[], b""), async {
+        says.send(Part::Bytes("{\"statusCode\": 202, ".into())).await.unwrap();
+        says.send(Part::Bytes("\"body\": \"one\"}".into())).await.unwrap();
+        drop(says);
+    });
+    assert_eq!((status, body.as_slice()), (202, b"one".as_slice()));
 }

@@ -1,5 +1,6 @@
 //! A platform of two rooms: functions over the real invoker with paper walls, and a clock in hand.
 
+use std::collections::VecDeque;
 use std::io::{Cursor, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use functions::{Functions, Options, Service};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use invoker::Invoker;
-use invoker::testing::{FakeWalls, Reply};
+use invoker::testing::{FakeWalls, Part, Reply};
 use model::lambda::{self as aws, ops};
 use runtime::{Family, Interpreter};
 use store::{Blobs, Folder, Kv, Trees};
@@ -96,11 +97,22 @@ pub(crate) struct World {
     pub(crate) gate: Arc<Semaphore>,
     /// How many events still fail that were told to `fail`.
     pub(crate) failures: Arc<AtomicU32>,
+    /// What the next invocations stream, each with its content type; others answer at once.
+    pub(crate) scripts: Scripts,
     service: Mutex<Option<Service>>,
     running: Vec<JoinHandle<()>>,
 }
 
+type Scripts = Arc<Mutex<VecDeque<(Option<String>, mpsc::Receiver<Part>)>>>;
+
 impl World {
+    /// The next invocation streams what is sent here.
+    pub(crate) fn script(&self, content_type: Option<&str>) -> mpsc::Sender<Part> {
+        let (says, script) = mpsc::channel(1);
+        self.scripts.lock().unwrap().push_back((content_type.map(str::to_owned), script));
+        says
+    }
+
     pub(crate) fn new() -> Self {
         Self::on(Disk::new())
     }
@@ -113,9 +125,15 @@ impl World {
         let (tell, begun) = mpsc::unbounded_channel();
         let (gate, failures) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(u32::MAX)));
         let (held, failing) = (Arc::clone(&gate), Arc::clone(&failures));
+        let scripts = Scripts::default();
+        let told = Arc::clone(&scripts);
         let walls = FakeWalls::serving(move |inside, request| {
             let (tell, held, failing) = (tell.clone(), Arc::clone(&held), Arc::clone(&failing));
+            let script = told.lock().unwrap().pop_front();
             Box::pin(async move {
+                if let Some((content_type, script)) = script {
+                    return Reply::Stream(content_type, script);
+                }
                 let text = String::from_utf8_lossy(&request.payload).into_owned();
                 let _ = tell.send(text.clone());
                 if text.contains("hold") {
@@ -175,7 +193,7 @@ impl World {
         let (functions, service) = Functions::open(options).unwrap();
         let router = functions::register(RouterBuilder::default(), &functions).dropping(dropped()).build(Gate::off());
         let service = Mutex::new(Some(service));
-        Self { functions, router, clocks, walls, disk, begun, gate, failures, service, running: vec![keeping] }
+        Self { functions, router, clocks, walls, disk, begun, gate, failures, scripts, service, running: vec![keeping] }
     }
 
     /// Lets events be delivered and unused code go.

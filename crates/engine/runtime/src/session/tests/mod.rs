@@ -3,6 +3,7 @@ mod fuzz;
 mod parser;
 mod snapshots;
 mod strays;
+mod streams;
 mod ways;
 
 use std::sync::Arc;
@@ -150,6 +151,7 @@ fn event(payload: &str) -> Event {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
         trace: None,
         client_context: None,
+        sink: None,
     }
 }
 

@@ -178,18 +178,18 @@ async fn what_is_too_large_fails_the_invocation() {
 }
 
 #[tokio::test]
-async fn a_streamed_response_is_refused_clearly() {
+async fn an_unknown_response_mode_is_refused_clearly() {
     let served = Served::new().await;
     let (mut client, id, invocation) = running(&served).await;
     client
         .send(format!(
             "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\n\
-         Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+         Lambda-Runtime-Function-Response-Mode: sideways\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
         ))
         .await;
     assert_eq!(client.refusal().await, (400, "InvalidFunctionResponseMode".into()));
     let Ok(Outcome::Error { error_type, .. }) = invocation.await.unwrap() else { panic!("it was taken") };
-    assert_eq!(error_type, "Runtime.StreamingNotSupported");
+    assert_eq!(error_type, "Runtime.InvalidResponseModeHeader");
 }
 
 #[tokio::test]
