@@ -87,6 +87,10 @@ impl Flow {
                     },
                     News::Ended(Err(fault)) => Err(fault),
                 };
+                if piece.is_err() {
+                    // An error takes along what has not gone out: a turn lets it.
+                    tokio::task::yield_now().await;
+                }
                 return Some((piece, (None, flow)));
             }
         };

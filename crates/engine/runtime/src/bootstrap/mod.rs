@@ -9,6 +9,7 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/bootstrap.py", include_bytes!("python/bootstrap.py")),
         ("python/faults.py", include_bytes!("python/faults.py")),
         ("python/logs.py", include_bytes!("python/logs.py")),
+        ("python/streams.py", include_bytes!("python/streams.py")),
         ("python/zygote.py", include_bytes!("python/zygote.py")),
         ("python/decimals.py", include_bytes!("python/decimals.py")),
         ("python/image.py", include_bytes!("python/image.py")),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base::{Rng, SystemRng, Timestamp};
 use bytes::Bytes;
-use runtime::{Event, InitOutcome, Outcome, Session};
+use runtime::{Event, InitOutcome, Outcome, Piece, Session, Sink};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -114,6 +114,27 @@ impl Environment {
 
     pub(crate) async fn invoke(&self, event: Event) -> Outcome {
         timeout(PATIENCE, self.session.invoke(event)).await.expect("it answers").expect("the environment lives")
+    }
+
+    /// Runs an event whose response is streamed: the content type, what came, and how it ended.
+    pub(crate) async fn stream(&self, payload: &str) -> (Option<String>, String, Outcome) {
+        let (sink, mut pieces) = Sink::new(Arc::new(base::SystemClocks));
+        let given = Event { sink: Some(sink), ..event(payload) };
+        let reading = async {
+            let (mut kind, mut all) = (None, Vec::new());
+            while let Some(piece) = pieces.recv().await {
+                match piece {
+                    Piece::Begun { content_type, streams } => {
+                        assert!(streams);
+                        kind = content_type;
+                    }
+                    Piece::Bytes(bytes) => all.extend_from_slice(&bytes),
+                }
+            }
+            (kind, String::from_utf8(all).unwrap())
+        };
+        let (outcome, (kind, all)) = tokio::join!(self.invoke(given), reading);
+        (kind, all, outcome)
     }
 
     /// The handler must answer: what.

@@ -7,3 +7,4 @@ mod node;
 mod official;
 mod python;
 mod speed;
+mod streams;

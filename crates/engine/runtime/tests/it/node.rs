@@ -14,7 +14,7 @@ fn node() -> PathBuf {
     std::env::var_os("LAMBENT_TEST_NODE").map_or_else(|| "/usr/bin/node".into(), PathBuf::from)
 }
 
-async fn start(code: &Code, handler: &str, more: &[(&str, &str)]) -> Environment {
+pub(crate) async fn start(code: &Code, handler: &str, more: &[(&str, &str)]) -> Environment {
     Environment::start(code, &[&node(), Path::new(&code.bootstrap("node/bootstrap.cjs"))], handler, more).await
 }
 

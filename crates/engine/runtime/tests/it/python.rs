@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use crate::environment::{ARN, Code, Environment, event};
 
 /// An interpreter, started for its function or ahead of it.
-struct Python {
+pub(crate) struct Python {
     exe: PathBuf,
     ahead: bool,
 }
 
 /// Interpreters to try, in both ways: `LAMBENT_TEST_PYTHONS` names them, colon-separated, or the host's own.
-fn interpreters() -> Vec<Python> {
+pub(crate) fn interpreters() -> Vec<Python> {
     let named = std::env::var("LAMBENT_TEST_PYTHONS").unwrap_or_else(|_| "/usr/bin/python3".into());
     let both = |exe: &str| [false, true].map(|ahead| Python { exe: exe.into(), ahead });
     named.split(':').flat_map(both).collect()
 }
 
-async fn start(code: &Code, python: &Python, handler: &str, more: &[(&str, &str)]) -> Environment {
+pub(crate) async fn start(code: &Code, python: &Python, handler: &str, more: &[(&str, &str)]) -> Environment {
     let bootstrap = code.bootstrap("python/bootstrap.py");
     let mut program = vec![python.exe.as_path(), Path::new("-S"), Path::new("-s"), &bootstrap];
     program.extend(python.ahead.then_some(Path::new("ahead")));

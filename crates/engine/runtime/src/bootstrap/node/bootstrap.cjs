@@ -19,6 +19,7 @@ const JSON_LOGS = (env.AWS_LAMBDA_LOG_FORMAT || "").toUpperCase() === "JSON";
 const CALLBACKS = !(Number((env.AWS_EXECUTION_ENV || "").match(/nodejs(\d+)/)?.[1]) >= 24);
 const REQUEST_ID = Symbol.for("aws.lambda.runtime.requestId");
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
+const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
 /// Makes ready what every function needs, and waits for one. Its folder and its variables come on the standard input, each
 /// ended by a NUL byte.
@@ -227,7 +228,7 @@ function finish(invocation, send) {
 function succeed(invocation, result) {
   let body;
   try {
-    body = Buffer.isBuffer(result) && invocation.streamed ? result : JSON.stringify(result === undefined ? null : result);
+    body = JSON.stringify(result === undefined ? null : result);
     // Functions and symbols have no JSON at all.
     if (body === undefined) body = "null";
   } catch {
@@ -290,12 +291,13 @@ function contextOf(headers, own) {
 
 function handle(headers, body) {
   const id = headers["lambda-runtime-aws-request-id"];
-  const invocation = { id, answered: false, streamed: Boolean(handler[STREAMING]) };
+  const invocation = { id, answered: false };
   current = invocation;
   globalThis[REQUEST_ID] = id;
   const trace = headers["lambda-runtime-trace-id"];
   if (trace) env._X_AMZN_TRACE_ID = trace;
   else delete env._X_AMZN_TRACE_ID;
+  if (handler[STREAMING]) return void handleStreamed(invocation, headers, body);
   whenEmpty = () => {
     if (invocation.answered) return;
     invocation.answered = true;
@@ -305,9 +307,9 @@ function handle(headers, body) {
   socket.unref();
   const { callback, context } = callbacks(invocation);
   try {
-    const whole = contextOf(headers, CALLBACKS && !invocation.streamed ? context : {});
+    const whole = contextOf(headers, CALLBACKS ? context : {});
     const event = JSON.parse(body);
-    const result = invocation.streamed ? streamed(event, whole) : CALLBACKS ? handler(event, whole, callback) : handler(event, whole);
+    const result = CALLBACKS ? handler(event, whole, callback) : handler(event, whole);
     if (typeof result?.then === "function") result.then(context.succeed, context.fail);
     else if (!CALLBACKS) context.succeed(result);
   } catch (error) {
@@ -323,36 +325,155 @@ function neverSettled() {
   );
 }
 
-/// Runs a handler that writes its response. It goes out whole, as `Invoke` answers on Lambda too.
-async function streamed(event, context) {
-  const { Writable } = require("stream");
-  const chunks = [];
-  const response = new Writable({
-    write(chunk, _encoding, callback) {
-      response.beforeFirst?.();
-      response.beforeFirst = undefined;
-      chunks.push(chunk);
-      callback();
-    },
-  });
-  response.setContentType = () => {};
-  response.first = (bytes) => chunks.push(Buffer.from(bytes));
-  const result = handler(event, response, context);
-  if (typeof result?.then !== "function") throw new Error("Streaming does not support non-async handlers.");
-  if ((await result) !== undefined) console.warn("Streaming handlers ignore return values.");
-  if (response.writableEnded && !response.writableFinished) await new Promise((ok) => response.once("finish", ok));
-  if (!response.writableFinished) throw new Error("Response stream is not finished.");
-  return Buffer.concat(chunks);
+// ---- Responses that go out as they are written ----
+
+const { Writable } = require("stream");
+const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
+const ERROR_TYPE = "Lambda-Runtime-Function-Error-Type";
+const ERROR_BODY = "Lambda-Runtime-Function-Error-Body";
+
+/// What a streaming handler writes to. The request that carries the response begins with the first write, or with the end.
+class ResponseStream extends Writable {
+  #id;
+  #begun = false;
+  #type = "application/octet-stream";
+
+  constructor(id, highWaterMark) {
+    super({ highWaterMark });
+    this.#id = id;
+  }
+
+  get begun() {
+    return this.#begun;
+  }
+
+  setContentType(type) {
+    if (this.#begun) {
+      const error = new Error("Cannot set content-type, too late.");
+      error.name = "InvalidStreamingOperation";
+      throw error;
+    }
+    this.#type = type;
+  }
+
+  write(chunk, ...more) {
+    return super.write(this.#bytes(chunk), ...more);
+  }
+
+  end(chunk, ...more) {
+    if (chunk === undefined || chunk === null || typeof chunk === "function") return super.end(chunk, ...more);
+    return super.end(this.#bytes(chunk), ...more);
+  }
+
+  /// What is neither text nor bytes goes out as JSON.
+  #bytes(chunk) {
+    return typeof chunk === "string" || chunk instanceof Uint8Array ? chunk : JSON.stringify(chunk);
+  }
+
+  _write(chunk, _encoding, callback) {
+    this.#send([chunk], "", callback);
+  }
+
+  _writev(chunks, callback) {
+    this.#send(chunks.map(({ chunk }) => chunk), "", callback);
+  }
+
+  _final(callback) {
+    this.#send([], "0\r\n\r\n", callback);
+  }
+
+  /// Ends the response with an error, which stands in trailers behind what has been written.
+  fail(error) {
+    const object = errorObject(error);
+    const type = String(object.errorType).replace(/[^\x20-\x7e]/g, "?");
+    const body = Buffer.from(JSON.stringify(object)).toString("base64");
+    this.#send([], `0\r\n${ERROR_TYPE}: ${type}\r\n${ERROR_BODY}: ${body}\r\n\r\n`);
+    // What is written from now on has nowhere to go.
+    this.destroy();
+  }
+
+  #send(pieces, after, callback) {
+    socket.cork();
+    if (!this.#begun) {
+      this.#begun = true;
+      socket.write(
+        `POST /2018-06-01/runtime/invocation/${this.#id}/response HTTP/1.1\r\nHost: ${address}\r\n` +
+          `Content-Type: ${this.#type}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n` +
+          `Transfer-Encoding: chunked\r\nTrailer: ${ERROR_TYPE}, ${ERROR_BODY}\r\n\r\n`,
+      );
+      if (pieces.length > 0 || callback) this._onBeforeFirstWrite?.((bytes) => this.#chunk([Buffer.from(bytes)]));
+    }
+    this.#chunk(pieces);
+    // Nothing to write is written too: its callback comes when all before it has gone out.
+    socket.write(after, callback);
+    process.nextTick(() => socket.uncork());
+  }
+
+  #chunk(pieces) {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length === 0) return;
+    socket.write(length.toString(16) + "\r\n");
+    for (const piece of pieces) socket.write(piece);
+    socket.write("\r\n");
+  }
 }
 
 class HttpResponseStream {
   static from(stream, metadata) {
-    stream.setContentType("application/vnd.awslambda.http-integration-response");
-    stream.beforeFirst = () => {
-      stream.first(JSON.stringify(metadata));
-      stream.first(new Uint8Array(8));
+    stream.setContentType(PRELUDE_TYPE);
+    stream._onBeforeFirstWrite = (write) => {
+      write(JSON.stringify(metadata));
+      write(new Uint8Array(8));
     };
     return stream;
+  }
+}
+
+/// Runs a handler that writes its response. The event is over when the response is, and the next one is asked for when the
+/// event loop is empty.
+async function handleStreamed(invocation, headers, body) {
+  const response = (invocation.stream = new ResponseStream(invocation.id, handler[HIGH_WATER_MARK]));
+  let waits = true;
+  const own = {
+    get callbackWaitsForEmptyEventLoop() {
+      return waits;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waits = value;
+    },
+  };
+  const next = () => finish(invocation, () => socket.write(NEXT));
+  const over = () => {
+    if (waits) whenEmpty = next;
+    else next();
+  };
+  const fails = (error) => {
+    if (invocation.answered) return;
+    invocation.answered = true;
+    logError("Invoke Error", error);
+    hint(error);
+    response.fail(error);
+  };
+  const failed = (error) => {
+    fails(error);
+    over();
+  };
+  const finished = new Promise((ok, no) => response.once("finish", ok).once("error", no));
+  finished.catch(failed);
+  whenEmpty = () => {
+    fails(new Error("Response stream is not finished."));
+    next();
+  };
+  socket.unref();
+  try {
+    const result = handler(JSON.parse(body), response, contextOf(headers, own));
+    if (typeof result?.then !== "function") throw new Error("Streaming does not support non-async handlers.");
+    if ((await result) !== undefined) console.warn("Streaming handlers ignore return values.");
+    await finished;
+    invocation.answered = true;
+    over();
+  } catch (error) {
+    failed(error);
   }
 }
 
@@ -448,6 +569,8 @@ function hint(error) {
 /// An error that nothing in the function caught: it is posted, and the process ends.
 function die(what, error, code) {
   logError(what, error);
+  // What is cut off says that it failed.
+  if (current?.stream?.begun) process.exit(code);
   const where = current ? `invocation/${current.id}/error` : handler ? undefined : "init/error";
   if (!where) process.exit(code);
   // This is the event's answer, and the last one: neither the handler nor an empty loop may give another, behind which the
@@ -464,8 +587,9 @@ async function main() {
   const off = ["1", "true"].includes(env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA);
   if (!off) {
     globalThis.awslambda = {
-      streamifyResponse(handler) {
+      streamifyResponse(handler, options) {
         handler[STREAMING] = "response";
+        if (typeof options?.highWaterMark === "number") handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);
         return handler;
       },
       HttpResponseStream,

@@ -1,7 +1,8 @@
 """Runs a Python function: takes events from the Lambda Runtime API, calls the handler, posts what came of it.
 
 Behaves as AWS's managed runtimes for Python 3.8 to 3.14 do. Only what every cold start needs is here and imported here;
-what serves errors and logging lies beside it (faults.py, logs.py) and is loaded at its first use. Started with -S, so that
+what serves errors, logging and streamed responses lies beside it (faults.py, logs.py, streams.py) and is loaded at its
+first use. Started with -S, so that
 the host's site-packages are not the function's.
 
 With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits (see
@@ -147,7 +148,7 @@ class Channel:
         self.socket.connect((host, int(port)))
         self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self.pending = b""
-        host = (" HTTP/1.1\r\nHost: %s\r\n" % address).encode()
+        self.host = host = (" HTTP/1.1\r\nHost: %s\r\n" % address).encode()
         self.get_next = b"GET /2018-06-01/runtime/invocation/next" + host + b"\r\n"
         self.get_restore = b"GET /2018-06-01/runtime/restore/next" + host + b"\r\n"
         self.line_end = host + b"Content-Length: %d\r\n"
@@ -161,9 +162,12 @@ class Channel:
         return head + self.line_end % len(body) + b"\r\n" + body + self.get_next
 
     def error_request(self, where, error_type, body):
-        kind = error_type.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
         head = b"POST /2018-06-01/runtime/" + where + self.line_end % len(body)
-        return head + b"Lambda-Runtime-Function-Error-Type: " + kind + b"\r\n\r\n" + body
+        return head + b"Lambda-Runtime-Function-Error-Type: " + self.header_value(error_type) + b"\r\n\r\n" + body
+
+    @staticmethod
+    def header_value(text):
+        return text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
 
     def receive(self):
         """Reads one answer: its status, its headers by lower-case name, its body."""
@@ -399,8 +403,11 @@ def serve(handler, channel, marshaller):
             trace_before = trace
         try:
             context = LambdaContext(headers)
-            answer = marshaller.response(handler(marshaller.event(body), context))
-            request = channel.answer_request(request_id, answer)
+            answer = handler(marshaller.event(body), context)
+            if hasattr(answer, "__next__"):
+                request = piece("streams")["stream"](channel, request_id, answer, marshaller)
+            else:
+                request = channel.answer_request(request_id, marshaller.response(answer))
         except Exception as error:
             kind, answer = piece("faults")["report"](error, marshaller)
             where = b"invocation/" + request_id.encode() + b"/error"

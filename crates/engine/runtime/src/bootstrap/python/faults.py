@@ -44,7 +44,8 @@ def describe(error):
 
 
 def is_ours(filename):
-    return filename.endswith("/bootstrap.py") or filename.startswith("<frozen importlib")
+    ours = filename.endswith("/bootstrap.py") or filename == os.path.join(os.path.dirname(__file__), "streams.py")
+    return ours or filename.startswith("<frozen importlib")
 
 
 def in_lines(error_type, message, trace):
