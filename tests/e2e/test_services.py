@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 # A client, its operation and what that needs.
 CALLS = [
     ("apigateway", "get_rest_apis", {}),
-    ("apigatewayv2", "get_apis", {}),
+    ("apigatewayv2", "get_domain_names", {}),
     ("apigatewaymanagementapi", "post_to_connection", {"ConnectionId": "c", "Data": b"hello"}),
     ("appsync", "list_graphql_apis", {}),
     ("cloudformation", "describe_stacks", {}),

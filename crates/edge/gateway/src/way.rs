@@ -1,4 +1,4 @@
-//! Where a request goes, decided from its head alone. The order is the rule: function URLs own their hosts whole, then
+//! Where a request goes, decided from its head alone. The order is the rule: function URLs and APIs own their hosts whole, then
 //! the platform's own paths, then pages for people, then the AWS APIs.
 
 use base::limits::{REQUEST_BODY_BYTES, SYNC_PAYLOAD_BYTES};
@@ -13,8 +13,8 @@ use crate::{Options, clock};
 
 /// The platform's own paths begin so.
 const OWN: &str = "/_lambent/";
-/// Own paths that are not for people: function URLs without a host of their own, and downloads by token.
-const PUBLIC: [&str; 2] = ["/_lambent/url/", "/_lambent/code/"];
+/// Own paths that are not for people: function URLs and APIs without a host of their own, and downloads by token.
+const PUBLIC: [&str; 3] = ["/_lambent/url/", "/_lambent/api/", "/_lambent/code/"];
 /// Largest body of a page's request, bytes.
 const PAGE_BODY_BYTES: usize = 64 * 1024;
 
@@ -40,7 +40,8 @@ impl<'a> Way<'a> {
         let inside = arrival.connection.entrance.via == Via::Sandbox;
         let site = || options.sites.iter().find(|site| site.claims(host, path)).map(|site| &**site);
         if is_tenants(host) || PUBLIC.iter().any(|prefix| path.starts_with(prefix)) {
-            return site().map_or(Self::Nowhere("no function URL and no website has this host or path"), Self::Public);
+            return site()
+                .map_or(Self::Nowhere("no function URL, no API and no website has this host or path"), Self::Public);
         }
         if let Some(page) = Page::at(path) {
             if inside && page.is_private() {
@@ -79,9 +80,14 @@ pub(crate) fn is_function_url(host: &str) -> bool {
     host.split('.').nth(1) == Some("lambda-url")
 }
 
-/// Whether a host is a function's or a website's own: an origin apart from ours.
+/// `<api>.execute-api.<region>.<anything>`: the host of an HTTP API.
+fn is_api(host: &str) -> bool {
+    host.split('.').nth(1) == Some("execute-api")
+}
+
+/// Whether a host is a function's, an API's or a website's own: an origin apart from ours.
 pub(crate) fn is_tenants(host: &str) -> bool {
-    is_function_url(host) || is_website(host)
+    is_function_url(host) || is_api(host) || is_website(host)
 }
 
 /// `<bucket>.s3-website.<region>.<anything>` or `<bucket>.s3-website-<region>.<anything>`: the host of a bucket's website.
@@ -117,11 +123,13 @@ mod tests {
     use super::{is_function_url, is_tenants};
 
     #[test]
-    fn website_hosts_are_told_by_a_label() {
+    fn hosts_of_websites_and_apis_are_told_by_a_label() {
         assert!(is_tenants("b.s3-website.us-east-1.localhost"));
         assert!(is_tenants("a.b.s3-website-eu-west-1.amazonaws.com"));
         assert!(!is_tenants("s3-website.localhost"));
         assert!(!is_tenants("b.s3.localhost"));
+        assert!(is_tenants("abc.execute-api.us-east-1.localhost"));
+        assert!(!is_tenants("execute-api.us-east-1.localhost"));
     }
 
     #[test]

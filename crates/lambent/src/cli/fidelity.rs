@@ -10,6 +10,7 @@ use base::{BoxFuture, LocalBell, SystemClocks, SystemRng};
 use door::{Grade, Graded, RouterBuilder};
 use functions::Functions;
 use futures_util::FutureExt;
+use httpapis::HttpApis;
 use identity::Identity;
 use invoker::Invoker;
 use objects::Objects;
@@ -180,6 +181,7 @@ struct Registered {
     identity: Vec<&'static Operation>,
     observe: Vec<&'static Operation>,
     objects: Vec<&'static Operation>,
+    httpapis: Vec<&'static Operation>,
 }
 
 impl Registered {
@@ -189,6 +191,7 @@ impl Registered {
             ("identity", identity::GRADES, &self.identity),
             ("observe", observe::GRADES, &self.observe),
             ("objects", objects::GRADES, &self.objects),
+            ("httpapis", httpapis::GRADES, &self.httpapis),
         ]
     }
 
@@ -272,12 +275,22 @@ async fn registered() -> anyhow::Result<Registered> {
     })
     .await?;
 
+    let httpapis = HttpApis::open(httpapis::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        dispatch: RouterBuilder::default().build(door::Gate::off()),
+        gate: door::Gate::off(),
+        authority: String::new(),
+    });
+
     let of = |builder: RouterBuilder| builder.build(door::Gate::off()).registered().to_vec();
     Ok(Registered {
         functions: of(functions::register(RouterBuilder::default(), &functions)),
         identity: of(identity::register(RouterBuilder::default(), &identity)),
         observe: of(observe::register(RouterBuilder::default(), &observe)),
         objects: of(objects::register(RouterBuilder::default(), &objects)),
+        httpapis: of(httpapis::register(RouterBuilder::default(), &httpapis)),
     })
 }
 

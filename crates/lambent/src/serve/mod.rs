@@ -20,6 +20,7 @@ use console::Console;
 use door::{Audit, Gate, RouterBuilder, Throttle, Via};
 use functions::Functions;
 use gateway::Gateway;
+use httpapis::HttpApis;
 use identity::Identity;
 use invoker::Invoker;
 use objects::Objects;
@@ -197,11 +198,22 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     })
     .await?;
 
+    let authority = format!("localhost:{}", address.port());
+    let httpapis = HttpApis::open(httpapis::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        dispatch: dispatch.clone(),
+        gate: Arc::clone(&gate),
+        authority,
+    });
+
     let mut builder = RouterBuilder::default();
     builder = functions::register(builder, &functions);
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
     builder = objects::register(builder, &objects);
+    builder = httpapis::register(builder, &httpapis);
     if arguments.throttle == ThrottleArgument::Aws {
         builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
     }
@@ -234,6 +246,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         services: model::SERVICES,
         sites: vec![
             functions.clone(),
+            httpapis,
             Arc::new(objects::Websites(objects.clone())),
             identity.clone(),
             Arc::new(stuck),

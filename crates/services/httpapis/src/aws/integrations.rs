@@ -1,0 +1,251 @@
+//! Integrations: what answers a route.
+
+use std::sync::Arc;
+
+use base::Fault;
+use door::{Answer, Body, Context, Handle};
+use model::apigatewayv2::{self as aws, ops};
+use wire::Unit;
+
+use super::apis::set;
+use crate::engine::Draft;
+use crate::rules::{check, function, ids, pages::Page, variables};
+use crate::types::{Integration, Shown};
+use crate::{HttpApis, faults, limits};
+
+/// A function's ARN in either form, or one with stage variables, which is known only at a request.
+///
+/// # Errors
+/// BadRequestException.
+pub(super) fn check_uri(uri: &str) -> Result<(), Fault> {
+    check::length("integrationUri", Some(uri), 1, 2048)?;
+    if variables::has_any(uri) || function::arn_of(uri).is_some() {
+        return Ok(());
+    }
+    Err(faults::bad(format!("Invalid integration URI specified: {uri} is not the ARN of a function")))
+}
+
+/// What an integration is asked to be, where it is said in words.
+struct Said<'a> {
+    operation: &'static str,
+    kind: Option<&'a str>,
+    connection_type: Option<&'a str>,
+    payload: Option<&'a str>,
+    method: Option<&'a str>,
+    description: Option<&'a str>,
+    uri: Option<&'a str>,
+    timeout_ms: Option<i64>,
+    refused: &'a [(&'a str, bool)],
+}
+
+impl Said<'_> {
+    fn check(&self) -> Result<(), Fault> {
+        match self.kind {
+            None | Some("AWS_PROXY") => {}
+            Some("HTTP_PROXY") => {
+                let words = format_args!("apigatewayv2:{}: IntegrationType HTTP_PROXY", self.operation);
+                return Err(Fault::not_implemented(words));
+            }
+            Some(_) => {
+                return Err(faults::bad(
+                    "Currently, an API with a protocol type of HTTP may only be associated with proxy integrations (AWS_PROXY, HTTP_PROXY)",
+                ));
+            }
+        }
+        faults::refuse(self.operation, self.refused)?;
+        if self.connection_type == Some("VPC_LINK") {
+            let words = format_args!("apigatewayv2:{}: ConnectionType VPC_LINK", self.operation);
+            return Err(Fault::not_implemented(words));
+        }
+        if self.connection_type.is_some_and(|kind| kind != "INTERNET") {
+            return Err(faults::bad("Invalid connectionType specified. Must be one of [INTERNET, VPC_LINK]"));
+        }
+        if self.payload.is_some_and(|version| !matches!(version, "1.0" | "2.0")) {
+            return Err(faults::bad("Invalid payloadFormatVersion specified. Must be one of [1.0, 2.0]"));
+        }
+        let methods = ["ANY", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+        if self.method.is_some_and(|method| !methods.contains(&method)) {
+            return Err(faults::bad("Invalid HTTP method specified"));
+        }
+        check::length("description", self.description, 0, 1024)?;
+        self.uri.map_or(Ok(()), check_uri)?;
+        if self.timeout_ms.is_some_and(|ms| !limits::TIMEOUT_MS.contains(&ms)) {
+            return Err(faults::bad(format!(
+                "Timeout should be between {} ms and {} ms",
+                limits::TIMEOUT_MS.start(),
+                limits::TIMEOUT_MS.end()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What no integration of a function does here, or on AWS, by member.
+macro_rules! refused {
+    ($input:ident) => {
+        [
+            ("ConnectionId", $input.connection_id.is_some()),
+            ("ContentHandlingStrategy", $input.content_handling_strategy.is_some()),
+            ("CredentialsArn", $input.credentials_arn.is_some()),
+            ("IntegrationSubtype", $input.integration_subtype.is_some()),
+            ("PassthroughBehavior", $input.passthrough_behavior.is_some()),
+            ("RequestParameters", $input.request_parameters.as_ref().is_some_and(|map| !map.is_empty())),
+            ("RequestTemplates", $input.request_templates.as_ref().is_some_and(|map| !map.is_empty())),
+            ("ResponseParameters", $input.response_parameters.as_ref().is_some_and(|map| !map.is_empty())),
+            ("TemplateSelectionExpression", $input.template_selection_expression.is_some()),
+            ("TlsConfig", $input.tls_config.is_some()),
+        ]
+    };
+}
+
+impl Handle<ops::CreateIntegration> for HttpApis {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::CreateIntegrationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::CreateIntegrationResult>, Fault> {
+        // Whose API it is not is said before what is wrong with the rest.
+        self.api(context.account, &context.region, input.api_id.as_deref())?;
+        if input.integration_type.as_deref().is_none_or(str::is_empty) {
+            return Err(faults::bad("Invalid integration type specified. Must be one of [AWS_PROXY, HTTP_PROXY]"));
+        }
+        Said {
+            operation: "CreateIntegration",
+            kind: input.integration_type.as_deref(),
+            connection_type: input.connection_type.as_deref(),
+            payload: input.payload_format_version.as_deref(),
+            method: input.integration_method.as_deref(),
+            description: input.description.as_deref(),
+            uri: input.integration_uri.as_deref(),
+            timeout_ms: input.timeout_in_millis,
+            refused: &refused!(input),
+        }
+        .check()?;
+        let uri = input.integration_uri.ok_or_else(|| faults::bad("integrationUri must be specified for AWS_PROXY"))?;
+        let payload = input.payload_format_version.ok_or_else(|| {
+            faults::bad("PayloadFormatVersion is a required parameter for integration. Valid values are [1.0, 2.0]")
+        })?;
+        let made = Integration {
+            description: input.description,
+            uri,
+            method: input.integration_method.unwrap_or_else(|| "POST".into()),
+            payload,
+            timeout_ms: input.timeout_in_millis.unwrap_or(*limits::TIMEOUT_MS.end()),
+            managed: false,
+        };
+        let create = move |draft: &mut Draft<'_>| {
+            if draft.api.integrations.len() >= limits::INTEGRATIONS {
+                return Err(faults::too_many("integrations", limits::INTEGRATIONS));
+            }
+            let id = draft.id(ids::PART);
+            draft.api.integrations.insert(id.clone(), made.clone());
+            draft.deploys();
+            Ok((id, made.clone()))
+        };
+        let (id, made) = self.change(context.account, &context.region, input.api_id.as_deref(), create).await?;
+        Ok(aws::CreateIntegrationResult::shown((&id, &made)).into())
+    }
+}
+
+impl Handle<ops::GetIntegration> for HttpApis {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetIntegrationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::GetIntegrationResult>, Fault> {
+        let live = self.api(context.account, &context.region, input.api_id.as_deref())?;
+        let id = input.integration_id.unwrap_or_default();
+        let one = live.api.integrations.get(&id).ok_or_else(|| faults::no_part("Integration"))?;
+        Ok(aws::GetIntegrationResult::shown((&id, one)).into())
+    }
+}
+
+impl Handle<ops::GetIntegrations> for HttpApis {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::GetIntegrationsRequest,
+        _: Body,
+    ) -> Result<Answer<aws::GetIntegrationsResponse>, Fault> {
+        let live = self.api(context.account, &context.region, input.api_id.as_deref())?;
+        let page = Page::of(input.max_results.as_deref(), input.next_token.as_deref())?;
+        let all = live.api.integrations.iter();
+        let (items, next_token) = page.cut(all.map(|(id, one)| (id.clone(), aws::Integration::shown((id, one)))));
+        Ok(aws::GetIntegrationsResponse { items: Some(items), next_token }.into())
+    }
+}
+
+impl Handle<ops::UpdateIntegration> for HttpApis {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::UpdateIntegrationRequest,
+        _: Body,
+    ) -> Result<Answer<aws::UpdateIntegrationResult>, Fault> {
+        self.api(context.account, &context.region, input.api_id.as_deref())?;
+        Said {
+            operation: "UpdateIntegration",
+            kind: input.integration_type.as_deref(),
+            connection_type: input.connection_type.as_deref(),
+            payload: input.payload_format_version.as_deref(),
+            method: input.integration_method.as_deref(),
+            description: input.description.as_deref(),
+            uri: input.integration_uri.as_deref(),
+            timeout_ms: input.timeout_in_millis,
+            refused: &refused!(input),
+        }
+        .check()?;
+        let api = input.api_id.clone();
+        let update = move |draft: &mut Draft<'_>| {
+            let id = input.integration_id.clone().unwrap_or_default();
+            let one = draft.api.integrations.get_mut(&id).ok_or_else(|| faults::no_part("Integration"))?;
+            set(&mut one.description, input.description.as_ref());
+            for (place, given) in [
+                (&mut one.uri, &input.integration_uri),
+                (&mut one.method, &input.integration_method),
+                (&mut one.payload, &input.payload_format_version),
+            ] {
+                if let Some(given) = given {
+                    place.clone_from(given);
+                }
+            }
+            one.timeout_ms = input.timeout_in_millis.unwrap_or(one.timeout_ms);
+            let shown = aws::UpdateIntegrationResult::shown((&id, one));
+            draft.deploys();
+            Ok(shown)
+        };
+        Ok(self.change(context.account, &context.region, api.as_deref(), update).await?.into())
+    }
+}
+
+impl Handle<ops::DeleteIntegration> for HttpApis {
+    async fn handle(
+        self: Arc<Self>,
+        context: Context,
+        input: aws::DeleteIntegrationRequest,
+        _: Body,
+    ) -> Result<Answer<Unit>, Fault> {
+        let api = input.api_id.clone();
+        let delete = move |draft: &mut Draft<'_>| {
+            let id = input.integration_id.as_deref().unwrap_or_default();
+            if !draft.api.integrations.contains_key(id) {
+                return Err(faults::no_part("Integration"));
+            }
+            let routes = draft.api.routes.iter().filter(|(_, route)| route.integration.as_deref() == Some(id));
+            let named: Vec<&str> = routes.map(|(id, _)| id.as_str()).collect();
+            if !named.is_empty() {
+                return Err(faults::conflict(format!(
+                    "Cannot delete Integration because it is referenced by the following Routes with Ids: [{}]",
+                    named.join(", ")
+                )));
+            }
+            draft.api.integrations.remove(id);
+            draft.deploys();
+            Ok(())
+        };
+        self.change(context.account, &context.region, api.as_deref(), delete).await?;
+        Ok(Unit.into())
+    }
+}

@@ -1,0 +1,20 @@
+//! API Gateway's HTTP APIs: who answers which path of a host, and how a request becomes a call.
+//!
+//! What: the operations of Amazon API Gateway v2 that [`register`] lists, for APIs of the protocol HTTP, and [`HttpApis`] as a
+//! [`door::Site`] that answers their hosts. Why: one room knows routes, stages and deployments, so that a page, a phone or
+//! curl reaches a function by a plain URL. Never: opens no socket, runs no code itself, calls another service but through the door.
+
+mod access;
+mod aws;
+mod engine;
+mod faults;
+mod grades;
+pub mod limits;
+mod rules;
+mod serve;
+mod state;
+mod types;
+
+pub use aws::register;
+pub use engine::{HttpApis, Options};
+pub use grades::GRADES;

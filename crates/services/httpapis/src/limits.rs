@@ -1,0 +1,30 @@
+//! Limits of HTTP APIs. Source: API Gateway Developer Guide, "Quotas for configuring and running an HTTP API", unless told.
+
+/// Routes of one API. AWS begins with 300 and gives more on request.
+pub const ROUTES: usize = 2000;
+/// Integrations of one API. AWS has 300.
+pub const INTEGRATIONS: usize = 2000;
+/// Stages of one API. AWS begins with 10 and gives more on request.
+pub const STAGES: usize = 100;
+/// Deployments of one API that are kept. This platform's own.
+pub const DEPLOYMENTS: usize = 1000;
+/// APIs of one account in one region. AWS begins with 600 and gives more on request.
+pub const APIS: usize = 5000;
+/// Variables of one stage.
+pub const STAGE_VARIABLES: usize = 100;
+/// Longest name of a stage variable, characters.
+pub const VARIABLE_NAME_CHARACTERS: usize = 64;
+/// Longest value of a stage variable, characters.
+pub const VARIABLE_CHARACTERS: usize = 512;
+/// Tags of one API or stage.
+pub const TAGS: usize = 50;
+/// Scopes of one route.
+pub const SCOPES: usize = 10;
+/// Request line and header values together, bytes.
+pub const HEAD_BYTES: usize = 10_240;
+/// Shortest and longest wait for an integration, milliseconds.
+pub const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 50..=30_000;
+/// An API with all that belongs to it, as it is kept, bytes. This platform's own: it is one row.
+pub const API_BYTES: usize = 7 * 1024 * 1024;
+/// APIs that are held ready in memory; beyond it all are forgotten and read again.
+pub(crate) const REMEMBERED: usize = 1000;

@@ -1,0 +1,314 @@
+//! Events of a function behind an API: payload formats 1.0 and 2.0.
+//! Source: API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs", "Payload format structure".
+
+use std::collections::BTreeMap;
+
+use base::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::authorize::Authorizer;
+use super::live::Payload;
+use super::{LABEL, Visit, base_of};
+
+/// The event's bytes.
+pub(super) fn payload(form: Payload, visit: &Visit<'_>, authorizer: &Authorizer) -> Bytes {
+    let bytes = match form {
+        Payload::V1 => serde_json::to_vec(&first(visit, authorizer)),
+        Payload::V2 => serde_json::to_vec(&second(visit, authorizer)),
+    };
+    bytes.expect("texts and numbers have a JSON form").into()
+}
+
+type Many = BTreeMap<String, Vec<String>>;
+type One = BTreeMap<String, String>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Second<'a> {
+    version: &'static str,
+    route_key: &'a str,
+    raw_path: &'a str,
+    raw_query_string: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
+    headers: One,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    query_string_parameters: One,
+    request_context: SecondContext<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    path_parameters: BTreeMap<&'a str, String>,
+    is_base64_encoded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage_variables: Option<&'a One>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecondContext<'a> {
+    account_id: &'a str,
+    api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Value>,
+    domain_name: String,
+    domain_prefix: &'a str,
+    http: SecondHttp<'a>,
+    request_id: &'a str,
+    route_key: &'a str,
+    stage: &'a str,
+    time: String,
+    time_epoch: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecondHttp<'a> {
+    method: &'a str,
+    path: &'a str,
+    protocol: &'static str,
+    source_ip: String,
+    user_agent: String,
+}
+
+fn second<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> Second<'a> {
+    let (request, api) = (visit.request, &visit.live.api);
+    let (body, is_base64_encoded) = body(visit);
+    let mut headers = headers(visit);
+    headers.remove(COOKIE.as_str());
+    Second {
+        version: "2.0",
+        route_key: &visit.route.key,
+        raw_path: visit.path,
+        raw_query_string: &request.query,
+        cookies: cookies(&request.headers),
+        headers: headers.into_iter().map(|(name, values)| (name, values.join(","))).collect(),
+        query_string_parameters: parameters(&request.query)
+            .into_iter()
+            .map(|(name, values)| (name, values.join(",")))
+            .collect(),
+        request_context: SecondContext {
+            account_id: &api.account,
+            api_id: &api.id,
+            authorizer: match authorizer {
+                Authorizer::None => None,
+                Authorizer::Iam { key_id, account, arn } => Some(json!({"iam": {
+                    "accessKey": key_id,
+                    "accountId": account.as_str(),
+                    "callerId": null,
+                    "cognitoIdentity": null,
+                    "principalOrgId": null,
+                    "userArn": arn,
+                    "userId": null,
+                }})),
+            },
+            domain_name: domain(visit),
+            domain_prefix: &api.id,
+            http: SecondHttp {
+                method: request.method.as_str(),
+                path: visit.path,
+                protocol: "HTTP/1.1",
+                source_ip: request.peer.to_string(),
+                user_agent: text(&request.headers, &USER_AGENT),
+            },
+            request_id: visit.id,
+            route_key: &visit.route.key,
+            stage: &visit.stage.name,
+            time: time(visit.now),
+            time_epoch: visit.now.0,
+        },
+        body,
+        path_parameters: visit.variables().into_iter().collect(),
+        is_base64_encoded,
+        stage_variables: Some(&visit.stage.variables).filter(|variables| !variables.is_empty()),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct First<'a> {
+    version: &'static str,
+    resource: &'a str,
+    path: &'a str,
+    http_method: &'a str,
+    headers: One,
+    multi_value_headers: Many,
+    query_string_parameters: Option<One>,
+    multi_value_query_string_parameters: Option<Many>,
+    request_context: FirstContext<'a>,
+    path_parameters: Option<BTreeMap<&'a str, String>>,
+    stage_variables: Option<&'a One>,
+    body: Option<String>,
+    is_base64_encoded: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FirstContext<'a> {
+    account_id: &'a str,
+    api_id: &'a str,
+    authorizer: Value,
+    domain_name: String,
+    domain_prefix: &'a str,
+    extended_request_id: &'a str,
+    http_method: &'a str,
+    identity: Value,
+    path: &'a str,
+    protocol: &'static str,
+    request_id: &'a str,
+    request_time: String,
+    request_time_epoch: i64,
+    resource_id: &'a str,
+    resource_path: &'a str,
+    stage: &'a str,
+}
+
+fn first<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> First<'a> {
+    let (request, api) = (visit.request, &visit.live.api);
+    let (body, is_base64_encoded) = body(visit);
+    let (headers, parameters) = (headers(visit), parameters(&request.query));
+    let resource = visit.route.key.split_once(' ').map_or(&*visit.route.key, |(_, path)| path);
+    let variables: BTreeMap<_, _> = visit.variables().into_iter().collect();
+    let (key_id, account, arn) = match authorizer {
+        Authorizer::None => (None, None, None),
+        Authorizer::Iam { key_id, account, arn } => (key_id.as_deref(), Some(account.as_str()), Some(arn.as_str())),
+    };
+    First {
+        version: "1.0",
+        resource,
+        path: visit.path,
+        http_method: request.method.as_str(),
+        headers: last(&headers),
+        multi_value_headers: headers,
+        query_string_parameters: (!parameters.is_empty()).then(|| last(&parameters)),
+        multi_value_query_string_parameters: (!parameters.is_empty()).then_some(parameters),
+        request_context: FirstContext {
+            account_id: &api.account,
+            api_id: &api.id,
+            authorizer: json!({"claims": null, "scopes": null}),
+            domain_name: domain(visit),
+            domain_prefix: &api.id,
+            extended_request_id: visit.id,
+            http_method: request.method.as_str(),
+            identity: json!({
+                "accessKey": key_id,
+                "accountId": account,
+                "caller": null,
+                "cognitoAmr": null,
+                "cognitoAuthenticationProvider": null,
+                "cognitoAuthenticationType": null,
+                "cognitoIdentityId": null,
+                "cognitoIdentityPoolId": null,
+                "principalOrgId": null,
+                "sourceIp": request.peer.to_string(),
+                "user": null,
+                "userAgent": text(&request.headers, &USER_AGENT),
+                "userArn": arn,
+            }),
+            path: visit.path,
+            protocol: "HTTP/1.1",
+            request_id: visit.id,
+            request_time: time(visit.now),
+            request_time_epoch: visit.now.0,
+            resource_id: &visit.route.key,
+            resource_path: resource,
+            stage: &visit.stage.name,
+        },
+        path_parameters: (!variables.is_empty()).then_some(variables),
+        stage_variables: Some(&visit.stage.variables).filter(|variables| !variables.is_empty()),
+        body,
+        is_base64_encoded,
+    }
+}
+
+/// The last value of each name.
+fn last(many: &Many) -> One {
+    many.iter().filter_map(|(name, values)| Some((name.clone(), values.last()?.clone()))).collect()
+}
+
+/// The API's own host; under `localhost` for the form by path.
+fn domain(visit: &Visit<'_>) -> String {
+    let api = &visit.live.api;
+    format!("{}.{LABEL}.{}.{}", api.id, api.region, base_of(&visit.request.host).unwrap_or("localhost"))
+}
+
+fn text(headers: &HeaderMap, name: &http::HeaderName) -> String {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+/// Names in lower case, with what a proxy adds.
+fn headers(visit: &Visit<'_>) -> Many {
+    let request = visit.request;
+    let mut many = Many::new();
+    for (name, value) in &request.headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match many.get_mut(name.as_str()) {
+            Some(values) => values.push(value),
+            None => drop(many.insert(name.as_str().to_owned(), vec![value])),
+        }
+    }
+    let peer = request.peer.to_string();
+    let port = request.authority.rsplit_once(':').map_or("80", |(_, port)| port);
+    let forwarded = match many.get("x-forwarded-for") {
+        Some(values) => format!("{}, {peer}", values.join(", ")),
+        None => peer,
+    };
+    many.insert("x-forwarded-for".into(), vec![forwarded]);
+    many.insert("x-amzn-trace-id".into(), vec![visit.trace.to_owned()]);
+    many.entry("x-forwarded-proto".into()).or_insert_with(|| vec!["http".into()]);
+    many.entry("x-forwarded-port".into()).or_insert_with(|| vec![port.to_owned()]);
+    many
+}
+
+fn cookies(headers: &HeaderMap) -> Vec<String> {
+    let all = headers.get_all(COOKIE).iter();
+    let texts = all.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    texts
+        .flat_map(|text| text.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>())
+        .filter(|cookie| !cookie.is_empty())
+        .collect()
+}
+
+/// Decoded, in the order of each name's values.
+fn parameters(query: &str) -> Many {
+    let mut many = Many::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        many.entry(name.into_owned()).or_default().push(value.into_owned());
+    }
+    many
+}
+
+/// Text as it is, everything else in base64.
+fn body(visit: &Visit<'_>) -> (Option<String>, bool) {
+    let request = visit.request;
+    if request.body.is_empty() {
+        return (None, false);
+    }
+    let kind = text(&request.headers, &CONTENT_TYPE);
+    match std::str::from_utf8(&request.body) {
+        Ok(body) if is_text(&kind) => (Some(body.to_owned()), false),
+        _ => (Some(STANDARD.encode(&request.body)), true),
+    }
+}
+
+fn is_text(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind.starts_with("text/")
+        || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
+        || kind.ends_with("+json")
+        || kind.ends_with("+xml")
+}
+
+/// `21/Nov/2026:05:20:00 +0000`.
+pub(super) fn time(at: Timestamp) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day, hour, minute, second, _) = at.civil();
+    let month = MONTHS[(month as usize - 1) % 12];
+    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+}

@@ -1,0 +1,289 @@
+//! What is kept of an API, as rows have it, and how each part is shown.
+//!
+//! An API is one row with all that belongs to it, so that every change is one transaction that sees the whole; what a
+//! deployment froze is a row of its own ([`Frozen`]).
+
+use std::collections::BTreeMap;
+
+use base::Timestamp;
+use model::apigatewayv2 as aws;
+use serde::{Deserialize, Serialize};
+
+/// An API of the protocol HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Api {
+    pub(crate) id: String,
+    // Whose it is, twelve digits.
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cors: Option<Cors>,
+    // Its host is not answered: it is meant to be reached by a name of its own.
+    pub(crate) endpoint_disabled: bool,
+    pub(crate) ip_address_type: String,
+    pub(crate) api_key_selection: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created_ms: i64,
+    // By id.
+    pub(crate) routes: BTreeMap<String, Route>,
+    pub(crate) integrations: BTreeMap<String, Integration>,
+    // By name.
+    pub(crate) stages: BTreeMap<String, Stage>,
+    // By id.
+    pub(crate) deployments: BTreeMap<String, Deployment>,
+}
+
+/// What a deployment froze: what its stages answer with.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Frozen {
+    pub(crate) cors: Option<Cors>,
+    pub(crate) routes: BTreeMap<String, Route>,
+    pub(crate) integrations: BTreeMap<String, Integration>,
+}
+
+/// Which pages of other origins may use an API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cors {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) credentials: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) methods: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expose: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age_s: Option<i64>,
+}
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Authorization {
+    /// Anybody.
+    #[default]
+    None,
+    /// Whom policies let in.
+    Iam,
+}
+
+impl Authorization {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Iam => "AWS_IAM",
+        }
+    }
+}
+
+/// Which requests go to which integration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Route {
+    // `GET /pets/{id}` or `$default`.
+    pub(crate) key: String,
+    pub(crate) authorization: Authorization,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operation_name: Option<String>,
+    // The id of the integration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) integration: Option<String>,
+    // Made with its API, by quick create.
+    pub(crate) managed: bool,
+}
+
+/// What answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Integration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    pub(crate) uri: String,
+    // As it was given; what the platform uses is always POST.
+    pub(crate) method: String,
+    // `1.0` or `2.0`.
+    pub(crate) payload: String,
+    pub(crate) timeout_ms: i64,
+    pub(crate) managed: bool,
+}
+
+/// An address of the API, at which one of its deployments answers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Stage {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    // Follows every change of the API by itself: it answers with what the API's row has.
+    pub(crate) auto_deploy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deployment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deployment_message: Option<String>,
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created_ms: i64,
+    pub(crate) updated_ms: i64,
+    pub(crate) managed: bool,
+    #[serde(default)]
+    pub(crate) default_settings: Settings,
+    // By route key.
+    #[serde(default)]
+    pub(crate) settings: BTreeMap<String, Settings>,
+}
+
+/// What holds for the requests of a route, or of all routes of a stage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) detailed_metrics: Option<bool>,
+}
+
+/// A state of the API that stages answer with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Deployment {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    pub(crate) created_ms: i64,
+    // By a stage that follows every change: it is as the API is now.
+    pub(crate) auto: bool,
+    // A row holds what it froze.
+    pub(crate) frozen: bool,
+}
+
+impl Api {
+    /// What a deployment made now would freeze.
+    pub(crate) fn freeze(&self) -> Frozen {
+        Frozen { cors: self.cors.clone(), routes: self.routes.clone(), integrations: self.integrations.clone() }
+    }
+}
+
+impl From<aws::Cors> for Cors {
+    fn from(cors: aws::Cors) -> Self {
+        Self {
+            credentials: cors.allow_credentials,
+            headers: cors.allow_headers,
+            methods: cors.allow_methods,
+            origins: cors.allow_origins,
+            expose: cors.expose_headers,
+            max_age_s: cors.max_age,
+        }
+    }
+}
+
+impl From<Cors> for aws::Cors {
+    fn from(cors: Cors) -> Self {
+        Self {
+            allow_credentials: cors.credentials,
+            allow_headers: cors.headers,
+            allow_methods: cors.methods,
+            allow_origins: cors.origins,
+            expose_headers: cors.expose,
+            max_age: cors.max_age_s,
+        }
+    }
+}
+
+impl From<&Settings> for aws::RouteSettings {
+    fn from(settings: &Settings) -> Self {
+        Self { detailed_metrics_enabled: settings.detailed_metrics, ..Self::default() }
+    }
+}
+
+/// A moment, to the second, as this service shows it.
+fn moment(ms: i64) -> Option<Timestamp> {
+    Some(Timestamp(ms.div_euclid(1000) * 1000))
+}
+
+/// AWS has one structure for each operation that shows the same thing.
+macro_rules! shown {
+    ($one:ident: $of:ty, $other:ident: $and:ty => [$($target:ident),*] $fields:tt) => {
+        $(impl Shown<(&$of, &$and)> for aws::$target {
+            fn shown(($one, $other): (&$of, &$and)) -> Self {
+                shown!(@fields $fields)
+            }
+        })*
+    };
+    (@fields { $($field:ident: $value:expr,)* }) => {
+        Self { $($field: $value,)* ..Default::default() }
+    };
+}
+
+/// One of AWS's structures that show a kept thing.
+pub(crate) trait Shown<From> {
+    fn shown(from: From) -> Self;
+}
+
+shown! {
+    api: Api, endpoint: String => [Api, CreateApiResponse, GetApiResponse, UpdateApiResponse] {
+        api_endpoint: Some(endpoint.clone()),
+        api_id: Some(api.id.clone()),
+        api_key_selection_expression: Some(api.api_key_selection.clone()),
+        cors_configuration: api.cors.clone().map(Into::into),
+        created_date: moment(api.created_ms),
+        description: api.description.clone(),
+        disable_execute_api_endpoint: Some(api.endpoint_disabled),
+        ip_address_type: Some(api.ip_address_type.clone()),
+        name: Some(api.name.clone()),
+        protocol_type: Some("HTTP".into()),
+        route_selection_expression: Some(crate::rules::ROUTE_SELECTION.into()),
+        tags: Some(api.tags.clone()),
+        version: api.version.clone(),
+    }
+}
+
+shown! {
+    id: String, route: Route => [Route, CreateRouteResult, GetRouteResult, UpdateRouteResult] {
+        api_gateway_managed: route.managed.then_some(true),
+        api_key_required: Some(false),
+        authorization_type: Some(route.authorization.as_str().into()),
+        operation_name: route.operation_name.clone(),
+        route_id: Some(id.clone()),
+        route_key: Some(route.key.clone()),
+        target: route.integration.as_ref().map(|id| format!("integrations/{id}")),
+    }
+}
+
+shown! {
+    id: String, one: Integration =>
+        [Integration, CreateIntegrationResult, GetIntegrationResult, UpdateIntegrationResult] {
+        api_gateway_managed: one.managed.then_some(true),
+        connection_type: Some("INTERNET".into()),
+        description: one.description.clone(),
+        integration_id: Some(id.clone()),
+        integration_method: Some(one.method.clone()),
+        integration_type: Some("AWS_PROXY".into()),
+        integration_uri: Some(one.uri.clone()),
+        payload_format_version: Some(one.payload.clone()),
+        timeout_in_millis: Some(one.timeout_ms),
+    }
+}
+
+shown! {
+    name: String, stage: Stage => [Stage, CreateStageResponse, GetStageResponse, UpdateStageResponse] {
+        api_gateway_managed: stage.managed.then_some(true),
+        auto_deploy: Some(stage.auto_deploy),
+        created_date: moment(stage.created_ms),
+        default_route_settings: Some((&stage.default_settings).into()),
+        deployment_id: stage.deployment.clone(),
+        description: stage.description.clone(),
+        last_deployment_status_message: stage.deployment_message.clone(),
+        last_updated_date: moment(stage.updated_ms),
+        route_settings: Some(stage.settings.iter().map(|(key, of)| (key.clone(), of.into())).collect()),
+        stage_name: Some(name.clone()),
+        stage_variables: Some(stage.variables.clone()),
+        tags: Some(stage.tags.clone()),
+    }
+}
+
+shown! {
+    id: String, one: Deployment =>
+        [Deployment, CreateDeploymentResponse, GetDeploymentResponse, UpdateDeploymentResponse] {
+        auto_deployed: Some(one.auto),
+        created_date: moment(one.created_ms),
+        deployment_id: Some(id.clone()),
+        deployment_status: Some("DEPLOYED".into()),
+        description: one.description.clone(),
+    }
+}

@@ -1,0 +1,225 @@
+"""HTTP APIs, as boto3, curl and browsers meet them."""
+
+import base64
+import http.client
+import json
+import os
+import subprocess
+import urllib.parse
+
+import botocore.session
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
+
+from platform_under_test import create
+
+ECHO = """
+import json
+
+def handler(event, context):
+    path = event.get("rawPath", event.get("path"))
+    if path.endswith("/fails"):
+        raise ValueError("no")
+    if path.endswith("/tea"):
+        return {"statusCode": 418, "headers": {"x-kind": "tea"}, "cookies": ["a=1", "b=2"], "body": "AP8=", "isBase64Encoded": True}
+    if event["version"] == "1.0":
+        return {"statusCode": 200, "multiValueHeaders": {"x-many": ["1", "2"]}, "body": json.dumps(event)}
+    return event
+"""
+
+
+def function_arn(name):
+    return f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+
+
+def visit(platform, url, method="GET", headers=None, body=None, by_path=False):
+    """Status, headers and body. Names under localhost need not resolve here: the connection goes to the platform."""
+    parts = urllib.parse.urlsplit(url)
+    endpoint = urllib.parse.urlsplit(platform.endpoint)
+    connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=60)
+    path = parts.path or "/"
+    host = parts.netloc
+    if by_path:
+        path, host = f"/_lambent/api/{parts.netloc.split('.')[0]}{path}", endpoint.netloc
+    target = path + (f"?{parts.query}" if parts.query else "")
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    headers = {"host": host, **(headers or {})}
+    if body is not None:
+        headers["content-length"] = str(len(body))
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    read = answer.read()
+    connection.close()
+    return answer.status, answer.headers, read
+
+
+def error(call, **arguments):
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+@pytest.fixture(scope="module")
+def apis(platform):
+    return platform.client("apigatewayv2")
+
+
+@pytest.fixture(scope="module")
+def echo(platform):
+    client = platform.client("lambda")
+    create(client, "api-echo", {"app.py": ECHO})
+    client.add_permission(
+        FunctionName="api-echo",
+        StatementId="apis",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn="arn:aws:execute-api:us-east-1:000000000000:*",
+    )
+    return function_arn("api-echo")
+
+
+def test_quick_create_reaches_a_function_by_a_plain_url(platform, apis, echo):
+    made = apis.create_api(Name="quick", ProtocolType="HTTP", Target=echo)
+    assert made["RouteSelectionExpression"] == "$request.method $request.path"
+    assert made["ApiEndpoint"].startswith(f"http://{made['ApiId']}.execute-api.us-east-1.")
+    body = json.dumps({"a": 1}).encode()
+    for by_path in (False, True):
+        status, headers, answer = visit(
+            platform, made["ApiEndpoint"] + "/pets/6?x=1&x=2", "POST", {"content-type": "application/json"}, body, by_path
+        )
+        event = json.loads(answer)
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert (event["version"], event["routeKey"], event["rawPath"]) == ("2.0", "$default", "/pets/6")
+        assert event["queryStringParameters"] == {"x": "1,2"} and event["body"] == body.decode()
+        assert headers["apigw-requestid"] == event["requestContext"]["requestId"]
+    # As people try it first.
+    endpoint = urllib.parse.urlsplit(platform.endpoint)
+    host = urllib.parse.urlsplit(made["ApiEndpoint"]).hostname
+    resolve = f"{host}:{endpoint.port}:{endpoint.hostname}"
+    done = subprocess.run(
+        ["curl", "-s", "--resolve", resolve, f"http://{host}:{endpoint.port}/hello"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["rawPath"] == "/hello"
+
+
+def test_routes_formats_stages_and_answers(platform, apis, echo):
+    api = apis.create_api(Name="whole", ProtocolType="HTTP")
+    api_id, url = api["ApiId"], api["ApiEndpoint"]
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{echo}/invocations"
+    both = {
+        version: apis.create_integration(
+            ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=uri, PayloadFormatVersion=version
+        )
+        for version in ("1.0", "2.0")
+    }
+    assert both["2.0"]["TimeoutInMillis"] == 30000
+    for key, version in [("GET /old/{id}", "1.0"), ("ANY /new/{rest+}", "2.0")]:
+        apis.create_route(ApiId=api_id, RouteKey=key, Target=f"integrations/{both[version]['IntegrationId']}")
+    apis.create_stage(ApiId=api_id, StageName="dev", AutoDeploy=True, StageVariables={"colour": "blue"})
+    status, headers, answer = visit(platform, url + "/dev/old/6")
+    event = json.loads(answer)
+    assert (status, headers.get_all("x-many")) == (200, ["1", "2"])
+    assert (event["version"], event["pathParameters"], event["path"]) == ("1.0", {"id": "6"}, "/dev/old/6")
+    assert event["stageVariables"] == {"colour": "blue"}
+    status, headers, answer = visit(platform, url + "/dev/new/tea")
+    assert (status, headers["x-kind"], headers.get_all("set-cookie"), answer) == (418, "tea", ["a=1", "b=2"], b"\0\xff")
+    image = os.urandom(1000)
+    _, _, answer = visit(platform, url + "/dev/new/a%20b", "PUT", {"content-type": "image/png", "cookie": "c=1; d=2"}, image)
+    event = json.loads(answer)
+    assert event["isBase64Encoded"] and base64.b64decode(event["body"]) == image
+    assert event["cookies"] == ["c=1", "d=2"] and event["rawPath"] == "/dev/new/a b"
+    assert visit(platform, url + "/dev/new/fails")[::2] == (500, b'{"message":"Internal Server Error"}')
+    assert visit(platform, url + "/dev/none")[::2] == (404, b'{"message":"Not Found"}')
+    assert visit(platform, url + "/old/6")[::2] == (404, b'{"message":"Not Found"}')
+
+
+def test_a_function_that_is_slow_is_no_longer_waited_for(platform, apis):
+    create(platform.client("lambda"), "api-slow", {"app.py": "import time\ndef handler(e, c):\n    time.sleep(5)\n"}, Timeout=30)
+    api = apis.create_api(Name="slow", ProtocolType="HTTP", Target=function_arn("api-slow"))
+    integration = apis.get_integrations(ApiId=api["ApiId"])["Items"][0]["IntegrationId"]
+    apis.update_integration(ApiId=api["ApiId"], IntegrationId=integration, TimeoutInMillis=500)
+    assert visit(platform, api["ApiEndpoint"])[::2] == (503, b'{"message":"Service Unavailable"}')
+
+
+def test_browsers_hear_of_cors(platform, apis, echo):
+    cors = {"AllowOrigins": ["https://app.example"], "AllowMethods": ["GET"], "MaxAge": 60}
+    api = apis.create_api(Name="cors", ProtocolType="HTTP", Target=echo, CorsConfiguration=cors)
+    asks = {"origin": "https://app.example", "access-control-request-method": "GET"}
+    status, headers, _ = visit(platform, api["ApiEndpoint"] + "/x", "OPTIONS", asks)
+    assert (status, headers["access-control-allow-origin"], headers["access-control-max-age"]) == (204, "https://app.example", "60")
+    _, headers, _ = visit(platform, api["ApiEndpoint"] + "/x", headers={"origin": "https://app.example"})
+    assert headers["access-control-allow-origin"] == "https://app.example"
+
+
+def test_what_is_wrong_is_said_in_awss_words(platform, apis, echo):
+    code, words = error(apis.get_api, ApiId="unmade")
+    assert (code, words) == ("NotFoundException", "Invalid API identifier specified 000000000000:unmade")
+    assert error(apis.create_api, Name="w", ProtocolType="WEBSOCKET")[0] == "NotImplemented"
+    api_id = apis.create_api(Name="wrong", ProtocolType="HTTP")["ApiId"]
+    apis.create_route(ApiId=api_id, RouteKey="GET /a")
+    code, words = error(apis.create_route, ApiId=api_id, RouteKey="GET /a")
+    assert (code, words) == ("ConflictException", "Route with key GET /a already exists for this API")
+    code, words = error(apis.create_route, ApiId=api_id, RouteKey="a")
+    assert code == "BadRequestException" and words.startswith("The provided route key is not formatted properly")
+    code, words = error(apis.create_integration, ApiId=api_id, IntegrationType="MOCK", PayloadFormatVersion="2.0")
+    assert code == "BadRequestException" and "proxy integrations (AWS_PROXY, HTTP_PROXY)" in words
+    apis.delete_api(ApiId=api_id)
+    assert error(apis.get_routes, ApiId=api_id)[0] == "NotFoundException"
+
+
+def test_apis_outlive_a_kill(own_platform):
+    platform = own_platform()
+    create(platform.client("lambda"), "echo", {"app.py": ECHO})
+    apis = platform.client("apigatewayv2")
+    api = apis.create_api(Name="kept", ProtocolType="HTTP", Target=function_arn("echo"), Tags={"k": "v"})
+    apis.create_deployment(ApiId=api["ApiId"])
+    platform.kill()
+    platform.start()
+    apis = platform.client("apigatewayv2")
+    kept = apis.get_api(ApiId=api["ApiId"])
+    assert (kept["Name"], kept["Tags"], kept["CreatedDate"]) == ("kept", {"k": "v"}, api["CreatedDate"])
+    assert len(apis.get_deployments(ApiId=api["ApiId"])["Items"]) == 2
+    url = kept["ApiEndpoint"].rsplit(":", 1)[0] + ":" + platform.endpoint.rsplit(":", 1)[1]
+    assert visit(platform, url + "/still")[0] == 200
+
+
+def test_rights_decide_where_they_are_enforced(own_platform):
+    platform = own_platform("--iam=enforce")
+    first = platform.client("iam").create_access_key()["AccessKey"]
+    root = {"key": first["AccessKeyId"], "secret": first["SecretAccessKey"]}
+    functions, apis = platform.client("lambda", **root), platform.client("apigatewayv2", **root)
+    iam = platform.client("iam", **root)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="lambda-test", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    create(functions, "echo", {"app.py": ECHO})
+    api = apis.create_api(Name="closed", ProtocolType="HTTP", Target=function_arn("echo"))
+    url = api["ApiEndpoint"] + "/x"
+    assert visit(platform, url)[::2] == (500, b'{"message":"Internal Server Error"}'), "the function lets no API in"
+    functions.add_permission(
+        FunctionName="echo", StatementId="one", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:us-east-1:000000000000:{api['ApiId']}/*/*",
+    )  # fmt: skip
+    assert visit(platform, url)[0] == 200
+    # A route for those who sign.
+    route = apis.get_routes(ApiId=api["ApiId"])["Items"][0]["RouteId"]
+    apis.update_route(ApiId=api["ApiId"], RouteId=route, AuthorizationType="AWS_IAM")
+    assert visit(platform, url)[::2] == (403, b'{"message":"Forbidden"}')
+    iam.create_user(UserName="ann")
+    keys = iam.create_access_key(UserName="ann")["AccessKey"]
+
+    def signed():
+        request = AWSRequest("GET", url, headers={"host": urllib.parse.urlsplit(url).netloc})
+        credentials = botocore.credentials.Credentials(keys["AccessKeyId"], keys["SecretAccessKey"])
+        SigV4Auth(credentials, "execute-api", "us-east-1").add_auth(request)
+        return visit(platform, url, headers=dict(request.headers.items()))
+
+    assert signed()[::2] == (403, b'{"message":"Forbidden"}'), "no policy lets her"
+    allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"arn:aws:execute-api:us-east-1:*:{api['ApiId']}/$default/GET/x"}
+    iam.put_user_policy(UserName="ann", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    status, _, answer = signed()
+    assert status == 200
+    assert json.loads(answer)["requestContext"]["authorizer"]["iam"]["userArn"] == "arn:aws:iam::000000000000:user/ann"
