@@ -73,6 +73,7 @@ soak: build venv
 	LAMBENT_CYCLES=10000 $(CARGO) test -p lambent-sandbox --test it soak:: -- --nocapture
 	LAMBENT_RESTORES=10000 $(VENV)/bin/python -m pytest tests/e2e/test_snapstart.py -q -rs -k random
 	$(MAKE) clients-rust && $(VENV)/bin/python -m pytest tests/e2e/test_clients.py -q -rs -k rust
+	LAMBENT_SOAK=1 $(VENV)/bin/python -m pytest tests/e2e/test_s3_memory.py -q -rs
 	$(CARGO) xtask drops --e2e
 
 bench: build venv

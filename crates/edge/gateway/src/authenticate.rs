@@ -157,5 +157,6 @@ pub(crate) fn origin_of(arrival: &Arrival<'_>) -> Origin {
         user_agent: arrival.header("user-agent").map(str::to_owned),
         // What stays within the machine cannot be read on the way.
         secure: via == Via::Sandbox || loopback(via),
+        form: false,
     }
 }

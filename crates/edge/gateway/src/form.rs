@@ -7,7 +7,7 @@ mod policy;
 
 use base::{Account, Fault, Principal, Region};
 use bytes::Bytes;
-use door::{Body, Call, Input, Pieces, Reply};
+use door::{Body, Call, Input, Origin, Pieces, Reply};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -114,7 +114,7 @@ impl Gateway {
             origin: caller.origin,
             via: arrival.connection.entrance.via,
             operation: put,
-            trace: None,
+            trace: arrival.header("x-amzn-trace-id").map(str::to_owned),
             input: Input::Encoded(Protocol::RestXml, request),
             body: Body::Stream(within(file.field, policy.least_bytes, policy.most_bytes)),
             region: caller.region,
@@ -133,7 +133,7 @@ impl Gateway {
         let mut caller = Caller {
             principal: Principal::Anonymous,
             region: Region::default_region(),
-            origin: crate::authenticate::origin_of(arrival),
+            origin: Origin { form: true, ..crate::authenticate::origin_of(arrival) },
         };
         let denied = || Fault::new("AccessDenied", 403, "Access Denied");
         let older = fields.get("awsaccesskeyid").zip(fields.get("signature"));

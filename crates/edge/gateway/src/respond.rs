@@ -67,11 +67,7 @@ pub(crate) fn printed(printed: wire::Response) -> Response {
 }
 
 /// What a codec printed, with the streamed body in place of the codec's where the operation has one.
-pub(crate) fn reply(mut head: wire::Response, body: Body) -> Response {
-    // An answer that says which part it is, is one of a part.
-    if head.status == 200 && head.headers.contains_key(header::CONTENT_RANGE) {
-        head.status = 206;
-    }
+pub(crate) fn reply(head: wire::Response, body: Body) -> Response {
     match body {
         Body::Empty => printed(head),
         Body::Bytes(bytes) => build(head.status, head.headers, Outgoing::Whole(Some(bytes))),

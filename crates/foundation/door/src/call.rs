@@ -1,4 +1,3 @@
-use std::net::IpAddr;
 use std::time::Instant;
 
 use base::{Account, Principal, Region, RequestId};
@@ -65,8 +64,6 @@ pub struct Context {
     pub origin: Origin,
     /// How it came.
     pub via: Via,
-    /// The peer's address; none from inside a sandbox and in process.
-    pub source_ip: Option<IpAddr>,
     /// The account the call acts in.
     pub account: Account,
     /// The region it acts in.

@@ -11,4 +11,6 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// Whether nobody can read along on the way: TLS, or a way that does not leave the machine. `aws:SecureTransport`.
     pub secure: bool,
+    /// It came as a form that a page posted.
+    pub form: bool,
 }

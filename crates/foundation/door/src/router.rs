@@ -233,7 +233,6 @@ impl Router {
         let context = Context {
             account: call.principal.account(),
             principal: call.principal,
-            source_ip: call.origin.source_ip,
             origin: call.origin,
             via: call.via,
             region: call.region,

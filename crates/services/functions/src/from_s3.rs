@@ -53,12 +53,7 @@ impl Functions {
         let call = Call {
             principal: context.principal.clone(),
             via: Via::Room("lambda"),
-            origin: Origin {
-                key_id: context.origin.key_id.clone(),
-                source_ip: context.source_ip,
-                secure: true,
-                ..Origin::default()
-            },
+            origin: Origin { secure: true, form: false, ..context.origin.clone() },
             operation: ops::GetObject::ROW,
             input: Input::Typed(Box::new(input)),
             body: Body::Empty,

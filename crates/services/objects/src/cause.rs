@@ -25,7 +25,7 @@ pub(crate) struct Cause {
 impl Cause {
     /// A call.
     pub(crate) fn of(context: &Context) -> Self {
-        let source = match (context.source_ip, context.via) {
+        let source = match (context.origin.source_ip, context.via) {
             (Some(ip), _) => ip.to_canonical().to_string(),
             // What a sandbox is called inside says nothing outside.
             (None, Via::Sandbox | Via::Client { .. }) => "127.0.0.1".to_owned(),

@@ -74,7 +74,7 @@ impl Family<'_> {
             key: &key,
             object: object.map(|object| (object.content.size_bytes, object.etag.as_str())),
             version_id: about.version.and_then(|version| version.id.as_deref()),
-            seq: about.seq.unwrap_or_else(|| self.next_seq(self.now_ms)),
+            seq: about.seq.unwrap_or_else(|| self.next_seq()),
         };
         for one in wanted {
             let (id, function) = (one.id.unwrap_or_default(), one.lambda_function_arn.unwrap_or_default());

@@ -162,12 +162,12 @@ impl Described {
 pub(crate) struct Content {
     pub(crate) id: String,
     pub(crate) size_bytes: u64,
-    pub(crate) place: Place,
+    pub(crate) place: Where,
 }
 
 /// See [`Content`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Place {
+pub(crate) enum Where {
     /// There are none.
     Nowhere,
     /// In a row.

@@ -161,7 +161,6 @@ impl Visitor<'_> {
         let input = s3::GetObjectRequest { bucket: Some(self.name.to_owned()), key: Some(key.to_owned()), ..*input };
         let context = Context {
             principal: Principal::Anonymous,
-            source_ip: request.origin.source_ip,
             origin: request.origin.clone(),
             via: Via::Room("website"),
             account: self.bucket.account(),

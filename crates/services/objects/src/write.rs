@@ -15,7 +15,7 @@ use crate::rules::conditions::Writing;
 use crate::rules::events::Event;
 use crate::rules::version_id::{self, named};
 use crate::state::{self, Id};
-use crate::types::{Bucket, Head, Object, Version, Versioning};
+use crate::types::{Bucket, Content, Head, Object, Version, Versioning};
 
 /// Where a change happens.
 #[derive(Debug, Clone)]
@@ -44,7 +44,8 @@ pub(crate) struct Family<'a> {
     // The `null` version behind the newest one, by the number that was read along.
     null: Option<(u64, Option<Version>)>,
     pub(crate) batch: Batch,
-    changed: bool,
+    /// Something waits for the sweep.
+    left: bool,
     /// When it happens; product clock.
     pub(crate) now_ms: i64,
     /// Names what is handed to the outbox, with its number.
@@ -65,17 +66,19 @@ impl Family<'_> {
 
     /// Gives a version's bytes back.
     fn give_back(&mut self, version: &Version) -> Result<(), Fault> {
-        match &version.object {
-            Some(object) => give_back(&mut self.batch, self.place.bucket.generation, &object.content),
-            None => Ok(()),
-        }
+        version.object.as_ref().map_or(Ok(()), |object| self.give_back_content(&object.content))
+    }
+
+    /// Gives bytes back that the change takes out of every row.
+    pub(crate) fn give_back_content(&mut self, content: &Content) -> Result<(), Fault> {
+        self.left |= give_back(&mut self.batch, self.place.bucket.generation, content)?;
+        Ok(())
     }
 
     /// Writes the head.
     fn set(&mut self, head: Head) -> Result<(), Fault> {
         self.batch.put_json(Space::Object, state::head(self.generation(), &self.place.key), &head)?;
         self.head = Some(head);
-        self.changed = true;
         Ok(())
     }
 
@@ -124,7 +127,6 @@ impl Family<'_> {
     pub(crate) fn pop(&mut self) -> Result<(), Fault> {
         let Some(head) = self.head.take() else { return Ok(()) };
         self.give_back(&head.current)?;
-        self.changed = true;
         match self.next.take() {
             Some(next) => {
                 self.batch.delete(Space::Object, state::older(self.generation(), &self.place.key, next.seq));
@@ -190,9 +192,23 @@ impl Family<'_> {
         self.next.is_none()
     }
 
+    /// A version that is to come first.
+    pub(crate) fn new_version(&self, owner: String, object: Option<Object>) -> Version {
+        let seq = self.next_seq();
+        let versioned = self.bucket.versioning == Some(Versioning::Enabled);
+        let id = versioned.then(|| version_id::print(seq, &self.random));
+        Version { seq, id, modified_ms: self.now_ms, owner, object }
+    }
+
+    /// The same of an object that somebody writes: whose it is then, the bucket's ownership says.
+    pub(crate) fn new_object(&self, writer: &str, object: &Object) -> Version {
+        let (owner, acl) = self.bucket.owner_of(writer, object.acl.as_deref());
+        self.new_version(owner, Some(Object { acl, ..object.clone() }))
+    }
+
     /// The number a new version gets.
-    pub(crate) fn next_seq(&self, now_ms: i64) -> u64 {
-        let by_time = now_ms.unsigned_abs() << 16;
+    pub(crate) fn next_seq(&self) -> u64 {
+        let by_time = self.now_ms.unsigned_abs() << 16;
         self.current().map_or(by_time, |current| by_time.max(current.seq + 1))
     }
 }
@@ -252,20 +268,22 @@ impl Objects {
                     next,
                     null: null.map(|seq| Ok::<_, Fault>((seq, read(seq)?))).transpose()?,
                     batch: Batch::new(),
-                    changed: false,
+                    left: false,
                     now_ms,
                     random,
                     told: 0,
                 };
                 match change(&mut family)? {
-                    Step::Done(done) => Ok((family.batch, Step::Done((done, family.told)))),
+                    Step::Done(done) => Ok((family.batch, Step::Done((done, family.left, family.told)))),
                     Step::Again(seq) => Ok((Batch::new(), Step::Again(seq))),
                 }
             })
             .await?;
             match step {
-                Step::Done((done, told)) => {
-                    self.left();
+                Step::Done((done, left, told)) => {
+                    if left {
+                        self.left();
+                    }
                     if told > 0 {
                         self.bell.ring(OUTBOX_BELL);
                     }
@@ -297,19 +315,15 @@ impl Objects {
     /// # Errors
     /// PreconditionFailed and what else [`Objects::change`] has.
     pub(crate) async fn put(&self, place: &Place, fresh: Fresh, conditions: Writing) -> Result<Version, Fault> {
-        let random = self.id();
         let key = place.key.clone();
         let Fresh { owner, object, received, event, cause } = fresh;
         let received = Arc::new(received);
+        let written = Arc::clone(&received);
         let generation = place.bucket.generation;
-        self.change(place, None, move |family| {
+        let version = self.change(place, None, move |family| {
             conditions.check(&key, family.current())?;
-            let (owner, acl) = family.bucket.owner_of(&owner, object.acl.as_deref());
-            let object = Object { acl, ..object.clone() };
-            let version = new_version(family, family.now_ms, &random, owner, Some(object));
-            if let Some(received) = &*received {
-                received.write(&mut family.batch, generation);
-            }
+            let version = family.new_object(&owner, &object);
+            written.write(&mut family.batch, generation);
             match family.push(version.clone())? {
                 Step::Done(()) => {
                     family.tell(event, About::made(&version), &cause)?;
@@ -317,8 +331,10 @@ impl Objects {
                 }
                 Step::Again(seq) => Ok(Step::Again(seq)),
             }
-        })
-        .await
+        });
+        let version = version.await?;
+        received.settle();
+        Ok(version)
     }
 }
 
@@ -327,24 +343,10 @@ pub(crate) struct Fresh {
     /// Twelve digits.
     pub(crate) owner: String,
     pub(crate) object: Object,
-    /// Its bytes, unless they are there already.
-    pub(crate) received: Option<Received>,
+    /// Its bytes.
+    pub(crate) received: Received,
     /// How it comes.
     pub(crate) event: Event,
     /// And why.
     pub(crate) cause: Cause,
-}
-
-/// A version that is to come first.
-pub(crate) fn new_version(
-    family: &Family<'_>,
-    now_ms: i64,
-    random: &Id,
-    owner: String,
-    object: Option<Object>,
-) -> Version {
-    let seq = family.next_seq(now_ms);
-    let versioned = family.bucket.versioning == Some(Versioning::Enabled);
-    let id = versioned.then(|| version_id::print(seq, random));
-    Version { seq, id, modified_ms: now_ms, owner, object }
 }

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 
 use super::lists::quote;
 use crate::codec::{answer, header};
@@ -50,6 +50,10 @@ pub(crate) fn encode(
             Location::Payload => response.body = print_payload(protocol, operation, member, value),
             Location::Body | Location::Query | Location::Uri | Location::UriGreedy => {}
         }
+    }
+    // An answer that says which part it is, is one of a part.
+    if response.status == 200 && response.headers.contains_key(CONTENT_RANGE) {
+        response.status = 206;
     }
     let bare = std::ptr::eq(output.shape(), crate::Unit::SHAPE) || operation.status == 204;
     match protocol {

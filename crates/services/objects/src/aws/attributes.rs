@@ -9,7 +9,8 @@ use store::Snapshot;
 
 use super::date;
 use super::read::{may_open, of_version, readable};
-use crate::content::{CustomerSecret, parts_of};
+use crate::aws::given::customer;
+use crate::content::parts_of;
 use crate::rules::checksums;
 use crate::types::{Object, Sum};
 use crate::{Objects, faults, limits};
@@ -30,11 +31,7 @@ impl Handle<ops::GetObjectAttributes> for Objects {
         if let Some(other) = asked.iter().find(|name| !KNOWN.contains(name)) {
             return Err(faults::argument("Invalid attribute name specified.", "x-amz-object-attributes", other));
         }
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
+        let customer = customer!(input)?;
         let page = Page::of(input.max_parts, input.part_number_marker)?;
         let view = self.kv.snapshot()?;
         let version = readable(&*view, &place, input.version_id.as_deref())?;

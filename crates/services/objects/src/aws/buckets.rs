@@ -298,8 +298,8 @@ impl Handle<ops::ListBuckets> for Objects {
         let start = state::owned(account);
         let mut range = Range::prefix(format!("{start}{wanted}"));
         if let Some(token) = &input.continuation_token {
-            let last = crate::rules::pages::Place::of_token(token);
-            let Some(crate::rules::pages::Place::Key(last)) = last else {
+            let last = crate::rules::pages::Position::of_token(token);
+            let Some(crate::rules::pages::Position::Key(last)) = last else {
                 return Err(faults::argument(
                     "The continuation token provided is incorrect",
                     "continuation-token",
@@ -330,7 +330,7 @@ impl Handle<ops::ListBuckets> for Objects {
         let output = s3::ListBucketsOutput {
             buckets: Some(buckets),
             owner: Some(super::owner(account.as_str())),
-            continuation_token: next.map(|name| crate::rules::pages::Place::Key(name).token()),
+            continuation_token: next.map(|name| crate::rules::pages::Position::Key(name).token()),
             prefix: input.prefix,
         };
         Ok(output.into())

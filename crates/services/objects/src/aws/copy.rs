@@ -7,14 +7,15 @@ use door::{Answer, Body, Context, Handle};
 use model::s3::{self, ops};
 use percent_encoding::percent_decode_str;
 
-use super::put::{Lock, platform_key};
+use super::given::{given, show_key};
+use super::put::kept_key;
 use super::read::{may_open, readable};
 use super::{date, quoted, refuse};
 use crate::cause::Cause;
 use crate::content::{CustomerSecret, Span, Wanted};
 use crate::rules::conditions::{Failed, Reading, Writing};
 use crate::rules::events::Event;
-use crate::rules::{checksums, described, naming, tags};
+use crate::rules::{checksums, described, naming};
 use crate::types::{Described, Object, Version};
 use crate::write::{Fresh, Place};
 use crate::{Objects, faults, limits, state};
@@ -188,51 +189,19 @@ impl Handle<ops::CopyObject> for Objects {
         _: Body,
     ) -> Result<Answer<s3::CopyObjectOutput>, Fault> {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
-        refuse(&[
-            ("ObjectLockEventHold", input.object_lock_event_hold.is_some()),
-            ("ObjectLockEventHoldDurationDays", input.object_lock_event_hold_duration_days.is_some()),
-            ("ObjectLockEventHoldDurationYears", input.object_lock_event_hold_duration_years.is_some()),
-            ("AnnotationDirective", input.annotation_directive.as_deref().is_some_and(|it| it != "COPY")),
-        ])?;
+        let annotations = input.annotation_directive.as_deref();
+        refuse(&[("AnnotationDirective", annotations.is_some_and(|it| it != "COPY"))])?;
         let source = Source::of(source_members!(input))?;
         let conditions = Writing::of(input.if_match.take(), input.if_none_match.take())?;
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
-        platform_key(
-            input.server_side_encryption.as_deref(),
-            [
-                ("SSEKMSKeyId", input.ssekms_key_id.is_some()),
-                ("SSEKMSEncryptionContext", input.ssekms_encryption_context.is_some()),
-                ("BucketKeyEnabled", input.bucket_key_enabled == Some(true)),
-            ],
-            customer.is_some(),
-        )?;
+        let given = given!(self, place, context, input);
         let algorithm = input.checksum_algorithm.as_deref().map(checksums::named).transpose()?;
         let replace = replaced(input.metadata_directive.as_deref(), "x-amz-metadata-directive")?;
         let retag = replaced(input.tagging_directive.as_deref(), "x-amz-tagging-directive")?;
-        let metadata = described::metadata(input.metadata.take())?;
-        let tags = tags::of_header(input.tagging.as_deref().unwrap_or_default(), limits::OBJECT_TAGS)?;
-        let storage_class = described::storage_class(input.storage_class.take())?;
-        let lock = Lock {
-            mode: input.object_lock_mode.take(),
-            until: input.object_lock_retain_until_date.take(),
-            legal_hold: input.object_lock_legal_hold_status.take(),
-        };
-        let (retention, legal_hold) = lock.of(&place.bucket, self.clocks.product())?;
-        let acl = self.given_acl(
-            &place.bucket,
-            &context,
-            input.acl.as_deref(),
-            [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp],
-        )?;
         let redirect = input.website_redirect_location.take();
-        let encrypts = input.server_side_encryption.is_some() || customer.is_some();
+        let encrypts = input.server_side_encryption.is_some() || given.customer.is_some();
         let from = self.source(&source, None).await?;
         let same = from.place.name == place.name && from.place.key == place.key && source.version_id.is_none();
-        let changes = replace || encrypts || redirect.is_some() || storage_class != from.object.storage_class;
+        let changes = replace || encrypts || redirect.is_some() || given.storage_class != from.object.storage_class;
         if same && !changes {
             let words = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
             return Err(faults::request(words));
@@ -242,7 +211,7 @@ impl Handle<ops::CopyObject> for Objects {
         let take = Wanted {
             algorithms: vec![wanted],
             limit_bytes: limits::PUT_BYTES,
-            customer: customer.as_ref().map(|secret| secret.seal().clone()),
+            customer: given.customer.as_ref().map(|secret| secret.seal().clone()),
         };
         let received = self.receive(from.body, take).await?;
         let object = Object {
@@ -256,18 +225,18 @@ impl Handle<ops::CopyObject> for Objects {
                 // Where a page redirects to is never copied.
                 Described { redirect, ..from.object.described.clone() }
             },
-            metadata: if replace { metadata } else { from.object.metadata.clone() },
-            tags: if retag { tags } else { from.object.tags.clone() },
-            storage_class,
-            customer_key: super::put::kept_key(customer.as_ref(), &received),
-            retention,
-            legal_hold,
-            acl,
+            metadata: if replace { given.metadata } else { from.object.metadata.clone() },
+            tags: if retag { given.tags } else { from.object.tags.clone() },
+            storage_class: given.storage_class,
+            customer_key: kept_key(given.customer.as_ref(), &received),
+            retention: given.retention,
+            legal_hold: given.legal_hold,
+            acl: given.acl,
         };
         let fresh = Fresh {
             owner: context.account.to_string(),
             object,
-            received: Some(received),
+            received,
             event: Event::Copy,
             cause: Cause::of(&context),
         };
@@ -286,13 +255,7 @@ impl Handle<ops::CopyObject> for Objects {
                 result.checksum_type = Some(sum.kind().to_owned());
                 checksums::show!(result, sum);
             }
-            match &object.customer_key {
-                Some(key) => {
-                    output.sse_customer_algorithm = Some("AES256".into());
-                    output.sse_customer_key_md5 = Some(key.md5.clone());
-                }
-                None => output.server_side_encryption = Some("AES256".into()),
-            }
+            show_key!(output, object.customer_key);
         }
         output.copy_object_result = Some(result);
         Ok(output.into())

@@ -13,8 +13,8 @@ use crate::cause::Cause;
 use crate::notify::About;
 use crate::rules::events::Event;
 use crate::rules::locks;
-use crate::types::{Bucket, Version, Versioning};
-use crate::write::{Place, Step, new_version};
+use crate::types::{Bucket, Version};
+use crate::write::{Place, Step};
 use crate::{Objects, faults, limits};
 
 /// Keys of one DeleteObjects that are deleted at once.
@@ -122,18 +122,12 @@ impl Handle<ops::DeleteObjects> for Objects {
         while let Some((key, version_id, gone)) = done.next().await {
             match gone {
                 Ok(_) if quiet => {}
-                Ok(gone) => {
-                    let made = version_id.is_none().then(|| gone.version_id.clone()).flatten();
-                    deleted.push(s3::DeletedObject {
-                        key: Some(key),
-                        delete_marker: gone.marker.then_some(true),
-                        delete_marker_version_id: gone
-                            .marker
-                            .then(|| made.or_else(|| gone.version_id.clone()))
-                            .flatten(),
-                        version_id,
-                    });
-                }
+                Ok(gone) => deleted.push(s3::DeletedObject {
+                    key: Some(key),
+                    delete_marker: gone.marker.then_some(true),
+                    delete_marker_version_id: gone.version_id.filter(|_| gone.marker),
+                    version_id,
+                }),
                 Err(fault) => errors.push(s3::Error {
                     key: Some(key),
                     version_id,
@@ -167,7 +161,7 @@ impl Objects {
     /// Deletes a key, or one of its versions.
     async fn delete(&self, place: &Place, goes: Goes, context: &Context) -> Result<Gone, Fault> {
         crate::rules::naming::check_key(&place.key)?;
-        let (now, random) = (self.clocks.product(), self.id());
+        let now = self.clocks.product();
         let (owner, key, cause) = (context.account.to_string(), place.key.clone(), Cause::of(context));
         let older = self.behind(place, goes.version_id.as_deref())?;
         self.change(place, older, move |family| {
@@ -197,16 +191,11 @@ impl Objects {
                 family.pop()?;
                 return Ok(Step::Done(Gone::default()));
             }
-            let marker = new_version(family, now.0, &random, owner.clone(), None);
-            let suspended = family.bucket.versioning == Some(Versioning::Suspended);
-            let shown = marker.shown_id().to_owned();
+            let marker = family.new_version(owner.clone(), None);
             match family.push(marker.clone())? {
                 Step::Done(()) => {
                     family.tell(Event::DeleteMarkerCreated, About::made(&marker), &cause)?;
-                    Ok(Step::Done(Gone {
-                        marker: true,
-                        version_id: Some(shown).filter(|_| !suspended).or(Some("null".into())),
-                    }))
+                    Ok(Step::Done(Gone { marker: true, version_id: Some(marker.shown_id().to_owned()) }))
                 }
                 Step::Again(seq) => Ok(Step::Again(seq)),
             }
@@ -234,7 +223,6 @@ impl Goes {
         };
         let object = current.and_then(|current| current.object.as_ref());
         match object {
-            None if list.trim() == "*" => Err(faults::no_key(key)),
             None => Err(faults::no_key(key)),
             Some(object) if list.trim() == "*" || list.trim().trim_matches('"') == object.etag => Ok(()),
             Some(_) => Err(faults::precondition("If-Match")),

@@ -8,7 +8,7 @@ use model::s3::{self, ops};
 use store::Snapshot;
 
 use super::{date, owner, quoted};
-use crate::rules::pages::{self, Place};
+use crate::rules::pages::{self, Position};
 use crate::types::{Head, Version};
 use crate::{Objects, faults, state};
 
@@ -17,7 +17,7 @@ struct Asked {
     prefix: String,
     delimiter: Option<String>,
     most: usize,
-    from: Option<Place>,
+    from: Option<Position>,
 }
 
 /// One page.
@@ -26,7 +26,7 @@ struct Page {
     keys: Vec<(String, Version)>,
     prefixes: Vec<String>,
     /// Where the next page goes on.
-    next: Option<Place>,
+    next: Option<Position>,
 }
 
 /// Reads one page. Deleted keys are not in it.
@@ -54,11 +54,11 @@ fn page(view: &dyn Snapshot, generation: u64, asked: &Asked) -> Result<Page, Fau
             Some(prefix) => {
                 let prefix = prefix.to_owned();
                 walk.pass(&prefix);
-                last = Some(Place::Prefix(prefix.clone()));
+                last = Some(Position::Prefix(prefix.clone()));
                 page.prefixes.push(prefix);
             }
             None => {
-                last = Some(Place::Key(key.clone()));
+                last = Some(Position::Key(key.clone()));
                 page.keys.push((key, current));
             }
         }
@@ -113,10 +113,10 @@ impl Handle<ops::ListObjectsV2> for Objects {
         optional(input.optional_object_attributes.as_deref())?;
         let most = pages::most(input.max_keys, "maxKeys")?;
         let from = match (&input.continuation_token, &input.start_after) {
-            (Some(token), _) => Some(Place::of_token(token).ok_or_else(|| {
+            (Some(token), _) => Some(Position::of_token(token).ok_or_else(|| {
                 faults::argument("The continuation token provided is incorrect", "continuation-token", token)
             })?),
-            (None, Some(after)) => Some(Place::Key(after.clone())),
+            (None, Some(after)) => Some(Position::Key(after.clone())),
             (None, None) => None,
         };
         let asked = Asked { prefix: input.prefix.unwrap_or_default(), delimiter: input.delimiter, most, from };
@@ -135,7 +135,7 @@ impl Handle<ops::ListObjectsV2> for Objects {
             encoding_type: input.encoding_type,
             key_count: Some(key_count),
             continuation_token: input.continuation_token,
-            next_continuation_token: found.next.as_ref().map(Place::token),
+            next_continuation_token: found.next.as_ref().map(Position::token),
             start_after: input.start_after.map(|after| printed(after, url)),
             request_charged: None,
         };
@@ -160,12 +160,12 @@ impl Handle<ops::ListObjects> for Objects {
         let folded = pages::common(&marker, &prefix, input.delimiter.as_deref());
         let from = match (marker.as_str(), folded) {
             ("", _) => None,
-            (marker, Some(folded)) if folded == marker => Some(Place::Prefix(marker.to_owned())),
-            (marker, _) => Some(Place::Key(marker.to_owned())),
+            (marker, Some(folded)) if folded == marker => Some(Position::Prefix(marker.to_owned())),
+            (marker, _) => Some(Position::Key(marker.to_owned())),
         };
         let asked = Asked { prefix, delimiter: input.delimiter, most, from };
         let found = page(&*self.kv.snapshot()?, bucket.generation, &asked)?;
-        let next = found.next.as_ref().map(|(Place::Key(name) | Place::Prefix(name))| name.clone());
+        let next = found.next.as_ref().map(|(Position::Key(name) | Position::Prefix(name))| name.clone());
         let contents = found.keys.into_iter().map(|(key, version)| shown(key, &version, url, true)).collect();
         let output = s3::ListObjectsOutput {
             is_truncated: Some(found.next.is_some()),

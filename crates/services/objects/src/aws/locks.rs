@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use base::Fault;
+use base::{Fault, Timestamp};
 use door::{Answer, Body, Context, Handle, RouterBuilder};
 use model::s3::{self, ops};
 
 use super::read::{of_version, readable};
 use super::refuse;
 use crate::rules::locks;
-use crate::types::{Object, Versioning};
+use crate::types::{Bucket, Object, Retention, Versioning};
 use crate::{Objects, faults};
 
 /// The name of a bucket's configuration.
@@ -96,7 +96,7 @@ impl Handle<ops::PutObjectRetention> for Objects {
         let now = self.clocks.product();
         let new = locks::retention(given, now)?;
         let bypass = input.bypass_governance_retention == Some(true);
-        self.amend_version(&place, input.version_id, "PUT", move |object| {
+        self.amend_version(&place, input.version_id, "PUT", None, move |object| {
             locks::replaceable(object.retention.as_ref(), new.as_ref(), now, bypass)?;
             object.retention.clone_from(&new);
             Ok(())
@@ -118,7 +118,7 @@ impl Handle<ops::PutObjectLegalHold> for Objects {
         if !place.bucket.object_lock {
             return Err(faults::no_lock());
         }
-        self.amend_version(&place, input.version_id, "PUT", move |object| {
+        self.amend_version(&place, input.version_id, "PUT", None, move |object| {
             object.legal_hold = Some(status == "ON");
             Ok(())
         })
@@ -179,4 +179,65 @@ impl Objects {
 fn none() -> Fault {
     let words = "The specified object does not have a ObjectLock configuration";
     Fault::new("NoSuchObjectLockConfiguration", 404, words)
+}
+
+/// What a request says of an object's lock.
+pub(super) struct Lock {
+    pub(super) mode: Option<String>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) legal_hold: Option<String>,
+}
+
+impl Lock {
+    /// The retention and the legal hold that a new version gets.
+    ///
+    /// # Errors
+    /// InvalidRequest in a bucket without locks; InvalidArgument.
+    pub(super) fn of(self, bucket: &Bucket, now: Timestamp) -> Result<(Option<Retention>, Option<bool>), Fault> {
+        let Self { mode, until, legal_hold } = self;
+        let asked = mode.is_some() || until.is_some() || legal_hold.is_some();
+        let hold = match legal_hold.as_deref() {
+            None => None,
+            Some("OFF") => Some(false),
+            Some("ON") => Some(true),
+            Some(other) => {
+                let words = "Legal Hold must be either of 'ON' or 'OFF'";
+                return Err(faults::argument(words, "x-amz-object-lock-legal-hold", other));
+            }
+        };
+        let retention = match (mode, until) {
+            (None, None) => default_retention(bucket, now),
+            (Some(mode), Some(until)) => {
+                if !matches!(mode.as_str(), "GOVERNANCE" | "COMPLIANCE") {
+                    return Err(faults::argument("Unknown wormMode directive.", "x-amz-object-lock-mode", &mode));
+                }
+                if until <= now {
+                    let words = "The retain until date must be in the future!";
+                    return Err(faults::argument(words, "x-amz-object-lock-retain-until-date", ""));
+                }
+                Some(Retention { mode, until_ms: until.0 })
+            }
+            (mode, _) => {
+                let words = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied";
+                let missing =
+                    if mode.is_none() { "x-amz-object-lock-mode" } else { "x-amz-object-lock-retain-until-date" };
+                return Err(faults::argument(words, missing, ""));
+            }
+        };
+        // What is wrong with the words themselves comes first.
+        if asked && !bucket.object_lock {
+            return Err(faults::no_lock());
+        }
+        Ok((retention, hold))
+    }
+}
+
+/// The retention that a bucket gives every new version.
+fn default_retention(bucket: &Bucket, now: Timestamp) -> Option<Retention> {
+    const DAY_MS: i64 = 86_400_000;
+    let kept = bucket.settings.get(SETTING)?;
+    let configuration: s3::ObjectLockConfiguration = wire::recall(kept).ok()?;
+    let rule = configuration.rule?.default_retention?;
+    let days = rule.days.or_else(|| rule.years.map(|years| years.saturating_mul(365)))?;
+    Some(Retention { mode: rule.mode?, until_ms: now.0.saturating_add(days.saturating_mul(DAY_MS)) })
 }

@@ -6,6 +6,7 @@ mod buckets;
 mod configuration;
 mod copy;
 mod delete;
+mod given;
 mod lifecycle;
 mod list;
 mod locks;

@@ -9,6 +9,7 @@ use store::{Snapshot, Space};
 
 use super::locks::hold_word;
 use super::{date, quoted};
+use crate::aws::given::{customer, show_key};
 use crate::content::{CustomerSecret, Outgoing, Span, parts_of};
 use crate::rules::conditions::{Failed, Reading};
 use crate::rules::version_id::named;
@@ -54,11 +55,7 @@ macro_rules! asked {
             },
             range: $input.range.take(),
             part_number: $input.part_number,
-            customer: CustomerSecret::of(
-                $input.sse_customer_algorithm.as_deref(),
-                $input.sse_customer_key.as_deref(),
-                $input.sse_customer_key_md5.as_deref(),
-            )?,
+            customer: customer!($input)?,
             checksum: $input.checksum_mode.as_deref() == Some("ENABLED"),
         }
     };
@@ -101,13 +98,7 @@ macro_rules! shown {
             object_lock_legal_hold_status: object.legal_hold.map(|on| hold_word(on).into()),
             ..s3::$output::default()
         };
-        match &object.customer_key {
-            Some(key) => {
-                output.sse_customer_algorithm = Some("AES256".into());
-                output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-            None => output.server_side_encryption = Some("AES256".into()),
-        }
+        show_key!(output, object.customer_key);
         if let Some(sum) = checksum {
             output.checksum_type = Some(sum.kind().to_owned());
             checksums::show!(output, sum);

@@ -9,7 +9,7 @@ use store::{Snapshot, Space};
 
 use super::list::{optional, prefixes, printed};
 use super::{date, owner, quoted};
-use crate::rules::pages::{self, Place, Walk};
+use crate::rules::pages::{self, Position, Walk};
 use crate::rules::version_id::named;
 use crate::types::{Head, Version};
 use crate::{Objects, faults, state};
@@ -25,7 +25,7 @@ struct Asked {
 /// Where a page begins.
 enum From {
     Start,
-    Behind(Place),
+    Behind(Position),
     /// Behind the version of a key with this id; the key's other versions first.
     Version(String, String),
 }
@@ -81,7 +81,7 @@ fn page(view: &dyn Snapshot, generation: u64, asked: &Asked) -> Result<Page, Fau
             {
                 rest_of(view, generation, (key, id), asked.most, &mut page)?;
             }
-            walk = Place::Key(key.clone()).walk(walk);
+            walk = Position::Key(key.clone()).walk(walk);
         }
     }
     while !page.truncated
@@ -161,9 +161,9 @@ fn from(key: Option<&str>, version: Option<&str>, prefix: &str, delimiter: Optio
         }
         // A marker that is a whole prefix stands behind all keys that it begins.
         (Some(key), None) if pages::common(key, prefix, delimiter) == Some(key) => {
-            Ok(From::Behind(Place::Prefix(key.to_owned())))
+            Ok(From::Behind(Position::Prefix(key.to_owned())))
         }
-        (Some(key), None) => Ok(From::Behind(Place::Key(key.to_owned()))),
+        (Some(key), None) => Ok(From::Behind(Position::Key(key.to_owned()))),
     }
 }
 

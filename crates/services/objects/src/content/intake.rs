@@ -1,6 +1,7 @@
 //! Bytes coming in: counted, hashed, encrypted and written as they come.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::hmac;
 use base::Fault;
@@ -18,7 +19,7 @@ use crate::engine::Objects;
 use crate::faults;
 use crate::limits::INLINE_BYTES;
 use crate::state::{self, Id};
-use crate::types::{Content, Place, Stored};
+use crate::types::{Content, Stored, Where};
 
 /// Bytes that are handed to the disk's threads at once.
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -42,21 +43,45 @@ pub(crate) struct Received {
     /// By algorithm, as asked.
     pub(crate) sums: Vec<(Algorithm, String)>,
     bytes: Bytes,
+    blob: Option<Unsettled>,
+}
+
+/// A blob that is about to be named in a row. Dropped before it is, it goes unless others use it.
+struct Unsettled {
+    objects: Arc<Objects>,
+    digest: Digest,
+    is_named: AtomicBool,
     // No blob is removed while one that was found or made is about to be named.
-    _naming: Option<OwnedRwLockReadGuard<()>>,
+    _naming: OwnedRwLockReadGuard<()>,
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        if !*self.is_named.get_mut() {
+            self.objects.readers.doubt(self.digest);
+            self.objects.left();
+        }
+    }
 }
 
 impl Received {
     /// Adds to a batch the rows that the bytes need in a bucket.
     pub(crate) fn write(&self, batch: &mut Batch, generation: u64) {
         match &self.content.place {
-            Place::Row => drop(batch.put(Space::Object, state::data(generation, &self.id), self.bytes.clone())),
-            Place::Blob { sha256, .. } => {
-                if let Ok(digest) = sha256.parse() {
-                    batch.put(Space::Object, state::hold(&digest, &self.id), Bytes::new());
+            Where::Row => drop(batch.put(Space::Object, state::data(generation, &self.id), self.bytes.clone())),
+            Where::Blob { .. } => {
+                if let Some(blob) = &self.blob {
+                    batch.put(Space::Object, state::hold(&blob.digest, &self.id), Bytes::new());
                 }
             }
-            Place::Nowhere | Place::Parts => {}
+            Where::Nowhere | Where::Parts => {}
+        }
+    }
+
+    /// Says that a transaction has taken in what [`Received::write`] added.
+    pub(crate) fn settle(&self) {
+        if let Some(blob) = &self.blob {
+            blob.is_named.store(true, Ordering::Relaxed);
         }
     }
 
@@ -160,7 +185,7 @@ impl Objects {
     /// # Errors
     /// EntityTooLarge beyond the limit, what the body's own end says (a wrong hash, a broken connection), the store's. Nothing
     /// stays behind.
-    pub(crate) async fn receive(&self, body: Body, wanted: Wanted) -> Result<Received, Fault> {
+    pub(crate) async fn receive(self: &Arc<Self>, body: Body, wanted: Wanted) -> Result<Received, Fault> {
         let (mut held, mut held_bytes, mut size_bytes) = (Vec::<Bytes>::new(), 0, 0u64);
         // While one thread writes a batch, the next one comes in.
         let mut job: Option<JoinHandle<Result<Spill, Fault>>> = None;
@@ -214,37 +239,40 @@ impl Objects {
             bytes.extend_from_slice(piece);
         }
         let size_bytes = bytes.len() as u64;
-        let place = if bytes.is_empty() { Place::Nowhere } else { Place::Row };
+        let place = if bytes.is_empty() { Where::Nowhere } else { Where::Row };
         if !bytes.is_empty() {
             wanted.customer.as_ref().unwrap_or(&self.seal).key(&id)?.seal(0, &mut bytes)?;
         }
         let (md5, sums) = digests.finish();
         let content = Content { id: state::hex(&id), size_bytes, place };
-        Ok(Received { content, id, md5, sums, bytes: bytes.into(), _naming: None })
+        Ok(Received { content, id, md5, sums, bytes: bytes.into(), blob: None })
     }
 
     /// Gives a written blob its name, or finds the one that holds the same bytes.
-    async fn name(&self, written: Written, size_bytes: u64) -> Result<Received, Fault> {
+    async fn name(self: &Arc<Self>, written: Written, size_bytes: u64) -> Result<Received, Fault> {
         let Written { file, salt, fingerprint, md5, sums } = written;
         let naming = Arc::clone(&self.naming).read_owned().await;
-        let place = match self.same(&fingerprint).await? {
-            Some(Stored { blob, salt, .. }) => Place::Blob { sha256: blob, salt },
+        let unsettled =
+            |digest| Unsettled { objects: Arc::clone(self), digest, is_named: AtomicBool::new(false), _naming: naming };
+        let (blob, salt) = match self.same(&fingerprint).await? {
+            Some((digest, salt)) => (unsettled(digest), salt),
             None => {
-                let (sha256, salt) = (file.digest().to_string(), state::hex(&salt));
-                let stored = Stored { blob: sha256.clone(), salt: salt.clone(), fingerprint };
+                let (blob, salt) = (unsettled(file.digest()), state::hex(&salt));
+                let stored = Stored { blob: blob.digest.to_string(), salt: salt.clone(), fingerprint };
                 // The row comes first: should the platform end now, the next start finds by it what nobody names.
-                self.announce(file.digest(), stored).await?;
+                self.announce(blob.digest, stored).await?;
                 tokio::task::spawn_blocking(move || file.name()).await.map_err(Fault::internal)??;
-                Place::Blob { sha256, salt }
+                (blob, salt)
             }
         };
         let id = self.id();
+        let place = Where::Blob { sha256: blob.digest.to_string(), salt };
         let content = Content { id: state::hex(&id), size_bytes, place };
-        Ok(Received { content, id, md5, sums, bytes: Bytes::new(), _naming: Some(naming) })
+        Ok(Received { content, id, md5, sums, bytes: Bytes::new(), blob: Some(blob) })
     }
 
-    /// The blob that holds bytes with this fingerprint, if it is there.
-    async fn same(&self, fingerprint: &str) -> Result<Option<Stored>, Fault> {
+    /// The blob that holds bytes with this fingerprint, if it is there, and what its key is made of.
+    async fn same(&self, fingerprint: &str) -> Result<Option<(Digest, String)>, Fault> {
         if fingerprint.is_empty() {
             return Ok(None);
         }
@@ -252,7 +280,7 @@ impl Objects {
         let Some(stored) = known else { return Ok(None) };
         let digest: Option<Digest> = stored.blob.parse().ok();
         match digest {
-            Some(digest) if self.blobs.exists(&digest).await? => Ok(Some(stored)),
+            Some(digest) if self.blobs.exists(&digest).await? => Ok(Some((digest, stored.salt))),
             _ => Ok(None),
         }
     }

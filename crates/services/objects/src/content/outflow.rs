@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::seal::{SEGMENT_BYTES, Seal, TAG_BYTES};
 use crate::engine::Objects;
 use crate::state;
-use crate::types::{Content, Part, Place};
+use crate::types::{Content, Part, Where};
 
 /// Segments that are read at once.
 const SEGMENTS: u64 = 8;
@@ -67,6 +67,11 @@ impl Readers {
     pub(crate) fn keeps(&self, digest: &Digest) -> bool {
         let mut blobs = self.lock();
         blobs.get_mut(digest).map(|reading| reading.unwanted = true).is_some()
+    }
+
+    /// Notes that nobody may have named this blob: the sweep shall look.
+    pub(crate) fn doubt(&self, digest: Digest) {
+        self.lock().entry(digest).or_default().unwanted = true;
     }
 
     /// The blobs that were to be removed and have no reader any more.
@@ -191,8 +196,8 @@ impl Objects {
         let damaged = || Fault::internal("what is said of an object does not read; the data folder is damaged");
         let id = state::id_of(&content.id).ok_or_else(damaged)?;
         match &content.place {
-            Place::Nowhere | Place::Parts => Ok(Piece::Held(Bytes::new())),
-            Place::Row => {
+            Where::Nowhere | Where::Parts => Ok(Piece::Held(Bytes::new())),
+            Where::Row => {
                 let row = view.get(Space::Object, &state::data(generation, &id))?.ok_or_else(damaged)?;
                 let mut bytes = row.to_vec();
                 let plain = seal.key(&id)?.open(0, &mut bytes)?;
@@ -204,7 +209,7 @@ impl Objects {
                 }
                 Ok(Piece::Held(bytes.slice(from..to)))
             }
-            Place::Blob { sha256, salt } => {
+            Where::Blob { sha256, salt } => {
                 let blob = Blob {
                     blobs: self.blobs.clone(),
                     digest: sha256.parse().map_err(|_| damaged())?,
@@ -221,7 +226,7 @@ impl Objects {
 
 /// The contents that a stretch of a content lies in, each with the stretch of its own.
 fn spans(view: &dyn Snapshot, content: &Content, span: Span) -> Result<Vec<(Content, Span)>, Fault> {
-    if content.place != Place::Parts {
+    if content.place != Where::Parts {
         return Ok(vec![(content.clone(), span)]);
     }
     let parts = parts_of(view, content)?;

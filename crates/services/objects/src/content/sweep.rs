@@ -12,25 +12,26 @@ use store::{Batch, Digest, Key, Space};
 use super::outflow::parts_of;
 use crate::engine::Objects;
 use crate::state::{self, Id};
-use crate::types::{Content, Garbage, Place, Stored};
+use crate::types::{Content, Garbage, Stored, Where};
 
 /// Rows read at a time.
 const PAGE: usize = 64;
 /// Blobs looked through at a time.
 const BLOBS: usize = 1000;
 
-/// Adds to a batch what is to become of a content that the batch takes out of every row.
-pub(crate) fn give_back(batch: &mut Batch, generation: u64, content: &Content) -> Result<(), Fault> {
+/// Adds to a batch what is to become of a content that the batch takes out of every row. Whether the sweep has to be told.
+pub(crate) fn give_back(batch: &mut Batch, generation: u64, content: &Content) -> Result<bool, Fault> {
     let id = state::id_of(&content.id).ok_or_else(|| Fault::internal("an object's content has no id"))?;
     match content.place {
-        Place::Nowhere => {}
-        Place::Row => drop(batch.delete(Space::Object, state::data(generation, &id))),
-        Place::Blob { .. } | Place::Parts => {
+        Where::Nowhere => {}
+        Where::Row => drop(batch.delete(Space::Object, state::data(generation, &id))),
+        Where::Blob { .. } | Where::Parts => {
             let garbage = Garbage { generation, content: content.clone() };
             batch.put_json(Space::Object, state::garbage(&id), &garbage)?;
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Runs until it is dropped.
@@ -38,11 +39,13 @@ pub(crate) async fn run(objects: &Arc<Objects>) {
     if let Err(fault) = leftovers(objects).await {
         tracing::warn!(%fault, "blobs that nothing uses could not be looked for");
     }
+    let mut turn = objects.clocks.turn().called("the sweep of objects");
     loop {
         if let Err(fault) = all(objects).await {
             tracing::warn!(%fault, "bytes that nothing uses could not be given back; the next change tries again");
         }
-        drop(objects.garbage.heard().await);
+        drop(turn);
+        turn = objects.garbage.heard().await;
     }
 }
 
@@ -77,7 +80,7 @@ async fn all(objects: &Arc<Objects>) -> Result<(), Fault> {
             let (mut batch, mut blobs) = (Batch::new(), Vec::new());
             batch.delete(Space::Object, row);
             let view = objects.kv.snapshot()?;
-            if content.place == Place::Parts {
+            if content.place == Where::Parts {
                 for part in parts_of(&*view, &content)? {
                     let_go(&mut batch, generation, &part.content, &mut blobs)?;
                 }
@@ -96,10 +99,10 @@ async fn all(objects: &Arc<Objects>) -> Result<(), Fault> {
 fn let_go(batch: &mut Batch, generation: u64, content: &Content, blobs: &mut Vec<Digest>) -> Result<(), Fault> {
     let id: Id = state::id_of(&content.id).ok_or_else(|| Fault::internal("an object's content has no id"))?;
     match &content.place {
-        Place::Nowhere => {}
-        Place::Row => drop(batch.delete(Space::Object, state::data(generation, &id))),
-        Place::Parts => drop(batch.delete(Space::Object, state::parts(&id))),
-        Place::Blob { sha256, .. } => {
+        Where::Nowhere => {}
+        Where::Row => drop(batch.delete(Space::Object, state::data(generation, &id))),
+        Where::Parts => drop(batch.delete(Space::Object, state::parts(&id))),
+        Where::Blob { sha256, .. } => {
             let digest: Digest = sha256.parse().map_err(|_| Fault::internal("an object's blob has no digest"))?;
             batch.delete(Space::Object, state::hold(&digest, &id));
             blobs.push(digest);

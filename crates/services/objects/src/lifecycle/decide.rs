@@ -95,12 +95,12 @@ mod tests {
 
     use super::*;
     use crate::lifecycle::DAY_MS;
-    use crate::types::{Content, Described, Place};
+    use crate::types::{Content, Described, Where};
 
     fn version(size_bytes: u64, class: Option<&str>) -> Version {
         let object = Object {
             etag: String::new(),
-            content: Content { id: String::new(), size_bytes, place: Place::Nowhere },
+            content: Content { id: String::new(), size_bytes, place: Where::Nowhere },
             parts: None,
             checksum: None,
             described: Described::default(),

@@ -16,7 +16,7 @@ use crate::rules::events::Event;
 use crate::rules::locks;
 use crate::state;
 use crate::types::{Bucket, Head, Upload, Version, Versioning};
-use crate::write::{Family, Place, Step, new_version};
+use crate::write::{Family, Place, Step};
 
 /// Rows read at a time.
 const PAGE: usize = 256;
@@ -136,7 +136,7 @@ async fn act(
     action: Action,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let (seen, random) = (version.clone(), objects.id());
+    let seen = version.clone();
     let cause = Cause::internal(RequestId::new(&*objects.rng));
     let done = objects.change(place, Some(version.seq), move |family| {
         let is_newest = family.current() == Some(&seen);
@@ -165,7 +165,7 @@ async fn act(
                 Ok(Step::Done(()))
             }
             Action::Expire if !is_newest => Ok(Step::Done(())),
-            Action::Expire => expire(family, &version, (now, &random), &cause),
+            Action::Expire => expire(family, &version, &cause),
         }
     });
     match done.await {
@@ -176,18 +176,13 @@ async fn act(
 }
 
 /// The newest version goes as it does when it is deleted.
-fn expire(
-    family: &mut Family<'_>,
-    version: &Version,
-    (now, random): (Timestamp, &state::Id),
-    cause: &Cause,
-) -> Result<Step<()>, Fault> {
+fn expire(family: &mut Family<'_>, version: &Version, cause: &Cause) -> Result<Step<()>, Fault> {
     if family.bucket.versioning.is_none() {
         family.pop()?;
         family.tell(Event::ExpirationDelete, About::default(), cause)?;
         return Ok(Step::Done(()));
     }
-    let marker = new_version(family, now.0, random, family.bucket.owner.clone(), None);
+    let marker = family.new_version(family.bucket.owner.clone(), None);
     if let again @ Step::Again(_) = family.push(marker.clone())? {
         return Ok(again);
     }

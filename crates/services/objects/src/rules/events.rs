@@ -7,7 +7,6 @@ use model::s3;
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "the table is whole; each operation names its own")]
 pub(crate) enum Event {
     Put,
     Post,

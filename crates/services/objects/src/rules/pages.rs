@@ -99,14 +99,14 @@ pub(crate) fn common<'k>(key: &'k str, prefix: &str, delimiter: Option<&str>) ->
 
 /// Where a page ended, and the next one goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// Behind this key.
     Key(String),
     /// Behind all keys that begin so.
     Prefix(String),
 }
 
-impl Place {
+impl Position {
     /// A token for clients.
     pub(crate) fn token(&self) -> String {
         let (kind, text) = match self {
@@ -201,11 +201,11 @@ mod tests {
 
     #[test]
     fn tokens_are_read_as_they_are_written() {
-        for place in [Place::Key("a".into()), Place::Prefix("é/".into()), Place::Key(String::new())] {
-            assert_eq!(Place::of_token(&place.token()), Some(place));
+        for place in [Position::Key("a".into()), Position::Prefix("é/".into()), Position::Key(String::new())] {
+            assert_eq!(Position::of_token(&place.token()), Some(place));
         }
         for wrong in ["", "!", "YQ"] {
-            assert_eq!(Place::of_token(wrong), None);
+            assert_eq!(Position::of_token(wrong), None);
         }
         assert_eq!(url("a b/ü+*"), "a+b/%C3%BC%2B*");
     }

@@ -236,6 +236,37 @@ async fn copies_and_uploads_are_told_by_their_own_names() {
 }
 
 #[tokio::test]
+async fn tags_lists_and_forms_are_told_by_their_own_names() {
+    let world = World::new().await;
+    let all = ["s3:ObjectCreated:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put"];
+    configure(&world, BUCKET, functions(vec![configuration(None, &all, &[])])).await.unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let input = s3::PutObjectRequest { bucket: some(BUCKET), key: some("a"), ..Default::default() };
+    let mut form = call::<ops::PutObject>(input, Body::Bytes("x".into()));
+    form.origin.form = true;
+    world.router.call(form).await.unwrap();
+    let tag = s3::Tag { key: some("k"), value: some("v") };
+    let tagging = Some(s3::Tagging { tag_set: Some(vec![tag]) });
+    let input = s3::PutObjectTaggingRequest { bucket: some(BUCKET), key: some("a"), tagging, ..Default::default() };
+    world.call::<ops::PutObjectTagging>(input).await.unwrap();
+    let input = s3::DeleteObjectTaggingRequest { bucket: some(BUCKET), key: some("a"), ..Default::default() };
+    world.call::<ops::DeleteObjectTagging>(input).await.unwrap();
+    let rule = s3::OwnershipControlsRule { object_ownership: some("ObjectWriter") };
+    let input = s3::PutBucketOwnershipControlsRequest {
+        bucket: some(BUCKET),
+        ownership_controls: Some(s3::OwnershipControls { rules: Some(vec![rule]) }),
+        ..Default::default()
+    };
+    world.call::<ops::PutBucketOwnershipControls>(input).await.unwrap();
+    let input =
+        s3::PutObjectAclRequest { bucket: some(BUCKET), key: some("a"), acl: some("private"), ..Default::default() };
+    world.call::<ops::PutObjectAcl>(input).await.unwrap();
+    let mut told: Vec<_> = names(&world).into_iter().map(|(name, _)| name).collect();
+    told.sort();
+    assert_eq!(told, ["ObjectAcl:Put", "ObjectCreated:Post", "ObjectTagging:Delete", "ObjectTagging:Put"]);
+}
+
+#[tokio::test]
 async fn what_does_not_happen_is_not_told() {
     let world = World::new().await;
     configure(&world, BUCKET, functions(vec![configuration(None, &["s3:ObjectCreated:*"], &[])])).await.unwrap();

@@ -208,6 +208,36 @@ async fn an_aborted_upload_and_a_deleted_bucket_leave_nothing() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_refused_once_they_came_leave_nothing() {
+    let world = World::new().await;
+    world.put("k", "x").await;
+    let large = || Body::Bytes(Bytes::from(bytes(200_000, 1)));
+    let wrong = s3::PutObjectRequest {
+        bucket: some(BUCKET),
+        key: some("k"),
+        content_md5: Some(STANDARD.encode([1; 16])),
+        ..Default::default()
+    };
+    assert_eq!(world.send::<ops::PutObject>(wrong, large()).await.unwrap_err().code, "BadDigest");
+    world.until_no_blobs().await;
+    let there =
+        s3::PutObjectRequest { bucket: some(BUCKET), key: some("k"), if_none_match: some("*"), ..Default::default() };
+    assert_eq!(world.send::<ops::PutObject>(there, large()).await.unwrap_err().code, "PreconditionFailed");
+    world.until_no_blobs().await;
+    let id = begin(&world, "m", None, None).await;
+    let wrong = s3::UploadPartRequest {
+        bucket: some(BUCKET),
+        key: some("m"),
+        upload_id: some(&id),
+        part_number: Some(1),
+        content_md5: Some(STANDARD.encode([1; 16])),
+        ..Default::default()
+    };
+    assert_eq!(world.send::<ops::UploadPart>(wrong, large()).await.unwrap_err().code, "BadDigest");
+    world.until_no_blobs().await;
+}
+
+#[tokio::test]
 async fn uploads_are_listed_by_pages() {
     let world = World::new().await;
     for key in ["a/1", "a/2", "b", "c", "c"] {

@@ -8,8 +8,10 @@ use super::operation;
 use crate::aws::acl::no_lists;
 use crate::aws::canonical_id;
 use crate::aws::read::{of_version, readable};
+use crate::cause::Cause;
 use crate::faults;
 use crate::rules::acl::{self, Given, Of};
+use crate::rules::events::Event;
 use crate::settled::{ACL, Ownership};
 
 operation!(GetBucketAcl: GetBucketAclRequest => GetBucketAclOutput, |room, _, input| {
@@ -84,7 +86,8 @@ operation!(PutObjectAcl: PutObjectAclRequest => PutObjectAclOutput, |room, conte
         return Err(faults::blocked(&context.principal.arn(), "s3:PutObjectAcl", &arn, ACLS, "BlockPublicAcls"));
     }
     let text = wire::keep(&list);
-    room.amend_version(&place, input.version_id, "PUT", move |object| {
+    let told = Some((Event::AclPut, Cause::of(&context)));
+    room.amend_version(&place, input.version_id, "PUT", told, move |object| {
         object.acl = Some(text.clone());
         Ok(())
     })

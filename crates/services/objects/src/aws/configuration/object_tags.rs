@@ -7,6 +7,9 @@ use model::s3::{DeleteObjectTaggingOutput, GetObjectTaggingOutput, PutObjectTagg
 
 use super::operation;
 use crate::aws::read::{of_version, readable};
+use crate::cause::Cause;
+use crate::notify::About;
+use crate::rules::events::Event;
 use crate::rules::tags;
 use crate::types::{Object, Version};
 use crate::write::{Place, Step};
@@ -19,17 +22,18 @@ operation!(GetObjectTagging: GetObjectTaggingRequest => GetObjectTaggingOutput, 
     Ok(GetObjectTaggingOutput { tag_set: Some(tags::shown(&object.tags)), version_id: version.id })
 });
 
-operation!(PutObjectTagging: PutObjectTaggingRequest => PutObjectTaggingOutput, |room, _, input| {
+operation!(PutObjectTagging: PutObjectTaggingRequest => PutObjectTaggingOutput, |room, context, input| {
     let place = room.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
     let given = input.tagging.and_then(|tagging| tagging.tag_set).unwrap_or_default();
     let tags = tags::checked(tags::pairs(given), limits::OBJECT_TAGS)?;
-    let version = room.retag(&place, input.version_id, "PUT", tags).await?;
+    let version = room.retag(&place, input.version_id, (Event::TaggingPut, Cause::of(&context)), tags).await?;
     Ok(PutObjectTaggingOutput { version_id: version.id })
 });
 
-operation!(DeleteObjectTagging: DeleteObjectTaggingRequest => DeleteObjectTaggingOutput, |room, _, input| {
+operation!(DeleteObjectTagging: DeleteObjectTaggingRequest => DeleteObjectTaggingOutput, |room, context, input| {
     let place = room.place(input.bucket, input.key, input.expected_bucket_owner.as_deref())?;
-    let version = room.retag(&place, input.version_id, "DELETE", BTreeMap::new()).await?;
+    let told = (Event::TaggingDelete, Cause::of(&context));
+    let version = room.retag(&place, input.version_id, told, BTreeMap::new()).await?;
     Ok(DeleteObjectTaggingOutput { version_id: version.id })
 });
 
@@ -38,17 +42,19 @@ impl Objects {
         &self,
         place: &Place,
         id: Option<String>,
-        method: &'static str,
+        told: (Event, Cause),
         tags: BTreeMap<String, String>,
     ) -> Result<Version, Fault> {
-        self.amend_version(place, id, method, move |object| {
+        let method = if told.0 == Event::TaggingPut { "PUT" } else { "DELETE" };
+        self.amend_version(place, id, method, Some(told), move |object| {
             object.tags.clone_from(&tags);
             Ok(())
         })
         .await
     }
 
-    /// Changes what is said of one version of an object, the newest if none is named.
+    /// Changes what is said of one version of an object, the newest if none is named, and tells of it if there is an event
+    /// for that.
     ///
     /// # Errors
     /// NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker, what `change` decides.
@@ -57,6 +63,7 @@ impl Objects {
         place: &Place,
         id: Option<String>,
         method: &'static str,
+        told: Option<(Event, Cause)>,
         change: impl Fn(&mut Object) -> Result<(), Fault> + Send + Sync + 'static,
     ) -> Result<Version, Fault> {
         let older = self.behind(place, id.as_deref())?;
@@ -76,6 +83,9 @@ impl Objects {
             change(&mut object)?;
             let version = Version { object: Some(object), ..version };
             family.amend(&version)?;
+            if let Some((event, cause)) = &told {
+                family.tell(*event, About::made(&version), cause)?;
+            }
             Ok(Step::Done(version))
         })
         .await

@@ -7,12 +7,10 @@ use door::{Answer, Body, Context, Handle};
 use model::s3::{self, ops};
 use store::{Batch, Key, Space, transact_with};
 
-use crate::aws::put::{Lock, platform_key};
-use crate::aws::refuse;
-use crate::content::CustomerSecret;
-use crate::rules::{checksums, described, tags};
-use crate::types::{Bucket, Content, Object, Place as Where, Upload};
-use crate::{Objects, faults, limits, state};
+use crate::aws::given::{given, show_key};
+use crate::rules::{checksums, described};
+use crate::types::{Bucket, Content, Object, Upload, Where};
+use crate::{Objects, faults, state};
 use wire::checksum::Algorithm;
 
 impl Handle<ops::CreateMultipartUpload> for Objects {
@@ -23,39 +21,9 @@ impl Handle<ops::CreateMultipartUpload> for Objects {
         _: Body,
     ) -> Result<Answer<s3::CreateMultipartUploadOutput>, Fault> {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
-        refuse(&[
-            ("ObjectLockEventHold", input.object_lock_event_hold.is_some()),
-            ("ObjectLockEventHoldDurationDays", input.object_lock_event_hold_duration_days.is_some()),
-            ("ObjectLockEventHoldDurationYears", input.object_lock_event_hold_duration_years.is_some()),
-        ])?;
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
-        platform_key(
-            input.server_side_encryption.as_deref(),
-            [
-                ("SSEKMSKeyId", input.ssekms_key_id.is_some()),
-                ("SSEKMSEncryptionContext", input.ssekms_encryption_context.is_some()),
-                ("BucketKeyEnabled", input.bucket_key_enabled == Some(true)),
-            ],
-            customer.is_some(),
-        )?;
+        let given = given!(self, place, context, input);
         let algorithm = input.checksum_algorithm.as_deref().map(checksums::named).transpose()?;
         let composite = composite(algorithm, input.checksum_type.as_deref())?;
-        let lock = Lock {
-            mode: input.object_lock_mode.take(),
-            until: input.object_lock_retain_until_date.take(),
-            legal_hold: input.object_lock_legal_hold_status.take(),
-        };
-        let (retention, legal_hold) = lock.of(&place.bucket, self.clocks.product())?;
-        let acl = self.given_acl(
-            &place.bucket,
-            &context,
-            input.acl.as_deref(),
-            [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp],
-        )?;
         let id = self.id();
         let shown = state::hex(&id);
         let upload = Upload {
@@ -67,13 +35,13 @@ impl Handle<ops::CreateMultipartUpload> for Objects {
                 content: Content { id: shown.clone(), size_bytes: 0, place: Where::Nowhere },
                 parts: None,
                 checksum: None,
-                metadata: described::metadata(input.metadata.take())?,
-                tags: tags::of_header(input.tagging.as_deref().unwrap_or_default(), limits::OBJECT_TAGS)?,
-                storage_class: described::storage_class(input.storage_class.take())?,
-                customer_key: customer.as_ref().map(|secret| secret.keep(&id)),
-                retention,
-                legal_hold,
-                acl,
+                metadata: given.metadata,
+                tags: given.tags,
+                storage_class: given.storage_class,
+                customer_key: given.customer.as_ref().map(|secret| secret.keep(&id)),
+                retention: given.retention,
+                legal_hold: given.legal_hold,
+                acl: given.acl,
                 described: described::described!(input),
             },
             algorithm: algorithm.map(|algorithm| algorithm.name().to_owned()),
@@ -96,19 +64,17 @@ impl Handle<ops::CreateMultipartUpload> for Objects {
         let by_customer = upload.object.customer_key;
         let (abort_date, abort_rule_id) =
             crate::lifecycle::abort(&place.bucket, &place.key, upload.initiated_ms).unzip();
-        let output = s3::CreateMultipartUploadOutput {
+        let mut output = s3::CreateMultipartUploadOutput {
             abort_date,
             abort_rule_id,
             bucket: Some(place.name),
             key: Some(place.key),
             upload_id: Some(shown),
-            server_side_encryption: by_customer.is_none().then(|| "AES256".into()),
-            sse_customer_algorithm: by_customer.is_some().then(|| "AES256".into()),
-            sse_customer_key_md5: by_customer.map(|key| key.md5),
             checksum_type: upload.algorithm.is_some().then(|| kind(composite).to_owned()),
             checksum_algorithm: upload.algorithm,
             ..s3::CreateMultipartUploadOutput::default()
         };
+        show_key!(output, by_customer);
         Ok(output.into())
     }
 }

@@ -11,17 +11,18 @@ use wire::checksum::Algorithm;
 
 use super::begin::kind;
 use super::{algorithm, composite, find, full, id, parts};
+use crate::aws::given::customer;
 use crate::aws::quoted;
 use crate::aws::read::readable;
 use crate::cause::Cause;
-use crate::content::{CustomerSecret, give_back};
+use crate::content::CustomerSecret;
 use crate::notify::About;
 use crate::rules::checksums;
 use crate::rules::conditions::Writing;
 use crate::rules::events::Event;
 use crate::state::{self, Id};
-use crate::types::{Content, Object, Part, Place as Where, Sum, Upload, Version};
-use crate::write::{Place, Step, new_version};
+use crate::types::{Content, Object, Part, Sum, Upload, Version, Where};
+use crate::write::{Place, Step};
 use crate::{Objects, faults, limits};
 
 /// A part, as the client names it.
@@ -49,11 +50,7 @@ impl Handle<ops::CompleteMultipartUpload> for Objects {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
         let id = id(input.upload_id.as_deref())?;
         let conditions = Writing::of(input.if_match.take(), input.if_none_match.take())?;
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
+        let customer = customer!(input)?;
         let sums = checksums::given!(input);
         let said = Said {
             parts: named(input.multipart_upload.take().unwrap_or_default())?,
@@ -117,7 +114,6 @@ impl Objects {
         cause: &Cause,
     ) -> Result<Version, Fault> {
         let generation = place.bucket.generation;
-        let (now_ms, random) = (self.clocks.product().0, self.id());
         // The content is called as the upload was: who lost the answer and asks again finds what it made.
         let content_id = *id;
         loop {
@@ -153,14 +149,14 @@ impl Objects {
                     return Ok(Step::Done(None));
                 }
                 conditions.check(&key, family.current())?;
-                let version = new_version(family, now_ms, &random, upload.owner.clone(), Some(object.clone()));
+                let version = family.new_object(&upload.owner, &object);
                 if let Step::Again(seq) = family.push(version.clone())? {
                     return Ok(Step::Again(seq));
                 }
                 family.batch.put_json(Space::Object, state::parts(&content_id), &chosen)?;
                 family.batch.delete(Space::Object, upload_row.clone());
                 for part in &left {
-                    give_back(&mut family.batch, generation, &part.content)?;
+                    family.give_back_content(&part.content)?;
                 }
                 family.batch.drop_generation(Space::Object, state::parts_of_upload(generation, &upload_id));
                 family.tell(Event::CompleteMultipartUpload, About::made(&version), &cause)?;

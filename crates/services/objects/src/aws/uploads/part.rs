@@ -10,6 +10,7 @@ use wire::checksum::Algorithm;
 
 use super::{algorithm, find, id};
 use crate::aws::copy::Source;
+use crate::aws::given::{customer, show_key};
 use crate::aws::{date, quoted};
 use crate::content::{CustomerSecret, Received, Wanted, give_back};
 use crate::rules::checksums::{self, Given};
@@ -63,11 +64,7 @@ impl Handle<ops::UploadPart> for Objects {
         }
         let given = checksums::given!(input);
         let given = Given::of(input.checksum_algorithm.as_deref(), given, input.content_md5.as_deref())?;
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
+        let customer = customer!(input)?;
         let upload = find(&*self.kv.snapshot()?, &place, &id)?;
         same_key(&upload, customer.as_ref())?;
         let wanted = algorithm(&upload);
@@ -92,14 +89,8 @@ impl Handle<ops::UploadPart> for Objects {
         let received = self.receive(body, take).await?;
         given.check(&received.md5, |algorithm| received.sum(algorithm).map(str::to_owned))?;
         let part = self.keep(&place, &id, number, wanted, received).await?;
-        let by_customer = upload.object.customer_key;
-        let mut output = s3::UploadPartOutput {
-            e_tag: Some(quoted(&part.etag)),
-            server_side_encryption: by_customer.is_none().then(|| "AES256".into()),
-            sse_customer_algorithm: by_customer.is_some().then(|| "AES256".into()),
-            sse_customer_key_md5: by_customer.map(|key| key.md5),
-            ..s3::UploadPartOutput::default()
-        };
+        let mut output = s3::UploadPartOutput { e_tag: Some(quoted(&part.etag)), ..s3::UploadPartOutput::default() };
+        show_key!(output, upload.object.customer_key);
         if let Some(sum) = &part.checksum {
             checksums::show!(output, sum);
         }
@@ -117,11 +108,7 @@ impl Handle<ops::UploadPartCopy> for Objects {
         let place = self.place(input.bucket.take(), input.key.take(), input.expected_bucket_owner.as_deref())?;
         let number = number(input.part_number)?;
         let id = id(input.upload_id.as_deref())?;
-        let customer = CustomerSecret::of(
-            input.sse_customer_algorithm.as_deref(),
-            input.sse_customer_key.as_deref(),
-            input.sse_customer_key_md5.as_deref(),
-        )?;
+        let customer = customer!(input)?;
         let upload = find(&*self.kv.snapshot()?, &place, &id)?;
         same_key(&upload, customer.as_ref())?;
         let source = Source::of(crate::aws::copy::source_members!(input))?;
@@ -139,15 +126,12 @@ impl Handle<ops::UploadPartCopy> for Objects {
         if let Some(sum) = part.checksum.as_ref().filter(|_| upload.algorithm.is_some()) {
             checksums::show!(result, sum);
         }
-        let by_customer = upload.object.customer_key;
-        let output = s3::UploadPartCopyOutput {
+        let mut output = s3::UploadPartCopyOutput {
             copy_source_version_id: from.version.id,
             copy_part_result: Some(result),
-            server_side_encryption: by_customer.is_none().then(|| "AES256".into()),
-            sse_customer_algorithm: by_customer.is_some().then(|| "AES256".into()),
-            sse_customer_key_md5: by_customer.map(|key| key.md5),
             ..s3::UploadPartCopyOutput::default()
         };
+        show_key!(output, upload.object.customer_key);
         Ok(output.into())
     }
 }
@@ -178,21 +162,26 @@ impl Objects {
         let part_row = state::part_of_upload(generation, id, number);
         let keys = vec![Key::new(Space::Object, upload_row.clone()), Key::new(Space::Object, part_row.clone())];
         let (written, shown) = (part.clone(), state::hex(id));
-        let replaced = transact_with(&*self.kv, keys, move |rows| {
+        let received = Arc::new(received);
+        let taken = Arc::clone(&received);
+        let left = transact_with(&*self.kv, keys, move |rows| {
             let upload: Option<Upload> = rows.json(Space::Object, &upload_row)?;
             let mut upload = upload.ok_or_else(|| faults::no_upload(&shown))?;
             upload.writes += 1;
             let mut batch = Batch::new();
             let before: Option<Part> = rows.json(Space::Object, &part_row)?;
-            if let Some(before) = &before {
-                give_back(&mut batch, generation, &before.content)?;
-            }
-            received.write(&mut batch, generation);
+            let left = match &before {
+                Some(before) => give_back(&mut batch, generation, &before.content)?,
+                None => false,
+            };
+            taken.write(&mut batch, generation);
             batch.put_json(Space::Object, part_row.clone(), &written)?;
             batch.put_json(Space::Object, upload_row.clone(), &upload)?;
-            Ok((batch, before.is_some()))
+            Ok((batch, left))
         });
-        if replaced.await? {
+        let left = left.await?;
+        received.settle();
+        if left {
             self.left();
         }
         Ok(part)
