@@ -43,9 +43,12 @@ for (const algorithm of ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]) {
 
 // A stream of known length goes in chunks with its checksum behind them.
 const streamed = randomBytes(300_000);
-const slices = [streamed.subarray(0, 1000), streamed.subarray(1000, 200_000), streamed.subarray(200_000)];
+const slices = [streamed.subarray(0, 10_000), streamed.subarray(10_000, 200_000), streamed.subarray(200_000)];
 await send(new PutObjectCommand({ Bucket: bucket, Key: "stream", Body: Readable.from(slices), ContentLength: streamed.length }));
 assert.deepEqual(await bytes(await send(new GetObjectCommand({ Bucket: bucket, Key: "stream" }))), streamed);
+// Chunks below 8 KiB are refused there and here, and the SDK says what to do.
+const tiny = Readable.from([streamed.subarray(0, 1000), streamed.subarray(1000)]);
+await fails(new PutObjectCommand({ Bucket: bucket, Key: "tiny", Body: tiny, ContentLength: streamed.length }), "InvalidChunkSizeError", 400);
 const range = await send(new GetObjectCommand({ Bucket: bucket, Key: "stream", Range: "bytes=10-19" }));
 assert.deepEqual([await bytes(range), range.ContentRange], [streamed.subarray(10, 20), "bytes 10-19/300000"]);
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Principal, RequestId};
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use door::{Origin, SiteRequest, Via};
 use http::header::HOST;
 use hyper::body::Incoming;
 use tokio::sync::watch;
+
+use crate::arriving::Arriving;
 
 /// What a listener says of everyone who comes in through it.
 #[derive(Debug)]
@@ -67,8 +70,10 @@ impl<'a> Arrival<'a> {
         connection: &'a Connection,
         incoming: hyper::Request<Incoming>,
         request_id: RequestId,
-    ) -> (Self, Incoming) {
+        linger: Duration,
+    ) -> (Self, Arriving) {
         let (head, body) = incoming.into_parts();
+        let body = Arriving::new(body, &head.headers, linger);
         let authority = head
             .uri
             .authority()

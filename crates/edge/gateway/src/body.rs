@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::arriving::Arriving;
 use crate::limits::{LARGE_BODY_BYTES, Limits, SANDBOX_BODY_BYTES};
 
 /// Why a body was not read.
@@ -62,7 +62,7 @@ async fn wait(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 
 /// The whole body, at most `limit` bytes.
 pub(crate) async fn read(
-    body: Incoming,
+    body: Arriving,
     limit: usize,
     limits: &Limits,
     rooms: Rooms<'_>,
@@ -79,7 +79,7 @@ pub(crate) async fn read(
 }
 
 async fn collect(
-    mut body: Incoming,
+    mut body: Arriving,
     announced: usize,
     limit: usize,
     limits: &Limits,
@@ -106,7 +106,7 @@ async fn collect(
 }
 
 /// The next piece of data; none at the end. Trailers are dropped: no AWS protocol here has any.
-async fn piece(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Unread> {
+async fn piece(body: &mut Arriving, limits: &Limits) -> Result<Option<Bytes>, Unread> {
     loop {
         let next = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
         let frame = tokio::time::timeout(limits.body_pause, next).await.map_err(|_| Unread::TooSlow)?;

@@ -11,7 +11,6 @@ use door::{Body, Call, Input, Origin, Pieces, Reply};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use hyper::body::Incoming;
 use multer::{Field, Multipart};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use wire::sigv4::FormClaim;
@@ -19,6 +18,7 @@ use wire::{Operation, Protocol};
 
 use crate::Gateway;
 use crate::arrival::Arrival;
+use crate::arriving::Arriving;
 use crate::authenticate::Caller;
 use crate::respond::{self, Outgoing, Response};
 use policy::Policy;
@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     /// Carries a form out.
-    pub(crate) async fn form(&self, arrival: Arrival<'_>, body: Incoming) -> Response {
+    pub(crate) async fn form(&self, arrival: Arrival<'_>, body: Arriving) -> Response {
         let id = arrival.request_id;
         let from_page = arrival.header("origin").is_some();
         let store = wire::route::store(self.options.services);
@@ -87,7 +87,7 @@ impl Gateway {
         if from_page { respond::readable_by_pages(response) } else { response }
     }
 
-    async fn posted(&self, arrival: Arrival<'_>, body: Incoming) -> Result<Response, Fault> {
+    async fn posted(&self, arrival: Arrival<'_>, body: Arriving) -> Result<Response, Fault> {
         let store = wire::route::store(self.options.services).ok_or_else(Fault::unknown_operation)?;
         let put = store.operations.iter().copied().find(|operation| operation.name == "PutObject");
         let put = put.ok_or_else(Fault::unknown_operation)?;

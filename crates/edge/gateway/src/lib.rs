@@ -8,6 +8,7 @@
 
 mod addressed;
 mod arrival;
+mod arriving;
 mod authenticate;
 mod body;
 mod clock;
@@ -36,6 +37,7 @@ use wire::route::Guess;
 
 use addressed::Addressed;
 use arrival::{Arrival, Connection};
+use arriving::Arriving;
 use respond::Response;
 use upload::Upload;
 use way::Way;
@@ -94,11 +96,13 @@ impl Gateway {
     /// The whole way of a request: where to, within limits, who, what, the answer.
     async fn answer(&self, connection: &Connection, incoming: hyper::Request<Incoming>) -> Response {
         let id = RequestId::new(&*self.options.rng);
-        let (arrival, body) = Arrival::split(connection, incoming, id);
-        respond::numbered(self.respond(arrival, body).await, &id)
+        let (arrival, body) = Arrival::split(connection, incoming, id, self.options.limits.linger);
+        let unasked = body.is_unasked();
+        let response = respond::numbered(self.respond(arrival, body).await, &id);
+        if unasked { respond::last(response) } else { response }
     }
 
-    async fn respond(&self, mut arrival: Arrival<'_>, body: Incoming) -> Response {
+    async fn respond(&self, mut arrival: Arrival<'_>, body: Arriving) -> Response {
         let way = Way::of(&arrival, &self.options);
         if matches!(way, Way::Api) && self.is_form(&arrival) {
             return self.form(arrival, body).await;

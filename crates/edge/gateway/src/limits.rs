@@ -29,6 +29,8 @@ pub struct Limits {
     pub connections: usize,
     /// Most bodies above 8 MB in memory at a time.
     pub large_bodies: usize,
+    /// Time for which the rest of a refused body is read and thrown away, so that its sender hears the answer.
+    pub linger: Duration,
     /// Time running requests have to end when the listener stops.
     pub drain: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Limits {
             body: Duration::from_secs(600),
             connections: 4096,
             large_bodies: 16,
+            linger: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }

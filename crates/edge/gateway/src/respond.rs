@@ -118,7 +118,7 @@ impl Gateway {
             Unread::TooSlow => ("RequestTimeoutException", 408),
             Unread::Broken(_) => ("SerializationException", 400),
         };
-        let mut response = match way {
+        let response = match way {
             Way::Api => {
                 let guess = self.addressed(arrival).detect(self.options.services, &arrival.request);
                 let fault = Fault::new(code, status, why.to_string());
@@ -126,9 +126,14 @@ impl Gateway {
             }
             _ => plain(status, &why.to_string()),
         };
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
+        last(response)
     }
+}
+
+/// The last answer of its connection.
+pub(crate) fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Lets any page read the answer: whether its request was welcome was decided before.

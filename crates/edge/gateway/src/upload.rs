@@ -13,18 +13,18 @@ use futures_util::stream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use wire::chunked::{self, Decoder};
 use wire::sigv4::BodyHash;
 
 use crate::Gateway;
 use crate::arrival::Arrival;
+use crate::arriving::Arriving;
 use crate::limits::STREAMED_BYTES;
 
 /// How a body is taken.
 pub(crate) enum Way {
     /// Read whole before anything else.
-    Whole(Incoming),
+    Whole(Arriving),
     /// Handed on.
     Streams(Box<Upload>),
 }
@@ -34,13 +34,13 @@ pub(crate) enum Upload {
     /// It was read, and lies in the request.
     Read,
     /// It is still to come.
-    Comes(Incoming),
+    Comes(Arriving),
 }
 
 impl Gateway {
     /// Whether a body is streamed: it is large or of unknown size, its operation takes it so, and its head says what there is
     /// to know of it.
-    pub(crate) fn uploaded(&self, arrival: &mut Arrival<'_>, body: Incoming) -> Way {
+    pub(crate) fn uploaded(&self, arrival: &mut Arrival<'_>, body: Arriving) -> Way {
         let small = body.size_hint().upper().is_some_and(|bytes| bytes <= STREAMED_BYTES);
         let signed = arrival.request.headers.contains_key(http::header::AUTHORIZATION);
         let hashed = arrival.request.headers.contains_key("x-amz-content-sha256");
@@ -56,7 +56,7 @@ impl Gateway {
     }
 
     /// The body that comes, as the call reads it. To be called once the request's own signature has held.
-    pub(crate) fn stream(&self, arrival: &mut Arrival<'_>, incoming: Incoming) -> Result<Body, Fault> {
+    pub(crate) fn stream(&self, arrival: &mut Arrival<'_>, incoming: Arriving) -> Result<Body, Fault> {
         let decoder = self.decoder(arrival)?;
         let hash = BodyHash::of(&arrival.request);
         if let Some(decoder) = &decoder {
@@ -72,13 +72,13 @@ impl Gateway {
         Ok(Body::Stream(coming.pieces()))
     }
 
-    fn coming(&self, incoming: Incoming) -> Coming {
+    fn coming(&self, incoming: Arriving) -> Coming {
         let pause = self.options.limits.body_pause;
         Coming { incoming, decoder: None, hash: None, decoded: VecDeque::new(), announced: None, came: 0, pause }
     }
 
     /// A body as it comes, of which the head says nothing that is to be checked.
-    pub(crate) fn pieces(&self, incoming: Incoming) -> Pieces {
+    pub(crate) fn pieces(&self, incoming: Arriving) -> Pieces {
         self.coming(incoming).pieces()
     }
 }
@@ -92,7 +92,7 @@ fn trailing(arrival: &Arrival<'_>) -> Option<&'static str> {
 
 /// A body under way.
 struct Coming {
-    incoming: Incoming,
+    incoming: Arriving,
     decoder: Option<Decoder>,
     hash: Option<BodyHash>,
     decoded: VecDeque<Bytes>,

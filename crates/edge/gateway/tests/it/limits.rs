@@ -22,15 +22,38 @@ async fn a_body_too_long_for_the_apis_is_413_before_it_is_sent() {
 #[tokio::test]
 async fn a_body_without_a_length_is_counted_as_it_comes() {
     let world = World::new().await;
+    assert_eq!(world.raw(&pieces_of_a_mebibyte(7)).await.status, 413);
+}
+
+#[tokio::test]
+async fn who_writes_first_and_reads_then_hears_why_it_was_refused() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    stream.write_all(&pieces_of_a_mebibyte(64)).await.expect("nothing is reset under a client that writes");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(Got::of(&answer).status, 413);
+}
+
+#[tokio::test]
+async fn an_answer_instead_of_a_continue_is_the_last_of_its_connection() {
+    let world = World::new().await;
+    let head = "PUT /bucket/empty HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: ";
+    let empty = world.raw(format!("{head}0\r\n\r\n").as_bytes()).await;
+    assert_eq!(empty.header("connection"), "close");
+    let asked = format!("{head}2\r\nconnection: close\r\n\r\n12");
+    assert_eq!(world.raw(asked.as_bytes()).await.status, 100);
+}
+
+fn pieces_of_a_mebibyte(pieces: usize) -> Vec<u8> {
     let mut sent = b"POST /_lambent/url/x/ HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    let piece = vec![b'x'; 1 << 20];
-    for _ in 0..7 {
+    for _ in 0..pieces {
         sent.extend_from_slice(b"100000\r\n");
-        sent.extend_from_slice(&piece);
+        sent.extend_from_slice(&vec![b'x'; 1 << 20]);
         sent.extend_from_slice(b"\r\n");
     }
     sent.extend_from_slice(b"0\r\n\r\n");
-    assert_eq!(world.raw(&sent).await.status, 413);
+    sent
 }
 
 #[tokio::test]
@@ -53,8 +76,12 @@ async fn a_head_too_long_is_431() {
 
 #[tokio::test]
 async fn a_client_that_dawdles_is_let_go() {
-    let limits =
-        Limits { head: Duration::from_millis(100), body_pause: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits {
+        head: Duration::from_millis(100),
+        body_pause: Duration::from_millis(100),
+        linger: Duration::from_millis(100),
+        ..Limits::default()
+    };
     let world = World::made(Made { limits, ..Made::default() }).await;
     let (mut rest, mut stream) = (Vec::new(), world.connect().await);
     stream.write_all(b"GET / HTT").await.unwrap();

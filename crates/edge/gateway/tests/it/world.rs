@@ -154,7 +154,9 @@ pub(crate) struct Made {
 
 impl Default for Made {
     fn default() -> Self {
-        Self { loopback: true, ring: ring(), limits: Limits::default(), test_controls: false }
+        // Some tests announce a body that they never send.
+        let limits = Limits { linger: Duration::from_secs(2), ..Limits::default() };
+        Self { loopback: true, ring: ring(), limits, test_controls: false }
     }
 }
 
