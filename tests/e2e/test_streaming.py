@@ -3,12 +3,14 @@
 import base64
 import http.client
 import json
+import os
 import socket
+import subprocess
 import urllib.parse
 
 import pytest
 
-from platform_under_test import create, eventually, invoke, node_runtime, ran
+from platform_under_test import BINARY, create, eventually, invoke, node_runtime, ran
 from test_s3_memory import MIB, Watch
 
 NODE = pytest.mark.skipif(not node_runtime(), reason="there is no Node.js here")
@@ -351,3 +353,18 @@ def test_a_url_is_reached_by_its_name_from_inside(functions, streaming, going):
     query = urllib.parse.urlencode({"way": "pieces", "name": "inside", "signal": going.host})
     url = f"http://{streaming['stream-python'].host}:4566/?{query}"
     assert invoke(functions, "stream-inside", {"url": url})[0] == "firstsecond"
+
+
+def test_the_command_line_prints_pieces_as_they_come(platform, streaming, going):
+    event = json.dumps({"way": "pieces", "name": "command", "signal": going.host})
+    command = [str(BINARY), "invoke", "stream-python", "--stream", "--payload", event]
+    environment = {**os.environ, "LAMBENT_ENDPOINT": platform.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as run:
+        assert run.stdout.read(5) == b"first"
+        going("command")
+        out, log = run.communicate(timeout=60)
+    assert (out, run.returncode) == (b"second", 0) and b"First byte" in log
+    done = platform.lambent("invoke", "stream-python", "--stream", "--payload", json.dumps({"way": "late"}), check=False)
+    assert (done.returncode, done.stdout) == (1, "first") and "ValueError: " in done.stderr
+    done = platform.lambent("invoke", "nobody", "--stream", check=False)
+    assert done.returncode == 1 and "ResourceNotFoundException" in done.stderr

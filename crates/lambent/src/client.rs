@@ -136,7 +136,21 @@ impl Client {
 
     /// A call of CloudWatch Logs that answers a stream of events.
     pub(crate) async fn logs_stream(&self, operation: &str, body: &Value) -> anyhow::Result<Events> {
-        let (response, driver) = self.begin(self.logs_request(operation, body)?).await?;
+        self.events(self.logs_request(operation, body)?).await
+    }
+
+    /// A call of Lambda's REST API that answers a stream of events.
+    pub(crate) async fn lambda_stream(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> anyhow::Result<Events> {
+        self.events(self.sign("lambda", "POST", path, headers, body)?).await
+    }
+
+    async fn events(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<Events> {
+        let (response, driver) = self.begin(request).await?;
         let (head, body) = response.into_parts();
         if head.status.as_u16() >= 300 {
             let body = body.collect().await.context("the platform broke off within its answer")?.to_bytes();
@@ -170,6 +184,12 @@ pub(crate) struct Events {
 impl Events {
     /// The next event and its type; none at the end.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<(String, Value)>> {
+        let Some((kind, payload)) = self.next_bytes().await? else { return Ok(None) };
+        Ok(Some((kind, serde_json::from_slice(&payload).unwrap_or(Value::Null))))
+    }
+
+    /// The next event as it came, and its type; none at the end.
+    pub(crate) async fn next_bytes(&mut self) -> anyhow::Result<Option<(String, Bytes)>> {
         while self.waiting.is_empty() {
             let Some(frame) = self.body.frame().await else { return Ok(None) };
             let Ok(piece) = frame.context("the platform broke off")?.into_data() else { continue };
@@ -178,11 +198,11 @@ impl Events {
             read.map_err(|malformed| anyhow::anyhow!("the platform's events do not read: {}", malformed.0))?;
         }
         let Some(message) = self.waiting.pop_front() else { return Ok(None) };
-        let value = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
         if let Some(code) = message.text(":exception-type").or(message.text(":error-code")) {
+            let value: Value = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
             bail!("{} ({code})", value["message"].as_str().unwrap_or("the session ended"));
         }
-        Ok(Some((message.text(":event-type").unwrap_or_default().to_owned(), value)))
+        Ok(Some((message.text(":event-type").unwrap_or_default().to_owned(), message.payload)))
     }
 }
 

@@ -286,12 +286,8 @@ impl Environment {
     /// Gives it an event and waits for the end, for at most `limit`.
     pub(crate) async fn deliver(&self, event: Event, limit: Duration) -> Delivered {
         match timeout(limit, self.session.invoke(event)).await {
-            Ok(Ok(outcome @ Outcome::BrokenOff(BrokenOff::Truncated))) => {
-                match timeout(BREAK_WAIT, self.control.exited()).await {
-                    Ok(exit) => Delivered::Exited(told_apart(exit)),
-                    Err(_) => Delivered::Answered(outcome),
-                }
-            }
+            // Apart, so that other invocations stay small.
+            Ok(Ok(Outcome::BrokenOff(why))) => Box::pin(self.broken_off(why)).await,
             Ok(Ok(outcome)) => Delivered::Answered(outcome),
             Ok(Err(_gone)) => match timeout(END_WAIT, self.control.exited()).await {
                 Ok(exit) => Delivered::Exited(told_apart(exit)),
@@ -300,6 +296,16 @@ impl Environment {
             },
             Err(_) => Delivered::Timeout,
         }
+    }
+
+    /// What a response that broke off says of the environment.
+    async fn broken_off(&self, why: BrokenOff) -> Delivered {
+        if why == BrokenOff::Truncated
+            && let Ok(exit) = timeout(BREAK_WAIT, self.control.exited()).await
+        {
+            return Delivered::Exited(told_apart(exit));
+        }
+        Delivered::Answered(Outcome::BrokenOff(why))
     }
 
     /// Kills everything inside and waits until it has gone, so that its last words and readings are complete.

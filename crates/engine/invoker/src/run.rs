@@ -94,9 +94,7 @@ impl Run<'_> {
         let begun = clocks.monotonic();
         let delivered = environment.deliver(event, limit).await;
         let handler_us = placed.spent_us + micros(begun, clocks.monotonic());
-        let first = self.invocation.sink.as_ref().and_then(runtime::Sink::first_byte);
-        let first_byte_us = first.map(|first| placed.spent_us + micros(begun, first));
-        let ending = match delivered {
+        let mut ending = match delivered {
             Delivered::Answered(Outcome::Response { payload }) => {
                 Ending::answered(Finished::Response(payload), handler_us)
             }
@@ -120,7 +118,10 @@ impl Run<'_> {
                 Ending { handler_us, duration_us: handler_us, ..ending }
             }
         };
-        Ending { first_byte_us, ..ending }
+        if let Some(first) = self.invocation.sink.as_ref().and_then(runtime::Sink::first_byte) {
+            ending.first_byte_us = Some(placed.spent_us + micros(begun, first));
+        }
+        ending
     }
 
     /// The client did not bring a response to its end, part of which has gone out.

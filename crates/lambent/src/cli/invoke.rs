@@ -8,6 +8,7 @@ use anyhow::Context;
 use base64::Engine as _;
 use bytes::Bytes;
 use clap::Args;
+use serde_json::Value;
 
 use super::samples::Sample;
 use crate::client::{Client, function};
@@ -29,11 +30,17 @@ pub(crate) struct Arguments {
     /// Queue the event instead of waiting for the answer.
     #[arg(long = "async")]
     asynchronous: bool,
+    /// Print the response as the function writes it.
+    #[arg(long, conflicts_with = "asynchronous")]
+    stream: bool,
 }
 
 /// Exits with 1 when the function answered an error.
 pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let event = event(&arguments)?;
+    if arguments.stream {
+        return stream(client, &arguments.name, event).await;
+    }
     let path = function("2015-03-31", &arguments.name, "/invocations");
     let kind = if arguments.asynchronous { "Event" } else { "RequestResponse" };
     let headers =
@@ -43,9 +50,7 @@ pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result
         answer.json()?;
     }
     if let Some(tail) = answer.headers.get("x-amz-log-result") {
-        let tail =
-            base64::engine::general_purpose::STANDARD.decode(tail.as_bytes()).context("the log tail is not base64")?;
-        eprint!("{}", super::inspect::lines(&String::from_utf8_lossy(&tail)));
+        print_log(tail.as_bytes())?;
     }
     let mut out = std::io::stdout();
     out.write_all(&answer.body)?;
@@ -54,6 +59,38 @@ pub(crate) async fn run(client: &Client, arguments: Arguments) -> anyhow::Result
     }
     let failed = answer.headers.contains_key("x-amz-function-error");
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Prints pieces as they come, and at the end the log and what went wrong.
+async fn stream(client: &Client, name: &str, event: Bytes) -> anyhow::Result<ExitCode> {
+    let path = function("2021-11-15", name, "/response-streaming-invocations");
+    let mut events = client.lambda_stream(&path, &[("x-amz-log-type", "Tail")], event).await?;
+    let mut out = std::io::stdout();
+    while let Some((kind, payload)) = events.next_bytes().await? {
+        if kind == "PayloadChunk" {
+            out.write_all(&payload)?;
+            out.flush()?;
+            continue;
+        }
+        if out.is_terminal() {
+            out.write_all(b"\n")?;
+        }
+        let end: Value = serde_json::from_slice(&payload).context("the end of the response does not read")?;
+        if let Some(tail) = end["LogResult"].as_str() {
+            print_log(tail.as_bytes())?;
+        }
+        let Some(code) = end["ErrorCode"].as_str() else { return Ok(ExitCode::SUCCESS) };
+        eprintln!("{code}: {}", end["ErrorDetails"].as_str().unwrap_or_default());
+        return Ok(ExitCode::FAILURE);
+    }
+    anyhow::bail!("the platform broke off before the end of the response")
+}
+
+/// Prints the tail of a log, which comes in base64.
+fn print_log(tail: &[u8]) -> anyhow::Result<()> {
+    let tail = base64::engine::general_purpose::STANDARD.decode(tail).context("the log tail is not base64")?;
+    eprint!("{}", super::inspect::lines(&String::from_utf8_lossy(&tail)));
+    Ok(())
 }
 
 fn event(arguments: &Arguments) -> anyhow::Result<Bytes> {

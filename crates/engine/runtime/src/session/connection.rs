@@ -126,11 +126,9 @@ impl From<Malformed> for Ended {
 
 /// A request's body.
 enum Body {
-    Whole {
-        payload: Bytes,
-        /// What its trailers say went wrong.
-        failure: Option<Outcome>,
-    },
+    Whole(Bytes),
+    /// Whole, and its trailers say what went wrong.
+    Failed(Box<(Bytes, Outcome)>),
     TooLarge {
         /// What of it has not been read.
         left: Length,
@@ -259,7 +257,7 @@ impl Connection {
         };
         let mode = if error { Some(Mode::Buffered) } else { Mode::of(&head) };
         let Some(mode) = mode else {
-            let fault = Fault::response_mode(head.response_mode.as_deref().unwrap_or_default());
+            let fault = Fault::response_mode(head.response.as_ref().map_or("", |response| &response.mode));
             claim.answer(failure("Runtime.InvalidResponseModeHeader", &fault.message));
             return self.refuse(&head, fault).await;
         };
@@ -268,13 +266,21 @@ impl Connection {
             return Box::pin(self.streamed(&head, mode, claim, &sink)).await;
         }
         match self.body(&head, limit).await? {
-            Body::Whole { payload, .. } if error => {
+            Body::Whole(payload) if error => {
                 claim.answer(Outcome::Error { error_type: error_type(&head), payload });
                 self.accept().await;
             }
-            Body::Whole { payload, failure } => {
-                let failure = failure.filter(|_| mode == Mode::Streaming);
-                claim.answer(failure.unwrap_or(Outcome::Response { payload }));
+            Body::Whole(payload) => {
+                claim.answer(Outcome::Response { payload });
+                self.accept().await;
+            }
+            Body::Failed(failed) => {
+                let (payload, failure) = *failed;
+                claim.answer(match mode {
+                    Mode::Streaming => failure,
+                    Mode::Buffered if error => Outcome::Error { error_type: error_type(&head), payload },
+                    Mode::Buffered => Outcome::Response { payload },
+                });
                 self.accept().await;
             }
             Body::TooLarge { left } => {
@@ -293,7 +299,8 @@ impl Connection {
             Err(refused) => return self.refuse(&head, Fault::transition(refused)).await,
         };
         let payload = match self.body(&head, limit).await? {
-            Body::Whole { payload, .. } => payload,
+            Body::Whole(payload) => payload,
+            Body::Failed(failed) => failed.0,
             Body::TooLarge { left } => {
                 return self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await;
             }
@@ -348,8 +355,8 @@ impl Connection {
             return self.refuse(&head, Fault::unknown_path()).await;
         }
         let why = match self.body(&head, REASON_BYTES).await? {
-            Body::Whole { payload, .. } => String::from_utf8_lossy(&payload).into_owned(),
-            Body::TooLarge { .. } => "its runtime gave no reason".to_owned(),
+            Body::Whole(why) => String::from_utf8_lossy(&why).into_owned(),
+            Body::Failed(_) | Body::TooLarge { .. } => "its runtime gave no reason".to_owned(),
         };
         self.session.snapshot_ended(Snapshot::None { why });
         self.accept().await;
@@ -463,7 +470,7 @@ impl Connection {
                 while self.buffer.len() < length {
                     self.more().await?;
                 }
-                Ok(Body::Whole { payload: self.take(length), failure: None })
+                Ok(Body::Whole(self.take(length)))
             }
             Length::Chunked => self.chunked(limit).await,
         }
@@ -488,7 +495,11 @@ impl Connection {
                     if taken > limit {
                         return Ok(Body::TooLarge { left: Length::Known(0) });
                     }
-                    return Ok(Body::Whole { payload: whole.freeze(), failure: chunks.failure() });
+                    let payload = whole.freeze();
+                    return Ok(match chunks.failure() {
+                        None => Body::Whole(payload),
+                        Some(failure) => Body::Failed(Box::new((payload, failure))),
+                    });
                 }
                 Piece::More { skip } => {
                     self.buffer.advance(skip);

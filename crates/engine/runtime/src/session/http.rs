@@ -19,12 +19,19 @@ pub(super) struct Head {
     pub(super) expects_continue: bool,
     /// `Lambda-Runtime-Function-Error-Type`.
     pub(super) error_type: Option<String>,
-    /// `Lambda-Runtime-Function-Response-Mode`.
-    pub(super) response_mode: Option<String>,
-    /// `Content-Type`, where a response mode is given: nobody asks for it elsewhere.
-    pub(super) content_type: Option<String>,
+    /// How the client says it responds, if it does.
+    pub(super) response: Option<Box<Response>>,
     /// `Authorization`.
     pub(super) authorization: Option<String>,
+}
+
+/// How a client responds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Response {
+    /// `Lambda-Runtime-Function-Response-Mode`.
+    pub(super) mode: String,
+    /// `Content-Type`.
+    pub(super) content_type: Option<String>,
 }
 
 /// What is asked for.
@@ -73,8 +80,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
         keep_alive: newest,
         expects_continue: false,
         error_type: None,
-        response_mode: None,
-        content_type: None,
+        response: None,
         authorization: None,
     };
     let mut lengths = Lengths::default();
@@ -84,8 +90,9 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
         header(line, &mut head, &mut lengths)?;
     }
     head.length = lengths.body()?;
-    if head.response_mode.is_some() {
-        head.content_type = field(text, b"content-type");
+    if let Some(response) = &mut head.response {
+        // Nobody asks for it elsewhere.
+        response.content_type = field(text, b"content-type");
     }
     Ok(head)
 }
@@ -207,7 +214,7 @@ fn header(line: &[u8], head: &mut Head, lengths: &mut Lengths) -> Result<(), Mal
     } else if is("lambda-runtime-function-error-type") {
         head.error_type = Some(String::from_utf8_lossy(value).into_owned());
     } else if is("lambda-runtime-function-response-mode") {
-        head.response_mode = Some(String::from_utf8_lossy(value).into_owned());
+        head.response.get_or_insert_default().mode = String::from_utf8_lossy(value).into_owned();
     } else if is("authorization") {
         head.authorization = Some(String::from_utf8_lossy(value).into_owned());
     }

@@ -85,10 +85,10 @@ pub(super) enum Mode {
 impl Mode {
     /// As `Lambda-Runtime-Function-Response-Mode` names it; none when it names none of them.
     pub(super) fn of(head: &Head) -> Option<Self> {
-        match head.response_mode.as_deref() {
+        match &head.response {
             None => Some(Self::Buffered),
-            Some(mode) if mode.eq_ignore_ascii_case("streaming") => Some(Self::Streaming),
-            Some(mode) if mode.eq_ignore_ascii_case("buffered") => Some(Self::Buffered),
+            Some(response) if response.mode.eq_ignore_ascii_case("streaming") => Some(Self::Streaming),
+            Some(response) if response.mode.eq_ignore_ascii_case("buffered") => Some(Self::Buffered),
             Some(_) => None,
         }
     }
@@ -166,7 +166,8 @@ impl Connection {
         }
         self.invite(head).await?;
         let under = Under(Some(claim));
-        let content_type = head.content_type.clone();
+        let said = head.response.as_ref().filter(|_| mode == Mode::Streaming);
+        let content_type = said.and_then(|said| said.content_type.clone());
         sink.give(Piece::Begun { content_type, streams: mode == Mode::Streaming }).await;
         let (mut frames, mut taken) = (Frames::of(head.length), 0usize);
         loop {

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::super::{Piece, Sink};
 use super::*;
 
 /// Ids that a case can name: the event that is there, and one that is not.
@@ -15,12 +16,36 @@ const STATUSES: [u16; 10] = [100, 200, 202, 400, 403, 404, 405, 413, 414, 431];
 /// An answer is at most this much longer than the shortest request it answers.
 const LONGEST_ANSWER: usize = 1024;
 const SHORTEST_REQUEST: usize = 16;
+const STREAMED_BYTES: usize = 3000;
 
 /// Sends `data` to a session that holds one event, in pieces where a byte 0xFF stands, and reads all it says.
 async fn one(data: &[u8]) {
-    let limits = Limits { connections: 2, payload_bytes: 2000, head_bytes: 4000, ..Limits::default() };
+    say(data, None).await;
+    let (sink, mut pieces) = Sink::new(Arc::new(base::SystemClocks));
+    let taking = tokio::spawn(async move {
+        let mut taken = 0;
+        while let Some(piece) = pieces.recv().await {
+            if let Piece::Bytes(bytes) = piece {
+                assert!(!bytes.is_empty());
+                taken += bytes.len();
+            }
+        }
+        taken
+    });
+    say(data, Some(sink)).await;
+    assert!(timeout(PATIENCE, taking).await.expect("what streams ends").unwrap() <= STREAMED_BYTES);
+}
+
+async fn say(data: &[u8], sink: Option<Sink>) {
+    let limits = Limits {
+        connections: 2,
+        payload_bytes: 2000,
+        streamed_bytes: STREAMED_BYTES,
+        head_bytes: 4000,
+        ..Limits::default()
+    };
     let served = Served::with(limits).await;
-    let given = Event { request_id: KNOWN.parse().unwrap(), ..event("an event") };
+    let given = Event { request_id: KNOWN.parse().unwrap(), sink, ..event("an event") };
     let session = Arc::clone(&served.session);
     let invocation = tokio::spawn(async move { session.invoke(given).await });
     tokio::task::yield_now().await;
@@ -89,6 +114,8 @@ fn words() -> Vec<&'static str> {
         "{\"a\":1}",
         "7\r\n{\"a\":1}\r\n",
         "0\r\n\r\n",
+        "0\r\nLambda-Runtime-Function-Error-Type: A.B\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n",
+        "0\r\nLambda-Runtime-Function-Error-Body: no base64\r\n",
         "ffffffffffffffff\r\n",
         "-1\r\n",
         ";x=y",
@@ -103,6 +130,7 @@ fn cases() -> impl Strategy<Value = Vec<u8>> {
         post(&format!("invocation/{KNOWN}/response"), "{\"a\":1}").into_bytes(),
         post(&format!("invocation/{KNOWN}/error"), "{}").into_bytes(),
         post("init/error", "{}").into_bytes(),
+        format!("POST /2018-06-01/runtime/invocation/{KNOWN}/response HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes(),
         b"GET /nothing HTTP/1.1\r\n\r\n".to_vec(),
     ]);
     let piece = prop_oneof![
