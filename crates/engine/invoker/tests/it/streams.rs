@@ -155,6 +155,29 @@ async fn an_end_of_the_process_or_the_connection_ends_the_stream_and_the_environ
 }
 
 #[tokio::test]
+async fn a_process_that_ends_a_little_after_its_connection_says_why() {
+    let walls = FakeWalls::new(Arc::new(|inside| {
+        Box::pin(async move {
+            let mut client = inside.connect().await.unwrap();
+            let request = client.next().await.unwrap();
+            let (says, parts) = mpsc::channel(2);
+            says.send(Part::Bytes(Bytes::from_static(b"one"))).await.unwrap();
+            says.send(Part::Cut).await.unwrap();
+            assert!(matches!(client.stream(&request.id, None, parts).await, Ok(Some(Part::Cut))));
+            drop(client);
+            // As the kernel does it: sockets first, then the memory, then the parent is told.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            ExitCause::OutOfMemory
+        })
+    }));
+    let world = World::on_walls(walls, |_| {});
+    let mut flow = world.handle.stream(target("f"), invocation("x"));
+    while flow.next().await.is_some() {}
+    let done = flow.done().await.unwrap();
+    assert_eq!(failure(&done), (FailureKind::OutOfMemory, "Runtime.OutOfMemory"));
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_loses_the_rest_and_the_function_goes_on() {
     let (mut world, scripts) = world();
     let f = target("f");
