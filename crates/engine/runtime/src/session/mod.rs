@@ -1,8 +1,10 @@
 //! The port of this room: one environment's conversation, as the invoker holds it.
 //!
-//! `exchange` says who may say what when, `connection` moves bytes, `http` parses them, `answer` renders them.
+//! `exchange` says who may say what when, `connection` moves bytes, `stream` those that go on as
+//! they come, `http` parses them, `answer` renders them.
 
 mod answer;
+mod claim;
 mod connection;
 mod exchange;
 mod http;

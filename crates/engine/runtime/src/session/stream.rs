@@ -10,7 +10,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::answer::Fault;
-use super::connection::{Claim, Connection, Ended, failure};
+use super::claim::{Claim, failure};
+use super::connection::{Connection, Ended};
 use super::http::{Chunks, Head, Length, Malformed, Piece as Frame};
 use super::{BrokenOff, Outcome};
 
