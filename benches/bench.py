@@ -61,8 +61,14 @@ class Connection:
         head, rest = data.split(b"\r\n\r\n", 1)
         length = re.search(rb"(?i)content-length: (\d+)", head)
         want = int(length.group(1)) if length else 0
-        while len(rest) < want:
-            rest += self.socket.recv(65536)
+        chunked = re.search(rb"(?i)transfer-encoding: *chunked", head)
+        while len(rest) < want or (chunked and not rest.endswith(b"0\r\n\r\n")):
+            more = self.socket.recv(65536)
+            if not more:
+                raise ConnectionError("closed within an answer")
+            rest += more
+        if re.search(rb"(?i)connection: *close", head):
+            self.__init__(self.port)
         return int(head.split()[1]), rest
 
     def call(self, method, path, body=b"", headers=UNSIGNED):

@@ -1,11 +1,10 @@
 """URLs that carry their own signature, and buckets in a host's name."""
 
 import datetime
+import http.client
 import os
 import socket
-import urllib.error
 import urllib.parse
-import urllib.request
 
 import botocore.auth
 import pytest
@@ -31,13 +30,12 @@ def local_names(monkeypatch):
 
 
 def visit(url, method="GET", data=None, headers=None):
-    """As a browser or curl does it: status, headers, body."""
-    request = urllib.request.Request(url, data, headers or {}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
+    """What is asked with these headers and no others: status, headers, body."""
+    where = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    connection.request(method, f"{where.path}?{where.query}" if where.query else where.path, data, headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read()
 
 
 def presign(client, operation, seconds=300, **parameters):
@@ -67,7 +65,6 @@ def test_a_presigned_get(signer, store, bucket):
     assert status == 404 and b"<Code>NoSuchKey</Code>" in said
 
 
-@pytest.mark.xfail(reason="version 2 with headers x-amz-* is refused")
 def test_a_presigned_put(signer, store, bucket):
     for size in (10, MIB):
         data = os.urandom(size)
@@ -143,7 +140,6 @@ def presigned_at(store, path, made, seconds):
     return request.url
 
 
-@pytest.mark.xfail(strict=True, reason="a date to come is RequestTimeTooSkewed")
 def test_how_long_a_presigned_url_may_live(store, bucket):
     store.s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -168,7 +168,6 @@ def test_documents_that_are_none(wire, bucket, nothing):
     assert wire.ask("POST", f"/{bucket}", "delete", crc, body).status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="a deletion is believed without a hash of its body")
 def test_a_deletion_needs_a_hash_of_its_body(wire, bucket):
     body = b"<Delete><Object><Key>k</Key></Object></Delete>"
     assert wire.ask("POST", f"/{bucket}", "delete", body=body).error == (400, "InvalidRequest")
@@ -223,7 +222,6 @@ def test_a_body_that_breaks_off(store, wire, bucket, nothing, size):
     store.s3.abort_multipart_upload(Bucket=bucket, Key="k", UploadId=upload)
 
 
-@pytest.mark.xfail(reason="a small one is answered with another service's error")
 @pytest.mark.parametrize("size", [1000, 3 * MIB])
 def test_a_body_whose_end_does_not_come(wire, bucket, nothing, size):
     data = os.urandom(size)

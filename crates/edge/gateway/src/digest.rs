@@ -9,6 +9,15 @@ use http::HeaderMap;
 use md5::{Digest, Md5};
 use wire::checksum::{Algorithm, Checksum};
 
+/// Whether the head says anything by which the body can be checked. Faults with InvalidRequest.
+pub(crate) fn require(headers: &HeaderMap) -> Result<(), Fault> {
+    let given = |algorithm: &Algorithm| headers.contains_key(algorithm.header());
+    if headers.contains_key("content-md5") || Algorithm::ALL.iter().any(given) {
+        return Ok(());
+    }
+    Err(Fault::new("InvalidRequest", 400, "Missing required header for this request: Content-MD5"))
+}
+
 /// Whether the body is what `Content-MD5` and the `x-amz-checksum-` headers say.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ use http_body::{Frame, SizeHint};
 use crate::Gateway;
 use crate::arrival::Arrival;
 use crate::body::Unread;
+use crate::upload;
 use crate::way::Way;
 
 /// An answer on its way to the socket.
@@ -121,7 +122,14 @@ impl Gateway {
         let response = match way {
             Way::Api => {
                 let guess = self.addressed(arrival).detect(self.options.services, &arrival.request);
-                let fault = Fault::new(code, status, why.to_string());
+                let fault = match why {
+                    _ if guess.service.is_none_or(|service| !service.bare_errors) => {
+                        Fault::new(code, status, why.to_string())
+                    }
+                    Unread::TooLarge { .. } => Fault::new("MaxMessageLengthExceeded", 400, "Your request was too big."),
+                    Unread::TooSlow => upload::too_slow(),
+                    Unread::Broken(_) => upload::incomplete(),
+                };
                 printed(wire::encode_fault(guess.protocol, guess.service, &fault, arrival.request_id.as_str()))
             }
             _ => plain(status, &why.to_string()),

@@ -3,8 +3,8 @@
 use base::{Account, Fault};
 use door::{Body, Site, SiteResponse};
 use futures_util::StreamExt;
-use http::HeaderName;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::{HeaderName, Method};
 
 use crate::arrival::{Arrival, Connection};
 use crate::respond::{Outgoing, Response, build, plain};
@@ -29,8 +29,9 @@ impl Gateway {
         };
         let connection = arrival.connection;
         let shares_origin = !way::is_tenants(&arrival.host);
+        let only_head = arrival.request.method == Method::HEAD;
         let answer = site.serve(arrival.into_site_request(principal, origin)).await;
-        let mut response = from_site(answer, connection);
+        let mut response = from_site(answer, connection, only_head);
         if shares_origin {
             // Tenants' pages stand at the same origin as ours here; as documents they get an origin of their own.
             let policy =
@@ -47,8 +48,9 @@ impl Gateway {
             Err(fault) => return self.page_refused(&arrival, &fault),
         };
         let connection = arrival.connection;
+        let only_head = arrival.request.method == Method::HEAD;
         let answer = site.serve(arrival.into_site_request(caller.principal, caller.origin)).await;
-        from_site(answer, connection)
+        from_site(answer, connection, only_head)
     }
 
     /// Why a person does not see a page, in words for a person; a browser shows them bare.
@@ -70,9 +72,13 @@ impl Gateway {
     }
 }
 
-fn from_site(answer: SiteResponse, connection: &Connection) -> Response {
+/// `only_head`: the length is the site's word, since there is no body to count.
+fn from_site(answer: SiteResponse, connection: &Connection, only_head: bool) -> Response {
     let SiteResponse { status, mut headers, body } = answer;
     for name in OURS {
+        if only_head && name == header::CONTENT_LENGTH {
+            continue;
+        }
         headers.remove(name);
     }
     let is_events =

@@ -155,12 +155,14 @@ impl Coming {
     }
 }
 
-fn too_slow() -> Fault {
+/// S3: the body stopped coming.
+pub(crate) fn too_slow() -> Fault {
     let words = "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.";
     Fault::new("RequestTimeout", 400, words)
 }
 
-fn incomplete() -> Fault {
+/// S3: the body ended before its announced length.
+pub(crate) fn incomplete() -> Fault {
     let words = "You did not provide the number of bytes specified by the Content-Length HTTP header";
     Fault::new("IncompleteBody", 400, words)
 }

@@ -115,31 +115,24 @@ fn from_query(request: &Request) -> Result<Option<Claim>, Fault> {
     let find = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
     let Some(algorithm) = find("X-Amz-Algorithm") else { return Ok(None) };
     if algorithm != ALGORITHM {
-        return Err(dialect.incomplete(format!("Unsupported AWS 'algorithm': '{algorithm}'.")));
+        return Err(dialect.unsupported(algorithm));
     }
-    let need = |name: &str| {
-        find(name).ok_or_else(|| {
-            dialect.incomplete(format!(
-                "AWS query-string parameters must include '{name}'. Re-examine the query-string parameters."
-            ))
-        })
-    };
+    let need = |name: &str| find(name).ok_or_else(|| dialect.lacks(name));
     let expires_s = match find("X-Amz-Expires") {
-        Some(text) => text.parse::<i64>().ok().filter(|expiry| (0..=LONGEST_EXPIRY_S).contains(expiry)),
+        Some(text) => {
+            let expiry = text.parse::<i64>().ok();
+            expiry.filter(|expiry| (0..=LONGEST_EXPIRY_S).contains(expiry)).ok_or_else(|| dialect.bad_expiry(expiry))?
+        }
+        None if dialect == Dialect::S3 => return Err(dialect.lacks("X-Amz-Expires")),
         // Only S3 insists on it; elsewhere a presigned request lives as long as a signed one.
-        None => Some(SKEW_MS / 1000),
+        None => SKEW_MS / 1000,
     };
-    let expires_s = expires_s.ok_or_else(|| dialect.bad_expiry())?;
     let raw = Raw {
         credential: need("X-Amz-Credential")?,
         headers: need("X-Amz-SignedHeaders")?,
         signature: need("X-Amz-Signature")?,
         token: find("X-Amz-Security-Token"),
-        date: basic_date(need("X-Amz-Date")?).ok_or_else(|| {
-            dialect.incomplete(
-                "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601.".to_owned(),
-            )
-        })?,
+        date: basic_date(need("X-Amz-Date")?).ok_or_else(|| dialect.bad_date())?,
         kind: Kind::Query { expires_s },
     };
     raw.claim(dialect).map(Some)
