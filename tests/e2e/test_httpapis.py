@@ -2,13 +2,17 @@
 
 import base64
 import http.client
+import http.server
 import json
 import os
 import subprocess
+import threading
+import time
 import urllib.parse
 
 import botocore.session
 import pytest
+import rsa
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
@@ -223,3 +227,119 @@ def test_rights_decide_where_they_are_enforced(own_platform):
     status, _, answer = signed()
     assert status == 200
     assert json.loads(answer)["requestContext"]["authorizer"]["iam"]["userArn"] == "arn:aws:iam::000000000000:user/ann"
+
+
+class Issuer:
+    """An issuer of tokens on this machine, and a page beside it."""
+
+    def __init__(self):
+        self.public, self.private = rsa.newkeys(2048)
+        self.asked = []
+        outer = self
+
+        class Answers(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.path)
+                answer = outer.answer(self.path, self.headers)
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, path, headers):
+        def number(value):
+            return encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+        if path == "/.well-known/openid-configuration":
+            return json.dumps({"issuer": self.url, "jwks_uri": self.url + "/keys"}).encode()
+        if path == "/keys":
+            return json.dumps({"keys": [{"kty": "RSA", "kid": "k", "n": number(self.public.n), "e": number(self.public.e)}]}).encode()
+        return json.dumps({"path": path, "headers": dict(headers.items())}).encode()
+
+    def token(self, **claims):
+        head = {"alg": "RS256", "kid": "k"}
+        claims = {"iss": self.url, "aud": "app", "exp": int(time.time()) + 60, **claims}
+        signed = encode(json.dumps(head).encode()) + "." + encode(json.dumps(claims).encode())
+        return signed + "." + encode(rsa.sign(signed.encode(), self.private, "SHA-256"))
+
+
+def encode(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    made = Issuer()
+    yield made
+    made.server.shutdown()
+
+
+def test_a_token_lets_in(platform, apis, echo, issuer):
+    api = apis.create_api(Name="tokens", ProtocolType="HTTP", Target=echo)
+    route = apis.get_routes(ApiId=api["ApiId"])["Items"][0]["RouteId"]
+    judge = apis.create_authorizer(
+        ApiId=api["ApiId"], Name="tokens", AuthorizerType="JWT", IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": issuer.url, "Audience": ["app"]},
+    )["AuthorizerId"]  # fmt: skip
+    apis.update_route(
+        ApiId=api["ApiId"], RouteId=route, AuthorizationType="JWT", AuthorizerId=judge, AuthorizationScopes=["read"]
+    )
+    url = api["ApiEndpoint"] + "/x"
+    status, headers, body = visit(platform, url)
+    assert (status, body, headers["www-authenticate"]) == (401, b'{"message":"Unauthorized"}', "Bearer")
+    good = {"authorization": "Bearer " + issuer.token(scope="read write", sub="ann")}
+    for _ in range(3):
+        status, _, body = visit(platform, url, headers=good)
+        assert status == 200
+    jwt = json.loads(body)["requestContext"]["authorizer"]["jwt"]
+    assert (jwt["claims"]["sub"], jwt["scopes"]) == ("ann", ["read"])
+    assert issuer.asked.count("/keys") == 1
+    for claims, expected in [({"scope": "write"}, 403), ({"scope": "read", "exp": 1}, 401), ({"scope": "read", "aud": "x"}, 401)]:
+        status, headers, _ = visit(platform, url, headers={"authorization": issuer.token(**claims)})
+        assert status == expected and "error=" in headers["www-authenticate"]
+
+
+JUDGE = """
+def handler(event, context):
+    if event["version"] == "2.0":
+        return {"isAuthorized": event["headers"].get("x-who") == "ann", "context": {"team": "blue"}}
+    effect = "Allow" if event["identitySource"] == "ann" else "Deny"
+    arn = event["methodArn"].rsplit("/", 1)[0] + "/a*"
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": arn}
+    return {"principalId": "p", "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+"""
+
+
+def test_a_function_decides(platform, apis, echo):
+    create(platform.client("lambda"), "api-judge", {"app.py": JUDGE})
+    api = apis.create_api(Name="judged", ProtocolType="HTTP", Target=echo, RouteKey="GET /{what}")
+    route = apis.get_routes(ApiId=api["ApiId"])["Items"][0]["RouteId"]
+    for version, simple in [("2.0", True), ("1.0", False)]:
+        judge = apis.create_authorizer(
+            ApiId=api["ApiId"], Name="judge", AuthorizerType="REQUEST", AuthorizerUri=function_arn("api-judge"),
+            AuthorizerPayloadFormatVersion=version, EnableSimpleResponses=simple, IdentitySource=["$request.header.X-Who"],
+        )["AuthorizerId"]  # fmt: skip
+        apis.update_route(ApiId=api["ApiId"], RouteId=route, AuthorizationType="CUSTOM", AuthorizerId=judge)
+        assert visit(platform, api["ApiEndpoint"] + "/abc", headers={"x-who": "ann"})[0] == 200
+        assert visit(platform, api["ApiEndpoint"] + "/abc", headers={"x-who": "bob"})[::2] == (403, b'{"message":"Forbidden"}')
+        assert visit(platform, api["ApiEndpoint"] + "/abc")[::2] == (401, b'{"message":"Unauthorized"}')
+    # The policy is about paths that begin with an `a`.
+    assert visit(platform, api["ApiEndpoint"] + "/xyz", headers={"x-who": "ann"})[0] == 403
+
+
+def test_a_url_answers(platform, apis, issuer):
+    api = apis.create_api(Name="page", ProtocolType="HTTP", Target=issuer.url + "/base")
+    status, headers, body = visit(platform, api["ApiEndpoint"] + "/some%20where?x=1", headers={"x-own": "1"})
+    told = json.loads(body)
+    assert (status, headers["content-type"], told["path"]) == (200, "application/json", "/base/some%20where?x=1")
+    assert told["headers"]["x-own"] == "1" and told["headers"]["Host" if "Host" in told["headers"] else "host"] in issuer.url
+    away = apis.create_api(Name="away", ProtocolType="HTTP", Target="http://169.254.169.254/latest")
+    assert visit(platform, away["ApiEndpoint"])[::2] == (500, b'{"message":"Internal Server Error"}')

@@ -214,6 +214,19 @@ impl Walls for NoWalls {
     }
 }
 
+/// Reaches nothing, for the same reason.
+struct Nowhere;
+
+impl httpapis::outbound::Outbound for Nowhere {
+    fn send(
+        &self,
+        request: httpapis::outbound::Request,
+    ) -> BoxFuture<'_, Result<httpapis::outbound::Response, httpapis::outbound::Unreached>> {
+        let refused = httpapis::outbound::Unreached::Failed(request.url, "no network".into());
+        Box::pin(std::future::ready(Err(refused)))
+    }
+}
+
 /// Opens the rooms over memory and asks each what it registers: no socket, no sandbox.
 async fn registered() -> anyhow::Result<Registered> {
     let folder = store::Folder::ephemeral()?;
@@ -281,6 +294,7 @@ async fn registered() -> anyhow::Result<Registered> {
         rng: Arc::clone(&rng),
         dispatch: RouterBuilder::default().build(door::Gate::off()),
         gate: door::Gate::off(),
+        outbound: Arc::new(Nowhere),
         authority: String::new(),
     });
 

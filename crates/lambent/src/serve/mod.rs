@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod clock;
 mod late;
+mod outbound;
 mod outbox;
 mod outward;
 mod port;
@@ -205,6 +206,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         rng: Arc::clone(&rng),
         dispatch: dispatch.clone(),
         gate: Arc::clone(&gate),
+        outbound: outbound::Sender::new(egress, loopback),
         authority,
     });
 

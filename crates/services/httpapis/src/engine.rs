@@ -7,8 +7,9 @@ use base::{Account, Clocks, Fault, Region, Rng};
 use door::{Dispatch, Gate};
 use store::{Batch, Key, Kv, Rows, Space};
 
+use crate::outbound::Outbound;
 use crate::rules::ids;
-use crate::serve::Live;
+use crate::serve::{Issuers, Live};
 use crate::types::{Api, Deployment};
 use crate::{faults, limits, state};
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub dispatch: Arc<dyn Dispatch>,
     /// Asked who may use routes with `AWS_IAM`.
     pub gate: Arc<Gate>,
+    /// Reaches issuers of tokens and integrations elsewhere.
+    pub outbound: Arc<dyn Outbound>,
     /// Host and port at which clients reach the platform, where a call does not say it.
     pub authority: String,
 }
@@ -31,6 +34,7 @@ pub struct Options {
 /// The room: carries out the operations, and answers the hosts of APIs.
 pub struct HttpApis {
     pub(crate) options: Options,
+    pub(crate) issuers: Issuers,
     remembered: Arc<Remembered>,
 }
 
@@ -80,8 +84,10 @@ impl Draft<'_> {
         let api = &self.api;
         loop {
             let id = ids::fresh(self.rng, letters);
-            let taken =
-                api.routes.contains_key(&id) || api.integrations.contains_key(&id) || api.deployments.contains_key(&id);
+            let taken = api.routes.contains_key(&id)
+                || api.integrations.contains_key(&id)
+                || api.authorizers.contains_key(&id)
+                || api.deployments.contains_key(&id);
             if !taken {
                 return id;
             }
@@ -192,7 +198,7 @@ impl HttpApis {
                 true
             }),
         );
-        Arc::new(Self { options, remembered })
+        Arc::new(Self { options, issuers: Issuers::default(), remembered })
     }
 
     /// An API with its routes made ready, if it exists.

@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod grades;
 pub mod limits;
+pub mod outbound;
 mod rules;
 mod serve;
 mod state;

@@ -32,6 +32,8 @@ pub(crate) struct Api {
     // By id.
     pub(crate) routes: BTreeMap<String, Route>,
     pub(crate) integrations: BTreeMap<String, Integration>,
+    #[serde(default)]
+    pub(crate) authorizers: BTreeMap<String, Authorizer>,
     // By name.
     pub(crate) stages: BTreeMap<String, Stage>,
     // By id.
@@ -44,6 +46,8 @@ pub(crate) struct Frozen {
     pub(crate) cors: Option<Cors>,
     pub(crate) routes: BTreeMap<String, Route>,
     pub(crate) integrations: BTreeMap<String, Integration>,
+    #[serde(default)]
+    pub(crate) authorizers: BTreeMap<String, Authorizer>,
 }
 
 /// Which pages of other origins may use an API.
@@ -71,6 +75,10 @@ pub(crate) enum Authorization {
     None,
     /// Whom policies let in.
     Iam,
+    /// Who has a token of an issuer.
+    Jwt,
+    /// Whom a function lets in.
+    Custom,
 }
 
 impl Authorization {
@@ -78,6 +86,8 @@ impl Authorization {
         match self {
             Self::None => "NONE",
             Self::Iam => "AWS_IAM",
+            Self::Jwt => "JWT",
+            Self::Custom => "CUSTOM",
         }
     }
 }
@@ -88,6 +98,12 @@ pub(crate) struct Route {
     // `GET /pets/{id}` or `$default`.
     pub(crate) key: String,
     pub(crate) authorization: Authorization,
+    // Who decides, where the authorization is by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authorizer: Option<String>,
+    // Of which a token must have one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scopes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operation_name: Option<String>,
     // The id of the integration.
@@ -97,13 +113,52 @@ pub(crate) struct Route {
     pub(crate) managed: bool,
 }
 
+/// Who decides about the requests of a route.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Authorizer {
+    pub(crate) name: String,
+    // Where a request says who sends it: `$request.header.Authorization`.
+    pub(crate) identity: Vec<String>,
+    pub(crate) by: By,
+}
+
+/// By what an authorizer decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum By {
+    /// A token of an issuer.
+    Token { issuer: String, audience: Vec<String> },
+    /// A function.
+    Function { uri: String, payload: String, ttl_s: i64, simple: bool },
+}
+
+/// Of which kind an integration is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    /// A function.
+    #[default]
+    Function,
+    /// A URL.
+    Url,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Function => "AWS_PROXY",
+            Self::Url => "HTTP_PROXY",
+        }
+    }
+}
+
 /// What answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Integration {
+    #[serde(default)]
+    pub(crate) kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
     pub(crate) uri: String,
-    // As it was given; what the platform uses is always POST.
+    // Of a function always POST, whatever is given; of a URL the request's own where it is `ANY`.
     pub(crate) method: String,
     // `1.0` or `2.0`.
     pub(crate) payload: String,
@@ -155,7 +210,12 @@ pub(crate) struct Deployment {
 impl Api {
     /// What a deployment made now would freeze.
     pub(crate) fn freeze(&self) -> Frozen {
-        Frozen { cors: self.cors.clone(), routes: self.routes.clone(), integrations: self.integrations.clone() }
+        Frozen {
+            cors: self.cors.clone(),
+            routes: self.routes.clone(),
+            integrations: self.integrations.clone(),
+            authorizers: self.authorizers.clone(),
+        }
     }
 }
 
@@ -237,6 +297,8 @@ shown! {
     id: String, route: Route => [Route, CreateRouteResult, GetRouteResult, UpdateRouteResult] {
         api_gateway_managed: route.managed.then_some(true),
         api_key_required: Some(false),
+        authorization_scopes: (!route.scopes.is_empty()).then(|| route.scopes.clone()),
+        authorizer_id: route.authorizer.clone(),
         authorization_type: Some(route.authorization.as_str().into()),
         operation_name: route.operation_name.clone(),
         route_id: Some(id.clone()),
@@ -253,7 +315,7 @@ shown! {
         description: one.description.clone(),
         integration_id: Some(id.clone()),
         integration_method: Some(one.method.clone()),
-        integration_type: Some("AWS_PROXY".into()),
+        integration_type: Some(one.kind.as_str().into()),
         integration_uri: Some(one.uri.clone()),
         payload_format_version: Some(one.payload.clone()),
         timeout_in_millis: Some(one.timeout_ms),
@@ -285,5 +347,41 @@ shown! {
         deployment_id: Some(id.clone()),
         deployment_status: Some("DEPLOYED".into()),
         description: one.description.clone(),
+    }
+}
+
+shown! {
+    id: String, one: Authorizer =>
+        [Authorizer, CreateAuthorizerResponse, GetAuthorizerResponse, UpdateAuthorizerResponse] {
+        authorizer_id: Some(id.clone()),
+        authorizer_payload_format_version: one.by.function().map(|(_, payload, ..)| payload.to_owned()),
+        authorizer_result_ttl_in_seconds: one.by.function().map(|(.., ttl_s, _)| ttl_s),
+        authorizer_type: Some(if one.by.function().is_some() { "REQUEST" } else { "JWT" }.into()),
+        authorizer_uri: one.by.function().map(|(uri, ..)| uri.to_owned()),
+        enable_simple_responses: one.by.function().map(|(.., simple)| simple),
+        identity_source: Some(one.identity.clone()),
+        jwt_configuration: one.by.token().map(|(issuer, audience)| aws::JWTConfiguration {
+            audience: Some(audience.to_vec()),
+            issuer: Some(issuer.to_owned()),
+        }),
+        name: Some(one.name.clone()),
+    }
+}
+
+impl By {
+    /// The URI, payload format, time to live and form of answers of a function.
+    pub(crate) fn function(&self) -> Option<(&str, &str, i64, bool)> {
+        match self {
+            Self::Function { uri, payload, ttl_s, simple } => Some((uri, payload, *ttl_s, *simple)),
+            Self::Token { .. } => None,
+        }
+    }
+
+    /// The issuer and the audiences of tokens.
+    pub(crate) fn token(&self) -> Option<(&str, &[String])> {
+        match self {
+            Self::Token { issuer, audience } => Some((issuer, audience)),
+            Self::Function { .. } => None,
+        }
     }
 }

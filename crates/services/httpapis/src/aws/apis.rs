@@ -13,7 +13,7 @@ use super::{integrations, routes};
 use crate::engine::Draft;
 use crate::rules::{self, check, cors, ids, pages::Page};
 use crate::serve::endpoint;
-use crate::types::{Api, Authorization, Cors, Integration, Route, Shown, Stage};
+use crate::types::{Api, Authorization, Cors, Integration, Kind, Route, Shown, Stage};
 use crate::{HttpApis, faults, limits, state};
 
 /// What CreateApi and UpdateApi say of an API alike.
@@ -68,33 +68,21 @@ impl Quick {
                 None => Ok(None),
             };
         };
-        if target.starts_with("http://") || target.starts_with("https://") {
-            return Err(Fault::not_implemented("apigatewayv2:CreateApi: Target, where it is a URL"));
-        }
-        integrations::check_uri(&target)?;
+        integrations::check_whole(&quick(&target))?;
         let key = key.unwrap_or_else(|| "$default".into());
         rules::route_key::RouteKey::parse(&key)?;
         Ok(Some(Self { target, key }))
     }
 
-    fn integration(&self) -> Integration {
-        Integration {
-            description: None,
-            uri: self.target.clone(),
-            method: "POST".into(),
-            payload: "2.0".into(),
-            timeout_ms: *limits::TIMEOUT_MS.end(),
-            managed: true,
-        }
-    }
-
     /// Makes the integration, the route and the stage `$default`, which follows every change.
     fn make(&self, draft: &mut Draft<'_>) {
         let integration = draft.id(ids::PART);
-        draft.api.integrations.insert(integration.clone(), self.integration());
+        draft.api.integrations.insert(integration.clone(), quick(&self.target));
         let route = Route {
             key: self.key.clone(),
             authorization: Authorization::None,
+            authorizer: None,
+            scopes: Vec::new(),
             operation_name: None,
             integration: Some(integration),
             managed: true,
@@ -105,6 +93,21 @@ impl Quick {
         let stage =
             Stage { auto_deploy: true, created_ms: now_ms, updated_ms: now_ms, managed: true, ..Stage::default() };
         draft.api.stages.insert("$default".into(), stage);
+    }
+}
+
+/// The integration that quick create makes of a target: a function's ARN, or a URL.
+fn quick(target: &str) -> Integration {
+    let is_url = target.starts_with("http://") || target.starts_with("https://");
+    let (kind, method, payload) = if is_url { (Kind::Url, "ANY", "1.0") } else { (Kind::Function, "POST", "2.0") };
+    Integration {
+        kind,
+        description: None,
+        uri: target.to_owned(),
+        method: method.into(),
+        payload: payload.into(),
+        timeout_ms: *limits::TIMEOUT_MS.end(),
+        managed: true,
     }
 }
 
@@ -163,6 +166,7 @@ impl Handle<ops::CreateApi> for HttpApis {
             created_ms: self.options.clocks.product().0,
             routes: BTreeMap::new(),
             integrations: BTreeMap::new(),
+            authorizers: BTreeMap::new(),
             stages: BTreeMap::new(),
             deployments: BTreeMap::new(),
         };
@@ -244,10 +248,7 @@ impl Handle<ops::UpdateApi> for HttpApis {
         .check()?;
         let cors = shared(input.cors_configuration.clone())?;
         if let Some(target) = &input.target {
-            if target.starts_with("http://") || target.starts_with("https://") {
-                return Err(Fault::not_implemented("apigatewayv2:UpdateApi: Target, where it is a URL"));
-            }
-            integrations::check_uri(target)?;
+            integrations::check_whole(&quick(target))?;
         }
         if let Some(key) = &input.route_key {
             rules::route_key::RouteKey::parse(key)?;
@@ -293,7 +294,7 @@ fn requick(api: &mut Api, target: Option<&str>, key: Option<&str>) -> Result<(),
     }
     let integration = route.integration.clone().and_then(|id| api.integrations.get_mut(&id));
     if let (Some(target), Some(integration)) = (target, integration) {
-        target.clone_into(&mut integration.uri);
+        *integration = quick(target);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use wire::Unit;
 
 use super::apis::set;
 use crate::engine::Draft;
-use crate::rules::{check, function, ids, pages::Page, variables};
-use crate::types::{Integration, Shown};
+use crate::rules::{check, function, ids, pages::Page, target, variables};
+use crate::types::{Integration, Kind, Shown};
 use crate::{HttpApis, faults, limits};
 
 /// A function's ARN in either form, or one with stage variables, which is known only at a request.
@@ -25,6 +25,24 @@ pub(super) fn check_uri(uri: &str) -> Result<(), Fault> {
     Err(faults::bad(format!("Invalid integration URI specified: {uri} is not the ARN of a function")))
 }
 
+/// Whether the parts of an integration fit each other.
+///
+/// # Errors
+/// BadRequestException.
+pub(super) fn check_whole(one: &Integration) -> Result<(), Fault> {
+    if one.kind == Kind::Function {
+        return check_uri(&one.uri);
+    }
+    check::length("integrationUri", Some(&one.uri), 1, 2048)?;
+    if !target::is_url(&one.uri) {
+        return Err(faults::bad(format!("Invalid HTTP endpoint specified for URI: {}", one.uri)));
+    }
+    if one.payload != "1.0" {
+        return Err(faults::bad("The payloadFormatVersion of HTTP_PROXY integrations must be 1.0"));
+    }
+    Ok(())
+}
+
 /// What an integration is asked to be, where it is said in words.
 struct Said<'a> {
     operation: &'static str,
@@ -33,7 +51,6 @@ struct Said<'a> {
     payload: Option<&'a str>,
     method: Option<&'a str>,
     description: Option<&'a str>,
-    uri: Option<&'a str>,
     timeout_ms: Option<i64>,
     refused: &'a [(&'a str, bool)],
 }
@@ -41,11 +58,7 @@ struct Said<'a> {
 impl Said<'_> {
     fn check(&self) -> Result<(), Fault> {
         match self.kind {
-            None | Some("AWS_PROXY") => {}
-            Some("HTTP_PROXY") => {
-                let words = format_args!("apigatewayv2:{}: IntegrationType HTTP_PROXY", self.operation);
-                return Err(Fault::not_implemented(words));
-            }
+            None | Some("AWS_PROXY" | "HTTP_PROXY") => {}
             Some(_) => {
                 return Err(faults::bad(
                     "Currently, an API with a protocol type of HTTP may only be associated with proxy integrations (AWS_PROXY, HTTP_PROXY)",
@@ -68,7 +81,6 @@ impl Said<'_> {
             return Err(faults::bad("Invalid HTTP method specified"));
         }
         check::length("description", self.description, 0, 1024)?;
-        self.uri.map_or(Ok(()), check_uri)?;
         if self.timeout_ms.is_some_and(|ms| !limits::TIMEOUT_MS.contains(&ms)) {
             return Err(faults::bad(format!(
                 "Timeout should be between {} ms and {} ms",
@@ -78,6 +90,10 @@ impl Said<'_> {
         }
         Ok(())
     }
+}
+
+fn kind_of(kind: Option<&str>) -> Kind {
+    if kind == Some("HTTP_PROXY") { Kind::Url } else { Kind::Function }
 }
 
 /// What no integration of a function does here, or on AWS, by member.
@@ -117,23 +133,32 @@ impl Handle<ops::CreateIntegration> for HttpApis {
             payload: input.payload_format_version.as_deref(),
             method: input.integration_method.as_deref(),
             description: input.description.as_deref(),
-            uri: input.integration_uri.as_deref(),
             timeout_ms: input.timeout_in_millis,
             refused: &refused!(input),
         }
         .check()?;
-        let uri = input.integration_uri.ok_or_else(|| faults::bad("integrationUri must be specified for AWS_PROXY"))?;
+        let uri = input
+            .integration_uri
+            .ok_or_else(|| faults::bad("integrationUri must be specified for proxy integrations"))?;
         let payload = input.payload_format_version.ok_or_else(|| {
             faults::bad("PayloadFormatVersion is a required parameter for integration. Valid values are [1.0, 2.0]")
         })?;
+        let kind = kind_of(input.integration_type.as_deref());
+        let method = match (kind, input.integration_method) {
+            (_, Some(method)) => method,
+            (Kind::Function, None) => "POST".into(),
+            (Kind::Url, None) => return Err(faults::bad("HttpMethod must be specified for HTTP_PROXY integrations")),
+        };
         let made = Integration {
+            kind,
             description: input.description,
             uri,
-            method: input.integration_method.unwrap_or_else(|| "POST".into()),
+            method,
             payload,
             timeout_ms: input.timeout_in_millis.unwrap_or(*limits::TIMEOUT_MS.end()),
             managed: false,
         };
+        check_whole(&made)?;
         let create = move |draft: &mut Draft<'_>| {
             if draft.api.integrations.len() >= limits::INTEGRATIONS {
                 return Err(faults::too_many("integrations", limits::INTEGRATIONS));
@@ -192,7 +217,6 @@ impl Handle<ops::UpdateIntegration> for HttpApis {
             payload: input.payload_format_version.as_deref(),
             method: input.integration_method.as_deref(),
             description: input.description.as_deref(),
-            uri: input.integration_uri.as_deref(),
             timeout_ms: input.timeout_in_millis,
             refused: &refused!(input),
         }
@@ -212,6 +236,10 @@ impl Handle<ops::UpdateIntegration> for HttpApis {
                 }
             }
             one.timeout_ms = input.timeout_in_millis.unwrap_or(one.timeout_ms);
+            if input.integration_type.is_some() {
+                one.kind = kind_of(input.integration_type.as_deref());
+            }
+            check_whole(one)?;
             let shown = aws::UpdateIntegrationResult::shown((&id, one));
             draft.deploys();
             Ok(shown)

@@ -1,6 +1,7 @@
 //! The operations, by topic. What is not registered in [`register`] answers NotImplemented at the door.
 
 mod apis;
+mod authorizers;
 mod deployments;
 mod integrations;
 mod routes;
@@ -38,6 +39,12 @@ pub fn register(builder: RouterBuilder, apis: &Arc<HttpApis>) -> RouterBuilder {
         .on::<ops::UpdateRoute, _>(apis)
         .on::<ops::DeleteRoute, _>(apis)
         .on::<ops::DeleteRouteRequestParameter, _>(apis)
+        .on::<ops::CreateAuthorizer, _>(apis)
+        .on::<ops::GetAuthorizer, _>(apis)
+        .on::<ops::GetAuthorizers, _>(apis)
+        .on::<ops::UpdateAuthorizer, _>(apis)
+        .on::<ops::DeleteAuthorizer, _>(apis)
+        .on::<ops::ResetAuthorizersCache, _>(apis)
         .on::<ops::CreateStage, _>(apis)
         .on::<ops::GetStage, _>(apis)
         .on::<ops::GetStages, _>(apis)

@@ -45,15 +45,57 @@ fn target(api: &Api, target: &str) -> Result<String, Fault> {
     Ok(id.to_owned())
 }
 
-fn authorization(operation: &str, kind: Option<&str>) -> Result<Option<Authorization>, Fault> {
-    match kind {
-        None => Ok(None),
-        Some("NONE") => Ok(Some(Authorization::None)),
-        Some("AWS_IAM") => Ok(Some(Authorization::Iam)),
-        Some(kind @ ("JWT" | "CUSTOM")) => {
-            Err(Fault::not_implemented(format_args!("apigatewayv2:{operation}: AuthorizationType {kind}")))
+/// Who may use a route, as an input says it: what it does not say stays.
+#[derive(Clone)]
+struct Guarded {
+    kind: Option<String>,
+    authorizer: Option<String>,
+    scopes: Option<Vec<String>>,
+}
+
+impl Guarded {
+    /// Puts it onto a route, if it makes sense.
+    fn onto(&self, api: &Api, route: &mut Route) -> Result<(), Fault> {
+        route.authorization = match self.kind.as_deref() {
+            None => route.authorization,
+            Some("NONE") => Authorization::None,
+            Some("AWS_IAM") => Authorization::Iam,
+            Some("JWT") => Authorization::Jwt,
+            Some(_) => Authorization::Custom,
+        };
+        set(&mut route.authorizer, self.authorizer.as_ref());
+        if let Some(scopes) = &self.scopes {
+            route.scopes.clone_from(scopes);
         }
-        Some(_) => Err(faults::bad("Invalid authorizationType specified. Must be one of [NONE, AWS_IAM, CUSTOM, JWT]")),
+        let decides = matches!(route.authorization, Authorization::Jwt | Authorization::Custom);
+        if !decides && self.authorizer.is_none() {
+            route.authorizer = None;
+        }
+        if route.authorization != Authorization::Jwt && self.scopes.is_none() {
+            route.scopes.clear();
+        }
+        if route.scopes.len() > limits::SCOPES {
+            return Err(faults::too_many("scopes", limits::SCOPES));
+        }
+        if !route.scopes.is_empty() && route.authorization != Authorization::Jwt {
+            return Err(faults::bad("authorizationScopes are supported only with the authorizationType JWT"));
+        }
+        for scope in &route.scopes {
+            check::length("authorization scope", Some(scope), 1, 64)?;
+        }
+        let named = route.authorizer.as_ref().map(|id| api.authorizers.get(id));
+        match (route.authorization, named.map(|one| one.map(|one| one.by.token().is_some()))) {
+            (Authorization::None | Authorization::Iam, None)
+            | (Authorization::Jwt, Some(Some(true)))
+            | (Authorization::Custom, Some(Some(false))) => Ok(()),
+            (Authorization::Jwt | Authorization::Custom, None) => {
+                Err(faults::bad("An authorizerId must be specified with the authorizationType JWT or CUSTOM"))
+            }
+            (_, Some(None)) => Err(faults::bad("Invalid authorizerId specified: the API has no such authorizer")),
+            (kind, _) => {
+                Err(faults::bad(format!("The authorizer does not fit the authorizationType {}", kind.as_str())))
+            }
+        }
     }
 }
 
@@ -62,8 +104,6 @@ macro_rules! refused {
     ($input:ident) => {
         [
             ("ApiKeyRequired", $input.api_key_required == Some(true)),
-            ("AuthorizationScopes", $input.authorization_scopes.as_ref().is_some_and(|list| !list.is_empty())),
-            ("AuthorizerId", $input.authorizer_id.is_some()),
             ("ModelSelectionExpression", $input.model_selection_expression.is_some()),
             ("RequestModels", $input.request_models.as_ref().is_some_and(|map| !map.is_empty())),
             ("RequestParameters", $input.request_parameters.as_ref().is_some_and(|map| !map.is_empty())),
@@ -81,7 +121,11 @@ impl Handle<ops::CreateRoute> for HttpApis {
     ) -> Result<Answer<aws::CreateRouteResult>, Fault> {
         self.api(context.account, &context.region, input.api_id.as_deref())?;
         faults::refuse("CreateRoute", &refused!(input))?;
-        let authorization = authorization("CreateRoute", input.authorization_type.as_deref())?.unwrap_or_default();
+        let guarded = Guarded {
+            kind: input.authorization_type.clone(),
+            authorizer: input.authorizer_id.clone(),
+            scopes: input.authorization_scopes.clone(),
+        };
         check::length("operationName", input.operation_name.as_deref(), 1, 64)?;
         let api = input.api_id.clone();
         let create = move |draft: &mut Draft<'_>| {
@@ -91,8 +135,16 @@ impl Handle<ops::CreateRoute> for HttpApis {
                 return Err(faults::too_many("routes", limits::ROUTES));
             }
             let integration = input.target.as_deref().map(|text| target(&draft.api, text)).transpose()?;
-            let made =
-                Route { key, authorization, operation_name: input.operation_name.clone(), integration, managed: false };
+            let mut made = Route {
+                key,
+                authorization: Authorization::None,
+                authorizer: None,
+                scopes: Vec::new(),
+                operation_name: input.operation_name.clone(),
+                integration,
+                managed: false,
+            };
+            guarded.onto(&draft.api, &mut made)?;
             let id = draft.id(ids::PART);
             let shown = aws::CreateRouteResult::shown((&id, &made));
             draft.api.routes.insert(id, made);
@@ -141,26 +193,28 @@ impl Handle<ops::UpdateRoute> for HttpApis {
     ) -> Result<Answer<aws::UpdateRouteResult>, Fault> {
         self.api(context.account, &context.region, input.api_id.as_deref())?;
         faults::refuse("UpdateRoute", &refused!(input))?;
-        let authorization = authorization("UpdateRoute", input.authorization_type.as_deref())?;
+        let guarded = Guarded {
+            kind: input.authorization_type.clone(),
+            authorizer: input.authorizer_id.clone(),
+            scopes: input.authorization_scopes.clone(),
+        };
         check::length("operationName", input.operation_name.as_deref(), 1, 64)?;
         let api = input.api_id.clone();
         let update = move |draft: &mut Draft<'_>| {
             let id = input.route_id.clone().unwrap_or_default();
-            if !draft.api.routes.contains_key(&id) {
-                return Err(faults::no_part("Route"));
-            }
+            let mut route = draft.api.routes.get(&id).cloned().ok_or_else(|| faults::no_part("Route"))?;
             if let Some(key) = &input.route_key {
                 check_new(&draft.api, key, Some(&id))?;
             }
             let integration = input.target.as_deref().map(|text| target(&draft.api, text)).transpose()?;
-            let route = draft.api.routes.get_mut(&id).ok_or_else(|| faults::no_part("Route"))?;
             if let Some(key) = &input.route_key {
                 route.key.clone_from(key);
             }
-            route.authorization = authorization.unwrap_or(route.authorization);
+            guarded.onto(&draft.api, &mut route)?;
             set(&mut route.operation_name, input.operation_name.as_ref());
             set(&mut route.integration, integration.as_ref());
-            let shown = aws::UpdateRouteResult::shown((&id, route));
+            let shown = aws::UpdateRouteResult::shown((&id, &route));
+            draft.api.routes.insert(id, route);
             draft.deploys();
             Ok(shown)
         };

@@ -8,6 +8,8 @@ const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 pub(crate) const API: usize = 10;
 /// Letters of the id of a route or an integration.
 pub(crate) const PART: usize = 7;
+/// Letters of an authorizer's id.
+pub(crate) const AUTHORIZER: usize = 6;
 /// Letters of a deployment's id.
 pub(crate) const DEPLOYMENT: usize = 6;
 

@@ -4,10 +4,13 @@ pub(crate) mod check;
 pub(crate) mod cors;
 pub(crate) mod function;
 pub(crate) mod ids;
+pub(crate) mod jwt;
 pub(crate) mod pages;
 pub(crate) mod path;
 pub(crate) mod route_key;
+pub(crate) mod selection;
 pub(crate) mod table;
+pub(crate) mod target;
 pub(crate) mod variables;
 
 /// The only way an HTTP API chooses routes.

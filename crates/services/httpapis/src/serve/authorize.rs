@@ -3,10 +3,12 @@
 use base::{Account, Principal, Region};
 use door::{Ask, Mode};
 use http::header::AUTHORIZATION;
+use serde_json::{Map, Value, json};
 
 use super::Visit;
+use super::live::{Guard, Judge, Judging};
 use crate::HttpApis;
-use crate::types::Authorization;
+use crate::rules::jwt::{Invalid, Token};
 
 /// What an event says of who was let in.
 #[derive(Debug)]
@@ -15,22 +17,95 @@ pub(super) enum Authorizer {
     None,
     /// Who signed.
     Iam { key_id: Option<String>, account: Account, arn: String },
+    /// What a token says, and which of the route's scopes it has.
+    Token { claims: Map<String, Value>, scopes: Option<Vec<String>> },
+    /// What a function said.
+    Function { principal: Option<String>, context: Option<Map<String, Value>> },
 }
 
 /// Why a request is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
+    /// It does not say who sends it, or not well: what `WWW-Authenticate` is to say.
+    Unauthorized(Option<String>),
     /// It is known, or nobody, and has no right.
-    Forbidden,
+    Forbidden(Option<String>),
+    /// What decides about it does not work.
+    Broken,
+}
+
+impl Authorizer {
+    /// `requestContext.authorizer` in format 2.0.
+    pub(super) fn second(&self) -> Option<Value> {
+        match self {
+            Self::None => None,
+            Self::Iam { key_id, account, arn } => Some(json!({"iam": {
+                "accessKey": key_id,
+                "accountId": account.as_str(),
+                "callerId": null,
+                "cognitoIdentity": null,
+                "principalOrgId": null,
+                "userArn": arn,
+                "userId": null,
+            }})),
+            Self::Token { claims, scopes } => Some(json!({"jwt": {"claims": claims, "scopes": scopes}})),
+            Self::Function { context, .. } => Some(json!({"lambda": context})),
+        }
+    }
+
+    /// The same in format 1.0.
+    pub(super) fn first(&self) -> Value {
+        match self {
+            Self::None | Self::Iam { .. } => json!({"claims": null, "scopes": null}),
+            Self::Token { claims, scopes } => json!({"claims": claims, "scopes": scopes}),
+            Self::Function { principal, context } => {
+                let mut all = context.clone().unwrap_or_default();
+                if let Some(principal) = principal {
+                    all.insert("principalId".into(), Value::String(principal.clone()));
+                }
+                Value::Object(all)
+            }
+        }
+    }
 }
 
 impl HttpApis {
     /// Lets a request in, or says why not.
-    pub(super) fn authorize(&self, visit: &Visit<'_>) -> Result<Authorizer, Refused> {
-        match visit.route.authorization {
-            Authorization::None => Ok(Authorizer::None),
-            Authorization::Iam => self.signed(visit).ok_or(Refused::Forbidden),
+    pub(super) async fn authorize(&self, visit: &Visit<'_>) -> Result<Authorizer, Refused> {
+        match &visit.route.guard {
+            Guard::Open => Ok(Authorizer::None),
+            Guard::Iam => self.signed(visit).ok_or(Refused::Forbidden(None)),
+            Guard::Token(judge, scopes) => self.by_token(visit, judge, scopes).await,
+            Guard::Function(judge) => self.by_function(visit, judge).await,
+            Guard::Shut => Err(Refused::Broken),
         }
+    }
+
+    /// Whom a token of an issuer names.
+    async fn by_token(&self, visit: &Visit<'_>, judge: &Judge, wanted: &[String]) -> Result<Authorizer, Refused> {
+        let Judging::Token { issuer, audience } = &judge.by else { return Err(Refused::Broken) };
+        let sent = judge.identity.first().and_then(|selection| visit.select(selection));
+        let Some(sent) = sent.filter(|sent| !sent.is_empty()) else {
+            return Err(Refused::Unauthorized(Some("Bearer".into())));
+        };
+        let text = match sent.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => sent.trim(),
+        };
+        let unfit = |Invalid(why): Invalid| {
+            Refused::Unauthorized(Some(format!(r#"Bearer scope="" error="invalid_token" error_description="{why}""#)))
+        };
+        let token = Token::parse(text).map_err(unfit)?;
+        let options = &self.options;
+        let key = self.issuers.key(&*options.outbound, &*options.clocks, issuer, &token.key_id).await;
+        let now_s = options.clocks.signing().0.div_euclid(1000);
+        key.and_then(|key| token.verify(&key, issuer, audience, now_s)).map_err(unfit)?;
+        let scopes = token.granted(wanted);
+        if !wanted.is_empty() && scopes.is_none() {
+            let scope = wanted.join(" ");
+            return Err(Refused::Forbidden(Some(format!(r#"Bearer scope="{scope}" error="insufficient_scope""#))));
+        }
+        Ok(Authorizer::Token { claims: token.claims(), scopes })
     }
 
     /// Whom a signature names, if policies let them call the API.
@@ -46,17 +121,12 @@ impl HttpApis {
             return None;
         }
         let region: Region = api.region.parse().ok()?;
-        let path = visit.request_path();
-        let resource = format!(
-            "arn:aws:execute-api:{}:{}:{}/{}/{}{path}",
-            api.region, api.account, api.id, visit.stage.name, request.method
-        );
         let key_id = request.origin.key_id.as_deref();
         let ask = Ask {
             principal,
             key_id,
-            action: "execute-api:Invoke",
-            resource: &resource,
+            action: INVOKE,
+            resource: &visit.arn(),
             owner: Some(owner),
             policy: None,
             trust: false,
@@ -67,12 +137,8 @@ impl HttpApis {
     }
 }
 
-impl Visit<'_> {
-    /// The path behind the stage, decoded.
-    fn request_path(&self) -> String {
-        format!("/{}", self.parts.join("/"))
-    }
-}
+/// The action of whoever calls an API.
+pub(super) const INVOKE: &str = "execute-api:Invoke";
 
 /// A signature counts that was made for APIs; from inside a sandbox the way itself says who calls.
 fn is_for_apis(visit: &Visit<'_>) -> bool {

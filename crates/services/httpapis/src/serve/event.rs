@@ -25,6 +25,34 @@ pub(super) fn payload(form: Payload, visit: &Visit<'_>, authorizer: &Authorizer)
     bytes.expect("texts and numbers have a JSON form").into()
 }
 
+/// What a function is asked that decides about a request: the event without its body.
+pub(super) fn question(form: Payload, visit: &Visit<'_>, identity: &[String]) -> Bytes {
+    let whole = match form {
+        Payload::V1 => serde_json::to_value(first(visit, &Authorizer::None)),
+        Payload::V2 => serde_json::to_value(second(visit, &Authorizer::None)),
+    };
+    let Ok(Value::Object(mut event)) = whole else { unreachable!("texts and numbers have a JSON form") };
+    event.remove("body");
+    event.remove("isBase64Encoded");
+    event.insert("type".into(), json!("REQUEST"));
+    match form {
+        Payload::V1 => {
+            let joined = identity.join(",");
+            event.insert("methodArn".into(), json!(visit.arn()));
+            event.insert("identitySource".into(), json!(joined));
+            event.insert("authorizationToken".into(), json!(joined));
+            if let Some(context) = event.get_mut("requestContext").and_then(Value::as_object_mut) {
+                context.remove("authorizer");
+            }
+        }
+        Payload::V2 => {
+            event.insert("routeArn".into(), json!(visit.arn()));
+            event.insert("identitySource".into(), if identity.is_empty() { Value::Null } else { json!(identity) });
+        }
+    }
+    Value::Object(event).to_string().into()
+}
+
 type Many = BTreeMap<String, Vec<String>>;
 type One = BTreeMap<String, String>;
 
@@ -96,18 +124,7 @@ fn second<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> Second<'a> {
         request_context: SecondContext {
             account_id: &api.account,
             api_id: &api.id,
-            authorizer: match authorizer {
-                Authorizer::None => None,
-                Authorizer::Iam { key_id, account, arn } => Some(json!({"iam": {
-                    "accessKey": key_id,
-                    "accountId": account.as_str(),
-                    "callerId": null,
-                    "cognitoIdentity": null,
-                    "principalOrgId": null,
-                    "userArn": arn,
-                    "userId": null,
-                }})),
-            },
+            authorizer: authorizer.second(),
             domain_name: domain(visit),
             domain_prefix: &api.id,
             http: SecondHttp {
@@ -176,8 +193,8 @@ fn first<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> First<'a> {
     let resource = visit.route.key.split_once(' ').map_or(&*visit.route.key, |(_, path)| path);
     let variables: BTreeMap<_, _> = visit.variables().into_iter().collect();
     let (key_id, account, arn) = match authorizer {
-        Authorizer::None => (None, None, None),
         Authorizer::Iam { key_id, account, arn } => (key_id.as_deref(), Some(account.as_str()), Some(arn.as_str())),
+        _ => (None, None, None),
     };
     First {
         version: "1.0",
@@ -191,7 +208,7 @@ fn first<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> First<'a> {
         request_context: FirstContext {
             account_id: &api.account,
             api_id: &api.id,
-            authorizer: json!({"claims": null, "scopes": null}),
+            authorizer: authorizer.first(),
             domain_name: domain(visit),
             domain_prefix: &api.id,
             extended_request_id: visit.id,
@@ -233,7 +250,7 @@ fn last(many: &Many) -> One {
 }
 
 /// The API's own host; under `localhost` for the form by path.
-fn domain(visit: &Visit<'_>) -> String {
+pub(super) fn domain(visit: &Visit<'_>) -> String {
     let api = &visit.live.api;
     format!("{}.{LABEL}.{}.{}", api.id, api.region, base_of(&visit.request.host).unwrap_or("localhost"))
 }

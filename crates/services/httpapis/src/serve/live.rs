@@ -8,15 +8,19 @@ use std::time::Duration;
 use base::{Fault, Region};
 use store::Kv;
 
+use super::verdicts::Verdicts;
+use crate::rules::selection::Selection;
 use crate::rules::table::Table;
 use crate::rules::{function, path, variables};
 use crate::state;
-use crate::types::{Api, Authorization, Cors, Frozen, Integration, Route};
+use crate::types::{Api, Authorization, Authorizer, By, Cors, Frozen, Integration, Kind, Route};
 
 /// An API with its stages made ready.
 pub(crate) struct Live {
     pub(crate) api: Api,
     stages: HashMap<String, Serving>,
+    // What authorizers said, while it counts.
+    pub(crate) verdicts: Verdicts,
 }
 
 /// A stage that answers.
@@ -39,17 +43,56 @@ pub(super) struct Content {
 /// A route with its integration.
 pub(super) struct Ready {
     pub(super) key: String,
-    pub(super) authorization: Authorization,
+    pub(super) guard: Guard,
     pub(super) target: Option<Arc<Target>>,
+}
+
+/// Who decides about a request.
+pub(super) enum Guard {
+    /// Nobody: anyone may.
+    Open,
+    /// Policies.
+    Iam,
+    /// A token, which has one of these scopes if there are any.
+    Token(Arc<Judge>, Vec<String>),
+    /// A function.
+    Function(Arc<Judge>),
+    /// An authorizer that is not there: nobody may.
+    Shut,
+}
+
+/// An authorizer.
+pub(super) struct Judge {
+    pub(super) id: String,
+    pub(super) identity: Vec<Selection>,
+    pub(super) by: Judging,
+}
+
+/// By what an authorizer decides.
+pub(super) enum Judging {
+    Token { issuer: String, audience: Vec<String> },
+    Function { function: Called, payload: Payload, ttl_s: i64, simple: bool },
 }
 
 /// An integration.
 pub(super) struct Target {
+    pub(super) to: To,
+    pub(super) timeout: Duration,
+}
+
+/// Where an integration leads.
+pub(super) enum To {
+    /// To a function.
+    Function(Called, Payload),
+    /// To a URL, by this method, or the request's own.
+    Url { uri: String, method: Option<http::Method> },
+}
+
+/// A function by its URI.
+pub(super) struct Called {
     uri: String,
     // Where the URI says it without a stage's variables.
     function: Option<Function>,
-    pub(super) payload: Payload,
-    pub(super) timeout: Duration,
 }
 
 /// A function that is called.
@@ -66,6 +109,12 @@ pub(super) enum Payload {
     V2,
 }
 
+impl Payload {
+    fn of(version: &str) -> Self {
+        if version == "1.0" { Self::V1 } else { Self::V2 }
+    }
+}
+
 impl Function {
     fn of(uri: &str) -> Option<Self> {
         let arn = function::arn_of(uri)?.into_owned();
@@ -74,14 +123,9 @@ impl Function {
     }
 }
 
-impl Target {
-    fn of(one: &Integration) -> Self {
-        Self {
-            uri: one.uri.clone(),
-            function: Function::of(&one.uri).filter(|_| !variables::has_any(&one.uri)),
-            payload: if one.payload == "1.0" { Payload::V1 } else { Payload::V2 },
-            timeout: Duration::from_millis(one.timeout_ms.unsigned_abs()),
-        }
+impl Called {
+    fn of(uri: &str) -> Self {
+        Self { uri: uri.to_owned(), function: Function::of(uri).filter(|_| !variables::has_any(uri)) }
     }
 
     /// The function that is meant, with a stage's variables; none if the URI then names none.
@@ -93,17 +137,62 @@ impl Target {
     }
 }
 
+impl Target {
+    fn of(one: &Integration) -> Self {
+        let to = match one.kind {
+            Kind::Function => To::Function(Called::of(&one.uri), Payload::of(&one.payload)),
+            Kind::Url => {
+                let method = Some(one.method.as_str()).filter(|method| *method != "ANY");
+                To::Url { uri: one.uri.clone(), method: method.and_then(|method| method.parse().ok()) }
+            }
+        };
+        Self { to, timeout: Duration::from_millis(one.timeout_ms.unsigned_abs()) }
+    }
+}
+
+impl Judge {
+    fn of(id: &str, one: &Authorizer) -> Self {
+        let by = match &one.by {
+            By::Token { issuer, audience } => Judging::Token { issuer: issuer.clone(), audience: audience.clone() },
+            By::Function { uri, payload, ttl_s, simple } => Judging::Function {
+                function: Called::of(uri),
+                payload: Payload::of(payload),
+                ttl_s: *ttl_s,
+                simple: *simple,
+            },
+        };
+        let identity = one.identity.iter().filter_map(|text| Selection::parse(text)).collect();
+        Self { id: id.to_owned(), identity, by }
+    }
+}
+
+impl Guard {
+    fn of(route: &Route, judges: &HashMap<&str, Arc<Judge>>) -> Self {
+        let judge = route.authorizer.as_deref().and_then(|id| judges.get(id)).cloned();
+        match (route.authorization, judge) {
+            (Authorization::None, _) => Self::Open,
+            (Authorization::Iam, _) => Self::Iam,
+            (Authorization::Jwt, Some(judge)) => Self::Token(judge, route.scopes.clone()),
+            (Authorization::Custom, Some(judge)) => Self::Function(judge),
+            (Authorization::Jwt | Authorization::Custom, None) => Self::Shut,
+        }
+    }
+}
+
 impl Content {
-    fn of(cors: Option<&Cors>, routes: &BTreeMap<String, Route>, integrations: &BTreeMap<String, Integration>) -> Self {
+    fn of(frozen: &Frozen) -> Self {
+        let Frozen { cors, routes, integrations, authorizers } = frozen;
         let targets: HashMap<&str, Arc<Target>> =
             integrations.iter().map(|(id, one)| (id.as_str(), Arc::new(Target::of(one)))).collect();
+        let judges: HashMap<&str, Arc<Judge>> =
+            authorizers.iter().map(|(id, one)| (id.as_str(), Arc::new(Judge::of(id, one)))).collect();
         let ready = |route: &Route| Ready {
             key: route.key.clone(),
-            authorization: route.authorization,
+            guard: Guard::of(route, &judges),
             target: route.integration.as_deref().and_then(|id| targets.get(id)).cloned(),
         };
         Self {
-            cors: cors.cloned(),
+            cors: cors.clone(),
             table: Table::new(routes.values().map(|route| route.key.as_str())),
             routes: routes.values().map(ready).collect(),
         }
@@ -116,7 +205,7 @@ impl Live {
     /// # Errors
     /// The store's.
     pub(crate) fn of(api: Api, kv: &dyn Kv) -> Result<Self, Fault> {
-        let now = Arc::new(Content::of(api.cors.as_ref(), &api.routes, &api.integrations));
+        let now = Arc::new(Content::of(&api.freeze()));
         let mut frozen: HashMap<&str, Arc<Content>> = HashMap::new();
         let mut stages = HashMap::new();
         for (name, stage) in &api.stages {
@@ -127,9 +216,8 @@ impl Live {
                 Some(deployment) => match frozen.get(deployment) {
                     Some(content) => Arc::clone(content),
                     None => {
-                        let Frozen { cors, routes, integrations } =
-                            state::find_frozen(kv, &api.id, deployment)?.unwrap_or_default();
-                        let content = Arc::new(Content::of(cors.as_ref(), &routes, &integrations));
+                        let kept = state::find_frozen(kv, &api.id, deployment)?.unwrap_or_default();
+                        let content = Arc::new(Content::of(&kept));
                         frozen.insert(deployment, Arc::clone(&content));
                         content
                     }
@@ -138,7 +226,7 @@ impl Live {
             let serving = Serving { name: name.clone(), variables: stage.variables.clone(), content };
             stages.insert(name.clone(), serving);
         }
-        Ok(Self { api, stages })
+        Ok(Self { api, stages, verdicts: Verdicts::default() })
     }
 
     /// The stage a path means, and the path behind it: the stage that the first part names, else `$default`.

@@ -8,7 +8,12 @@ mod answer;
 mod authorize;
 mod event;
 mod invoke;
+mod issuers;
+mod judge;
 mod live;
+mod proxy;
+mod select;
+mod verdicts;
 
 use base::{BoxFuture, Fault, TraceHeader};
 use base64::Engine as _;
@@ -21,8 +26,9 @@ use crate::rules::{cors, path, table};
 use crate::{HttpApis, limits};
 
 use authorize::Refused;
+pub(crate) use issuers::Issuers;
 pub(crate) use live::Live;
-use live::{Ready, Serving};
+use live::{Ready, Serving, To};
 
 /// The second label of an API's host.
 const LABEL: &str = "execute-api";
@@ -135,9 +141,17 @@ impl HttpApis {
 
     async fn visit(&self, visit: &Visit<'_>) -> SiteResponse {
         let Some(target) = &visit.route.target else { return not_found() };
-        match self.authorize(visit) {
-            Ok(authorizer) => self.invoke(visit, target, &authorizer).await,
-            Err(Refused::Forbidden) => message(403, "Forbidden"),
+        let authorizer = match self.authorize(visit).await {
+            Ok(authorizer) => authorizer,
+            Err(Refused::Unauthorized(challenge)) => return challenged(message(401, "Unauthorized"), challenge),
+            Err(Refused::Forbidden(challenge)) => return challenged(message(403, "Forbidden"), challenge),
+            Err(Refused::Broken) => return internal(),
+        };
+        match &target.to {
+            To::Function(function, payload) => {
+                self.invoke(visit, function, *payload, target.timeout, &authorizer).await
+            }
+            To::Url { uri, method } => self.pass_on(visit, uri, method.as_ref(), target.timeout).await,
         }
     }
 }
@@ -146,6 +160,18 @@ impl Visit<'_> {
     /// The values of the route's path variables.
     fn variables(&self) -> Vec<(&str, String)> {
         table::values(&self.route.key, self.parts)
+    }
+
+    /// The path behind the stage, decoded.
+    fn behind(&self) -> String {
+        format!("/{}", self.parts.join("/"))
+    }
+
+    /// What is called, as policies name it: `…:api/stage/METHOD/path`, the path as it was sent.
+    fn arn(&self) -> String {
+        let api = &self.live.api;
+        let (method, stage) = (&self.request.method, &self.stage.name);
+        format!("arn:aws:execute-api:{}:{}:{}/{stage}/{method}{}", api.region, api.account, api.id, self.behind())
     }
 
     /// On whose behalf the integration is called, as its policy sees it: `…:api/stage/METHOD/path`, the path as the route has it.
@@ -186,6 +212,14 @@ fn message(status: u16, text: &str) -> SiteResponse {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = Bytes::from(format!("{{\"message\":\"{text}\"}}"));
     SiteResponse { status, headers, body: Body::Bytes(body) }
+}
+
+/// An answer that says how one could say who one is.
+fn challenged(mut response: SiteResponse, challenge: Option<String>) -> SiteResponse {
+    if let Some(challenge) = challenge {
+        put(&mut response.headers, "www-authenticate", &challenge);
+    }
+    response
 }
 
 /// Sets a header of ours; what cannot stand in a header is left out.

@@ -62,7 +62,6 @@ async fn what_makes_no_api_is_refused() {
     for input in [
         aws::CreateApiRequest { credentials_arn: Some("arn:aws:iam::000000000000:role/r".into()), ..http() },
         aws::CreateApiRequest { disable_schema_validation: Some(true), ..http() },
-        aws::CreateApiRequest { target: Some("https://example.com".into()), ..http() },
     ] {
         refused(call(input).await, "NotImplemented", "apigatewayv2:CreateApi");
     }

@@ -54,7 +54,11 @@ async fn what_answers_nothing_is_refused() {
             "BadRequestException",
             "may only be associated with proxy",
         ),
-        (input!(CreateIntegrationRequest { integration_type: "HTTP_PROXY" }), "NotImplemented", "HTTP_PROXY"),
+        (
+            input!(CreateIntegrationRequest { integration_type: "HTTP_PROXY" }),
+            "BadRequestException",
+            "HttpMethod must be specified",
+        ),
         (
             input!(CreateIntegrationRequest { integration_uri: "hello" }),
             "BadRequestException",

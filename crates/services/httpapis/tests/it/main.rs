@@ -5,13 +5,16 @@
 
 mod access;
 mod apis;
+mod authorizers;
 mod cors;
 mod deployments;
 mod events;
 mod grades;
 mod integrations;
+mod proxy;
 mod routes;
 mod routing;
 mod stages;
 mod tags;
+mod tokens;
 mod world;

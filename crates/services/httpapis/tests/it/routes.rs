@@ -45,8 +45,18 @@ async fn what_cannot_be_told_apart_is_refused() {
     for (input, code, told) in [
         (input!(CreateRouteRequest { target: "somewhere" }), "BadRequestException", "integrations/"),
         (input!(CreateRouteRequest { target: "integrations/unmade" }), "BadRequestException", "no integration unmade"),
-        (input!(CreateRouteRequest { authorization_type: "JWT" }), "NotImplemented", "AuthorizationType JWT"),
-        (input!(CreateRouteRequest { authorization_type: "CUSTOM" }), "NotImplemented", "AuthorizationType CUSTOM"),
+        (input!(CreateRouteRequest { authorization_type: "JWT" }), "BadRequestException", "authorizerId must be"),
+        (input!(CreateRouteRequest { authorization_type: "CUSTOM" }), "BadRequestException", "authorizerId must be"),
+        (
+            input!(CreateRouteRequest { authorization_type: "JWT", authorizer_id: "unmade" }),
+            "BadRequestException",
+            "no such authorizer",
+        ),
+        (
+            input!(CreateRouteRequest { authorization_scopes: ["a".to_owned()] }),
+            "BadRequestException",
+            "only with the authorizationType JWT",
+        ),
         (input!(CreateRouteRequest { api_key_required: true }), "NotImplemented", "ApiKeyRequired"),
         (input!(CreateRouteRequest { model_selection_expression: "x" }), "NotImplemented", "ModelSelection"),
     ] {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use base::{Account, BoxFuture, Fault, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks};
 use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Site, SiteRequest, Via};
 use http::{HeaderMap, HeaderName, Method};
-use httpapis::{HttpApis, Options};
+use httpapis::outbound::{Outbound, Unreached};
+use httpapis::{HttpApis, Options, outbound};
 use model::apigatewayv2::{self as aws, ops};
 use model::lambda;
 use serde_json::{Value, json};
@@ -19,6 +20,43 @@ pub(crate) struct World {
     pub(crate) clocks: Arc<VirtualClocks>,
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) function: Arc<Function>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
+}
+
+/// What is outside: URLs with their answers, and what was asked.
+#[derive(Default)]
+pub(crate) struct Elsewhere {
+    answers: Mutex<std::collections::HashMap<String, (u16, String)>>,
+    asked: Mutex<Vec<outbound::Request>>,
+}
+
+impl Elsewhere {
+    pub(crate) fn answers(&self, url: &str, status: u16, body: impl Into<String>) {
+        self.answers.lock().unwrap().insert(url.into(), (status, body.into()));
+    }
+
+    /// What was asked since the last look.
+    pub(crate) fn asked(&self) -> Vec<outbound::Request> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+}
+
+impl Outbound for Elsewhere {
+    fn send(&self, request: outbound::Request) -> BoxFuture<'_, Result<outbound::Response, Unreached>> {
+        let url = request.url.clone();
+        self.asked.lock().unwrap().push(request);
+        let known = self.answers.lock().unwrap().get(&url).cloned();
+        Box::pin(async move {
+            let (status, body) = known.ok_or_else(|| Unreached::Failed(url.clone(), "nobody is there".into()))?;
+            if status == 0 {
+                std::future::pending::<()>().await;
+            }
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", "text/html".parse().unwrap());
+            headers.insert("connection", "close".parse().unwrap());
+            Ok(outbound::Response { status, headers, body: body.into() })
+        })
+    }
 }
 
 /// The only function there is.
@@ -64,6 +102,11 @@ impl Function {
         let mut calls = std::mem::take(&mut *self.calls.lock().unwrap());
         assert_eq!(calls.len(), 1, "{calls:?}");
         calls.pop().unwrap()
+    }
+
+    /// All calls since the last look.
+    pub(crate) fn calls(&self) -> Vec<Called> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     pub(crate) fn was_called(&self) -> bool {
@@ -142,16 +185,18 @@ impl World {
         clocks.pause();
         let function =
             Arc::new(Function { does: Mutex::new(Does::Answers(json!({"hello": "you"}))), calls: Mutex::default() });
+        let elsewhere = Arc::new(Elsewhere::default());
         let apis = HttpApis::open(Options {
             kv: Arc::clone(&kv),
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
             dispatch: function.clone(),
             gate: Arc::clone(&gate),
+            outbound: elsewhere.clone(),
             authority: "localhost:4566".into(),
         });
         let router = httpapis::register(RouterBuilder::default(), &apis).dropping(dropped()).build(gate);
-        Self { apis, router, clocks, kv, function }
+        Self { apis, router, clocks, kv, function, elsewhere }
     }
 
     /// The same rows under a room that has just started.
