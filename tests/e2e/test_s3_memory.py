@@ -13,7 +13,7 @@ from s3_wire import UNSIGNED, Store
 
 MIB = 1024 * 1024
 # `make soak` says how much longer.
-SIZE = 1024 * MIB if os.environ.get("LAMBENT_SOAK") else 256 * MIB
+SIZE = 5120 * MIB if os.environ.get("LAMBENT_SOAK") else 256 * MIB
 GROWTH = 64 * MIB
 
 

@@ -128,6 +128,12 @@ impl Engine {
         oldest.is_some_and(|pool| pool.evict_oldest())
     }
 
+    /// Ends a quarter of the idle environments that may end, at least one, those unused for longest first. Answers how many.
+    pub(crate) fn relieve(&self) -> usize {
+        let idle: usize = self.pools().values().map(|pool| pool.counts().idle).sum();
+        (0..idle.div_ceil(4)).take_while(|_| self.evict_oldest()).count()
+    }
+
     fn remove(&self, gone: impl Fn(&TargetKey) -> bool) {
         self.remove_and(gone, || ());
     }
@@ -437,10 +443,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// Ends idle environments when their time has come. Runs until it is dropped.
+    /// Ends idle environments when their time has come, or while the host is short of memory. Runs until it is dropped.
     pub async fn run(&self) {
         let options = &self.engine.options;
-        self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms, options.max_age_ms).await;
+        let by_time = self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms, options.max_age_ms);
+        tokio::join!(by_time, self.under_pressure());
+    }
+
+    /// Each time the host is short of memory, some of what is idle goes, until it is not short any more.
+    async fn under_pressure(&self) {
+        let Some(mut short) = self.engine.options.walls.short_of_memory() else { return };
+        while short.changed().await.is_ok() {
+            let ended = self.engine.relieve();
+            tracing::info!(ended, "the host is short of memory: idle environments were ended");
+        }
     }
 
     /// Takes no new invocations, waits for those under way (their timeouts bound it), and ends every environment.

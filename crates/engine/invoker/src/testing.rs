@@ -49,6 +49,7 @@ pub enum Part {
 pub struct FakeWalls {
     program: Program,
     state: Mutex<State>,
+    short: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -60,7 +61,12 @@ struct State {
 impl FakeWalls {
     /// Every environment runs `program`.
     pub fn new(program: Program) -> Arc<Self> {
-        Arc::new(Self { program, state: Mutex::default() })
+        Arc::new(Self { program, state: Mutex::default(), short: watch::Sender::new(0) })
+    }
+
+    /// The host is short of memory.
+    pub fn run_short_of_memory(&self) {
+        self.short.send_modify(|times| *times += 1);
     }
 
     /// Every environment answers its events with `handler`, one after the other.
@@ -123,6 +129,10 @@ impl FakeWalls {
 impl Walls for FakeWalls {
     fn launch(&self, spec: Spec) -> BoxFuture<'_, Result<Environment, Error>> {
         Box::pin(async move { self.build(spec) })
+    }
+
+    fn short_of_memory(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.short.subscribe())
     }
 
     fn survey(&self) -> Survey {

@@ -270,6 +270,8 @@ pub(crate) enum News {
     Ended { seq: u64, cause: ExitCause, usage: Usage },
     /// A wall is found to be otherwise than the first message said; `last` when nothing is left to be found out.
     Wall { wall: Wall, last: bool },
+    /// Processes stand still for want of the host's memory.
+    MemoryIsShort,
 }
 
 /// Wall names travel as text; the survey wants the static name it was built with.
@@ -343,6 +345,7 @@ impl Message for News {
             }
             Self::Ended { seq, cause, usage } => usage.write(cause.write(w.u8(4).u64(*seq))),
             Self::Wall { wall, last } => wall.write(w.u8(5).u8(u8::from(*last))),
+            Self::MemoryIsShort => w.u8(6),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -372,6 +375,7 @@ impl Message for News {
                 let last = r.u8()? != 0;
                 Self::Wall { wall: Wall::read(r)?, last }
             }
+            6 => Self::MemoryIsShort,
             _ => return Err(Malformed),
         })
     }

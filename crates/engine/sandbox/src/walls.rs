@@ -263,6 +263,12 @@ pub trait Walls: Send + Sync {
     /// Says that launches by this tenant with this image and program may come soon, so that something may be made ahead for
     /// the first of them. Neither fails nor waits.
     fn expect(&self, _tenant: &str, _image: &Image, _ahead: &Ahead, _files: u32) {}
+    /// Counts how often processes stood still for want of the host's memory (the kernel's pressure stall information: 150 ms of 2 s
+    /// with less than 2 GiB left), at most once in 2 s. What was made ahead has been given back when it is told. None where nobody
+    /// tells.
+    fn short_of_memory(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
     /// What holds on this host.
     fn survey(&self) -> Survey;
 }

@@ -49,6 +49,32 @@ async fn unused_environments_end_after_their_keep_alive() {
     assert_eq!(world.call(&f, "x").await.unwrap().row.start, StartKind::Cold);
 }
 
+#[tokio::test]
+async fn a_host_short_of_memory_takes_the_idle_that_were_used_least_recently() {
+    let mut world = World::new().serve();
+    let (f, g) = (target("f"), target("g"));
+    let calls: Vec<_> = (0..5).map(|_| world.spawn(&f, "hold")).collect();
+    world.held(5).await;
+    world.release(5);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    world.clocks.advance(1_000).await.unwrap();
+    let last = world.call(&g, "x").await.unwrap();
+    let busy = world.spawn(&f, "hold");
+    world.held(1).await;
+    // Of five that are idle, one of them another function's and used last, two go.
+    world.walls.run_short_of_memory();
+    world.live(4).await;
+    for left in [3, 2, 1] {
+        world.walls.run_short_of_memory();
+        world.live(left).await;
+    }
+    world.release(1);
+    busy.await.unwrap().unwrap();
+    assert_eq!(world.call(&g, "x").await.unwrap().row.start, StartKind::Cold, "{:?}", last.row.environment);
+}
+
 /// Counts how often somebody wants to be woken.
 struct Counting {
     clocks: Arc<VirtualClocks>,

@@ -12,7 +12,7 @@ use super::spares::{self, now_ms};
 use super::zygote::Zygote;
 use crate::cgroup::Version;
 use crate::channel;
-use crate::message::{Kind, Launch};
+use crate::message::{Kind, Launch, News};
 
 /// Most forks that are waited for at a time: further launches start their programs themselves, on other cores.
 const MOST_FORKS: usize = 16;
@@ -358,7 +358,11 @@ impl Helper<'_> {
     /// The kernel says that processes stand still for want of memory.
     pub(super) fn memory_is_short(&mut self) -> io::Result<()> {
         // One function at its own limit is no lack of the host's.
-        if spares::has_less_than(spares::AMPLE_KIB) { self.rest() } else { Ok(()) }
+        if !spares::has_less_than(spares::AMPLE_KIB) {
+            return Ok(());
+        }
+        self.say(&News::MemoryIsShort, &[])?;
+        self.rest()
     }
 
     /// Gives everything back for a while.

@@ -74,6 +74,8 @@ pub(super) struct Link {
     woken: Condvar,
     /// Whether the helper has found out all there is to be found out.
     settled: watch::Sender<bool>,
+    /// How often the host was short of memory.
+    short: watch::Sender<u64>,
 }
 
 impl Link {
@@ -88,6 +90,7 @@ impl Link {
             table: Mutex::new(Table::default()),
             woken: Condvar::new(),
             settled: watch::Sender::new(false),
+            short: watch::Sender::new(0),
         });
         let mut buffer = vec![0; channel::MAX_BYTES];
         let socket = link.connect(&mut buffer)?;
@@ -115,6 +118,11 @@ impl Link {
     pub(super) fn walls(&self) -> (Vec<Wall>, bool) {
         let table = self.table();
         (table.walls.clone(), table.usable)
+    }
+
+    /// Counts how often the host was short of memory.
+    pub(super) fn short_of_memory(&self) -> watch::Receiver<u64> {
+        self.short.subscribe()
     }
 
     /// Completes when nothing is left to be found out.
@@ -316,6 +324,7 @@ impl Link {
                 drop(table);
                 live.finish(cause, usage);
             }
+            News::MemoryIsShort => self.short.send_modify(|times| *times += 1),
             News::Wall { wall, last } => {
                 if let Some(old) = self.table().walls.iter_mut().find(|old| old.name == wall.name) {
                     *old = wall;

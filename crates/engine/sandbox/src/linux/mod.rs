@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use base::BoxFuture;
+use tokio::sync::watch;
 
 use crate::channel;
 use crate::message::{self, Launch, Message, Program, Request};
@@ -155,6 +156,10 @@ impl Walls for Linux {
             // A helper that is gone expects nothing.
             let _ = self.link.send(&request);
         }
+    }
+
+    fn short_of_memory(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.link.short_of_memory())
     }
 
     fn survey(&self) -> Survey {

@@ -54,6 +54,7 @@ fn news_and_reports_are_read_back() {
         News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
         News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
         News::Wall { wall: crate::survey::holds("seccomp", "x"), last: true },
+        News::MemoryIsShort,
     ] {
         assert_eq!(News::decode(&news.encode()), Ok(news));
     }
