@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
-from platform_under_test import create
+from platform_under_test import create, eventually
 
 ECHO = """
 import json
@@ -343,3 +343,42 @@ def test_a_url_answers(platform, apis, issuer):
     assert told["headers"]["x-own"] == "1" and told["headers"]["Host" if "Host" in told["headers"] else "host"] in issuer.url
     away = apis.create_api(Name="away", ProtocolType="HTTP", Target="http://169.254.169.254/latest")
     assert visit(platform, away["ApiEndpoint"])[::2] == (500, b'{"message":"Internal Server Error"}')
+
+
+def test_a_stage_limits_logs_and_maps(platform, apis, echo, issuer):
+    api_id = apis.create_api(Name="staged", ProtocolType="HTTP")["ApiId"]
+    url = apis.get_api(ApiId=api_id)["ApiEndpoint"]
+    mapped = apis.create_integration(
+        ApiId=api_id, IntegrationType="HTTP_PROXY", IntegrationMethod="GET", PayloadFormatVersion="1.0", IntegrationUri=issuer.url,
+        RequestParameters={"overwrite:path": "/mapped/${request.path.id}", "append:header.x-stage": "$context.stage"},
+        ResponseParameters={"200": {"overwrite:statuscode": "202", "append:header.x-path": "$response.body.path"}},
+    )["IntegrationId"]  # fmt: skip
+    plain = apis.create_integration(
+        ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=echo, PayloadFormatVersion="2.0"
+    )["IntegrationId"]
+    apis.create_route(ApiId=api_id, RouteKey="GET /mapped/{id}", Target=f"integrations/{mapped}")
+    apis.create_route(ApiId=api_id, RouteKey="GET /plain", Target=f"integrations/{plain}")
+    apis.create_stage(
+        ApiId=api_id, StageName="dev", AutoDeploy=True,
+        RouteSettings={"GET /plain": {"ThrottlingBurstLimit": 2, "ThrottlingRateLimit": 0.01}},
+        AccessLogSettings={
+            "DestinationArn": "arn:aws:logs:us-east-1:000000000000:log-group:/apis/staged",
+            "Format": '{"id":"$context.requestId","route":"$context.routeKey","status":"$context.status"}',
+        },
+    )  # fmt: skip
+    status, headers, body = visit(platform, url + "/dev/mapped/6")
+    told = json.loads(body)
+    assert (status, headers["x-path"], told["path"], told["headers"]["x-stage"]) == (202, "/mapped/6", "/mapped/6", "dev")
+    assert [visit(platform, url + "/dev/plain")[0] for _ in range(3)] == [200, 200, 429]
+    assert visit(platform, url + "/dev/plain")[2] == b'{"message":"Too Many Requests"}'
+    logs = platform.client("logs")
+
+    def lines():
+        try:
+            return [json.loads(event["message"]) for event in logs.filter_log_events(logGroupName="/apis/staged")["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
+    seen = eventually(lines, lambda lines: len(lines) == 5)
+    assert sorted(line["status"] for line in seen) == ["200", "200", "202", "429", "429"]
+    assert headers["apigw-requestid"] in [line["id"] for line in seen]

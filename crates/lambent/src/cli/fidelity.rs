@@ -294,6 +294,7 @@ async fn registered() -> anyhow::Result<Registered> {
         rng: Arc::clone(&rng),
         dispatch: RouterBuilder::default().build(door::Gate::off()),
         gate: door::Gate::off(),
+        logs: observe.clone(),
         outbound: Arc::new(Nowhere),
         authority: String::new(),
     });

@@ -206,6 +206,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         rng: Arc::clone(&rng),
         dispatch: dispatch.clone(),
         gate: Arc::clone(&gate),
+        logs: observe.clone(),
         outbound: outbound::Sender::new(egress, loopback),
         authority,
     });

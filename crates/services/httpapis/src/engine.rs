@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Account, Clocks, Fault, Region, Rng};
+use base::{Account, Clocks, Fault, LogSink, Region, Rng};
 use door::{Dispatch, Gate};
 use store::{Batch, Key, Kv, Rows, Space};
 
@@ -27,6 +27,8 @@ pub struct Options {
     pub gate: Arc<Gate>,
     /// Reaches issuers of tokens and integrations elsewhere.
     pub outbound: Arc<dyn Outbound>,
+    /// Takes access logs.
+    pub logs: Arc<dyn LogSink>,
     /// Host and port at which clients reach the platform, where a call does not say it.
     pub authority: String,
 }

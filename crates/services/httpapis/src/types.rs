@@ -163,6 +163,12 @@ pub(crate) struct Integration {
     // `1.0` or `2.0`.
     pub(crate) payload: String,
     pub(crate) timeout_ms: i64,
+    // What of the request is changed on its way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) request_parameters: BTreeMap<String, String>,
+    // What of the answer, by its status.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) response_parameters: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) managed: bool,
 }
 
@@ -182,6 +188,8 @@ pub(crate) struct Stage {
     pub(crate) created_ms: i64,
     pub(crate) updated_ms: i64,
     pub(crate) managed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_log: Option<AccessLog>,
     #[serde(default)]
     pub(crate) default_settings: Settings,
     // By route key.
@@ -193,6 +201,28 @@ pub(crate) struct Stage {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) detailed_metrics: Option<bool>,
+    // Requests at once, and in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) burst_limit: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit: Option<f64>,
+}
+
+impl Settings {
+    /// What is given goes before what was there.
+    pub(crate) fn change(&mut self, given: &Self) {
+        self.detailed_metrics = given.detailed_metrics.or(self.detailed_metrics);
+        self.burst_limit = given.burst_limit.or(self.burst_limit);
+        self.rate_limit = given.rate_limit.or(self.rate_limit);
+    }
+}
+
+/// Where a line goes for each request, and what it says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AccessLog {
+    // The ARN of a log group.
+    pub(crate) destination: String,
+    pub(crate) format: String,
 }
 
 /// A state of the API that stages answer with.
@@ -247,7 +277,12 @@ impl From<Cors> for aws::Cors {
 
 impl From<&Settings> for aws::RouteSettings {
     fn from(settings: &Settings) -> Self {
-        Self { detailed_metrics_enabled: settings.detailed_metrics, ..Self::default() }
+        Self {
+            detailed_metrics_enabled: settings.detailed_metrics,
+            throttling_burst_limit: settings.burst_limit,
+            throttling_rate_limit: settings.rate_limit,
+            ..Self::default()
+        }
     }
 }
 
@@ -318,12 +353,18 @@ shown! {
         integration_type: Some(one.kind.as_str().into()),
         integration_uri: Some(one.uri.clone()),
         payload_format_version: Some(one.payload.clone()),
+        request_parameters: (!one.request_parameters.is_empty()).then(|| one.request_parameters.clone()),
+        response_parameters: (!one.response_parameters.is_empty()).then(|| one.response_parameters.clone()),
         timeout_in_millis: Some(one.timeout_ms),
     }
 }
 
 shown! {
     name: String, stage: Stage => [Stage, CreateStageResponse, GetStageResponse, UpdateStageResponse] {
+        access_log_settings: stage.access_log.as_ref().map(|log| aws::AccessLogSettings {
+            destination_arn: Some(log.destination.clone()),
+            format: Some(log.format.clone()),
+        }),
         api_gateway_managed: stage.managed.then_some(true),
         auto_deploy: Some(stage.auto_deploy),
         created_date: moment(stage.created_ms),

@@ -107,6 +107,8 @@ fn quick(target: &str) -> Integration {
         method: method.into(),
         payload: payload.into(),
         timeout_ms: *limits::TIMEOUT_MS.end(),
+        request_parameters: BTreeMap::new(),
+        response_parameters: BTreeMap::new(),
         managed: true,
     }
 }

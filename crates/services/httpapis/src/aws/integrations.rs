@@ -1,5 +1,6 @@
 //! Integrations: what answers a route.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::Fault;
@@ -9,6 +10,7 @@ use wire::Unit;
 
 use super::apis::set;
 use crate::engine::Draft;
+use crate::rules::mapping::{self, Of};
 use crate::rules::{check, function, ids, pages::Page, target, variables};
 use crate::types::{Integration, Kind, Shown};
 use crate::{HttpApis, faults, limits};
@@ -30,6 +32,13 @@ pub(super) fn check_uri(uri: &str) -> Result<(), Fault> {
 /// # Errors
 /// BadRequestException.
 pub(super) fn check_whole(one: &Integration) -> Result<(), Fault> {
+    mapping::changes(Of::Request, &one.request_parameters)?;
+    for (status, map) in &one.response_parameters {
+        if !status.parse::<u16>().is_ok_and(|status| (200..=599).contains(&status)) {
+            return Err(faults::bad(format!("Invalid status code specified in responseParameters: {status}")));
+        }
+        mapping::changes(Of::Answer, map)?;
+    }
     if one.kind == Kind::Function {
         return check_uri(&one.uri);
     }
@@ -92,6 +101,17 @@ impl Said<'_> {
     }
 }
 
+/// Changes a mapping as an update says it: an empty value takes a key away.
+fn remap(kept: &mut BTreeMap<String, String>, given: Option<&BTreeMap<String, String>>) {
+    for (key, value) in given.into_iter().flatten() {
+        if value.is_empty() {
+            kept.remove(key);
+        } else {
+            kept.insert(key.clone(), value.clone());
+        }
+    }
+}
+
 fn kind_of(kind: Option<&str>) -> Kind {
     if kind == Some("HTTP_PROXY") { Kind::Url } else { Kind::Function }
 }
@@ -105,9 +125,7 @@ macro_rules! refused {
             ("CredentialsArn", $input.credentials_arn.is_some()),
             ("IntegrationSubtype", $input.integration_subtype.is_some()),
             ("PassthroughBehavior", $input.passthrough_behavior.is_some()),
-            ("RequestParameters", $input.request_parameters.as_ref().is_some_and(|map| !map.is_empty())),
             ("RequestTemplates", $input.request_templates.as_ref().is_some_and(|map| !map.is_empty())),
-            ("ResponseParameters", $input.response_parameters.as_ref().is_some_and(|map| !map.is_empty())),
             ("TemplateSelectionExpression", $input.template_selection_expression.is_some()),
             ("TlsConfig", $input.tls_config.is_some()),
         ]
@@ -156,6 +174,8 @@ impl Handle<ops::CreateIntegration> for HttpApis {
             method,
             payload,
             timeout_ms: input.timeout_in_millis.unwrap_or(*limits::TIMEOUT_MS.end()),
+            request_parameters: input.request_parameters.unwrap_or_default(),
+            response_parameters: input.response_parameters.unwrap_or_default(),
             managed: false,
         };
         check_whole(&made)?;
@@ -239,6 +259,15 @@ impl Handle<ops::UpdateIntegration> for HttpApis {
             if input.integration_type.is_some() {
                 one.kind = kind_of(input.integration_type.as_deref());
             }
+            remap(&mut one.request_parameters, input.request_parameters.as_ref());
+            for (status, map) in input.response_parameters.iter().flatten() {
+                let kept = one.response_parameters.entry(status.clone()).or_default();
+                if map.is_empty() {
+                    kept.clear();
+                }
+                remap(kept, Some(map));
+            }
+            one.response_parameters.retain(|_, map| !map.is_empty());
             check_whole(one)?;
             let shown = aws::UpdateIntegrationResult::shown((&id, one));
             draft.deploys();

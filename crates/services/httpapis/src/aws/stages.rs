@@ -10,8 +10,9 @@ use wire::Unit;
 
 use super::apis::set;
 use crate::engine::Draft;
+use crate::rules::format::{self, group_of};
 use crate::rules::{check, pages::Page, route_key};
-use crate::types::{Settings, Shown, Stage};
+use crate::types::{AccessLog, Settings, Shown, Stage};
 use crate::{HttpApis, faults, limits};
 
 /// The settings of a route, or of all, as an input gives them.
@@ -19,11 +20,39 @@ fn settings(operation: &str, given: aws::RouteSettings) -> Result<Settings, Faul
     let refused = [
         ("RouteSettings.DataTraceEnabled", given.data_trace_enabled == Some(true)),
         ("RouteSettings.LoggingLevel", given.logging_level.as_deref().is_some_and(|level| level != "OFF")),
-        ("RouteSettings.ThrottlingBurstLimit", given.throttling_burst_limit.is_some()),
-        ("RouteSettings.ThrottlingRateLimit", given.throttling_rate_limit.is_some()),
     ];
     faults::refuse(operation, &refused)?;
-    Ok(Settings { detailed_metrics: given.detailed_metrics_enabled })
+    if given.throttling_burst_limit.is_some_and(|burst| burst < 0)
+        || given.throttling_rate_limit.is_some_and(|rate| !(rate.is_finite() && rate >= 0.0))
+    {
+        return Err(faults::bad("Throttling limits must not be negative"));
+    }
+    Ok(Settings {
+        detailed_metrics: given.detailed_metrics_enabled,
+        burst_limit: given.throttling_burst_limit,
+        rate_limit: given.throttling_rate_limit,
+    })
+}
+
+/// The access log of an input, added to what is there: an update may change one of its members.
+fn access_log(given: aws::AccessLogSettings, before: Option<&AccessLog>) -> Result<AccessLog, Fault> {
+    let destination = given.destination_arn.or_else(|| before.map(|log| log.destination.clone()));
+    let format = given.format.or_else(|| before.map(|log| log.format.clone()));
+    let (Some(destination), Some(format)) = (destination, format) else {
+        return Err(faults::bad("Access log settings must have a destinationArn and a format"));
+    };
+    if destination.starts_with("arn:aws:firehose:") {
+        return Err(Fault::not_implemented(
+            "apigatewayv2: AccessLogSettings.DestinationArn, where it is a delivery stream",
+        ));
+    }
+    if group_of(&destination).is_none() {
+        return Err(faults::bad(
+            "Invalid ARN specified in the request. ARNs must start with 'arn:' and name a log group",
+        ));
+    }
+    format::check(&format)?;
+    Ok(AccessLog { destination, format })
 }
 
 /// Those of many routes, by their keys.
@@ -66,10 +95,7 @@ impl Handle<ops::CreateStage> for HttpApis {
         _: Body,
     ) -> Result<Answer<aws::CreateStageResponse>, Fault> {
         self.api(context.account, &context.region, input.api_id.as_deref())?;
-        let refused = [
-            ("AccessLogSettings", input.access_log_settings.is_some()),
-            ("ClientCertificateId", input.client_certificate_id.is_some()),
-        ];
+        let refused = [("ClientCertificateId", input.client_certificate_id.is_some())];
         faults::refuse("CreateStage", &refused)?;
         let name = input.stage_name.unwrap_or_default();
         check::stage_name(&name)?;
@@ -88,6 +114,7 @@ impl Handle<ops::CreateStage> for HttpApis {
             created_ms: self.options.clocks.product().0,
             updated_ms: self.options.clocks.product().0,
             managed: false,
+            access_log: input.access_log_settings.map(|given| access_log(given, None)).transpose()?,
             default_settings: input
                 .default_route_settings
                 .map_or_else(|| Ok(Settings::default()), |given| settings("CreateStage", given))?,
@@ -154,10 +181,7 @@ impl Handle<ops::UpdateStage> for HttpApis {
         _: Body,
     ) -> Result<Answer<aws::UpdateStageResponse>, Fault> {
         self.api(context.account, &context.region, input.api_id.as_deref())?;
-        let refused = [
-            ("AccessLogSettings", input.access_log_settings.is_some()),
-            ("ClientCertificateId", input.client_certificate_id.is_some()),
-        ];
+        let refused = [("ClientCertificateId", input.client_certificate_id.is_some())];
         faults::refuse("UpdateStage", &refused)?;
         check::length("description", input.description.as_deref(), 0, 1024)?;
         input.stage_variables.as_ref().map_or(Ok(()), check::variables)?;
@@ -165,7 +189,7 @@ impl Handle<ops::UpdateStage> for HttpApis {
         let of_some = of_routes("UpdateStage", input.route_settings)?;
         let (name, auto_deploy, deployment) =
             (input.stage_name.unwrap_or_default(), input.auto_deploy, input.deployment_id);
-        let (description, variables) = (input.description, input.stage_variables);
+        let (description, variables, logged) = (input.description, input.stage_variables, input.access_log_settings);
         let update = move |draft: &mut Draft<'_>| {
             let stage = draft.api.stages.get(&name).ok_or_else(|| faults::no_part("stage"))?;
             let (followed, before) = (stage.auto_deploy, stage.deployment.clone());
@@ -190,11 +214,16 @@ impl Handle<ops::UpdateStage> for HttpApis {
             if let Some(variables) = &variables {
                 stage.variables.clone_from(variables);
             }
+            if let Some(logged) = &logged {
+                stage.access_log = Some(access_log(logged.clone(), stage.access_log.as_ref())?);
+            }
             if let Some(settings) = &of_all {
-                stage.default_settings.clone_from(settings);
+                stage.default_settings.change(settings);
             }
             if let Some(settings) = &of_some {
-                stage.settings.extend(settings.clone());
+                for (key, given) in settings {
+                    stage.settings.entry(key.clone()).or_default().change(given);
+                }
             }
             if follows && !followed {
                 draft.follow(&name);
@@ -255,11 +284,15 @@ impl Handle<ops::DeleteAccessLogSettings> for HttpApis {
         input: aws::DeleteAccessLogSettingsRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let live = self.api(context.account, &context.region, input.api_id.as_deref())?;
-        // There is nothing to take away, which is what is asked for.
-        match input.stage_name.and_then(|name| live.api.stages.get(&name)) {
-            Some(_) => Ok(Unit.into()),
-            None => Err(faults::no_part("stage")),
-        }
+        let name = input.stage_name.unwrap_or_default();
+        let delete = move |draft: &mut Draft<'_>| {
+            let now_ms = draft.now_ms;
+            let stage = draft.api.stages.get_mut(&name).ok_or_else(|| faults::no_part("stage"))?;
+            stage.access_log = None;
+            stage.updated_ms = now_ms;
+            Ok(())
+        };
+        self.change(context.account, &context.region, input.api_id.as_deref(), delete).await?;
+        Ok(Unit.into())
     }
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod cors;
+pub(crate) mod format;
 pub(crate) mod function;
 pub(crate) mod ids;
 pub(crate) mod jwt;
+pub(crate) mod mapping;
 pub(crate) mod pages;
 pub(crate) mod path;
 pub(crate) mod route_key;

@@ -16,6 +16,13 @@ pub(crate) fn is_url(uri: &str) -> bool {
     matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some_and(|host| !host.is_empty())
 }
 
+/// A URL without its path.
+pub(crate) fn origin(uri: &str) -> &str {
+    let begin = uri.find("://").map_or(0, |at| at + 3);
+    let end = uri[begin..].find(['/', '?']).map_or(uri.len(), |at| begin + at);
+    &uri[..end]
+}
+
 /// The URL a request goes to: the integration's with the path's variables in their places, the whole path behind it
 /// for `$default`, and the query.
 pub(crate) fn url(uri: &str, route_key: &str, variables: &[(&str, String)], path: &str, query: &str) -> String {
@@ -51,6 +58,8 @@ mod tests {
         assert_eq!(of("http://h/{proxy+}?z=1", "ANY /{proxy+}", "a=1"), "http://h/x/y?z=1&a=1");
         assert_eq!(of("http://h/base/", "$default", "a=1"), "http://h/base/p/q?a=1");
         assert_eq!(of("http://h/fixed", "GET /p/q", ""), "http://h/fixed");
+        assert_eq!(origin("https://h:1/a/b?c"), "https://h:1");
+        assert_eq!(origin("https://h"), "https://h");
         assert!(is_url("https://example.com/{proxy}") && is_url("http://${stageVariables.host}/x"));
         assert!(!is_url("ftp://h/") && !is_url("example.com") && !is_url("https://"));
     }

@@ -24,13 +24,16 @@ pub(super) enum Authorizer {
 }
 
 /// Why a request is not let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     /// It does not say who sends it, or not well: what `WWW-Authenticate` is to say.
+    #[error("unauthorized: {}", .0.as_deref().unwrap_or("an identity source is missing"))]
     Unauthorized(Option<String>),
     /// It is known, or nobody, and has no right.
+    #[error("forbidden: {}", .0.as_deref().unwrap_or("explicitly, or by no permission"))]
     Forbidden(Option<String>),
     /// What decides about it does not work.
+    #[error("the authorizer does not answer, or not in the form that is asked for")]
     Broken,
 }
 

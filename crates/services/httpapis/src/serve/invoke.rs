@@ -10,7 +10,7 @@ use wire::Op;
 
 use super::authorize::Authorizer;
 use super::live::{Called, Function, Payload};
-use super::{Visit, answer, event, internal, message};
+use super::{Failed, Visit, answer, event};
 use crate::HttpApis;
 
 /// As whom functions are called.
@@ -25,31 +25,27 @@ impl HttpApis {
         form: Payload,
         timeout: Duration,
         authorizer: &Authorizer,
-    ) -> SiteResponse {
+    ) -> Result<SiteResponse, Failed> {
         let Some(function) = function.function(&visit.stage.variables) else {
-            tracing::debug!(api = visit.live.api.id, "the integration's URI names no function");
-            return internal();
+            return Err(Failed::internal("the integration's URI names no function"));
         };
         let payload = event::payload(form, visit, authorizer);
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
-            return message(413, "Request Entity Too Large");
+            return Err(Failed::too_large("the event is too large for a function"));
         }
-        let done = match self.call_function(visit, &function, visit.source_arn(), payload, timeout).await {
-            Ok(done) => done,
-            Err(response) => return *response,
-        };
+        let done = self.call_function(visit, &function, visit.source_arn(), payload, timeout).await?;
         if done.function_error.is_some() {
-            return internal();
+            return Err(Failed::internal("the function failed; its own log says why"));
         }
         let payload = done.payload.unwrap_or_default();
         let answered = match form {
             Payload::V1 => answer::first(&payload),
             Payload::V2 => answer::second(&payload),
         };
-        answered.unwrap_or_else(internal)
+        answered.ok_or_else(|| Failed::internal("the function's answer is not of the form that is asked for"))
     }
 
-    /// Calls a function on behalf of a part of the API, and waits so long; what is answered if it was not called.
+    /// Calls a function on behalf of a part of the API, and waits so long.
     pub(super) async fn call_function(
         &self,
         visit: &Visit<'_>,
@@ -57,8 +53,10 @@ impl HttpApis {
         source_arn: String,
         payload: Bytes,
         timeout: Duration,
-    ) -> Result<lambda::InvocationResponse, Box<SiteResponse>> {
-        let Ok(source_account) = visit.live.api.account.parse() else { return Err(Box::new(internal())) };
+    ) -> Result<lambda::InvocationResponse, Failed> {
+        let Ok(source_account) = visit.live.api.account.parse() else {
+            return Err(Failed::internal("the API's row names no account"));
+        };
         let input = lambda::InvocationRequest {
             function_name: Some(function.arn.clone()),
             payload: Some(payload),
@@ -80,26 +78,23 @@ impl HttpApis {
         };
         // Who no longer waits cancels the call.
         let called = tokio::time::timeout(timeout, self.options.dispatch.call(call)).await;
-        let Ok(called) = called else { return Err(Box::new(unavailable())) };
+        let Ok(called) = called else { return Err(Failed::unavailable("the function did not answer in time")) };
         match called.map(door::Reply::typed::<lambda::InvocationResponse>) {
             Ok(Some(done)) => Ok(done),
-            Ok(None) => Err(Box::new(internal())),
-            Err(fault) => Err(Box::new(refused(&fault))),
+            Ok(None) => Err(Failed::internal("another operation answered")),
+            Err(fault) => Err(refused(&fault)),
         }
     }
 }
 
-fn unavailable() -> SiteResponse {
-    message(503, "Service Unavailable")
-}
-
-/// A function that was not called. What would mend it is for the API's owner, who reads it in the log.
-fn refused(fault: &Fault) -> SiteResponse {
-    tracing::debug!(%fault, "an API's function was not called");
+/// A function that was not called.
+fn refused(fault: &Fault) -> Failed {
+    let why = fault.to_string();
+    tracing::debug!(why, "an API's function was not called");
     match fault.status {
         // Too many calls at once, here or of the function.
-        429 | 503 => unavailable(),
-        413 => message(413, "Request Entity Too Large"),
-        _ => internal(),
+        429 | 503 => Failed::unavailable(why),
+        413 => Failed::too_large(why),
+        _ => Failed::internal(why),
     }
 }

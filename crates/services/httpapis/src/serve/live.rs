@@ -8,12 +8,15 @@ use std::time::Duration;
 use base::{Fault, Region};
 use store::Kv;
 
+use super::log::Log;
+use super::throttle::Bucket;
 use super::verdicts::Verdicts;
+use crate::rules::mapping::{self, Changes, Of};
 use crate::rules::selection::Selection;
 use crate::rules::table::Table;
-use crate::rules::{function, path, variables};
+use crate::rules::{format, function, path, variables};
 use crate::state;
-use crate::types::{Api, Authorization, Authorizer, By, Cors, Frozen, Integration, Kind, Route};
+use crate::types::{Api, Authorization, Authorizer, By, Cors, Frozen, Integration, Kind, Route, Stage};
 
 /// An API with its stages made ready.
 pub(crate) struct Live {
@@ -29,6 +32,9 @@ pub(super) struct Serving {
     pub(super) variables: BTreeMap<String, String>,
     // Stages of one deployment share it.
     pub(super) content: Arc<Content>,
+    // Of each route, in their order: how often it may be called.
+    buckets: Vec<Option<Bucket>>,
+    pub(super) log: Option<Log>,
 }
 
 /// What a deployment answers with.
@@ -38,6 +44,8 @@ pub(super) struct Content {
     pub(super) table: Table,
     // In the table's order.
     pub(super) routes: Vec<Ready>,
+    // What requests take that no route takes.
+    pub(super) nowhere: Ready,
 }
 
 /// A route with its integration.
@@ -45,6 +53,12 @@ pub(super) struct Ready {
     pub(super) key: String,
     pub(super) guard: Guard,
     pub(super) target: Option<Arc<Target>>,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self { key: "-".into(), guard: Guard::Open, target: None }
+    }
 }
 
 /// Who decides about a request.
@@ -78,6 +92,9 @@ pub(super) enum Judging {
 pub(super) struct Target {
     pub(super) to: To,
     pub(super) timeout: Duration,
+    pub(super) of_request: Changes,
+    // By the answer's status.
+    pub(super) of_answer: BTreeMap<u16, Changes>,
 }
 
 /// Where an integration leads.
@@ -146,7 +163,16 @@ impl Target {
                 To::Url { uri: one.uri.clone(), method: method.and_then(|method| method.parse().ok()) }
             }
         };
-        Self { to, timeout: Duration::from_millis(one.timeout_ms.unsigned_abs()) }
+        // What does not read is never kept.
+        let changes = |of, map| mapping::changes(of, map).unwrap_or_default();
+        let of_answer = one.response_parameters.iter();
+        let of_answer = of_answer.filter_map(|(status, map)| Some((status.parse().ok()?, changes(Of::Answer, map))));
+        Self {
+            to,
+            timeout: Duration::from_millis(one.timeout_ms.unsigned_abs()),
+            of_request: changes(Of::Request, &one.request_parameters),
+            of_answer: of_answer.collect(),
+        }
     }
 }
 
@@ -195,7 +221,33 @@ impl Content {
             cors: cors.clone(),
             table: Table::new(routes.values().map(|route| route.key.as_str())),
             routes: routes.values().map(ready).collect(),
+            nowhere: Ready::default(),
         }
+    }
+}
+
+impl Serving {
+    fn of(api: &Api, name: &str, stage: &Stage, content: Arc<Content>) -> Self {
+        let bucket = |route: &Ready| Bucket::of(stage.settings.get(&route.key), &stage.default_settings);
+        let log = stage.access_log.as_ref().and_then(|log| {
+            let (account, region, group) = format::group_of(&log.destination)?;
+            Some(Log {
+                account: account.parse().ok()?,
+                region: region.parse().ok()?,
+                group: group.into(),
+                stream: format!("{}/{name}", api.id).into(),
+                format: format::parts(&log.format),
+            })
+        });
+        let buckets = content.routes.iter().map(bucket).collect();
+        Self { name: name.to_owned(), variables: stage.variables.clone(), content, buckets, log }
+    }
+
+    /// The route that takes a request, and whether it is not called too often.
+    pub(super) fn route(&self, method: &str, parts: &[Cow<'_, str>], now: std::time::Instant) -> (&Ready, bool) {
+        let Some(at) = self.content.table.find(method, parts) else { return (&self.content.nowhere, true) };
+        let bucket = self.buckets.get(at).and_then(Option::as_ref);
+        (&self.content.routes[at], bucket.is_none_or(|bucket| bucket.take(now)))
     }
 }
 
@@ -223,8 +275,7 @@ impl Live {
                     }
                 },
             };
-            let serving = Serving { name: name.clone(), variables: stage.variables.clone(), content };
-            stages.insert(name.clone(), serving);
+            stages.insert(name.clone(), Serving::of(&api, name, stage, content));
         }
         Ok(Self { api, stages, verdicts: Verdicts::default() })
     }

@@ -11,8 +11,11 @@ mod invoke;
 mod issuers;
 mod judge;
 mod live;
+mod log;
+mod map;
 mod proxy;
 mod select;
+mod throttle;
 mod verdicts;
 
 use base::{BoxFuture, Fault, TraceHeader};
@@ -29,6 +32,7 @@ use authorize::Refused;
 pub(crate) use issuers::Issuers;
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};
+use log::Course;
 
 /// The second label of an API's host.
 const LABEL: &str = "execute-api";
@@ -70,6 +74,7 @@ fn base_of(host: &str) -> Option<&str> {
 }
 
 /// A request on its way to an integration.
+#[derive(Clone, Copy)]
 struct Visit<'a> {
     live: &'a Live,
     stage: &'a Serving,
@@ -120,39 +125,96 @@ impl HttpApis {
             return SiteResponse { status: 204, headers: cors::preflight(cors, origin), body: Body::Empty };
         }
         let parts = path::parts(rest);
-        let mut response = match stage.content.table.find(request.method.as_str(), &parts) {
-            None => not_found(),
-            Some(route) => {
-                let now = self.options.clocks.product();
-                let trace = match request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()) {
-                    Some(trace) => trace.to_owned(),
-                    None => TraceHeader::root(&*self.options.rng, now.0.unsigned_abs() / 1000).0,
-                };
-                let (path, route) = (&*path::decoded(path), &stage.content.routes[route]);
-                let visit = Visit { live: &live, stage, route, request, path, parts: &parts, id, now, trace: &trace };
-                self.visit(&visit).await
-            }
+        let began = self.options.clocks.monotonic();
+        let (route, may_pass) = stage.route(request.method.as_str(), &parts, began);
+        let now = self.options.clocks.product();
+        let trace = match request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()) {
+            Some(trace) => trace.to_owned(),
+            None => TraceHeader::root(&*self.options.rng, now.0.unsigned_abs() / 1000).0,
         };
+        let path = &*path::decoded(path);
+        let visit = Visit { live: &live, stage, route, request, path, parts: &parts, id, now, trace: &trace };
+        let mut course = Course::default();
+        let mut response =
+            if may_pass { self.visit(&visit, &mut course).await } else { course.own(message(429, TOO_MANY), TOO_MANY) };
         if let Some(cors) = &stage.content.cors {
             cors::answer(cors, origin, &mut response.headers);
         }
+        let took = self.options.clocks.monotonic().duration_since(began);
+        self.log(&visit, &course, &response, took);
         response
     }
 
-    async fn visit(&self, visit: &Visit<'_>) -> SiteResponse {
-        let Some(target) = &visit.route.target else { return not_found() };
-        let authorizer = match self.authorize(visit).await {
-            Ok(authorizer) => authorizer,
-            Err(Refused::Unauthorized(challenge)) => return challenged(message(401, "Unauthorized"), challenge),
-            Err(Refused::Forbidden(challenge)) => return challenged(message(403, "Forbidden"), challenge),
-            Err(Refused::Broken) => return internal(),
-        };
-        match &target.to {
-            To::Function(function, payload) => {
-                self.invoke(visit, function, *payload, target.timeout, &authorizer).await
+    async fn visit(&self, visit: &Visit<'_>, course: &mut Course) -> SiteResponse {
+        let Some(target) = &visit.route.target else { return course.own(not_found(), "Not Found") };
+        match self.authorize(visit).await {
+            Ok(authorizer) => course.authorizer = authorizer,
+            Err(refused) => {
+                course.authorizer_error = Some(refused.to_string());
+                return match refused {
+                    Refused::Unauthorized(challenge) => {
+                        course.own(challenged(message(401, "Unauthorized"), challenge), "Unauthorized")
+                    }
+                    Refused::Forbidden(challenge) => {
+                        course.own(challenged(message(403, "Forbidden"), challenge), "Forbidden")
+                    }
+                    Refused::Broken => course.own(internal(), "Internal Server Error"),
+                };
             }
-            To::Url { uri, method } => self.pass_on(visit, uri, method.as_ref(), target.timeout).await,
         }
+        let mapped = visit.mapped(&target.of_request, &course.authorizer);
+        let overwritten = mapped.as_ref().and_then(|mapped| mapped.path.as_deref());
+        let changed = Visit {
+            request: mapped.as_ref().map_or(visit.request, |mapped| &mapped.request),
+            path: overwritten.unwrap_or(visit.path),
+            ..*visit
+        };
+        let began = self.options.clocks.monotonic();
+        let answered = match &target.to {
+            To::Function(function, payload) => {
+                self.invoke(&changed, function, *payload, target.timeout, &course.authorizer).await
+            }
+            To::Url { uri, method } => self.pass_on(&changed, uri, method.as_ref(), overwritten, target.timeout).await,
+        };
+        course.integration = Some(self.options.clocks.monotonic().duration_since(began));
+        match answered {
+            Ok(mut response) => {
+                course.integration_status = Some(response.status);
+                if let Some(changes) = target.of_answer.get(&response.status) {
+                    visit.change_answer(changes, &course.authorizer, &mut response);
+                }
+                response
+            }
+            Err(failed) => {
+                course.integration_error = Some(failed.why);
+                course.own(message(failed.status, failed.message), failed.message)
+            }
+        }
+    }
+}
+
+/// What a request hears that comes too often.
+const TOO_MANY: &str = "Too Many Requests";
+
+/// An integration that did not answer, or not well: what is answered instead, and why.
+#[derive(Debug)]
+struct Failed {
+    status: u16,
+    message: &'static str,
+    why: String,
+}
+
+impl Failed {
+    fn internal(why: impl Into<String>) -> Self {
+        Self { status: 500, message: "Internal Server Error", why: why.into() }
+    }
+
+    fn unavailable(why: impl Into<String>) -> Self {
+        Self { status: 503, message: "Service Unavailable", why: why.into() }
+    }
+
+    fn too_large(why: impl Into<String>) -> Self {
+        Self { status: 413, message: "Request Entity Too Large", why: why.into() }
     }
 }
 

@@ -5,7 +5,7 @@ use door::{Body, SiteResponse};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::{Visit, internal, message};
+use super::{Failed, Visit};
 use crate::outbound::{Request, Unreached};
 use crate::rules::{target, variables};
 use crate::{HttpApis, limits};
@@ -30,14 +30,19 @@ impl HttpApis {
         visit: &Visit<'_>,
         uri: &str,
         method: Option<&Method>,
+        path: Option<&str>,
         timeout: std::time::Duration,
-    ) -> SiteResponse {
+    ) -> Result<SiteResponse, Failed> {
         let request = visit.request;
         let uri = variables::filled(uri, &visit.stage.variables);
         let values = visit.variables();
+        let url = match path {
+            Some(path) => target::url(target::origin(&uri), "$default", &[], path, &request.query),
+            None => target::url(&uri, &visit.route.key, &values, &encoded(&visit.behind()), &request.query),
+        };
         let outgoing = Request {
             method: method.unwrap_or(&request.method).clone(),
-            url: target::url(&uri, &visit.route.key, &values, &encoded(&visit.behind()), &request.query),
+            url,
             headers: passed_on(visit),
             body: request.body.clone(),
             most_bytes: limits::ANSWER_BYTES,
@@ -46,17 +51,11 @@ impl HttpApis {
             Ok(Ok(answer)) => {
                 let mut headers = answer.headers;
                 OF_CONNECTION.iter().for_each(|name| drop(headers.remove(name)));
-                SiteResponse { status: answer.status, headers, body: Body::Bytes(answer.body) }
+                Ok(SiteResponse { status: answer.status, headers, body: Body::Bytes(answer.body) })
             }
-            Ok(Err(why @ (Unreached::TooLarge(..) | Unreached::Refused(..)))) => {
-                tracing::debug!(api = visit.live.api.id, %why, "an integration does not answer");
-                internal()
-            }
-            Ok(Err(why)) => {
-                tracing::debug!(api = visit.live.api.id, %why, "an integration does not answer");
-                message(503, "Service Unavailable")
-            }
-            Err(_) => message(503, "Service Unavailable"),
+            Ok(Err(why @ (Unreached::TooLarge(..) | Unreached::Refused(..)))) => Err(Failed::internal(why.to_string())),
+            Ok(Err(why @ Unreached::Failed(..))) => Err(Failed::unavailable(why.to_string())),
+            Err(_) => Err(Failed::unavailable("the integration did not answer in time")),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use base::{Account, BoxFuture, Fault, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks};
+use base::{
+    Account, BoxFuture, Fault, LogLine, LogSink, Principal, Region, RequestId, SystemRng, Timestamp, VirtualClocks,
+};
 use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Site, SiteRequest, Via};
 use http::{HeaderMap, HeaderName, Method};
 use httpapis::outbound::{Outbound, Unreached};
@@ -21,6 +23,24 @@ pub(crate) struct World {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) function: Arc<Function>,
     pub(crate) elsewhere: Arc<Elsewhere>,
+    pub(crate) lines: Arc<Lines>,
+}
+
+/// Log lines, as they come.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<Vec<LogLine>>);
+
+impl LogSink for Lines {
+    fn write(&self, lines: Vec<LogLine>) {
+        self.0.lock().unwrap().extend(lines);
+    }
+}
+
+impl Lines {
+    /// Those since the last look.
+    pub(crate) fn take(&self) -> Vec<LogLine> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
 }
 
 /// What is outside: URLs with their answers, and what was asked.
@@ -185,18 +205,19 @@ impl World {
         clocks.pause();
         let function =
             Arc::new(Function { does: Mutex::new(Does::Answers(json!({"hello": "you"}))), calls: Mutex::default() });
-        let elsewhere = Arc::new(Elsewhere::default());
+        let (elsewhere, lines) = (Arc::new(Elsewhere::default()), Arc::new(Lines::default()));
         let apis = HttpApis::open(Options {
             kv: Arc::clone(&kv),
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
             dispatch: function.clone(),
             gate: Arc::clone(&gate),
+            logs: lines.clone(),
             outbound: elsewhere.clone(),
             authority: "localhost:4566".into(),
         });
         let router = httpapis::register(RouterBuilder::default(), &apis).dropping(dropped()).build(gate);
-        Self { apis, router, clocks, kv, function, elsewhere }
+        Self { apis, router, clocks, kv, function, elsewhere, lines }
     }
 
     /// The same rows under a room that has just started.
