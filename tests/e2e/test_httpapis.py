@@ -382,3 +382,30 @@ def test_a_stage_limits_logs_and_maps(platform, apis, echo, issuer):
     seen = eventually(lines, lambda lines: len(lines) == 5)
     assert sorted(line["status"] for line in seen) == ["200", "200", "202", "429", "429"]
     assert headers["apigw-requestid"] in [line["id"] for line in seen]
+
+
+def test_a_definition_is_imported_and_exported_by_the_command_line(platform, apis, echo, tmp_path):
+    definition = {
+        "openapi": "3.0.1",
+        "info": {"title": "defined", "version": "1"},
+        "paths": {
+            "/pets/{id}": {
+                "get": {
+                    "x-amazon-apigateway-integration": {"type": "AWS_PROXY", "httpMethod": "POST", "uri": echo, "payloadFormatVersion": "2.0"}
+                }
+            }
+        },
+        "x-amazon-apigateway-cors": {"allowOrigins": ["*"]},
+    }
+    (tmp_path / "api.json").write_text(json.dumps(definition))
+    made = json.loads(platform.cli("apigatewayv2", "import-api", "--body", f"file://{tmp_path}/api.json").stdout)
+    apis.create_stage(ApiId=made["ApiId"], StageName="$default", AutoDeploy=True)
+    status, _, body = visit(platform, made["ApiEndpoint"] + "/pets/6")
+    assert (status, json.loads(body)["pathParameters"]) == (200, {"id": "6"})
+    out = tmp_path / "out.json"
+    platform.cli(
+        "apigatewayv2", "export-api", "--api-id", made["ApiId"], "--specification", "OAS30", "--output-type", "JSON", str(out)
+    )
+    told = json.loads(out.read_text())
+    assert told["paths"]["/pets/{id}"]["get"]["x-amazon-apigateway-integration"]["uri"] == echo
+    assert told["x-amazon-apigateway-cors"]["allowOrigins"] == ["*"]

@@ -311,7 +311,7 @@ pub(crate) trait Shown<From> {
 }
 
 shown! {
-    api: Api, endpoint: String => [Api, CreateApiResponse, GetApiResponse, UpdateApiResponse] {
+    api: Api, endpoint: String => [Api, CreateApiResponse, GetApiResponse, UpdateApiResponse, ImportApiResponse, ReimportApiResponse] {
         api_endpoint: Some(endpoint.clone()),
         api_id: Some(api.id.clone()),
         api_key_selection_expression: Some(api.api_key_selection.clone()),

@@ -115,7 +115,7 @@ fn quick(target: &str) -> Integration {
 
 impl HttpApis {
     /// How an API is shown to a client that reached us under `host`.
-    fn show<T: for<'a> Shown<(&'a Api, &'a String)>>(&self, api: &Api, host: Option<&str>) -> T {
+    pub(super) fn show<T: for<'a> Shown<(&'a Api, &'a String)>>(&self, api: &Api, host: Option<&str>) -> T {
         T::shown((api, &endpoint(&api.id, &api.region, host.unwrap_or(&self.options.authority))))
     }
 }
@@ -149,10 +149,7 @@ impl Handle<ops::CreateApi> for HttpApis {
         let tags = input.tags.unwrap_or_default();
         check::tags(&tags)?;
         let quick = Quick::of(input.target, input.route_key)?;
-        let owned = state::owned(context.account, &context.region);
-        if self.options.kv.range(Space::Control, Range::prefix(owned), limits::APIS, false)?.len() >= limits::APIS {
-            return Err(faults::too_many("APIs", limits::APIS));
-        }
+        self.check_count(context.account, &context.region)?;
         let api = Api {
             id: ids::fresh(&*self.options.rng, ids::API),
             account: context.account.to_string(),
@@ -218,6 +215,17 @@ impl Handle<ops::GetApis> for HttpApis {
 }
 
 impl HttpApis {
+    /// Whether an account may have another API in a region.
+    ///
+    /// # Errors
+    /// BadRequestException.
+    pub(super) fn check_count(&self, account: base::Account, region: &Region) -> Result<(), Fault> {
+        if self.owned(account, region)?.len() >= limits::APIS {
+            return Err(faults::too_many("APIs", limits::APIS));
+        }
+        Ok(())
+    }
+
     /// The ids of an account's APIs in a region, in their order.
     fn owned(&self, account: base::Account, region: &Region) -> Result<Vec<String>, Fault> {
         let prefix = state::owned(account, region);

@@ -120,6 +120,14 @@ impl Said {
     }
 }
 
+/// Whether the parts of an authorizer fit each other.
+///
+/// # Errors
+/// BadRequestException.
+pub(super) fn check_whole(one: &Authorizer) -> Result<(), Fault> {
+    Said::of(one).whole().map(drop)
+}
+
 /// What no authorizer does here, or on AWS of an HTTP API, by member.
 macro_rules! refused {
     ($input:ident) => {

@@ -4,6 +4,7 @@ mod apis;
 mod authorizers;
 mod deployments;
 mod integrations;
+mod openapi;
 mod routes;
 mod stages;
 mod tags;
@@ -57,6 +58,9 @@ pub fn register(builder: RouterBuilder, apis: &Arc<HttpApis>) -> RouterBuilder {
         .on::<ops::GetDeployments, _>(apis)
         .on::<ops::UpdateDeployment, _>(apis)
         .on::<ops::DeleteDeployment, _>(apis)
+        .on::<ops::ImportApi, _>(apis)
+        .on::<ops::ReimportApi, _>(apis)
+        .on::<ops::ExportApi, _>(apis)
         .on::<ops::TagResource, _>(apis)
         .on::<ops::UntagResource, _>(apis)
         .on::<ops::GetTags, _>(apis)

@@ -7,6 +7,7 @@ pub(crate) mod function;
 pub(crate) mod ids;
 pub(crate) mod jwt;
 pub(crate) mod mapping;
+pub(crate) mod openapi;
 pub(crate) mod pages;
 pub(crate) mod path;
 pub(crate) mod route_key;

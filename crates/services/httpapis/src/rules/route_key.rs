@@ -106,6 +106,36 @@ pub(crate) fn conflict(one: &str, other: &str) -> bool {
     matches!(parted, Some((Some(Part::Variable(_)), Some(Part::Variable(_)))))
 }
 
+/// Whether all keys of an API differ, and are told apart.
+///
+/// # Errors
+/// ConflictException.
+pub(crate) fn check_all<'k>(keys: impl Iterator<Item = &'k str>) -> Result<(), Fault> {
+    let mut known = std::collections::HashSet::new();
+    // By method and what stands before a variable: its name, and whose key has it.
+    let mut variables: std::collections::HashMap<(&str, &str), (&str, &str)> = std::collections::HashMap::new();
+    for key in keys {
+        if !known.insert(key) {
+            return Err(faults::conflict(format!("Route with key {key} already exists for this API")));
+        }
+        let Ok(RouteKey::Path { method, path }) = RouteKey::parse(key) else { continue };
+        let mut end = 0;
+        for part in path.split('/').skip(1) {
+            let (before, own) = (&path[..end], (part, key));
+            end += part.len() + 1;
+            if is_name_of(part, "{", "}") && !is_name_of(part, "{", "+}") {
+                let (name, other) = *variables.entry((method, before)).or_insert(own);
+                if name != part {
+                    return Err(faults::conflict(format!(
+                        "The provided route key \"{key}\" has a conflicting variable on the same hierarchical level as \"{other}\""
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +170,8 @@ mod tests {
         assert!(!conflict("GET /a/{x}/b", "GET /a/{x}/{y}"));
         assert!(!conflict("GET /a/b", "GET /a/{y}"));
         assert!(!conflict("$default", "GET /a/{y}"));
+        let all = |keys: &[&'static str]| check_all(keys.iter().copied());
+        assert!(all(&["GET /a/{x}", "POST /a/{y}", "GET /a/{x}/{y}", "GET /a/{rest+}", "$default"]).is_ok());
+        assert!(all(&["GET /a/{x}/b", "GET /a/{y}/c"]).is_err() && all(&["GET /a", "GET /a"]).is_err());
     }
 }

@@ -14,6 +14,7 @@ mod integrations;
 mod limits;
 mod logs;
 mod mapping;
+mod openapi;
 mod proxy;
 mod routes;
 mod routing;
