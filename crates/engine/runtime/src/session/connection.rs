@@ -17,7 +17,7 @@ use super::claim::{Claim, InitClaim, error_type, failure};
 use super::exchange::Next;
 use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route, TRAILER_LINE_BYTES};
 use super::stream::{self, Mode};
-use super::{Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
+use super::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 
 /// Room made before a read. A request of our own clients fits whole.
 const READ_BYTES: usize = 4096;
@@ -25,6 +25,8 @@ const READ_BYTES: usize = 4096;
 const COPY_BYTES: usize = 16 * 1024;
 /// Bytes of an unwanted body that are read and thrown away before the connection is given up.
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+/// What is left of a chunked body that is longer than that.
+const ENDLESS: Length = Length::Known(usize::MAX);
 /// Answers kept back at most: a client that sends request after request without reading is waited for.
 pub(super) const OUT_BYTES: usize = 64 * 1024;
 /// Room made before a read of a snapshot.
@@ -285,7 +287,13 @@ impl Connection {
                 self.accept().await;
             }
             Body::TooLarge { left } => {
-                claim.answer(stream::too_large(limit));
+                let unread = matches!(left, Length::Known(left) if left > DISCARD_BYTES);
+                claim.answer(if unread {
+                    // The connection ends, and with it the client.
+                    Outcome::BrokenOff(BrokenOff::TooLarge { limit })
+                } else {
+                    stream::too_large(limit)
+                });
                 self.refuse(&Head { length: left, ..head }, Fault::too_large(limit)).await?;
             }
         }
@@ -487,7 +495,7 @@ impl Connection {
                     if taken <= limit {
                         whole.extend_from_slice(&self.buffer[..data]);
                     } else if taken > DISCARD_BYTES {
-                        return Err(Ended::Quietly);
+                        return Ok(Body::TooLarge { left: ENDLESS });
                     }
                     self.buffer.advance(data);
                 }
@@ -515,7 +523,12 @@ impl Connection {
         let mut left = match length {
             Length::Known(length) if length > DISCARD_BYTES => return Err(Ended::Quietly),
             Length::Known(length) => length,
-            Length::Chunked => return self.chunked(0).await.map(drop),
+            Length::Chunked => {
+                return match self.chunked(0).await? {
+                    Body::TooLarge { left: ENDLESS } => Err(Ended::Quietly),
+                    _ => Ok(()),
+                };
+            }
         };
         while left > 0 {
             if self.buffer.is_empty() {

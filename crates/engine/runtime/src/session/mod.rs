@@ -66,7 +66,8 @@ pub enum Outcome {
         /// The error object the client posted: `errorMessage`, `errorType`, `stackTrace`.
         payload: Bytes,
     },
-    /// Some of its response went to [`Event::sink`], and the rest will not come. The client is of no further use.
+    /// Some of its response went to [`Event::sink`] and the rest will not come, or it is longer than anybody reads. The client
+    /// is of no further use.
     BrokenOff(BrokenOff),
 }
 

@@ -1,5 +1,6 @@
 //! What a runtime client does that strays, breaks off, or means harm.
 
+use super::super::BrokenOff;
 use super::*;
 
 /// A client that has been given an event.
@@ -175,6 +176,24 @@ async fn what_is_too_large_fails_the_invocation() {
     assert_eq!(client.refusal().await.0, 413);
     client.is_closed().await;
     assert_eq!(invocation.await.unwrap(), Ok(wanted));
+}
+
+#[tokio::test]
+async fn a_response_that_nobody_reads_to_its_end_fails_the_invocation_and_the_client() {
+    let served = Served::with(Limits { payload_bytes: 10, ..Limits::default() }).await;
+    let wanted = Ok(Outcome::BrokenOff(BrokenOff::TooLarge { limit: 10 }));
+    let (mut client, id, invocation) = running(&served).await;
+    let path = format!("POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\n");
+    client.send(format!("{path}Content-Length: 99999999\r\n\r\n")).await;
+    assert_eq!(invocation.await.unwrap(), wanted);
+    client.is_closed().await;
+
+    let (mut client, id, invocation) = running(&served).await;
+    let path = format!("POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\n");
+    client.send(format!("{path}Transfer-Encoding: chunked\r\n\r\n")).await;
+    let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+    while client.socket.write_all(chunk.as_bytes()).await.is_ok() {}
+    assert_eq!(invocation.await.unwrap(), wanted);
 }
 
 #[tokio::test]
