@@ -29,6 +29,7 @@ import zipfile
 
 import density
 import objects
+import streams
 import workloads
 
 HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
@@ -245,7 +246,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "s3"]
 
 
 def parts(text):
@@ -295,6 +296,8 @@ def main():
         for name in workloads.WORKLOADS:
             if "functions" in only or name in only:
                 workloads.measure(platform, name, python, chosen.quick, row)
+        if "streams" in only:
+            streams.measure(platform, python, cpu_us, row)
         if "s3" in only:
             objects.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
         if "start" in only:
