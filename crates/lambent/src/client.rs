@@ -123,6 +123,24 @@ impl Client {
         answer.json()
     }
 
+    /// The address of a function's URL or an API, in the form that resolves on this host: below its own name, else below the platform's.
+    pub(crate) async fn reachable(&self, url: &str) -> String {
+        let rest = url.split("://").nth(1).unwrap_or_default();
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.split(':').next().unwrap_or_default();
+        let mut labels = host.split('.');
+        let (id, kind) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+        let below = match kind {
+            "lambda-url" => "url",
+            "execute-api" => "api",
+            _ => return url.to_owned(),
+        };
+        if tokio::net::lookup_host((host, 80)).await.is_ok() {
+            return url.to_owned();
+        }
+        format!("{}/_lambent/{below}/{id}{path}", self.endpoint)
+    }
+
     /// A call of CloudWatch Logs.
     pub(crate) async fn logs(&self, operation: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(self.logs_request(operation, body)?).await?.json()

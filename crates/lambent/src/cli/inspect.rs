@@ -205,7 +205,8 @@ pub(super) fn lines(message: &str) -> String {
     message.replace('\r', "\n")
 }
 
-async fn functions(client: &Client) -> anyhow::Result<Vec<Value>> {
+/// All functions, as ListFunctions describes them.
+pub(super) async fn functions(client: &Client) -> anyhow::Result<Vec<Value>> {
     let mut out = Vec::new();
     let mut marker = String::new();
     loop {
@@ -265,6 +266,7 @@ pub(crate) async fn remove(client: &Client, name: &str, yes: bool) -> anyhow::Re
     Ok(())
 }
 
-fn text(value: &Value, key: &str) -> String {
+/// A member that is text; empty where it is none.
+pub(super) fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }

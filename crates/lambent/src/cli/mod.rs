@@ -12,6 +12,7 @@ mod iam;
 mod inspect;
 mod invoke;
 mod new;
+mod routes;
 mod samples;
 mod times;
 mod tools;
@@ -73,6 +74,8 @@ enum Command {
     Top(top::Arguments),
     /// List functions.
     Ls,
+    /// Show what answers where, and who may call it: function URLs, HTTP and REST APIs, websites of buckets.
+    Routes(routes::Arguments),
     /// Delete a function.
     Rm {
         /// The function.
@@ -370,6 +373,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs(asked) => inspect::logs(&client()?, &asked).await?,
         Command::Top(asked) => top::run(&client()?, &asked).await?,
         Command::Ls => inspect::list(&client()?).await?,
+        Command::Routes(arguments) => routes::show(&client()?, &arguments).await?,
         Command::Rm { name, yes } => inspect::remove(&client()?, &name, yes).await?,
         Command::Backup { file, data } => backup::backup(file, data).await?,
         Command::Restore { file, data } => backup::restore(file, data).await?,

@@ -340,11 +340,6 @@ async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
         }
         Err(error) => return Err(error),
     };
-    let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?.to_owned();
-    let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default().to_owned();
-    if tokio::net::lookup_host((host.as_str(), 80)).await.is_ok() {
-        return Ok(url);
-    }
-    let id = host.split('.').next().unwrap_or_default();
-    Ok(format!("{}/_lambent/url/{id}/", client.endpoint))
+    let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?;
+    Ok(client.reachable(url).await)
 }
