@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import threading
 import time
@@ -203,6 +204,14 @@ def test_rights_decide_where_they_are_enforced(own_platform):
     api = apis.create_api(Name="closed", ProtocolType="HTTP", Target=function_arn("echo"))
     url = api["ApiEndpoint"] + "/x"
     assert visit(platform, url)[::2] == (500, b'{"message":"Internal Server Error"}'), "the function lets no API in"
+    # A role may call it instead, once it may.
+    caller = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [caller]}))["Role"]["Arn"]
+    by_role = apis.create_api(Name="by-role", ProtocolType="HTTP", Target=function_arn("echo"), CredentialsArn=role)["ApiEndpoint"]
+    assert visit(platform, by_role)[0] == 500
+    may = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
+    iam.put_role_policy(RoleName="caller", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}))
+    assert visit(platform, by_role)[0] == 200
     functions.add_permission(
         FunctionName="echo", StatementId="one", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
         SourceArn=f"arn:aws:execute-api:us-east-1:000000000000:{api['ApiId']}/*/*",
@@ -232,7 +241,7 @@ def test_rights_decide_where_they_are_enforced(own_platform):
 class Issuer:
     """An issuer of tokens on this machine, and a page beside it."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.public, self.private = rsa.newkeys(2048)
         self.asked = []
         outer = self
@@ -252,6 +261,11 @@ class Issuer:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.url = f"https://localhost:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, path, headers):
@@ -409,3 +423,23 @@ def test_a_definition_is_imported_and_exported_by_the_command_line(platform, api
     told = json.loads(out.read_text())
     assert told["paths"]["/pets/{id}"]["get"]["x-amazon-apigateway-integration"]["uri"] == echo
     assert told["x-amazon-apigateway-cors"]["allowOrigins"] == ["*"]
+
+
+def test_urls_are_reached_by_tls_as_the_host_trusts(own_platform, tmp_path):
+    certificate = tmp_path / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", tmp_path / "key",
+         "-out", tmp_path / "cert", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    certificate.write_text((tmp_path / "key").read_text() + (tmp_path / "cert").read_text())
+    elsewhere = Issuer(certificate)
+    trusting = own_platform(environment={"SSL_CERT_FILE": str(tmp_path / "cert")})
+    api = trusting.client("apigatewayv2").create_api(Name="tls", ProtocolType="HTTP", Target=elsewhere.url)
+    for _ in range(2):
+        status, _, body = visit(trusting, api["ApiEndpoint"] + "/x")
+        assert (status, json.loads(body)["path"]) == (200, "/x")
+    other = own_platform()
+    api = other.client("apigatewayv2").create_api(Name="tls", ProtocolType="HTTP", Target=elsewhere.url)
+    assert visit(other, api["ApiEndpoint"] + "/x")[::2] == (503, b'{"message":"Service Unavailable"}')
+    elsewhere.server.shutdown()

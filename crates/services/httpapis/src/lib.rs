@@ -13,6 +13,7 @@ pub mod limits;
 pub mod outbound;
 mod rules;
 mod serve;
+mod shown;
 mod state;
 mod types;
 

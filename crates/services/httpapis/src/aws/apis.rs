@@ -13,7 +13,8 @@ use super::{integrations, routes};
 use crate::engine::Draft;
 use crate::rules::{self, check, cors, ids, pages::Page};
 use crate::serve::endpoint;
-use crate::types::{Api, Authorization, Cors, Integration, Kind, Route, Shown, Stage};
+use crate::shown::Shown;
+use crate::types::{Api, Authorization, Cors, Integration, Kind, Route, Stage};
 use crate::{HttpApis, faults, limits, state};
 
 /// What CreateApi and UpdateApi say of an API alike.
@@ -57,27 +58,29 @@ fn shared(cors: Option<aws::Cors>) -> Result<Option<Cors>, Fault> {
 /// What quick create is asked for: the target of a route, by default of `$default`.
 struct Quick {
     target: String,
+    role: Option<String>,
     key: String,
 }
 
 impl Quick {
-    fn of(target: Option<String>, key: Option<String>) -> Result<Option<Self>, Fault> {
+    fn of(target: Option<String>, key: Option<String>, role: Option<String>) -> Result<Option<Self>, Fault> {
         let Some(target) = target else {
-            return match key {
-                Some(_) => Err(faults::bad("A target must be specified with the routeKey")),
-                None => Ok(None),
+            return match (key, role) {
+                (None, None) => Ok(None),
+                _ => Err(faults::bad("A target must be specified with the routeKey or credentialsArn")),
             };
         };
-        integrations::check_whole(&quick(&target))?;
+        integrations::check_whole(&Integration { role: role.clone(), ..quick(&target) })?;
         let key = key.unwrap_or_else(|| "$default".into());
         rules::route_key::RouteKey::parse(&key)?;
-        Ok(Some(Self { target, key }))
+        Ok(Some(Self { target, role, key }))
     }
 
     /// Makes the integration, the route and the stage `$default`, which follows every change.
     fn make(&self, draft: &mut Draft<'_>) {
         let integration = draft.id(ids::PART);
-        draft.api.integrations.insert(integration.clone(), quick(&self.target));
+        let made = Integration { role: self.role.clone(), ..quick(&self.target) };
+        draft.api.integrations.insert(integration.clone(), made);
         let route = Route {
             key: self.key.clone(),
             authorization: Authorization::None,
@@ -106,6 +109,7 @@ fn quick(target: &str) -> Integration {
         uri: target.to_owned(),
         method: method.into(),
         payload: payload.into(),
+        role: None,
         timeout_ms: *limits::TIMEOUT_MS.end(),
         request_parameters: BTreeMap::new(),
         response_parameters: BTreeMap::new(),
@@ -132,10 +136,7 @@ impl Handle<ops::CreateApi> for HttpApis {
             Some("WEBSOCKET") => return Err(Fault::not_implemented("apigatewayv2:CreateApi: ProtocolType WEBSOCKET")),
             _ => return Err(faults::bad("Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]")),
         }
-        let refused = [
-            ("CredentialsArn", input.credentials_arn.is_some()),
-            ("DisableSchemaValidation", input.disable_schema_validation == Some(true)),
-        ];
+        let refused = [("DisableSchemaValidation", input.disable_schema_validation == Some(true))];
         faults::refuse("CreateApi", &refused)?;
         Said {
             name: Some(input.name.as_deref().unwrap_or_default()),
@@ -148,7 +149,7 @@ impl Handle<ops::CreateApi> for HttpApis {
         .check()?;
         let tags = input.tags.unwrap_or_default();
         check::tags(&tags)?;
-        let quick = Quick::of(input.target, input.route_key)?;
+        let quick = Quick::of(input.target, input.route_key, input.credentials_arn)?;
         self.check_count(context.account, &context.region)?;
         let api = Api {
             id: ids::fresh(&*self.options.rng, ids::API),
@@ -242,10 +243,7 @@ impl Handle<ops::UpdateApi> for HttpApis {
         input: aws::UpdateApiRequest,
         _: Body,
     ) -> Result<Answer<aws::UpdateApiResponse>, Fault> {
-        let refused = [
-            ("CredentialsArn", input.credentials_arn.is_some()),
-            ("DisableSchemaValidation", input.disable_schema_validation == Some(true)),
-        ];
+        let refused = [("DisableSchemaValidation", input.disable_schema_validation == Some(true))];
         faults::refuse("UpdateApi", &refused)?;
         Said {
             name: input.name.as_deref(),
@@ -265,8 +263,13 @@ impl Handle<ops::UpdateApi> for HttpApis {
         }
         let id = input.api_id.clone();
         let update = move |draft: &mut Draft<'_>| {
-            if input.target.is_some() || input.route_key.is_some() {
-                requick(&mut draft.api, input.target.as_deref(), input.route_key.as_deref())?;
+            if input.target.is_some() || input.route_key.is_some() || input.credentials_arn.is_some() {
+                requick(
+                    &mut draft.api,
+                    input.target.as_deref(),
+                    input.route_key.as_deref(),
+                    input.credentials_arn.as_ref(),
+                )?;
             }
             let api = &mut draft.api;
             if let Some(name) = &input.name {
@@ -290,10 +293,12 @@ impl Handle<ops::UpdateApi> for HttpApis {
 }
 
 /// Changes what quick create made.
-fn requick(api: &mut Api, target: Option<&str>, key: Option<&str>) -> Result<(), Fault> {
+fn requick(api: &mut Api, target: Option<&str>, key: Option<&str>, role: Option<&String>) -> Result<(), Fault> {
     let managed = api.routes.iter().find(|(_, route)| route.managed).map(|(id, _)| id.clone());
     let Some(id) = managed else {
-        return Err(faults::bad("target and routeKey can be updated only for an API that quick create made"));
+        return Err(faults::bad(
+            "target, routeKey and credentialsArn can be updated only for an API that quick create made",
+        ));
     };
     if let Some(key) = key {
         routes::check_new(api, key, Some(&id))?;
@@ -303,10 +308,12 @@ fn requick(api: &mut Api, target: Option<&str>, key: Option<&str>) -> Result<(),
         key.clone_into(&mut route.key);
     }
     let integration = route.integration.clone().and_then(|id| api.integrations.get_mut(&id));
-    if let (Some(target), Some(integration)) = (target, integration) {
-        *integration = quick(target);
+    let Some(integration) = integration else { return Ok(()) };
+    if let Some(target) = target {
+        *integration = Integration { role: integration.role.take(), ..quick(target) };
     }
-    Ok(())
+    set(&mut integration.role, role);
+    integrations::check_whole(integration)
 }
 
 /// A member that is given replaces what was there.

@@ -10,8 +10,9 @@ use wire::Unit;
 use super::integrations;
 use crate::engine::Draft;
 use crate::rules::selection::Selection;
-use crate::rules::{check, ids, pages::Page};
-use crate::types::{Authorizer, By, Shown};
+use crate::rules::{check, ids, pages::Page, role};
+use crate::shown::Shown;
+use crate::types::{Authorizer, By};
 use crate::{HttpApis, faults, limits};
 
 /// What an authorizer is to be, as an input says it.
@@ -20,6 +21,7 @@ struct Said {
     kind: String,
     name: String,
     identity: Vec<String>,
+    role: Option<String>,
     uri: Option<String>,
     payload: Option<String>,
     ttl_s: Option<i64>,
@@ -35,6 +37,7 @@ impl Said {
             kind: if function.is_some() { "REQUEST" } else { "JWT" }.into(),
             name: one.name.clone(),
             identity: one.identity.clone(),
+            role: one.role.clone(),
             uri: function.map(|(uri, ..)| uri.to_owned()),
             payload: function.map(|(_, payload, ..)| payload.to_owned()),
             ttl_s: function.map(|(.., ttl_s, _)| ttl_s),
@@ -57,11 +60,12 @@ impl Said {
             "JWT" => self.by_token(&selections)?,
             _ => self.by_function(&selections)?,
         };
-        Ok(Authorizer { name: self.name, identity: self.identity, by })
+        Ok(Authorizer { name: self.name, identity: self.identity, role: self.role, by })
     }
 
     fn by_token(&self, selections: &[Selection]) -> Result<By, Fault> {
         let of_functions = [
+            ("authorizerCredentialsArn", self.role.is_some()),
             ("authorizerUri", self.uri.is_some()),
             ("authorizerPayloadFormatVersion", self.payload.is_some()),
             ("authorizerResultTtlInSeconds", self.ttl_s.is_some_and(|seconds| seconds != 0)),
@@ -94,6 +98,7 @@ impl Said {
         if self.jwt.is_some() {
             return Err(faults::bad("JWT configuration is not supported for REQUEST authorizers"));
         }
+        self.role.as_deref().map_or(Ok(()), role::check)?;
         let uri =
             self.uri.clone().ok_or_else(|| faults::bad("authorizerUri must be specified for REQUEST authorizers"))?;
         integrations::check_uri(&uri)?;
@@ -131,10 +136,7 @@ pub(super) fn check_whole(one: &Authorizer) -> Result<(), Fault> {
 /// What no authorizer does here, or on AWS of an HTTP API, by member.
 macro_rules! refused {
     ($input:ident) => {
-        [
-            ("AuthorizerCredentialsArn", $input.authorizer_credentials_arn.is_some()),
-            ("IdentityValidationExpression", $input.identity_validation_expression.is_some()),
-        ]
+        [("IdentityValidationExpression", $input.identity_validation_expression.is_some())]
     };
 }
 
@@ -151,6 +153,7 @@ impl Handle<ops::CreateAuthorizer> for HttpApis {
             kind: input.authorizer_type.unwrap_or_default(),
             name: input.name.unwrap_or_default(),
             identity: input.identity_source.unwrap_or_default(),
+            role: input.authorizer_credentials_arn,
             uri: input.authorizer_uri,
             payload: input.authorizer_payload_format_version,
             ttl_s: input.authorizer_result_ttl_in_seconds,
@@ -221,6 +224,7 @@ impl Handle<ops::UpdateAuthorizer> for HttpApis {
                 kind: before.kind,
                 name: input.name.clone().unwrap_or(before.name),
                 identity: input.identity_source.clone().unwrap_or(before.identity),
+                role: input.authorizer_credentials_arn.clone().or(before.role),
                 uri: input.authorizer_uri.clone().or(before.uri),
                 payload: input.authorizer_payload_format_version.clone().or(before.payload),
                 ttl_s: input.authorizer_result_ttl_in_seconds.or(before.ttl_s),

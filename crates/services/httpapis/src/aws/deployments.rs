@@ -10,7 +10,7 @@ use wire::Unit;
 use super::apis::set;
 use crate::engine::Draft;
 use crate::rules::{check, pages::Page};
-use crate::types::Shown;
+use crate::shown::Shown;
 use crate::{HttpApis, faults};
 
 impl Handle<ops::CreateDeployment> for HttpApis {

@@ -11,8 +11,9 @@ use wire::Unit;
 use super::apis::set;
 use crate::engine::Draft;
 use crate::rules::mapping::{self, Of};
-use crate::rules::{check, function, ids, pages::Page, target, variables};
-use crate::types::{Integration, Kind, Shown};
+use crate::rules::{check, function, ids, pages::Page, role, target, variables};
+use crate::shown::Shown;
+use crate::types::{Integration, Kind};
 use crate::{HttpApis, faults, limits};
 
 /// A function's ARN in either form, or one with stage variables, which is known only at a request.
@@ -40,7 +41,11 @@ pub(super) fn check_whole(one: &Integration) -> Result<(), Fault> {
         mapping::changes(Of::Answer, map)?;
     }
     if one.kind == Kind::Function {
+        one.role.as_deref().map_or(Ok(()), role::check)?;
         return check_uri(&one.uri);
+    }
+    if one.role.is_some() {
+        return Err(faults::bad("credentialsArn is not supported for HTTP_PROXY integrations"));
     }
     check::length("integrationUri", Some(&one.uri), 1, 2048)?;
     if !target::is_url(&one.uri) {
@@ -122,7 +127,6 @@ macro_rules! refused {
         [
             ("ConnectionId", $input.connection_id.is_some()),
             ("ContentHandlingStrategy", $input.content_handling_strategy.is_some()),
-            ("CredentialsArn", $input.credentials_arn.is_some()),
             ("IntegrationSubtype", $input.integration_subtype.is_some()),
             ("PassthroughBehavior", $input.passthrough_behavior.is_some()),
             ("RequestTemplates", $input.request_templates.as_ref().is_some_and(|map| !map.is_empty())),
@@ -174,6 +178,7 @@ impl Handle<ops::CreateIntegration> for HttpApis {
             method,
             payload,
             timeout_ms: input.timeout_in_millis.unwrap_or(*limits::TIMEOUT_MS.end()),
+            role: input.credentials_arn,
             request_parameters: input.request_parameters.unwrap_or_default(),
             response_parameters: input.response_parameters.unwrap_or_default(),
             managed: false,
@@ -246,6 +251,7 @@ impl Handle<ops::UpdateIntegration> for HttpApis {
             let id = input.integration_id.clone().unwrap_or_default();
             let one = draft.api.integrations.get_mut(&id).ok_or_else(|| faults::no_part("Integration"))?;
             set(&mut one.description, input.description.as_ref());
+            set(&mut one.role, input.credentials_arn.as_ref());
             for (place, given) in [
                 (&mut one.uri, &input.integration_uri),
                 (&mut one.method, &input.integration_method),

@@ -10,7 +10,8 @@ use wire::Unit;
 use super::apis::set;
 use crate::engine::Draft;
 use crate::rules::{check, ids, pages::Page, route_key};
-use crate::types::{Api, Authorization, Route, Shown};
+use crate::shown::Shown;
+use crate::types::{Api, Authorization, Route};
 use crate::{HttpApis, faults, limits};
 
 /// Whether an API may get a route of this key, apart from the route `own`.

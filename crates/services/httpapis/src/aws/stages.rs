@@ -12,7 +12,8 @@ use super::apis::set;
 use crate::engine::Draft;
 use crate::rules::format::{self, group_of};
 use crate::rules::{check, pages::Page, route_key};
-use crate::types::{AccessLog, Settings, Shown, Stage};
+use crate::shown::Shown;
+use crate::types::{AccessLog, Settings, Stage};
 use crate::{HttpApis, faults, limits};
 
 /// The settings of a route, or of all, as an input gives them.

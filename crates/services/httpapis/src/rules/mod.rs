@@ -10,6 +10,7 @@ pub(crate) mod mapping;
 pub(crate) mod openapi;
 pub(crate) mod pages;
 pub(crate) mod path;
+pub(crate) mod role;
 pub(crate) mod route_key;
 pub(crate) mod selection;
 pub(crate) mod table;

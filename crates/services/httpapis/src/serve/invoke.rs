@@ -9,12 +9,13 @@ use model::lambda::{self, ops};
 use wire::Op;
 
 use super::authorize::Authorizer;
-use super::live::{Called, Function, Payload};
+use super::live::{Called, Payload};
 use super::{Failed, Visit, answer, event};
 use crate::HttpApis;
+use crate::rules::role;
 
 /// As whom functions are called.
-pub(super) const PRINCIPAL: &str = "apigateway.amazonaws.com";
+pub(crate) const PRINCIPAL: &str = "apigateway.amazonaws.com";
 
 impl HttpApis {
     /// Calls a route's function, and reads its answer.
@@ -26,14 +27,11 @@ impl HttpApis {
         timeout: Duration,
         authorizer: &Authorizer,
     ) -> Result<SiteResponse, Failed> {
-        let Some(function) = function.function(&visit.stage.variables) else {
-            return Err(Failed::internal("the integration's URI names no function"));
-        };
         let payload = event::payload(form, visit, authorizer);
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
             return Err(Failed::too_large("the event is too large for a function"));
         }
-        let done = self.call_function(visit, &function, visit.source_arn(), payload, timeout).await?;
+        let done = self.call_function(visit, function, visit.source_arn(), payload, timeout).await?;
         if done.function_error.is_some() {
             return Err(Failed::internal("the function failed; its own log says why"));
         }
@@ -49,21 +47,22 @@ impl HttpApis {
     pub(super) async fn call_function(
         &self,
         visit: &Visit<'_>,
-        function: &Function,
+        called: &Called,
         source_arn: String,
         payload: Bytes,
         timeout: Duration,
     ) -> Result<lambda::InvocationResponse, Failed> {
-        let Ok(source_account) = visit.live.api.account.parse() else {
-            return Err(Failed::internal("the API's row names no account"));
+        let Some(function) = called.function(&visit.stage.variables) else {
+            return Err(Failed::internal("the URI names no function"));
         };
+        let principal = self.caller(visit, called.role.as_deref(), source_arn)?;
         let input = lambda::InvocationRequest {
             function_name: Some(function.arn.clone()),
             payload: Some(payload),
             ..lambda::InvocationRequest::default()
         };
         let call = Call {
-            principal: Principal::Service { name: PRINCIPAL, source_arn, source_account },
+            principal,
             via: Via::Room("httpapis"),
             origin: Origin::default(),
             operation: ops::Invoke::ROW,
@@ -84,6 +83,23 @@ impl HttpApis {
             Ok(None) => Err(Failed::internal("another operation answered")),
             Err(fault) => Err(refused(&fault)),
         }
+    }
+}
+
+impl HttpApis {
+    /// As whom a function is called: as the service, or as a role that lets the service act as it.
+    fn caller(&self, visit: &Visit<'_>, role: Option<&str>, source_arn: String) -> Result<Principal, Failed> {
+        let api = &visit.live.api;
+        let (Ok(source_account), Ok(region)) = (api.account.parse(), api.region.parse()) else {
+            return Err(Failed::internal("the API's row names no account"));
+        };
+        let service = Principal::Service { name: PRINCIPAL, source_arn, source_account };
+        let Some(arn) = role else { return Ok(service) };
+        self.options
+            .gate
+            .assume(arn, &service, &region, visit.request.request_id)
+            .map_err(|denial| Failed::internal(format!("the role cannot be assumed: {}", denial.message)))?;
+        role::session(arn).ok_or_else(|| Failed::internal("the credentials name no role"))
     }
 }
 

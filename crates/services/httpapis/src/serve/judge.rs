@@ -49,13 +49,12 @@ impl HttpApis {
     /// Asks the function; none if it does not answer, or not well. Also how long its answer is, bytes.
     async fn ask_function(&self, visit: &Visit<'_>, judge: &Judge, identity: &[String]) -> Option<(Verdict, usize)> {
         let Judging::Function { function, payload, simple, .. } = &judge.by else { return None };
-        let function = function.function(&visit.stage.variables)?;
         let api = &visit.live.api;
         let source_arn =
             format!("arn:aws:execute-api:{}:{}:{}/authorizers/{}", api.region, api.account, api.id, judge.id);
         let event = event::question(*payload, visit, identity);
         let timeout = Duration::from_millis(limits::AUTHORIZER_MS);
-        let done = self.call_function(visit, &function, source_arn, event, timeout).await.ok()?;
+        let done = self.call_function(visit, function, source_arn, event, timeout).await.ok()?;
         if done.function_error.is_some() {
             return None;
         }

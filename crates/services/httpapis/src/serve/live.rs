@@ -108,6 +108,8 @@ pub(super) enum To {
 /// A function by its URI.
 pub(super) struct Called {
     uri: String,
+    // The role that calls it: its ARN.
+    pub(super) role: Option<String>,
     // Where the URI says it without a stage's variables.
     function: Option<Function>,
 }
@@ -141,8 +143,9 @@ impl Function {
 }
 
 impl Called {
-    fn of(uri: &str) -> Self {
-        Self { uri: uri.to_owned(), function: Function::of(uri).filter(|_| !variables::has_any(uri)) }
+    fn of(uri: &str, role: Option<&String>) -> Self {
+        let role = role.cloned();
+        Self { uri: uri.to_owned(), role, function: Function::of(uri).filter(|_| !variables::has_any(uri)) }
     }
 
     /// The function that is meant, with a stage's variables; none if the URI then names none.
@@ -157,7 +160,7 @@ impl Called {
 impl Target {
     fn of(one: &Integration) -> Self {
         let to = match one.kind {
-            Kind::Function => To::Function(Called::of(&one.uri), Payload::of(&one.payload)),
+            Kind::Function => To::Function(Called::of(&one.uri, one.role.as_ref()), Payload::of(&one.payload)),
             Kind::Url => {
                 let method = Some(one.method.as_str()).filter(|method| *method != "ANY");
                 To::Url { uri: one.uri.clone(), method: method.and_then(|method| method.parse().ok()) }
@@ -181,7 +184,7 @@ impl Judge {
         let by = match &one.by {
             By::Token { issuer, audience } => Judging::Token { issuer: issuer.clone(), audience: audience.clone() },
             By::Function { uri, payload, ttl_s, simple } => Judging::Function {
-                function: Called::of(uri),
+                function: Called::of(uri, one.role.as_ref()),
                 payload: Payload::of(payload),
                 ttl_s: *ttl_s,
                 simple: *simple,

@@ -29,6 +29,7 @@ use crate::rules::{cors, path, table};
 use crate::{HttpApis, limits};
 
 use authorize::Refused;
+pub(crate) use invoke::PRINCIPAL;
 pub(crate) use issuers::Issuers;
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};

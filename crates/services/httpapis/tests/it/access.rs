@@ -14,7 +14,19 @@ struct Book {
     asked: Mutex<Vec<(String, String, String)>>,
 }
 
+impl Book {
+    /// What was asked since the last look, without tags.
+    fn asked(&self) -> Vec<(String, String)> {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked.into_iter().map(|(action, resource, _)| (action, resource)).collect()
+    }
+}
+
 impl Policies for Book {
+    fn trust_of(&self, role: &str) -> Option<Arc<str>> {
+        role.ends_with("/denied").then(|| "{}".into())
+    }
+
     fn decide(&self, ask: &Ask<'_>) -> Decision {
         let keys = ask.keys.iter().filter(|(key, _)| key.starts_with("aws:ResourceTag/"));
         let keys: Vec<String> = keys.map(|(key, values)| format!("{key}={}", values.join(","))).collect();
@@ -94,4 +106,28 @@ async fn policies_hear_of_tags() {
     let asked = book.asked.lock().unwrap()[0].clone();
     let resource = format!("arn:aws:apigateway:us-east-1::/apis/{api}");
     assert_eq!(asked, ("apigateway:GET".to_owned(), resource, "aws:ResourceTag/team=blue".to_owned()));
+}
+
+#[tokio::test]
+async fn a_role_is_passed_on_and_must_trust_the_service() {
+    let book = Arc::new(Book::default());
+    let world = World::over(store::memory(), Arc::new(Gate::new(book.clone(), Mode::Warn, Arc::new(SystemClocks))));
+    let make = |role: &str| {
+        input!(CreateApiRequest {
+            name: "a",
+            protocol_type: "HTTP",
+            target: crate::world::FUNCTION,
+            credentials_arn: role
+        })
+    };
+    let role = "arn:aws:iam::000000000000:role/caller";
+    world.call::<ops::CreateApi>(make(role)).await.unwrap();
+    assert!(book.asked().contains(&("iam:PassRole".to_owned(), role.to_owned())));
+    // One whose trust policy does not let the service act as it. It is held to its word where denials are the answer.
+    let enforced = World::over(store::memory(), Arc::new(Gate::new(book, Mode::Enforce, Arc::new(SystemClocks))));
+    let untrusting = "arn:aws:iam::000000000000:role/none";
+    let api = world.call::<ops::CreateApi>(make(untrusting)).await.unwrap().api_id.unwrap();
+    assert_eq!(world.visit(&api, "GET", "/").await.status, 200);
+    let api = enforced.call::<ops::CreateApi>(make(untrusting)).await.unwrap().api_id.unwrap();
+    assert_eq!(enforced.visit(&api, "GET", "/").await.status, 500, "there is no such role");
 }

@@ -253,7 +253,7 @@ async fn what_decides_nothing_is_refused() {
     }
     let credentials =
         aws::CreateAuthorizerRequest { authorizer_credentials_arn: Some("r".into()), ..by_function(&api) };
-    refused(call(credentials).await, "NotImplemented", "AuthorizerCredentialsArn");
+    refused(call(credentials).await, "BadRequestException", "Invalid ARN specified");
     refused(call(by_function("unmade")).await, "NotFoundException", "API");
 }
 
@@ -332,4 +332,28 @@ async fn a_route_gets_another_authorizer_and_loses_it() {
     let told = call(update("NONE", None)).await.unwrap();
     assert_eq!((told.authorizer_id, told.authorization_scopes), (None, None));
     assert_eq!(world.visit(&api, "GET", "/a").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_role_may_call_the_function_that_decides() {
+    let world = World::new();
+    let api = world.api().await;
+    let role = "arn:aws:iam::000000000000:role/caller";
+    let input = aws::CreateAuthorizerRequest { authorizer_credentials_arn: Some(role.into()), ..by_function(&api) };
+    let (api, judge) = guarded(&world, input).await;
+    world.function.does(Does::Answers(json!({"isAuthorized": true})));
+    let ask = request(&api, "GET", "/a?pass=1", &[("x-who", "ann")], "");
+    assert_eq!(world.send(&ask).await.status, 200);
+    let by = |principal: Principal| match principal {
+        Principal::Session { role, .. } => role,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(by(world.function.called().principal), "caller");
+    let other = "arn:aws:iam::000000000000:role/other";
+    let update =
+        input!(UpdateAuthorizerRequest { api_id: &*api, authorizer_id: judge, authorizer_credentials_arn: other });
+    let told = world.call::<ops::UpdateAuthorizer>(update).await.unwrap();
+    assert_eq!(told.authorizer_credentials_arn.as_deref(), Some(other));
+    world.send(&ask).await;
+    assert_eq!(by(world.function.called().principal), "other");
 }

@@ -74,7 +74,12 @@ async fn what_answers_nothing_is_refused() {
         (input!(CreateIntegrationRequest { integration_method: "FETCH" }), "BadRequestException", "HTTP method"),
         (input!(CreateIntegrationRequest { connection_type: "VPC_LINK" }), "NotImplemented", "VPC_LINK"),
         (input!(CreateIntegrationRequest { connection_id: "x" }), "NotImplemented", "ConnectionId"),
-        (input!(CreateIntegrationRequest { credentials_arn: "x" }), "NotImplemented", "CredentialsArn"),
+        (input!(CreateIntegrationRequest { credentials_arn: "x" }), "BadRequestException", "Invalid ARN specified"),
+        (
+            input!(CreateIntegrationRequest { credentials_arn: "arn:aws:iam::*:user/*" }),
+            "NotImplemented",
+            "credentials of the caller",
+        ),
         (input!(CreateIntegrationRequest { integration_subtype: "x" }), "NotImplemented", "IntegrationSubtype"),
     ] {
         let mut input = proxy(&api);
@@ -182,4 +187,39 @@ async fn a_stages_variables_choose_the_function() {
     let none = input!(UpdateStageRequest { api_id: &*api, stage_name: "dev", stage_variables: [] });
     world.call::<ops::UpdateStage>(none).await.unwrap();
     assert_eq!(world.visit(&api, "GET", "/dev").await.both(), INTERNAL, "the URI names no function then");
+}
+
+#[tokio::test]
+async fn a_role_may_call_the_function() {
+    use base::{Account, Principal};
+
+    let world = World::new();
+    let role = "arn:aws:iam::000000000000:role/caller";
+    let input = input!(CreateApiRequest { name: "a", protocol_type: "HTTP", target: FUNCTION, credentials_arn: role });
+    let api = world.call::<ops::CreateApi>(input).await.unwrap().api_id.unwrap();
+    let called_by = |role: &str| Principal::Session {
+        account: Account::DEFAULT,
+        role: role.into(),
+        session: "BackplaneAssumeRoleSession".into(),
+    };
+    world.visit(&api, "GET", "/").await;
+    assert_eq!(world.function.called().principal, called_by("caller"));
+    let other = "arn:aws:iam::000000000000:role/other";
+    let input = input!(UpdateApiRequest { api_id: &*api, credentials_arn: other });
+    world.call::<ops::UpdateApi>(input).await.unwrap();
+    world.visit(&api, "GET", "/").await;
+    assert_eq!(world.function.called().principal, called_by("other"));
+    let plain = world.api().await;
+    let input = input!(UpdateApiRequest { api_id: &*plain, credentials_arn: role });
+    refused(world.call::<ops::UpdateApi>(input).await, "BadRequestException", "quick create");
+    let made = aws::CreateIntegrationRequest { credentials_arn: Some(role.into()), ..proxy(&plain) };
+    let made = world.call::<ops::CreateIntegration>(made).await.unwrap();
+    assert_eq!(made.credentials_arn.as_deref(), Some(role));
+    let id = made.integration_id.unwrap();
+    let update = input!(UpdateIntegrationRequest { api_id: &*plain, integration_id: &*id, credentials_arn: other });
+    world.call::<ops::UpdateIntegration>(update).await.unwrap();
+    world.route(&plain, "GET /", &id).await;
+    world.stage(&plain, "$default").await;
+    world.visit(&plain, "GET", "/").await;
+    assert_eq!(world.function.called().principal, called_by("other"));
 }

@@ -185,7 +185,7 @@ fn integration(said: &Value) -> Result<Result<Integration, String>, Fault> {
         "HTTP_PROXY" => Kind::Url,
         other => return Ok(Err(other.to_owned())),
     };
-    for name in ["connectionId", "credentials", "integrationSubtype", "tlsConfig"] {
+    for name in ["connectionId", "integrationSubtype", "tlsConfig"] {
         if said.get(name).is_some() {
             return Err(Fault::not_implemented(format_args!("apigatewayv2:ImportApi: {INTEGRATION}.{name}")));
         }
@@ -200,6 +200,7 @@ fn integration(said: &Value) -> Result<Result<Integration, String>, Fault> {
         uri: text(said, "uri").unwrap_or_default().to_owned(),
         method: method.to_ascii_uppercase().replace(&ANY.to_ascii_uppercase(), "ANY"),
         payload: version(&said["payloadFormatVersion"]).unwrap_or_else(|| "1.0".into()),
+        role: text(said, "credentials").map(str::to_owned),
         timeout_ms: said["timeoutInMillis"].as_i64().unwrap_or(*limits::TIMEOUT_MS.end()),
         request_parameters: map(&said["requestParameters"]),
         response_parameters: members(&said["responseParameters"])
@@ -243,10 +244,8 @@ fn authorizer(name: &str, scheme: &Value, said: &Value) -> Result<Authorizer, Fa
         },
         _ => return Err(faults::bad(format!("The type of the authorizer {name} must be jwt or request"))),
     };
-    if said.get("authorizerCredentials").is_some() {
-        return Err(Fault::not_implemented(format_args!("apigatewayv2:ImportApi: {AUTHORIZER}.authorizerCredentials")));
-    }
-    Ok(Authorizer { name: name.to_owned(), identity, by })
+    let role = text(said, "authorizerCredentials").map(str::to_owned);
+    Ok(Authorizer { name: name.to_owned(), identity, role, by })
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {

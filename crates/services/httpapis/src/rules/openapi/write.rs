@@ -103,6 +103,7 @@ fn integration(one: &Integration) -> Value {
         ("type", json!(one.kind.as_str())),
         ("httpMethod", json!(one.method)),
         ("uri", json!(one.uri)),
+        ("credentials", json!(one.role)),
         ("description", json!(one.description)),
         ("payloadFormatVersion", json!(one.payload)),
         ("connectionType", json!("INTERNET")),
@@ -144,6 +145,9 @@ fn scheme(one: &Authorizer, extensions: bool) -> Value {
     };
     if extensions {
         scheme[AUTHORIZER] = said;
+        if let Some(role) = &one.role {
+            scheme[AUTHORIZER]["authorizerCredentials"] = json!(role);
+        }
     }
     scheme
 }
