@@ -49,7 +49,16 @@ const ways = {
     await pipeline((async function* () { yield "some"; throw new RangeError("inside"); })(), response);
   },
   unended: async (_, response) => { response.write("some"); },
+  endthrow: async (_, response) => { response.write("x"); response.end(); throw new TypeError("too late"); },
+  latethrow: async (_, response) => {
+    await new Promise((ok) => response.end("x", ok)); throw new TypeError("too late");
+  },
+  unreferenced: async (_, response) => { response.end("x"); await new Promise((ok) => setTimeout(ok, 30).unref()); },
+  waitsmore: async (_, response) => { await new Promise((ok) => setTimeout(ok, 80)); response.end("x"); },
+  never: async (_, response) => { response.end("x"); await new Promise(() => {}); },
+  destroyed: async (_, response) => { response.write("x"); response.end(); response.destroy(); },
   sync: (_, response) => { response.end("x"); },
+  syncopen: () => {},
   waits: async (_, response, context) => { setTimeout(() => { console.log("after the end"); }, 50); response.end("x"); },
   hurries: async (_, response, context) => {
     context.callbackWaitsForEmptyEventLoop = false; setTimeout(() => {}, 60000); response.end("x");
@@ -75,6 +84,12 @@ exports.handler = awslambda.streamifyResponse((event, response, context) => ways
         ("bare", PRELUDE, "{\"statusCode\":204}\0\0\0\0\0\0\0\0"),
         ("empty", PLAIN, ""),
         ("unawaited", PLAIN, "ab"),
+        ("never", PLAIN, "x"),
+        ("unreferenced", PLAIN, "x"),
+        ("waitsmore", PLAIN, "x"),
+        ("endthrow", PLAIN, "x"),
+        ("sync", PLAIN, "x"),
+        ("latethrow", PLAIN, "x"),
         ("waits", PLAIN, "x"),
     ] {
         let (told, written, outcome) = stream(way).await;
@@ -85,18 +100,21 @@ exports.handler = awslambda.streamifyResponse((event, response, context) => ways
     assert!(text.len() == 64 << 16 && text.bytes().all(|byte| byte == b'x'));
     whole(outcome);
     // The timer of `waits` ran before the next event was asked for.
-    assert!(environment.written().contains("after the end"));
+    let log = environment.written();
+    assert!(log.contains("after the end") && log.matches("too late").count() >= 2, "{log}");
     for (way, text, kind, message) in [
         ("throws", "", "TypeError", "before"),
         ("breaks", "some", "TypeError", "after"),
         ("pipebreak", "some", "RangeError", "inside"),
         ("unended", "some", "Error", "Response stream is not finished."),
-        ("sync", "", "Error", "Streaming does not support non-async handlers."),
+        ("destroyed", "x", "Error", "Response stream is not finished."),
+        ("syncopen", "", "Error", "Streaming does not support non-async handlers."),
     ] {
         let (_, written, outcome) = stream(way).await;
+        assert!(matches!(outcome, Outcome::Error { .. }), "{way}");
         let (error_type, error) = failed(outcome);
         // What is written and not yet on its way when a handler fails may be lost.
-        assert!(text.starts_with(&written) || way == "sync", "{way}: {written}");
+        assert!(text.starts_with(&written), "{way}: {written}");
         assert_eq!((error_type.as_str(), &error["errorMessage"]), (kind, &json!(message)), "{way}");
         assert!(environment.written().contains("Invoke Error"));
     }

@@ -336,6 +336,7 @@ const ERROR_BODY = "Lambda-Runtime-Function-Error-Body";
 class ResponseStream extends Writable {
   #id;
   #begun = false;
+  #complete = false;
   #type = "application/octet-stream";
 
   constructor(id, highWaterMark) {
@@ -345,6 +346,11 @@ class ResponseStream extends Writable {
 
   get begun() {
     return this.#begun;
+  }
+
+  /// Whether its end has been sent.
+  get complete() {
+    return this.#complete;
   }
 
   setContentType(type) {
@@ -379,11 +385,13 @@ class ResponseStream extends Writable {
   }
 
   _final(callback) {
+    this.#complete = true;
     this.#send([], "0\r\n\r\n", callback);
   }
 
   /// Ends the response with an error, which stands in trailers behind what has been written.
   fail(error) {
+    this.#complete = true;
     const object = errorObject(error);
     const type = String(object.errorType).replace(/[^\x20-\x7e]/g, "?");
     const body = Buffer.from(JSON.stringify(object)).toString("base64");
@@ -442,8 +450,12 @@ async function handleStreamed(invocation, headers, body) {
       waits = value;
     },
   };
-  const next = () => finish(invocation, () => socket.write(NEXT));
+  // What the handler does once the next event has been asked for is too late.
+  const next = () => {
+    if (current === invocation) finish(invocation, () => socket.write(NEXT));
+  };
   const over = () => {
+    if (current !== invocation) return;
     if (waits) whenEmpty = next;
     else next();
   };
@@ -452,16 +464,24 @@ async function handleStreamed(invocation, headers, body) {
     invocation.answered = true;
     logError("Invoke Error", error);
     hint(error);
-    response.fail(error);
-  };
-  const failed = (error) => {
-    fails(error);
+    // A response that the handler has ended stays what it is.
+    if (response.writableEnded && !response.destroyed) {
+      if (response.writableFinished) over();
+      else response.once("finish", over);
+      return;
+    }
+    if (!response.complete) response.fail(error);
     over();
   };
   const finished = new Promise((ok, no) => response.once("finish", ok).once("error", no));
-  finished.catch(failed);
+  finished.catch(fails);
   whenEmpty = () => {
-    fails(new Error("Response stream is not finished."));
+    if (!response.complete) {
+      const error = new Error("Response stream is not finished.");
+      if (!invocation.answered) logError("Invoke Error", error);
+      response.fail(error);
+    }
+    invocation.answered = true;
     next();
   };
   socket.unref();
@@ -473,7 +493,7 @@ async function handleStreamed(invocation, headers, body) {
     invocation.answered = true;
     over();
   } catch (error) {
-    failed(error);
+    fails(error);
   }
 }
 
