@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 # A client, its operation and what that needs.
 CALLS = [
-    ("apigateway", "get_rest_apis", {}),
+    ("apigateway", "get_usage_plans", {}),
     ("apigatewayv2", "get_domain_names", {}),
     ("apigatewaymanagementapi", "post_to_connection", {"ConnectionId": "c", "Data": b"hello"}),
     ("appsync", "list_graphql_apis", {}),

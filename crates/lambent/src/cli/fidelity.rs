@@ -182,6 +182,7 @@ struct Registered {
     observe: Vec<&'static Operation>,
     objects: Vec<&'static Operation>,
     httpapis: Vec<&'static Operation>,
+    restapis: Vec<&'static Operation>,
 }
 
 impl Registered {
@@ -192,6 +193,7 @@ impl Registered {
             ("observe", observe::GRADES, &self.observe),
             ("objects", objects::GRADES, &self.objects),
             ("httpapis", httpapis::GRADES, &self.httpapis),
+            ("httpapis", httpapis::rest::GRADES, &self.restapis),
         ]
     }
 
@@ -298,6 +300,7 @@ async fn registered() -> anyhow::Result<Registered> {
         outbound: Arc::new(Nowhere),
         authority: String::new(),
     });
+    let restapis = httpapis::rest::RestApis::open(Arc::clone(&httpapis));
 
     let of = |builder: RouterBuilder| builder.build(door::Gate::off()).registered().to_vec();
     Ok(Registered {
@@ -306,6 +309,7 @@ async fn registered() -> anyhow::Result<Registered> {
         observe: of(observe::register(RouterBuilder::default(), &observe)),
         objects: of(objects::register(RouterBuilder::default(), &objects)),
         httpapis: of(httpapis::register(RouterBuilder::default(), &httpapis)),
+        restapis: of(httpapis::rest::register(RouterBuilder::default(), &restapis)),
     })
 }
 

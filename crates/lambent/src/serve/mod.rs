@@ -210,6 +210,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         outbound: outbound::Sender::new(egress, loopback),
         authority,
     });
+    let restapis = httpapis::rest::RestApis::open(Arc::clone(&httpapis));
 
     let mut builder = RouterBuilder::default();
     builder = functions::register(builder, &functions);
@@ -217,6 +218,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     builder = observe::register(builder, &observe);
     builder = objects::register(builder, &objects);
     builder = httpapis::register(builder, &httpapis);
+    builder = httpapis::rest::register(builder, &restapis);
     if arguments.throttle == ThrottleArgument::Aws {
         builder = builder.throttled(Throttle::new(Arc::clone(&clocks)));
     }
@@ -249,7 +251,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         services: model::SERVICES,
         sites: vec![
             functions.clone(),
-            httpapis,
+            restapis,
             Arc::new(objects::Websites(objects.clone())),
             identity.clone(),
             Arc::new(stuck),

@@ -1,8 +1,8 @@
-//! API Gateway's HTTP APIs: who answers which path of a host, and how a request becomes a call.
+//! API Gateway's HTTP and REST APIs: who answers which path of a host, and how a request becomes a call.
 //!
 //! What: the operations of Amazon API Gateway v2 that [`register`] lists, for APIs of the protocol HTTP, and [`HttpApis`] as a
-//! [`door::Site`] that answers their hosts. Why: one room knows routes, stages and deployments, so that a page, a phone or
-//! curl reaches a function by a plain URL. Never: opens no socket, runs no code itself, calls another service but through the door.
+//! [`door::Site`] that answers their hosts; [`rest`] has API Gateway v1 and answers both kinds. Why: one room knows routes, stages
+//! and deployments, so that a page, a phone or curl reaches a function by a plain URL. Never: opens no socket, runs no code itself, calls another service but through the door.
 
 mod access;
 mod aws;
@@ -11,6 +11,7 @@ mod faults;
 mod grades;
 pub mod limits;
 pub mod outbound;
+pub mod rest;
 mod rules;
 mod serve;
 mod shown;

@@ -141,7 +141,7 @@ impl HttpApis {
 }
 
 /// The action of whoever calls an API.
-pub(super) const INVOKE: &str = "execute-api:Invoke";
+pub(crate) const INVOKE: &str = "execute-api:Invoke";
 
 /// A signature counts that was made for APIs; from inside a sandbox the way itself says who calls.
 fn is_for_apis(visit: &Visit<'_>) -> bool {

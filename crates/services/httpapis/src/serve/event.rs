@@ -323,7 +323,7 @@ fn is_text(content_type: &str) -> bool {
 }
 
 /// `21/Nov/2026:05:20:00 +0000`.
-pub(super) fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (year, month, day, hour, minute, second, _) = at.civil();
     let month = MONTHS[(month as usize - 1) % 12];

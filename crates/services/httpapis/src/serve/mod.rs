@@ -28,7 +28,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use crate::rules::{cors, path, table};
 use crate::{HttpApis, limits};
 
+pub(crate) use authorize::INVOKE;
 use authorize::Refused;
+pub(crate) use event::time;
 pub(crate) use invoke::PRINCIPAL;
 pub(crate) use issuers::Issuers;
 pub(crate) use live::Live;
@@ -36,12 +38,12 @@ use live::{Ready, Serving, To};
 use log::Course;
 
 /// The second label of an API's host.
-const LABEL: &str = "execute-api";
+pub(crate) const LABEL: &str = "execute-api";
 /// The form without a host of its own.
 const PATH: &str = "/_lambent/api/";
 
 /// A request for an API: its id, and the path behind it.
-fn asked<'a>(host: &'a str, path: &'a str) -> Option<(&'a str, &'a str)> {
+pub(crate) fn asked<'a>(host: &'a str, path: &'a str) -> Option<(&'a str, &'a str)> {
     let mut labels = host.splitn(3, '.');
     if let (Some(id), Some(LABEL)) = (labels.next(), labels.next()) {
         return Some((id, path));
@@ -69,7 +71,7 @@ pub(crate) fn endpoint(id: &str, region: &str, authority: &str) -> String {
 }
 
 /// What follows the region in an API's host; none if it is no API's.
-fn base_of(host: &str) -> Option<&str> {
+pub(crate) fn base_of(host: &str) -> Option<&str> {
     let mut labels = host.splitn(4, '.').skip(1);
     (labels.next() == Some(LABEL)).then(|| labels.nth(1)).flatten()
 }
@@ -250,7 +252,7 @@ impl Visit<'_> {
 }
 
 /// Request line and headers, as they were sent.
-fn head_bytes(request: &SiteRequest) -> usize {
+pub(crate) fn head_bytes(request: &SiteRequest) -> usize {
     let line = request.method.as_str().len() + request.path.len() + request.query.len() + 12;
     line + request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }

@@ -16,6 +16,7 @@ mod logs;
 mod mapping;
 mod openapi;
 mod proxy;
+mod rest;
 mod routes;
 mod routing;
 mod stages;

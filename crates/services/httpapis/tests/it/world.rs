@@ -335,7 +335,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn to_site(&self) -> SiteRequest {
+    pub(crate) fn to_site(&self) -> SiteRequest {
         let key_id = (self.principal != Principal::Anonymous).then(|| "AKIAEXAMPLE".to_owned());
         SiteRequest {
             method: self.method.clone(),
@@ -381,7 +381,7 @@ pub(crate) fn root(account: Account) -> Principal {
 }
 
 /// What `cargo xtask drops` takes away to see which test notices.
-fn dropped() -> Option<door::Dropped> {
+pub(crate) fn dropped() -> Option<door::Dropped> {
     std::env::var("LAMBENT_DROP").ok().map(|member| member.parse().unwrap())
 }
 

@@ -1,0 +1,9 @@
+//! Rules that need no state.
+
+pub(crate) mod integration;
+pub(crate) mod mapping;
+pub(crate) mod media;
+pub(crate) mod patch;
+pub(crate) mod resources;
+pub(crate) mod responses;
+pub(crate) mod template;

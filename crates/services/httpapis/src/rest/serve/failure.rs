@@ -1,0 +1,132 @@
+//! What an API answers by itself.
+//! Source: API Gateway Developer Guide, "Gateway responses for REST APIs in API Gateway".
+
+use bytes::Bytes;
+use door::{Body, SiteResponse};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::{Visit, put, values};
+use crate::rest::rules::{media, responses};
+
+/// Why a request does not reach an integration, or is not answered by one.
+#[derive(Debug)]
+pub(super) struct Failure {
+    // Of which type it is, as gateway responses name it.
+    of: &'static str,
+    status: u16,
+    message: String,
+    // What `x-amzn-errortype` says.
+    error: &'static str,
+}
+
+const INTERNAL: &str = "InternalServerErrorException";
+
+impl Failure {
+    fn new(of: &'static str, status: u16, message: impl Into<String>, error: &'static str) -> Self {
+        Self { of, status, message: message.into(), error }
+    }
+
+    /// No method has that path, or nobody signed where somebody must.
+    pub(super) fn missing_token() -> Self {
+        let (message, error) = ("Missing Authentication Token", "MissingAuthenticationTokenException");
+        Self::new("MISSING_AUTHENTICATION_TOKEN", 403, message, error)
+    }
+
+    /// No stage has that name.
+    pub(super) fn forbidden() -> Self {
+        Self::new("DEFAULT_4XX", 403, "Forbidden", "ForbiddenException")
+    }
+
+    /// Signed for another service.
+    pub(super) fn signed_for_another() -> Self {
+        let message = "Credential should be scoped to correct service: 'execute-api'. ";
+        Self::new("INVALID_SIGNATURE", 403, message, "InvalidSignatureException")
+    }
+
+    /// Policies do not let in who signed.
+    pub(super) fn denied(message: impl Into<String>) -> Self {
+        Self::new("ACCESS_DENIED", 403, message, "AccessDeniedException")
+    }
+
+    /// The API is not made so that it could answer.
+    pub(super) fn internal() -> Self {
+        Self::new("API_CONFIGURATION_ERROR", 500, "Internal server error", INTERNAL)
+    }
+
+    /// A function was called and gave no answer that could be passed on.
+    pub(super) fn malformed() -> Self {
+        Self::new("DEFAULT_5XX", 502, "Internal server error", INTERNAL)
+    }
+
+    /// What is called did not answer in time.
+    pub(super) fn timed_out() -> Self {
+        Self::new("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out", INTERNAL)
+    }
+
+    /// What is called was not reached.
+    pub(super) fn unreached() -> Self {
+        Self::new("INTEGRATION_FAILURE", 504, "Network error communicating with endpoint", INTERNAL)
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLargeException")
+    }
+
+    pub(super) fn head_too_large() -> Self {
+        Self::new("DEFAULT_4XX", 431, "Request Header Fields Too Large", "BadRequestException")
+    }
+
+    /// No template is for what was sent.
+    pub(super) fn unsupported() -> Self {
+        Self::new("UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException")
+    }
+
+    /// As AWS says it where nobody changed that.
+    pub(super) fn plain(&self) -> SiteResponse {
+        let message = Value::String(self.message.clone());
+        let body = match (self.of, self.status) {
+            ("ACCESS_DENIED", _) => format!("{{\"Message\":{message}}}"),
+            (_, 500..) => format!("{{\"message\": {message}}}"),
+            _ => format!("{{\"message\":{message}}}"),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        put(&mut headers, "x-amzn-errortype", self.error);
+        SiteResponse { status: self.status, headers, body: Body::Bytes(Bytes::from(body)) }
+    }
+
+    /// As the API's own settings say it.
+    pub(super) fn answer(&self, visit: &Visit<'_>) -> SiteResponse {
+        let mut plain = self.plain();
+        let all = &visit.stage.content.responses;
+        let class = if self.status < 500 { "DEFAULT_4XX" } else { "DEFAULT_5XX" };
+        if !all.contains_key(self.of) && !all.contains_key(class) {
+            return plain;
+        }
+        let of = if all.contains_key(self.of) { self.of } else { class };
+        let (one, _) = responses::find(all, of);
+        if let Some(status) = one.status.and_then(|status| status.parse().ok()).filter(|status| *status >= 200) {
+            plain.status = status;
+        }
+        let known = |name: &str| match name {
+            "context.error.message" => Some(self.message.clone()),
+            "context.error.messageString" => Some(Value::String(self.message.clone()).to_string()),
+            "context.error.responseType" => Some(self.of.to_owned()),
+            name => values::of(visit, name),
+        };
+        for (key, source) in &one.parameters {
+            let name = key.strip_prefix("gatewayresponse.header.").and_then(|name| name.parse::<HeaderName>().ok());
+            let of_error = source.starts_with("context.error.");
+            let value = if of_error { known(source) } else { values::of(visit, source) };
+            if let (Some(name), Some(Ok(value))) = (name, value.map(|value| HeaderValue::from_str(&value))) {
+                plain.headers.insert(name, value);
+            }
+        }
+        if let Some((content_type, template)) = media::accepted(&one.templates, visit.accept()) {
+            put(&mut plain.headers, "content-type", content_type);
+            plain.body = Body::Bytes(responses::rendered(template, known).into());
+        }
+        plain
+    }
+}

@@ -1,0 +1,72 @@
+//! Functions as integrations.
+
+use base::{Fault, Principal, RequestId};
+use door::{Body, Call, Input, Origin, SiteResponse, Via};
+use model::lambda::{self, ops};
+use wire::Op;
+
+use super::live::{Called, Ready};
+use super::{Failure, Visit, answer, event};
+use crate::rest::RestApis;
+use crate::serve::PRINCIPAL;
+
+impl RestApis {
+    /// Calls a method's function, and reads its answer.
+    pub(super) async fn invoke(
+        &self,
+        visit: &Visit<'_>,
+        route: &Ready,
+        called: &Called,
+    ) -> Result<SiteResponse, Failure> {
+        let function = called.function(&visit.stage.variables).filter(|_| called.by_post);
+        let Some(function) = function else {
+            tracing::debug!(api = visit.live.api.id, "the integration names no function, or is not by POST");
+            return Err(Failure::internal());
+        };
+        let payload = event::payload(visit, route);
+        if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
+            return Err(Failure::too_large());
+        }
+        let api = &visit.live.api;
+        let source_account = api.account.parse().map_err(|_| Failure::internal())?;
+        let (method, stage) = (&visit.request.method, &visit.stage.name);
+        let source_arn =
+            format!("arn:aws:execute-api:{}:{}:{}/{stage}/{method}{}", api.region, api.account, api.id, route.path);
+        let input = lambda::InvocationRequest {
+            function_name: Some(function.arn.clone()),
+            payload: Some(payload),
+            ..lambda::InvocationRequest::default()
+        };
+        let call = Call {
+            principal: Principal::Service { name: PRINCIPAL, source_arn, source_account },
+            via: Via::Room("httpapis"),
+            origin: Origin::default(),
+            operation: ops::Invoke::ROW,
+            input: Input::Typed(Box::new(input)),
+            body: Body::Empty,
+            region: function.region.clone(),
+            // A retry of the same HTTP request is another invocation.
+            request_id: RequestId::new(&*self.options().rng),
+            deadline: Some(self.options().clocks.monotonic() + route.timeout),
+            depth: 0,
+            trace: Some(visit.trace.to_owned()),
+        };
+        // Who no longer waits cancels the call.
+        let done = tokio::time::timeout(route.timeout, self.options().dispatch.call(call)).await;
+        let done = done.map_err(|_| Failure::timed_out())?.map_err(|fault| refused(&fault))?;
+        let done = done.typed::<lambda::InvocationResponse>().ok_or_else(Failure::internal)?;
+        if done.function_error.is_some() {
+            return Err(Failure::malformed());
+        }
+        answer::of(visit, &done.payload.unwrap_or_default()).ok_or_else(Failure::malformed)
+    }
+}
+
+/// A function that was not called. What would mend it is for the API's owner, who reads it in the log.
+fn refused(fault: &Fault) -> Failure {
+    tracing::debug!(%fault, "an API's function was not called");
+    match fault.status {
+        413 => Failure::too_large(),
+        _ => Failure::internal(),
+    }
+}

@@ -1,0 +1,232 @@
+//! A REST API made ready for requests: once, when it has changed.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Fault, Region};
+use http::HeaderName;
+use regex::Regex;
+use store::Kv;
+
+use crate::rest::rules::resources;
+use crate::rest::rules::template::Template;
+use crate::rest::state;
+use crate::rest::types::{Api, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method};
+use crate::rules::table::Table;
+use crate::rules::{function, path, variables};
+use crate::types::Authorization;
+
+/// An API with its stages made ready.
+pub(crate) struct Live {
+    pub(crate) api: Api,
+    stages: HashMap<String, Serving>,
+}
+
+/// A stage that answers.
+pub(super) struct Serving {
+    pub(super) name: String,
+    pub(super) deployment: String,
+    pub(super) variables: BTreeMap<String, String>,
+    // Stages of one deployment share it.
+    pub(super) content: Arc<Content>,
+}
+
+/// What a deployment answers with.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) binary: Vec<String>,
+    pub(super) endpoint_disabled: bool,
+    pub(super) responses: BTreeMap<String, GatewayResponse>,
+    pub(super) table: Table,
+    // In the table's order.
+    pub(super) routes: Vec<Ready>,
+}
+
+/// A method with its integration.
+pub(super) struct Ready {
+    // `GET /pets/{id}`
+    pub(super) key: String,
+    pub(super) path: String,
+    pub(super) resource: String,
+    pub(super) authorization: Authorization,
+    pub(super) timeout: Duration,
+    // Where values of the integration's request are from.
+    pub(super) parameters: BTreeMap<String, String>,
+    pub(super) target: Target,
+}
+
+/// Where a method leads.
+pub(super) enum Target {
+    Function(Called),
+    Url(Url),
+    Mock(Mock),
+}
+
+/// A function by its URI.
+pub(super) struct Called {
+    uri: String,
+    // AWS calls functions by POST, and fails where something else is set.
+    pub(super) by_post: bool,
+    // Where the URI says it without a stage's variables.
+    function: Option<Function>,
+}
+
+/// A function that is called.
+#[derive(Debug, Clone)]
+pub(super) struct Function {
+    pub(super) arn: String,
+    pub(super) region: Region,
+}
+
+/// A URL that is called, by this method or the request's own.
+pub(super) struct Url {
+    pub(super) uri: String,
+    pub(super) method: Option<http::Method>,
+}
+
+/// Answers of the API's own making.
+pub(super) struct Mock {
+    pub(super) requests: BTreeMap<String, Template>,
+    pub(super) passthrough: String,
+    pub(super) answers: Vec<Answer>,
+}
+
+/// One of a mock's answers.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    // For which statuses it is; none for all that no other takes.
+    pub(super) pattern: Option<Regex>,
+    // Each with where its value is from.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) templates: BTreeMap<String, Template>,
+}
+
+impl Function {
+    fn of(uri: &str) -> Option<Self> {
+        // Some tools write the path with a slash too many, and AWS does not mind.
+        let arn = function::arn_of(&uri.replacen(":lambda:path//", ":lambda:path/", 1))?.into_owned();
+        let region = function::region_of(&arn)?.parse().ok()?;
+        Some(Self { arn, region })
+    }
+}
+
+impl Called {
+    fn of(one: &Integration) -> Self {
+        let uri = one.uri.clone().unwrap_or_default();
+        let function = Function::of(&uri).filter(|_| !variables::has_any(&uri));
+        Self { function, by_post: one.method.as_deref() == Some("POST"), uri }
+    }
+
+    /// The function that is meant, with a stage's variables; none if the URI then names none.
+    pub(super) fn function(&self, stage: &BTreeMap<String, String>) -> Option<Cow<'_, Function>> {
+        match &self.function {
+            Some(function) => Some(Cow::Borrowed(function)),
+            None => Function::of(&variables::filled(&self.uri, stage)).map(Cow::Owned),
+        }
+    }
+}
+
+/// Templates were read when they were put: one that cannot be read any more answers nothing.
+fn ready(templates: &BTreeMap<String, String>) -> BTreeMap<String, Template> {
+    templates.iter().map(|(of, text)| (of.clone(), Template::parse(text).unwrap_or_default())).collect()
+}
+
+impl Answer {
+    fn of(status: &str, one: &IntegrationResponse) -> Option<Self> {
+        let pattern = one.pattern.as_deref().filter(|pattern| !pattern.is_empty());
+        let header = |(key, value): (&String, &String)| {
+            Some((key.strip_prefix("method.response.header.")?.parse().ok()?, value.clone()))
+        };
+        Some(Self {
+            status: status.parse().ok()?,
+            pattern: match pattern {
+                Some(pattern) => Some(Regex::new(&format!("^(?:{pattern})$")).ok()?),
+                None => None,
+            },
+            headers: one.parameters.iter().filter_map(header).collect(),
+            templates: ready(&one.templates),
+        })
+    }
+}
+
+impl Target {
+    fn of(one: &Integration) -> Self {
+        match one.kind {
+            Kind::Function => Self::Function(Called::of(one)),
+            Kind::Url => Self::Url(Url {
+                uri: one.uri.clone().unwrap_or_default(),
+                method: one.method.as_deref().filter(|method| *method != "ANY").and_then(|method| method.parse().ok()),
+            }),
+            Kind::Mock => Self::Mock(Mock {
+                requests: ready(&one.templates),
+                passthrough: one.passthrough.clone(),
+                answers: one.responses.iter().filter_map(|(status, one)| Answer::of(status, one)).collect(),
+            }),
+        }
+    }
+}
+
+impl Ready {
+    fn of(path: &str, resource: &str, name: &str, method: &Method) -> Option<Self> {
+        let integration = method.integration.as_ref()?;
+        Some(Self {
+            key: format!("{name} {path}"),
+            path: path.to_owned(),
+            resource: resource.to_owned(),
+            authorization: method.authorization,
+            timeout: Duration::from_millis(integration.timeout_ms.unsigned_abs()),
+            parameters: integration.parameters.clone(),
+            target: Target::of(integration),
+        })
+    }
+}
+
+impl Content {
+    fn of(frozen: Frozen) -> Self {
+        let mut routes = Vec::new();
+        for (id, resource) in &frozen.resources {
+            let path = resources::path(&frozen.resources, id);
+            routes.extend(resource.methods.iter().filter_map(|(name, one)| Ready::of(&path, id, name, one)));
+        }
+        Self {
+            table: Table::new(routes.iter().map(|route| &*route.key)),
+            routes,
+            binary: frozen.binary,
+            endpoint_disabled: frozen.endpoint_disabled,
+            responses: frozen.responses,
+        }
+    }
+}
+
+impl Live {
+    /// An API with all that its stages answer with.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn of(api: Api, kv: &dyn Kv) -> Result<Self, Fault> {
+        let mut frozen: HashMap<&str, Arc<Content>> = HashMap::new();
+        let mut stages = HashMap::new();
+        for (name, stage) in &api.stages {
+            let content = match frozen.get(&*stage.deployment) {
+                Some(content) => Arc::clone(content),
+                None => {
+                    let kept = state::find_frozen(kv, &api.id, &stage.deployment)?.unwrap_or_default();
+                    let content = Arc::new(Content::of(kept));
+                    frozen.insert(&stage.deployment, Arc::clone(&content));
+                    content
+                }
+            };
+            let (deployment, variables) = (stage.deployment.clone(), stage.variables.clone());
+            stages.insert(name.clone(), Serving { name: name.clone(), deployment, variables, content });
+        }
+        Ok(Self { api, stages })
+    }
+
+    /// The stage that the first part of a path names, and the path behind it.
+    pub(super) fn stage<'p>(&self, sent: &'p str) -> Option<(&Serving, &'p str)> {
+        let (first, rest) = path::first(sent);
+        Some((self.stages.get(&*first)?, rest))
+    }
+}

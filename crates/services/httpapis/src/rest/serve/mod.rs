@@ -1,0 +1,159 @@
+//! What answers the hosts of REST APIs: plain HTTP beside the AWS APIs.
+//!
+//! An API answers where HTTP APIs do, always under a stage: `ID.execute-api.REGION.ANYTHING/STAGE/PATH` and
+//! `/_lambent/api/ID/STAGE/PATH`. Every answer carries `x-amzn-requestid` and `x-amz-apigw-id`, which the event has too.
+
+mod answer;
+mod authorize;
+mod event;
+mod failure;
+mod function;
+mod live;
+mod mock;
+mod values;
+mod web;
+
+use std::borrow::Cow;
+
+use base::{BoxFuture, RequestId, Timestamp, TraceHeader};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use door::{Site, SiteRequest, SiteResponse};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::RestApis;
+use crate::rules::{path, table};
+use crate::serve::{asked, head_bytes};
+
+use authorize::Caller;
+use failure::Failure;
+pub(crate) use live::Live;
+use live::{Ready, Serving, Target};
+
+/// A request on its way.
+struct Visit<'a> {
+    live: &'a Live,
+    stage: &'a Serving,
+    // None while no method is found, and if none is.
+    route: Option<&'a Ready>,
+    request: &'a SiteRequest,
+    // With the stage, as it was sent.
+    sent: &'a str,
+    // Behind the stage, as it was sent.
+    behind: &'a str,
+    // Of what is behind, without what an ending slash leaves.
+    parts: Vec<Cow<'a, str>>,
+    id: &'a str,
+    extended: &'a str,
+    now: Timestamp,
+    trace: &'a str,
+    caller: Option<Caller>,
+}
+
+impl Site for RestApis {
+    fn claims(&self, host: &str, path: &str) -> bool {
+        asked(host, path).is_some()
+    }
+
+    fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
+        Box::pin(async move {
+            let Some((id, sent)) = asked(&request.host, &request.path) else { return self.others.serve(request).await };
+            match self.live(id) {
+                Ok(None) => self.others.serve(request).await,
+                Ok(Some(live)) => self.answer(&live, &request, sent).await,
+                Err(fault) => {
+                    tracing::error!(%fault, "an API was not read");
+                    Failure::internal().plain()
+                }
+            }
+        })
+    }
+}
+
+impl RestApis {
+    async fn answer(&self, live: &Live, request: &SiteRequest, sent: &str) -> SiteResponse {
+        let rng = &*self.options().rng;
+        let mut raw = [0; 11];
+        rng.fill(&mut raw);
+        let (id, extended) = (RequestId::new(rng).to_string(), STANDARD.encode(raw));
+        let now = self.options().clocks.product();
+        let trace = match request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()) {
+            Some(trace) => trace.to_owned(),
+            None => TraceHeader::root(rng, now.0.unsigned_abs() / 1000).0,
+        };
+        let mut response = match live.stage(sent) {
+            Some((stage, behind)) if !stage.content.endpoint_disabled => {
+                let parts = behind.trim_matches('/').split('/').map(Cow::Borrowed);
+                let mut visit = Visit {
+                    live,
+                    stage,
+                    route: None,
+                    request,
+                    sent,
+                    behind,
+                    parts: parts.filter(|part| !(part.is_empty() && behind.trim_matches('/').is_empty())).collect(),
+                    id: &id,
+                    extended: &extended,
+                    now,
+                    trace: &trace,
+                    caller: None,
+                };
+                match self.visit(&mut visit).await {
+                    Ok(response) => response,
+                    Err(failure) => failure.answer(&visit),
+                }
+            }
+            _ => Failure::forbidden().plain(),
+        };
+        put(&mut response.headers, "x-amzn-requestid", &id);
+        put(&mut response.headers, "x-amz-apigw-id", &extended);
+        response
+    }
+
+    async fn visit(&self, visit: &mut Visit<'_>) -> Result<SiteResponse, Failure> {
+        if head_bytes(visit.request) > crate::limits::HEAD_BYTES {
+            return Err(Failure::head_too_large());
+        }
+        let content = &visit.stage.content;
+        let found = content.table.find(visit.request.method.as_str(), &visit.parts);
+        let route = found.and_then(|at| content.routes.get(at)).ok_or_else(Failure::missing_token)?;
+        visit.route = Some(route);
+        visit.caller = self.authorize(visit, route)?;
+        let mut response = match &route.target {
+            Target::Function(function) => self.invoke(visit, route, function).await?,
+            Target::Url(url) => self.pass_on(visit, route, url).await?,
+            Target::Mock(mock) => mock::answer(visit, mock)?,
+        };
+        put(&mut response.headers, "x-amzn-trace-id", visit.trace);
+        Ok(response)
+    }
+}
+
+impl Visit<'_> {
+    /// The values of the path's variables, as they were sent.
+    fn variables(&self) -> Vec<(&str, String)> {
+        self.route.map_or_else(Vec::new, |route| table::values(&route.key, &self.parts))
+    }
+
+    /// What is called, as policies name it: `…:api/stage/METHOD/path`, the path as it was sent.
+    fn arn(&self) -> String {
+        let api = &self.live.api;
+        let (method, stage, path) = (&self.request.method, &self.stage.name, path::decoded(self.behind));
+        format!("arn:aws:execute-api:{}:{}:{}/{stage}/{method}{path}", api.region, api.account, api.id)
+    }
+
+    fn accept(&self) -> Option<&str> {
+        self.request.headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok())
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.request.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Sets a header of ours; what cannot stand in a header is left out.
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}

@@ -1,0 +1,16 @@
+//! REST APIs through their operations and hosts.
+
+mod access;
+mod apis;
+mod deployments;
+mod grades;
+mod integrations;
+mod methods;
+mod preflight;
+mod resources;
+mod responses;
+mod serving;
+mod stages;
+mod tags;
+mod web;
+mod world;
