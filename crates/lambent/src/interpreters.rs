@@ -1,5 +1,6 @@
 //! Which interpreter serves which runtime identifier: found on the host, or added by hand.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,8 +64,38 @@ fn as_runtime(found: Found) -> runtime::Interpreter {
     }
 }
 
+/// What is known of this host's interpreters: each is asked once, since asking starts it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// By program: the runtime identifier of what a person gets by that name.
+    usual: BTreeMap<&'static str, String>,
+    by_runtime: BTreeMap<String, runtime::Interpreter>,
+}
+
+impl Known {
+    /// The runtime identifier of what `program` is here; `ask` finds it out.
+    pub(crate) fn usual(
+        &mut self,
+        program: &'static str,
+        ask: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<String> {
+        match self.usual.get(program) {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.usual.entry(program).or_insert(ask()?).clone()),
+        }
+    }
+
+    /// The interpreter that would run functions of `id`.
+    pub(crate) fn for_runtime(&mut self, id: &str) -> anyhow::Result<runtime::Interpreter> {
+        match self.by_runtime.get(id) {
+            Some(known) => Ok(known.clone()),
+            None => Ok(self.by_runtime.entry(id.to_owned()).or_insert(for_runtime(id)?).clone()),
+        }
+    }
+}
+
 /// The interpreter that would run functions of `id`.
-pub(crate) fn for_runtime(id: &str) -> anyhow::Result<runtime::Interpreter> {
+fn for_runtime(id: &str) -> anyhow::Result<runtime::Interpreter> {
     let wanted = runtime::Runtime::parse(id).with_context(|| format!("{id} is no runtime identifier of Lambda"))?;
     let policy = runtime::Policy { loopback: true, allow_older: false };
     match runtime::choose(wanted, &all()?, policy) {

@@ -39,6 +39,14 @@ pub(crate) struct LogsArguments {
     json: bool,
 }
 
+impl LogsArguments {
+    /// What a function writes from now on, until nobody listens.
+    pub(super) fn from_now(name: &str) -> Self {
+        let since = Some("0s".to_owned());
+        Self { name: Some(name.to_owned()), follow: true, filter: None, since, until: None, json: false }
+    }
+}
+
 /// What is read of each group, and how it is shown.
 struct Reading<'a> {
     arguments: &'a LogsArguments,

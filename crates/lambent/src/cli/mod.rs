@@ -5,6 +5,7 @@ mod backup;
 mod bill;
 mod clock;
 mod demo;
+mod dev;
 mod doctor;
 mod events;
 mod fidelity;
@@ -62,6 +63,8 @@ enum Command {
     New(new::Arguments),
     /// Pack a folder and create or update its function; also a folder made for Apex, with all its functions.
     Deploy(crate::deploy::Arguments),
+    /// Deploy a folder, deploy it again whenever a file in it changes, and show the function's log with the phases of each call.
+    Dev(crate::deploy::Arguments),
     /// Call a function; its answer goes to stdout, its log to stderr.
     Invoke(invoke::Arguments),
     /// Show a function's log.
@@ -369,6 +372,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Deploy(options) => {
             crate::deploy::run_all(&client()?, &options).await?;
         }
+        Command::Dev(arguments) => dev::run(&client()?, &arguments).await?,
         Command::Invoke(options) => return invoke::run(&client()?, options).await,
         Command::Logs(asked) => inspect::logs(&client()?, &asked).await?,
         Command::Top(asked) => top::run(&client()?, &asked).await?,

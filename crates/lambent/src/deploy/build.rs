@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::detect::{Found, Kind};
+use crate::interpreters::Known;
 
 /// What goes into the package: path in the zip → file on disk. Sorted, so that zips are reproducible.
 pub(crate) type Contents = std::collections::BTreeMap<String, PathBuf>;
@@ -41,7 +42,7 @@ const NEVER: &[&str] = &[
 ];
 
 /// Installs what the folder asks for and lists what to pack.
-pub(crate) fn build(directory: &Path, found: &Found) -> anyhow::Result<Contents> {
+pub(crate) fn build(directory: &Path, found: &Found, host: &mut Known) -> anyhow::Result<Contents> {
     let mut contents = Contents::new();
     match found.kind {
         Kind::Rust => {
@@ -49,7 +50,7 @@ pub(crate) fn build(directory: &Path, found: &Found) -> anyhow::Result<Contents>
             return Ok(contents);
         }
         Kind::Python if directory.join("requirements.txt").exists() => {
-            everything(&python(directory, &found.runtime)?, &mut contents)?;
+            everything(&python(directory, &found.runtime, host)?, &mut contents)?;
         }
         Kind::Node if directory.join("package.json").exists() => {
             let modules = node(directory)?;
@@ -147,9 +148,9 @@ fn cache(key: &[u8]) -> anyhow::Result<PathBuf> {
 }
 
 /// `requirements.txt` for the function's own interpreter, in isolation, once per content.
-fn python(directory: &Path, runtime: &str) -> anyhow::Result<PathBuf> {
+fn python(directory: &Path, runtime: &str, host: &mut Known) -> anyhow::Result<PathBuf> {
     let requirements = fs::read(directory.join("requirements.txt"))?;
-    let interpreter = crate::interpreters::for_runtime(runtime)?;
+    let interpreter = host.for_runtime(runtime)?;
     let version = interpreter.version;
     let mut key = format!("{runtime} {version:?} {}\n", std::env::consts::ARCH).into_bytes();
     key.extend_from_slice(&requirements);

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::interpreters::Known;
+
 /// What was found, or told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -37,7 +39,12 @@ const PYTHON_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3
 const FUNCTIONS: &[&str] = &["handler", "lambda_handler", "main"];
 
 /// Looks at the folder. What is told wins; `lambent.json` (`runtime`, `handler`, `memory`, `timeout`) comes next.
-pub(crate) fn detect(directory: &Path, runtime: Option<&str>, handler: Option<&str>) -> anyhow::Result<Found> {
+pub(crate) fn detect(
+    directory: &Path,
+    runtime: Option<&str>,
+    handler: Option<&str>,
+    host: &mut Known,
+) -> anyhow::Result<Found> {
     let settings = settings(directory)?;
     let text = |key: &str| settings[key].as_str().map(str::to_owned);
     let number = |key: &str| settings[key].as_u64().and_then(|value| u32::try_from(value).ok());
@@ -62,12 +69,12 @@ pub(crate) fn detect(directory: &Path, runtime: Option<&str>, handler: Option<&s
     let runtime = match (runtime, kind) {
         (Some(runtime), _) => runtime,
         (None, Kind::Bootstrap | Kind::Rust) => "provided.al2023".to_owned(),
-        (None, Kind::Python) => {
-            usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")?
-        }
-        (None, Kind::Node) => {
-            usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")?
-        }
+        (None, Kind::Python) => host.usual("python3", || {
+            usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")
+        })?,
+        (None, Kind::Node) => host.usual("node", || {
+            usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")
+        })?,
     };
     Ok(Found { runtime, handler, kind, memory: number("memory"), timeout: number("timeout") })
 }
@@ -183,7 +190,7 @@ mod tests {
     fn an_unknown_setting_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("lambent.json"), r#"{"runtim":"python3.11"}"#).unwrap();
-        let error = detect(folder.path(), None, None).unwrap_err().to_string();
+        let error = detect(folder.path(), None, None, &mut Known::default()).unwrap_err().to_string();
         assert!(error.contains("runtim"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::client::{AwsError, Client, function, is_conflict, is_not_found};
+use crate::interpreters::Known;
 
 /// The role a function gets when none is named; only its form matters until IAM is enforced, and then it is made.
 const DEFAULT_ROLE: &str = "arn:aws:iam::000000000000:role/lambent-default";
@@ -87,6 +88,7 @@ pub(crate) struct Deployed {
     pub(crate) created: bool,
     pub(crate) url: Option<String>,
     package: pack::Package,
+    host: Known,
 }
 
 impl Deployed {
@@ -104,16 +106,27 @@ impl Deployed {
     }
 }
 
-/// Deploys what a folder holds: one function, or those of an Apex project. Waits until they can be invoked, and shows each
-/// as it is done.
-pub(crate) async fn run_all(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
-    if apex::is_project(&arguments.directory) {
-        return run_apex(client, arguments).await;
-    }
+/// Refuses what means something only in a folder made for Apex.
+pub(crate) fn check_plain(arguments: &Arguments) -> anyhow::Result<()> {
     let only_apex = [("--stage", arguments.stage.is_some()), ("a function's name", !arguments.functions.is_empty())];
     if let Some((what, _)) = only_apex.iter().find(|(_, given)| *given) {
         bail!("{what} is for folders made for Apex, with a project.json and a folder of functions");
     }
+    Ok(())
+}
+
+/// Whether a folder was made for Apex and holds many functions.
+pub(crate) fn is_project(directory: &Path) -> bool {
+    apex::is_project(directory)
+}
+
+/// Deploys what a folder holds: one function, or those of an Apex project. Waits until they can be invoked, and shows each
+/// as it is done.
+pub(crate) async fn run_all(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
+    if is_project(&arguments.directory) {
+        return run_apex(client, arguments).await;
+    }
+    check_plain(arguments)?;
     run(client, arguments).await?.print();
     Ok(())
 }
@@ -132,13 +145,37 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
             .to_string_lossy()
             .into_owned(),
     };
-    let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref())?;
-    let package = packed(&build::build(&directory, &found)?)?;
+    let mut host = Known::default();
+    let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref(), &mut host)?;
+    let package = packed(&build::build(&directory, &found, &mut host)?)?;
     let configuration = configuration(arguments, &found)?;
     let role = arguments.role.as_deref();
     let created = send(client, &name, &configuration, role, &package).await?;
     let url = if arguments.no_url { None } else { Some(url(client, &name).await?) };
-    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package })
+    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package, host })
+}
+
+/// Deploys a folder again after a change, if the package is not what it was; whether it was deployed. The next invocation runs the
+/// new code.
+pub(crate) async fn again(client: &Client, arguments: &Arguments, now: &mut Deployed) -> anyhow::Result<bool> {
+    let directory = arguments.directory.canonicalize().context("the folder is gone")?;
+    let (runtime, handler) = (arguments.runtime.as_deref(), arguments.handler.as_deref());
+    let found = detect::detect(&directory, runtime, handler, &mut now.host)?;
+    let package = packed(&build::build(&directory, &found, &mut now.host)?)?;
+    let same_kind = found.runtime == now.runtime && found.handler == now.handler;
+    if same_kind && package.bytes == now.package.bytes {
+        return Ok(false);
+    }
+    if same_kind {
+        let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
+        let path = function("2015-03-31", &now.name, "/code");
+        client.lambda("PUT", &path, Some(&json!({ "ZipFile": zip }))).await?;
+    } else {
+        let configuration = configuration(arguments, &found)?;
+        send(client, &now.name, &configuration, arguments.role.as_deref(), &package).await?;
+    }
+    (now.runtime, now.handler, now.package) = (found.runtime, found.handler, package);
+    Ok(true)
 }
 
 /// Deploys the functions of an Apex project, which have no URLs.
@@ -168,7 +205,7 @@ async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
             .await
             .with_context(|| format!("deploying {}", function.name))?;
         let (name, runtime, handler) = (function.name, function.runtime, function.handler);
-        Deployed { name, runtime, handler, created, url: None, package }.print();
+        Deployed { name, runtime, handler, created, url: None, package, host: Known::default() }.print();
     }
     Ok(())
 }
