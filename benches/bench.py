@@ -27,6 +27,7 @@ import tempfile
 import time
 import zipfile
 
+import apis
 import density
 import objects
 import streams
@@ -246,7 +247,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "apis", "s3"]
 
 
 def parts(text):
@@ -298,6 +299,8 @@ def main():
                 workloads.measure(platform, name, python, chosen.quick, row)
         if "streams" in only:
             streams.measure(platform, python, cpu_us, row)
+        if "apis" in only:
+            apis.measure(platform, python, row)
         if "s3" in only:
             objects.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
         if "start" in only:
