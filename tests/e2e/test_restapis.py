@@ -188,6 +188,61 @@ def test_a_url_is_passed_on_to(platform, apis):
     server.shutdown()
 
 
+JUDGE = """
+def handler(event, context):
+    if event["type"] == "TOKEN":
+        who = event["authorizationToken"]
+    else:
+        who = event["headers"]["x-who"]
+    if who == "nobody":
+        raise Exception("Unauthorized")
+    if who == "broken":
+        return {"principalId": who}
+    method = event["methodArn"].rsplit("/", 1)[0] + "/open"
+    statement = {"Action": "execute-api:Invoke", "Effect": "Deny" if who == "banned" else "Allow", "Resource": method}
+    return {
+        "principalId": who,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": {"team": "blue", "number": 1},
+    }
+"""
+
+
+@pytest.mark.parametrize("kind", ["TOKEN", "REQUEST"])
+def test_functions_decide_who_may_use_methods(platform, apis, echo, kind):
+    client = platform.client("lambda")
+    name = f"rest-judge-{kind.lower()}"
+    create(client, name, {"app.py": JUDGE})
+    made = apis.create_rest_api(name=f"judged-{kind}")
+    api = made["id"]
+    source = "authorization" if kind == "TOKEN" else "x-who"
+    judge = apis.create_authorizer(
+        restApiId=api, name="judge", type=kind, authorizerUri=uri(name), identitySource=f"method.request.header.{source}"
+    )
+    client.add_permission(
+        FunctionName=name, StatementId="one", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:us-east-1:000000000000:{api}/authorizers/{judge['id']}",
+    )  # fmt: skip
+    resource = apis.create_resource(restApiId=api, parentId=made["rootResourceId"], pathPart="{proxy+}")["id"]
+    at = {"restApiId": api, "resourceId": resource, "httpMethod": "ANY"}
+    apis.put_method(**at, authorizationType="CUSTOM", authorizerId=judge["id"])
+    apis.put_integration(**at, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri(echo))
+    apis.create_deployment(restApiId=api, stageName="dev")
+    ask = lambda who, path="open": visit(platform, address(platform, api, f"/dev/{path}"), headers={source: who} if who else {})
+    status, _, answer = ask("ann")
+    assert (status, json.loads(answer)["requestContext"]["authorizer"]) == (
+        201,
+        {"principalId": "ann", "team": "blue", "number": "1"},
+    )
+    assert ask("ann", "closed")[::2] == (403, b'{"Message":"User is not authorized to access this resource"}')
+    explicit = b'{"Message":"User is not authorized to access this resource with an explicit deny"}'
+    assert ask("banned")[::2] == (403, explicit)
+    for who in ("nobody", None):
+        assert ask(who)[::2] == (401, b'{"message":"Unauthorized"}')
+    status, headers, answer = ask("broken")
+    assert (status, headers["x-amzn-errortype"], answer) == (500, "AuthorizerConfigurationException", b'{"message":null}')
+
+
 def test_what_is_wrong_is_said_in_awss_words(platform, apis):
     assert error(apis.get_rest_api, restApiId="none") == (
         "NotFoundException",

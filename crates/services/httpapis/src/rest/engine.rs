@@ -66,7 +66,11 @@ impl Draft<'_> {
     pub(crate) fn id(&self, letters: usize) -> String {
         loop {
             let id = ids::fresh(self.rng, letters);
-            if !self.api.resources.contains_key(&id) && !self.api.deployments.contains_key(&id) {
+            let api = &self.api;
+            let taken = api.resources.contains_key(&id)
+                || api.deployments.contains_key(&id)
+                || api.authorizers.contains_key(&id);
+            if !taken {
                 return id;
             }
         }

@@ -33,6 +33,11 @@ pub(crate) fn no_deployment() -> Fault {
     not_found("Invalid Deployment identifier specified")
 }
 
+/// NotFoundException: there is no such authorizer.
+pub(crate) fn no_authorizer() -> Fault {
+    not_found("Invalid Authorizer identifier specified")
+}
+
 /// NotFoundException: there is no such stage.
 pub(crate) fn no_stage() -> Fault {
     not_found("Invalid stage identifier specified")

@@ -39,6 +39,9 @@ pub(crate) struct Api {
     pub(crate) root: String,
     // By id.
     pub(crate) resources: BTreeMap<String, Resource>,
+    // By id.
+    #[serde(default)]
+    pub(crate) authorizers: BTreeMap<String, Authorizer>,
     // By type: what it answers by itself.
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
     // By name.
@@ -53,6 +56,8 @@ pub(crate) struct Frozen {
     pub(crate) binary: Vec<String>,
     pub(crate) endpoint_disabled: bool,
     pub(crate) resources: BTreeMap<String, Resource>,
+    #[serde(default)]
+    pub(crate) authorizers: BTreeMap<String, Authorizer>,
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
 }
 
@@ -72,6 +77,9 @@ pub(crate) struct Resource {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Method {
     pub(crate) authorization: Authorization,
+    // Who decides, where the authorization is by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authorizer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operation_name: Option<String>,
     // Which parameters there are, and whether each must be sent: `method.request.querystring.page`.
@@ -82,6 +90,23 @@ pub(crate) struct Method {
     pub(crate) responses: BTreeMap<String, MethodResponse>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) integration: Option<Integration>,
+}
+
+/// A function that decides who may use methods.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Authorizer {
+    pub(crate) name: String,
+    // It is asked about whole requests (`REQUEST`) instead of one token (`TOKEN`).
+    pub(crate) of_request: bool,
+    pub(crate) auth_type: String,
+    pub(crate) uri: String,
+    // Where a request says who sends it: `method.request.header.Authorization`, with commas between.
+    pub(crate) identity: String,
+    // What a token must look like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) validation: Option<String>,
+    // How long an answer counts.
+    pub(crate) ttl_s: i64,
 }
 
 /// An answer that a method may give.
@@ -199,6 +224,7 @@ impl Api {
             binary: self.binary.clone(),
             endpoint_disabled: self.endpoint_disabled,
             resources: self.resources.clone(),
+            authorizers: self.authorizers.clone(),
             responses: self.responses.clone(),
         }
     }
@@ -246,12 +272,34 @@ impl Method {
         aws::Method {
             http_method: Some(name.to_owned()),
             authorization_type: Some(self.authorization.as_str().into()),
+            authorizer_id: self.authorizer.clone(),
             api_key_required: Some(false),
             operation_name: self.operation_name.clone(),
             request_parameters: some(&self.parameters),
             request_models: some(&self.models),
             method_responses: (!self.responses.is_empty()).then(|| responses.collect()),
             method_integration: self.integration.as_ref().map(Integration::show),
+            ..Default::default()
+        }
+    }
+}
+
+impl Authorizer {
+    /// The expressions that say who sends a request.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.identity.split(',').map(str::trim).filter(|source| !source.is_empty())
+    }
+
+    pub(crate) fn show(&self, id: &str) -> aws::Authorizer {
+        aws::Authorizer {
+            id: Some(id.to_owned()),
+            name: Some(self.name.clone()),
+            type_: Some(if self.of_request { "REQUEST" } else { "TOKEN" }.into()),
+            auth_type: Some(self.auth_type.clone()),
+            authorizer_uri: Some(self.uri.clone()),
+            identity_source: Some(self.identity.clone()).filter(|identity| !identity.is_empty()),
+            identity_validation_expression: self.validation.clone(),
+            authorizer_result_ttl_in_seconds: Some(self.ttl_s),
             ..Default::default()
         }
     }

@@ -102,7 +102,7 @@ fn verdict(answer: &Bytes, payload: Payload, simple: bool) -> Option<Verdict> {
 }
 
 /// The policy as one that a resource has: its statements are about whoever sends the request.
-fn for_anybody(mut policy: Value) -> Option<String> {
+pub(crate) fn for_anybody(mut policy: Value) -> Option<String> {
     let statements = policy.get_mut("Statement")?;
     let many = match statements {
         Value::Array(many) => many.as_mut_slice(),

@@ -33,9 +33,11 @@ use authorize::Refused;
 pub(crate) use event::time;
 pub(crate) use invoke::PRINCIPAL;
 pub(crate) use issuers::Issuers;
+pub(crate) use judge::for_anybody;
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};
 use log::Course;
+pub(crate) use verdicts::{Asked, Grant, Verdict, Verdicts};
 
 /// The second label of an API's host.
 pub(crate) const LABEL: &str = "execute-api";

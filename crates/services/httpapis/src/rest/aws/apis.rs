@@ -93,6 +93,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
             created_ms: self.options().clocks.product().0,
             root: root.clone(),
             resources: BTreeMap::from([(root, Resource::default())]),
+            authorizers: BTreeMap::new(),
             responses: BTreeMap::new(),
             stages: BTreeMap::new(),
             deployments: BTreeMap::new(),

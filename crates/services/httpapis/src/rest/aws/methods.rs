@@ -13,7 +13,7 @@ use crate::rest::engine::{Draft, Missing};
 use crate::rest::rules::integration::{BAD_METHOD, METHODS};
 use crate::rest::rules::mapping;
 use crate::rest::rules::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
-use crate::rest::types::Method;
+use crate::rest::types::{Authorizer, Method};
 use crate::rest::{RestApis, faults};
 use crate::types::Authorization;
 
@@ -32,14 +32,29 @@ fn authorization(named: &str) -> Result<Authorization, Fault> {
     match named {
         "NONE" => Ok(Authorization::None),
         "AWS_IAM" => Ok(Authorization::Iam),
-        // There is no authorizer that could be named.
-        "CUSTOM" | "COGNITO_USER_POOLS" => Err(faults::bad(
-            "Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.",
-        )),
+        "CUSTOM" => Ok(Authorization::Custom),
+        // There is no user pool that could be named.
+        "COGNITO_USER_POOLS" => Err(no_authorizer()),
         _ => Err(faults::bad(
             "Invalid AuthorizationType specified. Valid options are NONE,AWS_IAM,CUSTOM,COGNITO_USER_POOLS",
         )),
     }
+}
+
+fn no_authorizer() -> Fault {
+    faults::bad(
+        "Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.",
+    )
+}
+
+/// Whether a method that is authorized by one names an authorizer of the API; what others name is not kept, as on AWS.
+fn authorized(method: &mut Method, known: &BTreeMap<String, Authorizer>) -> Result<(), Fault> {
+    if method.authorization != Authorization::Custom {
+        method.authorizer = None;
+    } else if !method.authorizer.as_ref().is_some_and(|id| known.contains_key(id)) {
+        return Err(no_authorizer());
+    }
+    Ok(())
 }
 
 fn no_validator() -> Fault {
@@ -64,20 +79,23 @@ impl Handle<ops::PutMethod> for RestApis {
             ("authorizationScopes", input.authorization_scopes.is_some_and(|scopes| !scopes.is_empty())),
         ];
         faults::refuse("PutMethod", &refused)?;
-        let made = Method {
+        let mut made = Method {
             authorization: authorization(input.authorization_type.as_deref().unwrap_or_default())?,
+            authorizer: input.authorizer_id,
             operation_name: input.operation_name,
             parameters: input.request_parameters.unwrap_or_default(),
             models: input.request_models.unwrap_or_default(),
             responses: BTreeMap::new(),
             integration: None,
         };
+        authorized(&mut made, &live.api.authorizers)?;
         mapping::method_parameters(&made.parameters)?;
         if input.request_validator_id.is_some_and(|id| !id.is_empty()) {
             return Err(no_validator());
         }
         models(made.models.values())?;
         let put = move |draft: &mut Draft<'_>| {
+            authorized(&mut made, &draft.api.authorizers)?;
             let resource = draft.api.resource_mut(&at.resource)?;
             if resource.methods.contains_key(&at.method) {
                 return Err(faults::conflict("Method already exists for this resource"));
@@ -113,10 +131,12 @@ impl Handle<ops::UpdateMethod> for RestApis {
         let at = At::method(input.resource_id, input.http_method);
         let patches = Patch::all(input.patch_operations)?;
         let update = move |draft: &mut Draft<'_>| {
+            let known = draft.api.authorizers.clone();
             let method = draft.api.method_mut(&at)?;
             for patch in &patches {
                 apply(method, patch)?;
             }
+            authorized(method, &known)?;
             mapping::method_parameters(&method.parameters)?;
             models(method.models.values())?;
             Ok(method.show(&at.method))
@@ -132,8 +152,10 @@ fn apply(method: &mut Method, patch: &Patch) -> Result<(), Fault> {
             patch.replaces()?;
             method.authorization = authorization(&patch.or_empty())?;
         }
-        // What nothing asks for is not kept, as on AWS.
-        ["authorizerId"] => patch.replaces()?,
+        ["authorizerId"] => {
+            patch.replaces()?;
+            method.authorizer = patch.text()?;
+        }
         ["apiKeyRequired"] => {
             patch.replaces()?;
             faults::refuse("UpdateMethod", &[("apiKeyRequired", patch.truth())])?;

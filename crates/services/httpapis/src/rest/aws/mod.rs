@@ -1,6 +1,7 @@
 //! The operations, by topic. What is not registered in [`register`] answers NotImplemented at the door.
 
 mod apis;
+mod authorizers;
 mod deployments;
 mod gateway_responses;
 mod integration_responses;
@@ -55,6 +56,12 @@ pub fn register(builder: RouterBuilder, apis: &Arc<RestApis>) -> RouterBuilder {
         .on::<ops::UpdateIntegrationResponse, _>(apis)
         .on::<ops::DeleteIntegrationResponse, _>(apis);
     builder
+        .on::<ops::CreateAuthorizer, _>(apis)
+        .on::<ops::GetAuthorizer, _>(apis)
+        .on::<ops::GetAuthorizers, _>(apis)
+        .on::<ops::UpdateAuthorizer, _>(apis)
+        .on::<ops::DeleteAuthorizer, _>(apis)
+        .on::<ops::FlushStageAuthorizersCache, _>(apis)
         .on::<ops::CreateDeployment, _>(apis)
         .on::<ops::GetDeployment, _>(apis)
         .on::<ops::GetDeployments, _>(apis)

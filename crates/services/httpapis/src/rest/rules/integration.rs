@@ -47,6 +47,27 @@ pub(crate) fn templates(operation: &str, member: &str, templates: &BTreeMap<Stri
     Ok(())
 }
 
+/// A function as integrations and authorizers name it.
+///
+/// # Errors
+/// BadRequestException; NotImplemented for other services.
+pub(crate) fn function_uri(operation: &str, uri: &str) -> Result<(), Fault> {
+    if !uri.starts_with("arn:aws:apigateway:") {
+        return Err(faults::bad("Invalid ARN specified in the request"));
+    }
+    if !uri.contains(":path/") && !uri.contains(":action/") {
+        return Err(faults::bad("AWS ARN for integration must contain path or action"));
+    }
+    if !uri.contains(":lambda:path/") {
+        return Err(faults::absent(operation, format_args!("uri {uri}")));
+    }
+    // Some tools write a slash too many, and AWS does not mind.
+    if !variables::has_any(uri) && function::arn_of(&uri.replacen(":path//", ":path/", 1)).is_none() {
+        return Err(faults::bad("Invalid ARN specified in the request"));
+    }
+    Ok(())
+}
+
 /// # Errors
 /// BadRequestException; NotImplemented for what is not here.
 pub(crate) fn check(operation: &str, one: &Integration, of_method: &BTreeMap<String, bool>) -> Result<(), Fault> {
@@ -61,20 +82,7 @@ pub(crate) fn check(operation: &str, one: &Integration, of_method: &BTreeMap<Str
         Kind::Mock => {}
         Kind::Url if !target::is_url(uri) => return Err(faults::bad("Invalid HTTP endpoint specified for URI")),
         Kind::Url => {}
-        Kind::Function => {
-            if !uri.starts_with("arn:aws:apigateway:") {
-                return Err(faults::bad("Invalid ARN specified in the request"));
-            }
-            if !uri.contains(":path/") && !uri.contains(":action/") {
-                return Err(faults::bad("AWS ARN for integration must contain path or action"));
-            }
-            if !uri.contains(":lambda:path/") {
-                return Err(faults::absent(operation, format_args!("uri {uri}")));
-            }
-            if !variables::has_any(uri) && function::arn_of(uri).is_none() {
-                return Err(faults::bad("Invalid ARN specified in the request"));
-            }
-        }
+        Kind::Function => function_uri(operation, uri)?,
     }
     if !["WHEN_NO_MATCH", "WHEN_NO_TEMPLATES", "NEVER"].contains(&&*one.passthrough) {
         return Err(faults::bad("Invalid passthroughBehavior specified"));

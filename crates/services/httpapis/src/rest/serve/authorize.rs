@@ -3,29 +3,30 @@
 use base::{Account, Principal, Region};
 use door::{Ask, Mode};
 use http::header::AUTHORIZATION;
+use serde_json::{Map, Value};
 
-use super::live::Ready;
+use super::live::{Guard, Ready};
 use super::{Failure, Visit};
 use crate::rest::RestApis;
 use crate::serve::INVOKE;
-use crate::types::Authorization;
 
-/// Who signed a request.
+/// Who sent a request.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) key_id: Option<String>,
-    pub(super) account: Account,
-    pub(super) arn: String,
+pub(super) enum Caller {
+    /// Who signed it.
+    Signed { key_id: Option<String>, account: Account, arn: String },
+    /// Whom a function named, and what it said of them.
+    Named(Map<String, Value>),
 }
 
 impl RestApis {
     /// Lets a request in, or says why not.
-    pub(super) fn authorize(&self, visit: &Visit<'_>, route: &Ready) -> Result<Option<Caller>, Failure> {
-        match route.authorization {
-            Authorization::None => Ok(None),
-            Authorization::Iam => self.signed(visit).map(Some),
-            // No method is kept that asks for an authorizer.
-            Authorization::Jwt | Authorization::Custom => Err(Failure::internal()),
+    pub(super) async fn authorize(&self, visit: &Visit<'_>, route: &Ready) -> Result<Option<Caller>, Failure> {
+        match &route.guard {
+            Guard::Open => Ok(None),
+            Guard::Iam => self.signed(visit).map(Some),
+            Guard::Function(judge) => self.by_function(visit, route, judge).await.map(Some),
+            Guard::Shut => Err(Failure::no_verdict()),
         }
     }
 
@@ -64,7 +65,7 @@ impl RestApis {
             keys: &gate.keys(&request.origin, principal, &region),
         };
         gate.authorise(&ask, request.request_id).map_err(|denial| Failure::denied(denial.message))?;
-        Ok(Caller { key_id: key_id.map(str::to_owned), account: principal.account(), arn })
+        Ok(Caller::Signed { key_id: key_id.map(str::to_owned), account: principal.account(), arn })
     }
 }
 

@@ -16,6 +16,27 @@ use crate::rest::rules::media;
 
 type Many = BTreeMap<String, Vec<String>>;
 
+/// What an authorizer is asked about a whole request: the same without the body, and nothing is null.
+pub(super) fn question(visit: &Visit<'_>, route: &Ready) -> Bytes {
+    let (headers, parameters) = (headers(visit), parameters(visit));
+    let variables: BTreeMap<&str, String> = visit.variables().into_iter().collect();
+    let event = json!({
+        "type": "REQUEST",
+        "methodArn": visit.arn(),
+        "resource": route.path,
+        "path": visit.behind,
+        "httpMethod": visit.request.method.as_str(),
+        "headers": last(&headers),
+        "multiValueHeaders": headers,
+        "queryStringParameters": last(&parameters),
+        "multiValueQueryStringParameters": parameters,
+        "pathParameters": variables,
+        "stageVariables": visit.stage.variables,
+        "requestContext": values::context(visit),
+    });
+    event.to_string().into()
+}
+
 /// The event's bytes.
 pub(super) fn payload(visit: &Visit<'_>, route: &Ready) -> Bytes {
     let request = visit.request;

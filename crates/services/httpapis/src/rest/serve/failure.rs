@@ -15,7 +15,8 @@ pub(super) struct Failure {
     // Of which type it is, as gateway responses name it.
     of: &'static str,
     status: u16,
-    message: String,
+    // None where AWS has none to say.
+    message: Option<String>,
     // What `x-amzn-errortype` says.
     error: &'static str,
 }
@@ -24,7 +25,7 @@ const INTERNAL: &str = "InternalServerErrorException";
 
 impl Failure {
     fn new(of: &'static str, status: u16, message: impl Into<String>, error: &'static str) -> Self {
-        Self { of, status, message: message.into(), error }
+        Self { of, status, message: Some(message.into()), error }
     }
 
     /// No method has that path, or nobody signed where somebody must.
@@ -47,6 +48,17 @@ impl Failure {
     /// Policies do not let in who signed.
     pub(super) fn denied(message: impl Into<String>) -> Self {
         Self::new("ACCESS_DENIED", 403, message, "AccessDeniedException")
+    }
+
+    /// It does not say who sends it, or an authorizer says so.
+    pub(super) fn unauthorized() -> Self {
+        Self::new("UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException")
+    }
+
+    /// What decides about it does not work.
+    pub(super) fn no_verdict() -> Self {
+        let (of, error) = ("AUTHORIZER_CONFIGURATION_ERROR", "AuthorizerConfigurationException");
+        Self { message: None, ..Self::new(of, 500, "", error) }
     }
 
     /// The API is not made so that it could answer.
@@ -84,8 +96,9 @@ impl Failure {
 
     /// As AWS says it where nobody changed that.
     pub(super) fn plain(&self) -> SiteResponse {
-        let message = Value::String(self.message.clone());
+        let message = Value::from(self.message.clone());
         let body = match (self.of, self.status) {
+            ("AUTHORIZER_CONFIGURATION_ERROR", _) => format!("{{\"message\":{message}}}"),
             ("ACCESS_DENIED", _) => format!("{{\"Message\":{message}}}"),
             (_, 500..) => format!("{{\"message\": {message}}}"),
             _ => format!("{{\"message\":{message}}}"),
@@ -110,8 +123,8 @@ impl Failure {
             plain.status = status;
         }
         let known = |name: &str| match name {
-            "context.error.message" => Some(self.message.clone()),
-            "context.error.messageString" => Some(Value::String(self.message.clone()).to_string()),
+            "context.error.message" => self.message.clone(),
+            "context.error.messageString" => Some(Value::from(self.message.clone()).to_string()),
             "context.error.responseType" => Some(self.of.to_owned()),
             name => values::of(visit, name),
         };

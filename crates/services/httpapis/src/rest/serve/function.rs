@@ -1,11 +1,14 @@
 //! Functions as integrations.
 
+use std::time::Duration;
+
 use base::{Fault, Principal, RequestId};
+use bytes::Bytes;
 use door::{Body, Call, Input, Origin, SiteResponse, Via};
 use model::lambda::{self, ops};
 use wire::Op;
 
-use super::live::{Called, Ready};
+use super::live::{Called, Function, Ready};
 use super::{Failure, Visit, answer, event};
 use crate::rest::RestApis;
 use crate::serve::PRINCIPAL;
@@ -28,10 +31,26 @@ impl RestApis {
             return Err(Failure::too_large());
         }
         let api = &visit.live.api;
-        let source_account = api.account.parse().map_err(|_| Failure::internal())?;
         let (method, stage) = (&visit.request.method, &visit.stage.name);
-        let source_arn =
-            format!("arn:aws:execute-api:{}:{}:{}/{stage}/{method}{}", api.region, api.account, api.id, route.path);
+        let (region, account) = (&api.region, &api.account);
+        let source_arn = format!("arn:aws:execute-api:{region}:{account}:{}/{stage}/{method}{}", api.id, route.path);
+        let done = self.call_function(visit, &function, source_arn, payload, route.timeout).await?;
+        if done.function_error.is_some() {
+            return Err(Failure::malformed());
+        }
+        answer::of(visit, &done.payload.unwrap_or_default()).ok_or_else(Failure::malformed)
+    }
+
+    /// Calls a function on behalf of a part of the API, and waits so long.
+    pub(super) async fn call_function(
+        &self,
+        visit: &Visit<'_>,
+        function: &Function,
+        source_arn: String,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<lambda::InvocationResponse, Failure> {
+        let source_account = visit.live.api.account.parse().map_err(|_| Failure::internal())?;
         let input = lambda::InvocationRequest {
             function_name: Some(function.arn.clone()),
             payload: Some(payload),
@@ -47,18 +66,14 @@ impl RestApis {
             region: function.region.clone(),
             // A retry of the same HTTP request is another invocation.
             request_id: RequestId::new(&*self.options().rng),
-            deadline: Some(self.options().clocks.monotonic() + route.timeout),
+            deadline: Some(self.options().clocks.monotonic() + timeout),
             depth: 0,
             trace: Some(visit.trace.to_owned()),
         };
         // Who no longer waits cancels the call.
-        let done = tokio::time::timeout(route.timeout, self.options().dispatch.call(call)).await;
+        let done = tokio::time::timeout(timeout, self.options().dispatch.call(call)).await;
         let done = done.map_err(|_| Failure::timed_out())?.map_err(|fault| refused(&fault))?;
-        let done = done.typed::<lambda::InvocationResponse>().ok_or_else(Failure::internal)?;
-        if done.function_error.is_some() {
-            return Err(Failure::malformed());
-        }
-        answer::of(visit, &done.payload.unwrap_or_default()).ok_or_else(Failure::malformed)
+        done.typed::<lambda::InvocationResponse>().ok_or_else(Failure::internal)
     }
 }
 

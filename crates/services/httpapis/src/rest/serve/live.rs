@@ -13,14 +13,17 @@ use store::Kv;
 use crate::rest::rules::resources;
 use crate::rest::rules::template::Template;
 use crate::rest::state;
-use crate::rest::types::{Api, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method};
+use crate::rest::types::{Api, Authorizer, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method};
 use crate::rules::table::Table;
 use crate::rules::{function, path, variables};
+use crate::serve::Verdicts;
 use crate::types::Authorization;
 
 /// An API with its stages made ready.
 pub(crate) struct Live {
     pub(crate) api: Api,
+    // What authorizers said, while it counts.
+    pub(crate) verdicts: Verdicts,
     stages: HashMap<String, Serving>,
 }
 
@@ -50,11 +53,35 @@ pub(super) struct Ready {
     pub(super) key: String,
     pub(super) path: String,
     pub(super) resource: String,
-    pub(super) authorization: Authorization,
+    pub(super) guard: Guard,
     pub(super) timeout: Duration,
     // Where values of the integration's request are from.
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) target: Target,
+}
+
+/// Who decides about a request.
+pub(super) enum Guard {
+    /// Nobody: anyone may.
+    Open,
+    /// Policies.
+    Iam,
+    /// A function.
+    Function(Arc<Judge>),
+    /// An authorizer that is not there: nobody may.
+    Shut,
+}
+
+/// An authorizer.
+pub(super) struct Judge {
+    pub(super) id: String,
+    pub(super) of_request: bool,
+    pub(super) function: Called,
+    // Where a request says who sends it.
+    pub(super) identity: Vec<String>,
+    // What a token must look like.
+    pub(super) validation: Option<Regex>,
+    pub(super) ttl_s: i64,
 }
 
 /// Where a method leads.
@@ -113,10 +140,8 @@ impl Function {
 }
 
 impl Called {
-    fn of(one: &Integration) -> Self {
-        let uri = one.uri.clone().unwrap_or_default();
-        let function = Function::of(&uri).filter(|_| !variables::has_any(&uri));
-        Self { function, by_post: one.method.as_deref() == Some("POST"), uri }
+    fn of(uri: &str, by_post: bool) -> Self {
+        Self { function: Function::of(uri).filter(|_| !variables::has_any(uri)), by_post, uri: uri.to_owned() }
     }
 
     /// The function that is meant, with a stage's variables; none if the URI then names none.
@@ -154,7 +179,10 @@ impl Answer {
 impl Target {
     fn of(one: &Integration) -> Self {
         match one.kind {
-            Kind::Function => Self::Function(Called::of(one)),
+            Kind::Function => {
+                let by_post = one.method.as_deref() == Some("POST");
+                Self::Function(Called::of(one.uri.as_deref().unwrap_or_default(), by_post))
+            }
             Kind::Url => Self::Url(Url {
                 uri: one.uri.clone().unwrap_or_default(),
                 method: one.method.as_deref().filter(|method| *method != "ANY").and_then(|method| method.parse().ok()),
@@ -168,14 +196,40 @@ impl Target {
     }
 }
 
+impl Judge {
+    fn of(id: &str, one: &Authorizer) -> Option<Self> {
+        let validation = one.validation.as_ref().map(|pattern| Regex::new(&format!("^(?:{pattern})$")));
+        Some(Self {
+            id: id.to_owned(),
+            of_request: one.of_request,
+            function: Called::of(&one.uri, true),
+            identity: one.sources().map(str::to_owned).collect(),
+            validation: validation.transpose().ok()?,
+            ttl_s: one.ttl_s,
+        })
+    }
+}
+
+impl Guard {
+    fn of(method: &Method, judges: &HashMap<&str, Arc<Judge>>) -> Self {
+        let judge = method.authorizer.as_deref().and_then(|id| judges.get(id)).cloned();
+        match (method.authorization, judge) {
+            (Authorization::None, _) => Self::Open,
+            (Authorization::Iam, _) => Self::Iam,
+            (Authorization::Custom, Some(judge)) => Self::Function(judge),
+            (Authorization::Custom | Authorization::Jwt, _) => Self::Shut,
+        }
+    }
+}
+
 impl Ready {
-    fn of(path: &str, resource: &str, name: &str, method: &Method) -> Option<Self> {
+    fn of(path: &str, resource: &str, name: &str, method: &Method, guard: Guard) -> Option<Self> {
         let integration = method.integration.as_ref()?;
         Some(Self {
             key: format!("{name} {path}"),
             path: path.to_owned(),
             resource: resource.to_owned(),
-            authorization: method.authorization,
+            guard,
             timeout: Duration::from_millis(integration.timeout_ms.unsigned_abs()),
             parameters: integration.parameters.clone(),
             target: Target::of(integration),
@@ -185,10 +239,16 @@ impl Ready {
 
 impl Content {
     fn of(frozen: Frozen) -> Self {
+        let judges: HashMap<&str, Arc<Judge>> = frozen
+            .authorizers
+            .iter()
+            .filter_map(|(id, one)| Some((id.as_str(), Arc::new(Judge::of(id, one)?))))
+            .collect();
         let mut routes = Vec::new();
         for (id, resource) in &frozen.resources {
             let path = resources::path(&frozen.resources, id);
-            routes.extend(resource.methods.iter().filter_map(|(name, one)| Ready::of(&path, id, name, one)));
+            let methods = resource.methods.iter();
+            routes.extend(methods.filter_map(|(name, one)| Ready::of(&path, id, name, one, Guard::of(one, &judges))));
         }
         Self {
             table: Table::new(routes.iter().map(|route| &*route.key)),
@@ -221,7 +281,7 @@ impl Live {
             let (deployment, variables) = (stage.deployment.clone(), stage.variables.clone());
             stages.insert(name.clone(), Serving { name: name.clone(), deployment, variables, content });
         }
-        Ok(Self { api, stages })
+        Ok(Self { api, verdicts: Verdicts::default(), stages })
     }
 
     /// The stage that the first part of a path names, and the path behind it.

@@ -8,6 +8,7 @@ mod authorize;
 mod event;
 mod failure;
 mod function;
+mod judge;
 mod live;
 mod mock;
 mod values;
@@ -118,7 +119,7 @@ impl RestApis {
         let found = content.table.find(visit.request.method.as_str(), &visit.parts);
         let route = found.and_then(|at| content.routes.get(at)).ok_or_else(Failure::missing_token)?;
         visit.route = Some(route);
-        visit.caller = self.authorize(visit, route)?;
+        visit.caller = self.authorize(visit, route).await?;
         let mut response = match &route.target {
             Target::Function(function) => self.invoke(visit, route, function).await?,
             Target::Url(url) => self.pass_on(visit, route, url).await?,

@@ -14,12 +14,14 @@ use crate::serve::{LABEL, base_of};
 pub(super) fn context(visit: &Visit<'_>) -> Value {
     let (request, api) = (visit.request, &visit.live.api);
     let (key_id, account, arn) = match &visit.caller {
-        Some(Caller { key_id, account, arn }) => (key_id.as_deref(), Some(account.as_str()), Some(arn.as_str())),
-        None => (None, None, None),
+        Some(Caller::Signed { key_id, account, arn }) => {
+            (key_id.as_deref(), Some(account.as_str()), Some(arn.as_str()))
+        }
+        _ => (None, None, None),
     };
     let user_agent =
         request.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    json!({
+    let mut context = json!({
         "accountId": api.account,
         "apiId": api.id,
         "deploymentId": visit.stage.deployment,
@@ -49,7 +51,11 @@ pub(super) fn context(visit: &Visit<'_>) -> Value {
         "resourceId": visit.route.map(|route| &*route.resource),
         "resourcePath": visit.route.map(|route| &*route.path),
         "stage": visit.stage.name,
-    })
+    });
+    if let Some(Caller::Named(said)) = &visit.caller {
+        context["authorizer"] = Value::Object(said.clone());
+    }
+    context
 }
 
 /// The API's own host; under `localhost` for the form by path.

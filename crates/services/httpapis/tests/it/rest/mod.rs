@@ -2,6 +2,7 @@
 
 mod access;
 mod apis;
+mod authorizers;
 mod deployments;
 mod grades;
 mod integrations;

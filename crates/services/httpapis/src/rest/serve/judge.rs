@@ -1,0 +1,124 @@
+//! Functions that decide about requests.
+//! Source: API Gateway Developer Guide, "Use API Gateway Lambda authorizers".
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Account, Principal, Region};
+use bytes::Bytes;
+use door::Ask;
+use serde_json::{Map, Value, json};
+
+use super::authorize::Caller;
+use super::live::{Judge, Ready};
+use super::{Failure, Visit, event, values};
+use crate::limits;
+use crate::rest::RestApis;
+use crate::serve::{Asked, Grant, INVOKE, Verdict, for_anybody};
+
+impl RestApis {
+    /// Whom a function lets in.
+    pub(super) async fn by_function(&self, visit: &Visit<'_>, route: &Ready, judge: &Judge) -> Result<Caller, Failure> {
+        // What is missing is missed without asking.
+        let identity: Option<Vec<String>> =
+            judge.identity.iter().map(|one| values::of(visit, one).filter(|value| !value.is_empty())).collect();
+        let identity = identity.ok_or_else(Failure::unauthorized)?;
+        let token = identity.first().map(String::as_str).unwrap_or_default();
+        if judge.validation.as_ref().is_some_and(|pattern| !pattern.is_match(token)) {
+            return Err(Failure::unauthorized());
+        }
+        let question = match judge.of_request {
+            true => event::question(visit, route),
+            false => json!({"type": "TOKEN", "methodArn": visit.arn(), "authorizationToken": token}).to_string().into(),
+        };
+        let asked = Asked { stage: visit.stage.name.clone(), authorizer: judge.id.clone(), identity };
+        let kept = if judge.ttl_s > 0 { visit.live.verdicts.find(&asked, visit.now.0) } else { None };
+        let verdict = match kept {
+            Some(verdict) => verdict,
+            None => {
+                let (verdict, bytes) = self.ask_function(visit, judge, question).await?;
+                let verdict = Arc::new(verdict);
+                if judge.ttl_s > 0 && bytes <= limits::VERDICT_BYTES {
+                    visit.live.verdicts.keep(asked, visit.now.0.saturating_add(judge.ttl_s * 1000), &verdict);
+                }
+                verdict
+            }
+        };
+        self.permits(visit, &verdict.grant)?;
+        Ok(Caller::Named(verdict.context.clone().unwrap_or_default()))
+    }
+
+    /// Asks the function. Also how long its answer is, bytes.
+    async fn ask_function(
+        &self,
+        visit: &Visit<'_>,
+        judge: &Judge,
+        question: Bytes,
+    ) -> Result<(Verdict, usize), Failure> {
+        let api = &visit.live.api;
+        let function = judge.function.function(&visit.stage.variables).ok_or_else(Failure::no_verdict)?;
+        let source_arn =
+            format!("arn:aws:execute-api:{}:{}:{}/authorizers/{}", api.region, api.account, api.id, judge.id);
+        let timeout = Duration::from_millis(limits::AUTHORIZER_MS);
+        let done = self.call_function(visit, &function, source_arn, question, timeout).await;
+        let done = done.map_err(|_| Failure::no_verdict())?;
+        let answer = done.payload.unwrap_or_default();
+        if done.function_error.is_some() {
+            // A function says so by failing with this word.
+            let error: Value = serde_json::from_slice(&answer).unwrap_or_default();
+            let unauthorized = error.get("errorMessage").and_then(Value::as_str) == Some("Unauthorized");
+            return Err(if unauthorized { Failure::unauthorized() } else { Failure::no_verdict() });
+        }
+        let verdict = verdict(&answer).ok_or_else(Failure::no_verdict)?;
+        Ok((verdict, answer.len()))
+    }
+
+    /// Whether a policy lets the request in: it is one about the API, for whoever sends this request.
+    fn permits(&self, visit: &Visit<'_>, grant: &Grant) -> Result<(), Failure> {
+        let Grant::Policy(policy) = grant else { return Err(Failure::no_verdict()) };
+        let (request, api, gate) = (visit.request, &visit.live.api, &self.options().gate);
+        let owner: Account = api.account.parse().map_err(|_| Failure::no_verdict())?;
+        let region: Region = api.region.parse().map_err(|_| Failure::no_verdict())?;
+        let principal = Principal::Anonymous;
+        let ask = Ask {
+            principal: &principal,
+            key_id: None,
+            action: INVOKE,
+            resource: &visit.arn(),
+            owner: Some(owner),
+            policy: Some(policy),
+            trust: false,
+            keys: &gate.keys(&request.origin, &principal, &region),
+        };
+        // Its word counts in every mode: it is not the platform's policy, but the API's.
+        gate.decide(&ask, request.request_id, true).map_err(|denial| {
+            let explicit = denial.message.contains("explicit deny");
+            let how = if explicit { " with an explicit deny" } else { "" };
+            Failure::denied(format!("User is not authorized to access this resource{how}"))
+        })
+    }
+}
+
+/// What a function's answer says; none if it is no answer. The context is as events have it: every value a text, and whom
+/// it names among them.
+fn verdict(answer: &Bytes) -> Option<Verdict> {
+    let mut answer: Map<String, Value> = serde_json::from_slice(answer).ok()?;
+    let principal = answer.get("principalId")?.as_str()?.to_owned();
+    let policy = for_anybody(answer.remove("policyDocument")?)?;
+    let mut context = Map::from_iter([("principalId".to_owned(), Value::String(principal.clone()))]);
+    let given = match answer.remove("context") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(given)) => given,
+        Some(_) => return None,
+    };
+    for (name, value) in given {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            Value::Null => continue,
+            Value::Array(_) | Value::Object(_) => return None,
+        };
+        context.insert(name, Value::String(text));
+    }
+    Some(Verdict { grant: Grant::Policy(policy), principal: Some(principal), context: Some(context) })
+}
