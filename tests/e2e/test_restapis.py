@@ -260,8 +260,15 @@ def test_what_is_wrong_is_said_in_awss_words(platform, apis):
         "BadRequestException",
         "The REST API doesn't contain any methods",
     )
-    apis.put_method(**at, authorizationType="NONE")
+    validator = apis.create_request_validator(restApiId=api, name="params", validateRequestParameters=True)["id"]
+    required = {"method.request.querystring.page": True}
+    apis.put_method(**at, authorizationType="NONE", requestValidatorId=validator, requestParameters=required)
     assert error(apis.create_deployment, restApiId=api) == ("BadRequestException", "No integration defined for method")
+    apis.put_integration(**at, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+    apis.put_integration_response(**at, statusCode="200")
+    apis.create_deployment(restApiId=api, stageName="dev")
+    answers = [visit(platform, address(platform, api, f"/dev?{query}"))[::2] for query in ("", "page=1")]
+    assert answers == [(400, b'{"message":"Missing required request parameters: [page]"}'), (200, b"")]
     code, message = error(apis.put_integration, **at, type="HTTPS_PROXY")
     assert code == "ValidationException" and "HTTPS_PROXY" in message
     code, message = error(apis.put_integration, **at, type="AWS", integrationHttpMethod="POST", uri=uri("f"))

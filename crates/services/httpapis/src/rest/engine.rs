@@ -69,7 +69,8 @@ impl Draft<'_> {
             let api = &self.api;
             let taken = api.resources.contains_key(&id)
                 || api.deployments.contains_key(&id)
-                || api.authorizers.contains_key(&id);
+                || api.authorizers.contains_key(&id)
+                || api.validators.contains_key(&id);
             if !taken {
                 return id;
             }

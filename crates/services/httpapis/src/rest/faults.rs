@@ -38,6 +38,11 @@ pub(crate) fn no_authorizer() -> Fault {
     not_found("Invalid Authorizer identifier specified")
 }
 
+/// NotFoundException: there is no such request validator.
+pub(crate) fn no_validator() -> Fault {
+    not_found("Invalid Request Validator identifier specified")
+}
+
 /// NotFoundException: there is no such stage.
 pub(crate) fn no_stage() -> Fault {
     not_found("Invalid stage identifier specified")

@@ -42,6 +42,9 @@ pub(crate) struct Api {
     // By id.
     #[serde(default)]
     pub(crate) authorizers: BTreeMap<String, Authorizer>,
+    // By id.
+    #[serde(default)]
+    pub(crate) validators: BTreeMap<String, Validator>,
     // By type: what it answers by itself.
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
     // By name.
@@ -58,6 +61,8 @@ pub(crate) struct Frozen {
     pub(crate) resources: BTreeMap<String, Resource>,
     #[serde(default)]
     pub(crate) authorizers: BTreeMap<String, Authorizer>,
+    #[serde(default)]
+    pub(crate) validators: BTreeMap<String, Validator>,
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
 }
 
@@ -80,6 +85,9 @@ pub(crate) struct Method {
     // Who decides, where the authorization is by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authorizer: Option<String>,
+    // Who looks at requests before they go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) validator: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operation_name: Option<String>,
     // Which parameters there are, and whether each must be sent: `method.request.querystring.page`.
@@ -107,6 +115,15 @@ pub(crate) struct Authorizer {
     pub(crate) validation: Option<String>,
     // How long an answer counts.
     pub(crate) ttl_s: i64,
+}
+
+/// What is looked at before a request goes on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Validator {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    // Whether the parameters that must be sent are.
+    pub(crate) parameters: bool,
 }
 
 /// An answer that a method may give.
@@ -225,6 +242,7 @@ impl Api {
             endpoint_disabled: self.endpoint_disabled,
             resources: self.resources.clone(),
             authorizers: self.authorizers.clone(),
+            validators: self.validators.clone(),
             responses: self.responses.clone(),
         }
     }
@@ -273,6 +291,7 @@ impl Method {
             http_method: Some(name.to_owned()),
             authorization_type: Some(self.authorization.as_str().into()),
             authorizer_id: self.authorizer.clone(),
+            request_validator_id: self.validator.clone(),
             api_key_required: Some(false),
             operation_name: self.operation_name.clone(),
             request_parameters: some(&self.parameters),
@@ -301,6 +320,17 @@ impl Authorizer {
             identity_validation_expression: self.validation.clone(),
             authorizer_result_ttl_in_seconds: Some(self.ttl_s),
             ..Default::default()
+        }
+    }
+}
+
+impl Validator {
+    pub(crate) fn show(&self, id: &str) -> aws::RequestValidator {
+        aws::RequestValidator {
+            id: Some(id.to_owned()),
+            name: self.name.clone(),
+            validate_request_body: Some(false),
+            validate_request_parameters: Some(self.parameters),
         }
     }
 }

@@ -94,6 +94,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
             root: root.clone(),
             resources: BTreeMap::from([(root, Resource::default())]),
             authorizers: BTreeMap::new(),
+            validators: BTreeMap::new(),
             responses: BTreeMap::new(),
             stages: BTreeMap::new(),
             deployments: BTreeMap::new(),

@@ -13,7 +13,7 @@ use crate::rest::engine::{Draft, Missing};
 use crate::rest::rules::integration::{BAD_METHOD, METHODS};
 use crate::rest::rules::mapping;
 use crate::rest::rules::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
-use crate::rest::types::{Authorizer, Method};
+use crate::rest::types::{Authorizer, Method, Validator};
 use crate::rest::{RestApis, faults};
 use crate::types::Authorization;
 
@@ -57,8 +57,12 @@ fn authorized(method: &mut Method, known: &BTreeMap<String, Authorizer>) -> Resu
     Ok(())
 }
 
-fn no_validator() -> Fault {
-    faults::bad("Invalid Request Validator identifier specified")
+/// Whether the request validator that a method names is one of the API's.
+fn validated(method: &Method, known: &BTreeMap<String, Validator>) -> Result<(), Fault> {
+    match &method.validator {
+        Some(id) if !known.contains_key(id) => Err(faults::bad("Invalid Request Validator identifier specified")),
+        _ => Ok(()),
+    }
 }
 
 impl Handle<ops::PutMethod> for RestApis {
@@ -82,6 +86,7 @@ impl Handle<ops::PutMethod> for RestApis {
         let mut made = Method {
             authorization: authorization(input.authorization_type.as_deref().unwrap_or_default())?,
             authorizer: input.authorizer_id,
+            validator: input.request_validator_id.filter(|id| !id.is_empty()),
             operation_name: input.operation_name,
             parameters: input.request_parameters.unwrap_or_default(),
             models: input.request_models.unwrap_or_default(),
@@ -90,12 +95,11 @@ impl Handle<ops::PutMethod> for RestApis {
         };
         authorized(&mut made, &live.api.authorizers)?;
         mapping::method_parameters(&made.parameters)?;
-        if input.request_validator_id.is_some_and(|id| !id.is_empty()) {
-            return Err(no_validator());
-        }
+        validated(&made, &live.api.validators)?;
         models(made.models.values())?;
         let put = move |draft: &mut Draft<'_>| {
             authorized(&mut made, &draft.api.authorizers)?;
+            validated(&made, &draft.api.validators)?;
             let resource = draft.api.resource_mut(&at.resource)?;
             if resource.methods.contains_key(&at.method) {
                 return Err(faults::conflict("Method already exists for this resource"));
@@ -131,12 +135,13 @@ impl Handle<ops::UpdateMethod> for RestApis {
         let at = At::method(input.resource_id, input.http_method);
         let patches = Patch::all(input.patch_operations)?;
         let update = move |draft: &mut Draft<'_>| {
-            let known = draft.api.authorizers.clone();
+            let known = (draft.api.authorizers.clone(), draft.api.validators.clone());
             let method = draft.api.method_mut(&at)?;
             for patch in &patches {
                 apply(method, patch)?;
             }
-            authorized(method, &known)?;
+            authorized(method, &known.0)?;
+            validated(method, &known.1)?;
             mapping::method_parameters(&method.parameters)?;
             models(method.models.values())?;
             Ok(method.show(&at.method))
@@ -166,9 +171,7 @@ fn apply(method: &mut Method, patch: &Patch) -> Result<(), Fault> {
         }
         ["requestValidatorId"] => {
             patch.replaces()?;
-            if !patch.or_empty().is_empty() {
-                return Err(no_validator());
-            }
+            method.validator = patch.text()?;
         }
         ["requestParameters", name] => {
             patch.entry(&mut method.parameters, name, patch.truth(), NO_PARAMETER)?;

@@ -8,6 +8,7 @@ mod integration_responses;
 mod integrations;
 mod method_responses;
 mod methods;
+mod request_validators;
 mod resources;
 mod stages;
 mod tags;
@@ -62,6 +63,11 @@ pub fn register(builder: RouterBuilder, apis: &Arc<RestApis>) -> RouterBuilder {
         .on::<ops::UpdateAuthorizer, _>(apis)
         .on::<ops::DeleteAuthorizer, _>(apis)
         .on::<ops::FlushStageAuthorizersCache, _>(apis)
+        .on::<ops::CreateRequestValidator, _>(apis)
+        .on::<ops::GetRequestValidator, _>(apis)
+        .on::<ops::GetRequestValidators, _>(apis)
+        .on::<ops::UpdateRequestValidator, _>(apis)
+        .on::<ops::DeleteRequestValidator, _>(apis)
         .on::<ops::CreateDeployment, _>(apis)
         .on::<ops::GetDeployment, _>(apis)
         .on::<ops::GetDeployments, _>(apis)

@@ -61,6 +61,12 @@ impl Failure {
         Self { message: None, ..Self::new(of, 500, "", error) }
     }
 
+    /// Parameters that must be sent are not.
+    pub(super) fn missing_parameters(names: &[&str]) -> Self {
+        let message = format!("Missing required request parameters: [{}]", names.join(", "));
+        Self::new("BAD_REQUEST_PARAMETERS", 400, message, "BadRequestException")
+    }
+
     /// The API is not made so that it could answer.
     pub(super) fn internal() -> Self {
         Self::new("API_CONFIGURATION_ERROR", 500, "Internal server error", INTERNAL)

@@ -54,6 +54,8 @@ pub(super) struct Ready {
     pub(super) path: String,
     pub(super) resource: String,
     pub(super) guard: Guard,
+    // Parameters without which a request does not go on.
+    pub(super) required: Vec<String>,
     pub(super) timeout: Duration,
     // Where values of the integration's request are from.
     pub(super) parameters: BTreeMap<String, String>,
@@ -223,13 +225,19 @@ impl Guard {
 }
 
 impl Ready {
-    fn of(path: &str, resource: &str, name: &str, method: &Method, guard: Guard) -> Option<Self> {
+    fn of(path: &str, resource: &str, name: &str, method: &Method, guard: Guard, validates: bool) -> Option<Self> {
         let integration = method.integration.as_ref()?;
         Some(Self {
             key: format!("{name} {path}"),
             path: path.to_owned(),
             resource: resource.to_owned(),
             guard,
+            required: method
+                .parameters
+                .iter()
+                .filter(|(_, must)| validates && **must)
+                .map(|(key, _)| key.clone())
+                .collect(),
             timeout: Duration::from_millis(integration.timeout_ms.unsigned_abs()),
             parameters: integration.parameters.clone(),
             target: Target::of(integration),
@@ -248,7 +256,14 @@ impl Content {
         for (id, resource) in &frozen.resources {
             let path = resources::path(&frozen.resources, id);
             let methods = resource.methods.iter();
-            routes.extend(methods.filter_map(|(name, one)| Ready::of(&path, id, name, one, Guard::of(one, &judges))));
+            let validates = |one: &Method| {
+                let validator = one.validator.as_ref().and_then(|id| frozen.validators.get(id));
+                validator.is_some_and(|validator| validator.parameters)
+            };
+            routes
+                .extend(methods.filter_map(|(name, one)| {
+                    Ready::of(&path, id, name, one, Guard::of(one, &judges), validates(one))
+                }));
         }
         Self {
             table: Table::new(routes.iter().map(|route| &*route.key)),

@@ -120,6 +120,10 @@ impl RestApis {
         let route = found.and_then(|at| content.routes.get(at)).ok_or_else(Failure::missing_token)?;
         visit.route = Some(route);
         visit.caller = self.authorize(visit, route).await?;
+        let missing: Vec<&str> = route.required.iter().filter_map(|key| missing(visit, key)).collect();
+        if !missing.is_empty() {
+            return Err(Failure::missing_parameters(&missing));
+        }
         let mut response = match &route.target {
             Target::Function(function) => self.invoke(visit, route, function).await?,
             Target::Url(url) => self.pass_on(visit, route, url).await?,
@@ -150,6 +154,13 @@ impl Visit<'_> {
     fn content_type(&self) -> Option<&str> {
         self.request.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     }
+}
+
+/// The name of a parameter, if it is not sent or is empty.
+fn missing<'k>(visit: &Visit<'_>, key: &'k str) -> Option<&'k str> {
+    let sent = values::of(visit, key).is_some_and(|value| !value.is_empty());
+    let name = key.strip_prefix("method.request.")?.split_once('.')?.1;
+    (!sent).then_some(name)
 }
 
 /// Sets a header of ours; what cannot stand in a header is left out.

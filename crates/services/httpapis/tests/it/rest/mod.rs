@@ -13,5 +13,6 @@ mod responses;
 mod serving;
 mod stages;
 mod tags;
+mod validators;
 mod web;
 mod world;
