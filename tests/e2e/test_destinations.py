@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from platform_under_test import create, eventually, invoke, ran
+from platform_under_test import TELL, create, eventually, invoke, ran, told
 
 TARGET = "import json\ndef handler(event, context):\n    print('ran', json.dumps(event))\n"
 HANDLER = """
@@ -73,22 +73,24 @@ def test_successes_and_failures_go_to_other_functions(platform, functions):
 def test_a_report_survives_a_kill(own_platform):
     running = own_platform()
     client = running.client("lambda")
-    create(client, "target", {"app.py": TARGET})
+    running.client("s3").create_bucket(Bucket="told")
+    hears = "from tell import tell\ndef handler(event, context):\n    tell(str(event['requestPayload']['n']))\n"
+    create(client, "target", {"app.py": hears, "tell.py": TELL})
     create(client, "source", {"app.py": HANDLER}, Timeout=20)
     client.put_function_event_invoke_config(
         FunctionName="source", DestinationConfig={"OnSuccess": {"Destination": arn("target")}}
     )
     for n in range(5):
         client.invoke(FunctionName="source", InvocationType="Event", Payload=json.dumps({"n": n, "sleep": 0.5}))
-    eventually(lambda: ran(running, "target"), bool)
+    eventually(lambda: told(running), bool)
     running.kill()
     running.start()
     assert running.client("lambda").get_function_event_invoke_config(FunctionName="source")["DestinationConfig"] == {
         "OnSuccess": {"Destination": arn("target")},
         "OnFailure": {},
     }
-    numbers = lambda: {record["requestPayload"]["n"] for record in heard(running, "target", 5)}
-    assert eventually(numbers, lambda seen: len(seen) == 5) == set(range(5)), "nothing acknowledged is lost"
+    wanted = {str(n) for n in range(5)}
+    assert eventually(lambda: told(running), lambda seen: seen == wanted) == wanted, "nothing acknowledged is lost"
 
 
 def test_the_aws_cli_configures_and_forgets(platform, functions):

@@ -11,7 +11,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from platform_under_test import BINARY, ROOT, create, eventually, invoke, python_runtime, ran, zipped, ROLE
+from platform_under_test import BINARY, ROLE, ROOT, TELL, create, eventually, invoke, python_runtime, ran, told, zipped
 from test_iam import ROLE as ROLE_OF_WORKER
 from test_iam import World, allow, refused
 
@@ -116,21 +116,19 @@ def test_what_could_not_be_heard_is_refused(platform, functions):
     assert error["ArgumentValue1"] == f"Not authorized to invoke function [{arn('nobody-there')}]"
 
 
-# Log lines of the last second may go with a kill, objects do not.
 SCRIBE = """
-import os, urllib.request
+import urllib.parse
+from tell import tell
 def handler(event, context):
     for record in event["Records"]:
-        request = urllib.request.Request(f"{os.environ['AWS_ENDPOINT_URL']}/{record['s3']['object']['key']}", b"heard", method="PUT")
-        request.add_header("Host", "told.s3.us-east-1.localhost")
-        urllib.request.urlopen(request).read()
+        tell(urllib.parse.unquote_plus(record["s3"]["object"]["key"]))
 """
 
 
 def test_events_survive_a_kill(own_platform):
     running = own_platform()
     functions, s3 = running.client("lambda"), running.client("s3")
-    create(functions, "scribe", {"app.py": SCRIBE})
+    create(functions, "scribe", {"app.py": SCRIBE, "tell.py": TELL})
     s3.create_bucket(Bucket="heard")
     s3.create_bucket(Bucket="told")
     permit(functions, "scribe", "heard")
@@ -140,9 +138,8 @@ def test_events_survive_a_kill(own_platform):
         s3.put_object(Bucket="heard", Key=key, Body=b"x")
     running.kill()
     running.start()
-    s3 = running.client("s3")
-    told = eventually(lambda: set(keys(s3, "told")), lambda told: told == wanted)
-    assert told == wanted, "what was acknowledged is heard of"
+    seen = eventually(lambda: told(running), lambda seen: seen == wanted)
+    assert seen == wanted, "what was acknowledged is heard of"
 
 
 def test_the_function_must_let_the_bucket_in(own_platform):
