@@ -23,7 +23,7 @@ def platform(workspace):
     """One platform that most tests share; each uses functions of its own."""
     data = workspace / "shared"
     data.mkdir()
-    running = Platform(data, "--test-controls")
+    running = Platform(data, "--test-controls", "--apis-reach-host")
     yield running
     running.stop()
 

@@ -425,6 +425,18 @@ def test_a_definition_is_imported_and_exported_by_the_command_line(platform, api
     assert told["x-amazon-apigateway-cors"]["allowOrigins"] == ["*"]
 
 
+def test_this_machine_is_reached_only_where_its_owner_said_so(platform, own_platform):
+    elsewhere = Issuer()
+    leads = lambda running, url: running.client("apigatewayv2").create_api(Name="own", ProtocolType="HTTP", Target=url)["ApiEndpoint"]
+    assert visit(platform, leads(platform, elsewhere.url) + "/x")[0] == 200
+    refused = (500, b'{"message":"Internal Server Error"}')
+    # There whoever asks from this machine is its owner.
+    assert visit(platform, leads(platform, platform.endpoint) + "/2015-03-31/functions")[::2] == refused
+    closed = own_platform()
+    assert visit(closed, leads(closed, elsewhere.url) + "/x")[::2] == refused
+    elsewhere.server.shutdown()
+
+
 def test_urls_are_reached_by_tls_as_the_host_trusts(own_platform, tmp_path):
     certificate = tmp_path / "both.pem"
     subprocess.run(
@@ -434,12 +446,12 @@ def test_urls_are_reached_by_tls_as_the_host_trusts(own_platform, tmp_path):
     )  # fmt: skip
     certificate.write_text((tmp_path / "key").read_text() + (tmp_path / "cert").read_text())
     elsewhere = Issuer(certificate)
-    trusting = own_platform(environment={"SSL_CERT_FILE": str(tmp_path / "cert")})
+    trusting = own_platform("--apis-reach-host", environment={"SSL_CERT_FILE": str(tmp_path / "cert")})
     api = trusting.client("apigatewayv2").create_api(Name="tls", ProtocolType="HTTP", Target=elsewhere.url)
     for _ in range(2):
         status, _, body = visit(trusting, api["ApiEndpoint"] + "/x")
         assert (status, json.loads(body)["path"]) == (200, "/x")
-    other = own_platform()
+    other = own_platform("--apis-reach-host")
     api = other.client("apigatewayv2").create_api(Name="tls", ProtocolType="HTTP", Target=elsewhere.url)
     assert visit(other, api["ApiEndpoint"] + "/x")[::2] == (503, b'{"message":"Service Unavailable"}')
     elsewhere.server.shutdown()

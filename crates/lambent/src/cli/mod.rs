@@ -286,6 +286,10 @@ pub(crate) struct ServeArguments {
     /// LAMBENT_EGRESS may narrow it.
     #[arg(long, value_enum, env = "LAMBENT_EGRESS")]
     pub(crate) egress: Option<EgressArgument>,
+    /// Let HTTP and REST APIs reach servers on this machine: issuers of tokens and integrations under development. Whoever may
+    /// make an API, functions too, reaches them then.
+    #[arg(long, env = "LAMBENT_APIS_REACH_HOST")]
+    pub(crate) apis_reach_host: bool,
     /// Whether functions get the CPU share of their memory.
     #[arg(long, value_enum, default_value_t = CpuLimit::On)]
     pub(crate) cpu_limit: CpuLimit,

@@ -207,7 +207,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         dispatch: dispatch.clone(),
         gate: Arc::clone(&gate),
         logs: observe.clone(),
-        outbound: outbound::Sender::new(egress, loopback),
+        outbound: outbound::Sender::new(egress, arguments.apis_reach_host.then_some(address.port())),
         authority,
     });
     let restapis = httpapis::rest::RestApis::open(Arc::clone(&httpapis));

@@ -1,8 +1,9 @@
 //! What leaves for HTTP APIs: requests to issuers of tokens and to integrations elsewhere.
 //!
 //! Who may be reached is decided where the connection is made, after the name is resolved. What holds for functions holds
-//! here (`egress::allowed`): no metadata service and no link-local address ever, and nothing beyond the platform's own rule. A platform
-//! that listens on loopback alone also reaches this machine, since whoever makes APIs there works at it. Only IPv4 is spoken.
+//! here (`egress::allowed`): no metadata service and no link-local address ever, and nothing beyond the platform's own rule. This
+//! machine is reached only where its owner said so (`--apis-reach-host`), since functions may make APIs too; the platform's own
+//! port never, which would take the request for its owner's. Only IPv4 is spoken.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -39,8 +40,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// `rule` is the platform's; `own_machine` says that this machine itself may be reached.
-    pub(super) fn new(rule: Egress, own_machine: bool) -> Arc<Self> {
+    /// `rule` is the platform's. With `own_machine` this machine itself may be reached, but for that port: the platform's own.
+    pub(super) fn new(rule: Egress, own_machine: Option<u16>) -> Arc<Self> {
         let connector = Connector { rule, own_machine, tls: Arc::default() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -112,17 +113,21 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 struct Connector {
     rule: Egress,
-    own_machine: bool,
+    own_machine: Option<u16>,
     // The host's certificate authorities, read when the first TLS connection is made.
     tls: Arc<OnceCell<TlsConnector>>,
 }
 
 impl Connector {
-    /// Whether an address may be reached.
-    fn allowed(&self, address: IpAddr, own: &[Ipv4Addr]) -> Result<Ipv4Addr, String> {
+    /// Whether a port of an address may be reached.
+    fn allowed(&self, address: IpAddr, port: u16, own: &[Ipv4Addr]) -> Result<Ipv4Addr, String> {
         let IpAddr::V4(address) = address.to_canonical() else { return Err("only IPv4 addresses are reached".into()) };
-        if self.own_machine && (address.is_loopback() || own.contains(&address)) {
-            return Ok(address);
+        if address.is_loopback() || address.is_unspecified() || own.contains(&address) {
+            return match self.own_machine {
+                None => Err("this machine is reached only by a platform started with --apis-reach-host".into()),
+                Some(platform) if platform == port => Err("the platform itself is not reached".into()),
+                Some(_) => Ok(address),
+            };
         }
         egress::allowed(address, self.rule, own).map(|()| address).map_err(|denial| denial.to_string())
     }
@@ -134,7 +139,7 @@ impl Connector {
         let own = HostNetwork.own_addresses()?;
         let mut why: Broken = format!("{host} has no address").into();
         for found in tokio::net::lookup_host((host.as_str(), port)).await? {
-            let address = match self.allowed(found.ip(), &own) {
+            let address = match self.allowed(found.ip(), port, &own) {
                 Ok(address) => address,
                 Err(refused) => {
                     why = Refusal(refused).into();
@@ -229,25 +234,27 @@ impl hyper::rt::Write for Link {
 mod tests {
     use super::*;
 
-    fn allowed(rule: Egress, own_machine: bool, address: &str) -> bool {
+    fn allowed(rule: Egress, own_machine: Option<u16>, address: &str) -> bool {
         let connector = Connector { rule, own_machine, tls: Arc::default() };
-        connector.allowed(address.parse().unwrap(), &[Ipv4Addr::new(192, 168, 1, 5)]).is_ok()
+        connector.allowed(address.parse().unwrap(), 80, &[Ipv4Addr::new(192, 168, 1, 5)]).is_ok()
     }
 
     #[test]
-    fn this_machine_is_reached_only_by_a_platform_of_its_own() {
+    fn this_machine_is_reached_only_where_its_owner_said_so() {
         for address in ["127.0.0.1", "192.168.1.5", "::ffff:127.0.0.1"] {
-            assert!(allowed(Egress::All, true, address), "{address}");
-            assert!(!allowed(Egress::All, false, address), "{address}");
+            assert!(allowed(Egress::All, Some(4566), address), "{address}");
+            assert!(!allowed(Egress::All, None, address), "{address}");
+            assert!(!allowed(Egress::All, Some(80), address), "{address}: the platform's own port");
         }
-        assert!(allowed(Egress::All, false, "10.0.0.1") && !allowed(Egress::Public, false, "10.0.0.1"));
-        assert!(!allowed(Egress::None, true, "93.184.216.34"));
+        assert!(!allowed(Egress::All, None, "0.0.0.0") && !allowed(Egress::All, Some(80), "0.0.0.0"));
+        assert!(allowed(Egress::All, None, "10.0.0.1") && !allowed(Egress::Public, None, "10.0.0.1"));
+        assert!(!allowed(Egress::None, Some(4566), "93.184.216.34"));
     }
 
     #[test]
     fn metadata_services_are_never_reached() {
         for address in ["169.254.169.254", "100.100.100.200", "::ffff:169.254.169.254", "fd00:ec2::254"] {
-            assert!(!allowed(Egress::All, true, address), "{address}");
+            assert!(!allowed(Egress::All, Some(4566), address), "{address}");
         }
     }
 
@@ -260,10 +267,10 @@ mod tests {
             body: Bytes::new(),
             most_bytes: 10,
         };
-        let shared = Sender::new(Egress::Public, false);
+        let shared = Sender::new(Egress::Public, None);
         let refused = shared.send(get("http://127.0.0.1:1/")).await.unwrap_err();
         assert!(matches!(refused, Unreached::Refused(..)), "{refused}");
-        let own = Sender::new(Egress::All, true);
+        let own = Sender::new(Egress::All, Some(4566));
         let failed = own.send(get("http://127.0.0.1:1/")).await.unwrap_err();
         assert!(matches!(failed, Unreached::Failed(..)), "{failed}");
     }
