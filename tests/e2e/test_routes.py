@@ -49,6 +49,18 @@ def test_what_answers_where(own_platform):
     s3.create_bucket(Bucket="no-pages")
     s3.put_bucket_website(Bucket="pages", WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
 
+    rest = running.client("apigateway")
+    old = rest.create_rest_api(name="old")["id"]
+    root = rest.get_resources(restApiId=old)["items"][0]["id"]
+    below = rest.create_resource(restApiId=old, parentId=root, pathPart="{proxy+}")["id"]
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
+    guard = rest.create_authorizer(restApiId=old, name="guard", type="TOKEN", authorizerUri=uri, identitySource="method.request.header.Authorization")["id"]
+    for resource, method, more in [(below, "ANY", {"authorizationType": "CUSTOM", "authorizerId": guard}), (root, "OPTIONS", {"authorizationType": "AWS_IAM"})]:
+        rest.put_method(restApiId=old, resourceId=resource, httpMethod=method, **more)
+    rest.put_integration(restApiId=old, resourceId=below, httpMethod="ANY", type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    rest.put_integration(restApiId=old, resourceId=root, httpMethod="OPTIONS", type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+    rest.create_deployment(restApiId=old, stageName="prod")
+
     rows = [json.loads(line) for line in running.lambent("routes", "--json").stdout.splitlines()]
     seen = sorted((row["method"], path(row["url"]), row["target"], row["who"]) for row in rows)
     tokens = "a token of https://issuer.example for write"
@@ -60,6 +72,8 @@ def test_what_answers_where(own_platform):
             ("ANY", "/test/{any+}", "hello", "anybody"),
             ("POST", "/orders/{id}", "hello", tokens),
             ("POST", "/test/orders/{id}", "hello", tokens),
+            ("ANY", "/prod/{proxy+}", "hello", "whom hello lets in"),
+            ("OPTIONS", "/prod/", "mock", "signed, with execute-api:Invoke"),
             ("GET", "/", "s3://pages", "whom the bucket's policy lets read"),
         ]
     )
