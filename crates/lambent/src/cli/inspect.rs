@@ -72,24 +72,24 @@ pub(crate) async fn logs(client: &Client, arguments: &LogsArguments) -> anyhow::
         None => functions(client).await?.iter().map(|f| format!("/aws/lambda/{}", text(f, "FunctionName"))).collect(),
     };
     let reading = Reading { arguments, until, is_one: groups.len() == 1 };
-    if arguments.follow
-        && groups.len() <= LIVE_GROUPS
-        && let Some(mut live) = reading.begin_live(client, &groups).await?
-    {
-        // What is stored while the past is read comes twice, and is shown once.
-        let mut seen = HashSet::new();
-        for group in &groups {
-            reading.print_group(client, group, from, &mut seen, &mut 0).await?;
-        }
-        return reading.print_live(&mut live, &groups, &seen).await;
-    }
     let mut seen = HashSet::new();
     let mut known = name.is_none();
+    // Where there is no log yet there is nothing to listen to: that is tried once at the beginning, and when there is one.
+    let mut listens = arguments.follow && groups.len() <= LIVE_GROUPS;
     loop {
+        if std::mem::take(&mut listens)
+            && let Some(mut live) = reading.begin_live(client, &groups).await?
+        {
+            // What is stored while the past is read comes twice, and is shown once.
+            for group in &groups {
+                reading.print_group(client, group, from, &mut seen, &mut 0).await?;
+            }
+            return reading.print_live(&mut live, &groups, &seen).await;
+        }
         let mut newest = from;
         for group in &groups {
             match reading.print_group(client, group, from, &mut seen, &mut newest).await {
-                Ok(()) => known = true,
+                Ok(()) => listens |= !std::mem::replace(&mut known, true) && arguments.follow,
                 Err(error) if is_not_found(&error) && (arguments.follow || name.is_none()) => {}
                 Err(error) if is_not_found(&error) => {
                     bail!("{} has no log yet: it was never invoked, or does not exist", name.unwrap_or_default())
@@ -105,7 +105,9 @@ pub(crate) async fn logs(client: &Client, arguments: &LogsArguments) -> anyhow::
             // What happened before the last event is never asked for again.
             seen.retain(|(at, ..)| *at >= from);
         }
-        tokio::time::sleep(FOLLOW_EVERY).await;
+        if !listens {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The long-lived part: [`Options`] → [`HttpApis`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base::{Account, Clocks, Fault, LogSink, Region, Rng};
 use door::{Dispatch, Gate};
 use store::{Batch, Key, Kv, Rows, Space};
 
 use crate::outbound::Outbound;
+use crate::remembered::Remembered;
 use crate::rules::ids;
 use crate::serve::{Issuers, Live};
 use crate::types::{Api, Deployment};
@@ -37,37 +37,7 @@ pub struct Options {
 pub struct HttpApis {
     pub(crate) options: Options,
     pub(crate) issuers: Issuers,
-    remembered: Arc<Remembered>,
-}
-
-/// APIs as they were last read, with their routes made ready. Every request needs one.
-#[derive(Default)]
-struct Remembered {
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    // Changes with every API that changes: what was read before is not remembered then.
-    epoch: u64,
-    apis: HashMap<String, Arc<Live>>,
-}
-
-impl Remembered {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, rows: &[(bytes::Bytes, bool)]) {
-        let mut known = self.lock();
-        known.epoch += 1;
-        for (row, _) in rows {
-            let id = row.strip_prefix(state::APIS.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
-            if let Some(id) = id {
-                known.apis.remove(id);
-            }
-        }
-    }
+    remembered: Arc<Remembered<Arc<Live>>>,
 }
 
 /// An API that is being changed, and what else its transaction does.
@@ -189,39 +159,16 @@ impl HttpApis {
     /// Opens the room over its rows.
     #[must_use]
     pub fn open(options: Options) -> Arc<Self> {
-        let remembered = Arc::new(Remembered::default());
-        let forgetting = Arc::downgrade(&remembered);
-        options.kv.follow(
-            Space::Control,
-            state::APIS.into(),
-            Box::new(move |rows| {
-                let Some(remembered) = forgetting.upgrade() else { return false };
-                remembered.forget(rows);
-                true
-            }),
-        );
+        let remembered = Remembered::following(&*options.kv, state::APIS);
         Arc::new(Self { options, issuers: Issuers::default(), remembered })
     }
 
     /// An API with its routes made ready, if it exists.
     pub(crate) fn live(&self, id: &str) -> Result<Option<Arc<Live>>, Fault> {
-        let epoch = {
-            let known = self.remembered.lock();
-            if let Some(live) = known.apis.get(id) {
-                return Ok(Some(Arc::clone(live)));
-            }
-            known.epoch
-        };
-        let Some(api) = state::find_api(&*self.options.kv, id)? else { return Ok(None) };
-        let live = Arc::new(Live::of(api, &*self.options.kv)?);
-        let mut known = self.remembered.lock();
-        if known.epoch == epoch {
-            if known.apis.len() >= limits::REMEMBERED {
-                known.apis.clear();
-            }
-            known.apis.insert(id.to_owned(), Arc::clone(&live));
-        }
-        Ok(Some(live))
+        self.remembered.find(id, || {
+            let api = state::find_api(&*self.options.kv, id)?;
+            Ok(api.map(|api| Live::of(api, &*self.options.kv)).transpose()?.map(Arc::new))
+        })
     }
 
     /// An API of the caller's.

@@ -11,6 +11,7 @@ mod faults;
 mod grades;
 pub mod limits;
 pub mod outbound;
+mod remembered;
 pub mod rest;
 mod rules;
 mod serve;

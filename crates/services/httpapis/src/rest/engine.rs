@@ -1,7 +1,6 @@
 //! The long-lived part: [`RestApis`] over [`HttpApis`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base::{Account, Fault, Region, Rng};
 use store::{Batch, Key, Kv, Range, Rows, Space};
@@ -9,6 +8,7 @@ use store::{Batch, Key, Kv, Range, Rows, Space};
 use super::serve::Live;
 use super::types::{Api, Deployment};
 use super::{faults, state};
+use crate::remembered::Remembered;
 use crate::rules::ids;
 use crate::{HttpApis, Options};
 
@@ -19,38 +19,8 @@ pub(crate) const RESOURCE: usize = 6;
 pub struct RestApis {
     // Answers what is no REST API, and has what both kinds need.
     pub(crate) others: Arc<HttpApis>,
-    remembered: Arc<Remembered>,
-}
-
-/// APIs as they were last read, made ready. Every request needs one.
-#[derive(Default)]
-struct Remembered {
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    // Changes with every API that changes: what was read before is not remembered then.
-    epoch: u64,
     // None of an id that is no REST API's.
-    apis: HashMap<String, Option<Arc<Live>>>,
-}
-
-impl Remembered {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, rows: &[(bytes::Bytes, bool)]) {
-        let mut known = self.lock();
-        known.epoch += 1;
-        for (row, _) in rows {
-            let id = row.strip_prefix(state::APIS.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
-            if let Some(id) = id {
-                known.apis.remove(id);
-            }
-        }
-    }
+    remembered: Arc<Remembered<Option<Arc<Live>>>>,
 }
 
 /// An API that is being changed, and what else its transaction does.
@@ -142,17 +112,7 @@ impl RestApis {
     /// Opens the room's other half over the same rows.
     #[must_use]
     pub fn open(others: Arc<HttpApis>) -> Arc<Self> {
-        let remembered = Arc::new(Remembered::default());
-        let forgetting = Arc::downgrade(&remembered);
-        others.options.kv.follow(
-            Space::Control,
-            state::APIS.into(),
-            Box::new(move |rows| {
-                let Some(remembered) = forgetting.upgrade() else { return false };
-                remembered.forget(rows);
-                true
-            }),
-        );
+        let remembered = Remembered::following(&*others.options.kv, state::APIS);
         Arc::new(Self { others, remembered })
     }
 
@@ -166,23 +126,11 @@ impl RestApis {
 
     /// An API made ready, if there is such a REST API.
     pub(crate) fn live(&self, id: &str) -> Result<Option<Arc<Live>>, Fault> {
-        let epoch = {
-            let known = self.remembered.lock();
-            if let Some(live) = known.apis.get(id) {
-                return Ok(live.clone());
-            }
-            known.epoch
-        };
-        let api = state::find_api(self.kv(), id)?;
-        let live = api.map(|api| Live::of(api, self.kv())).transpose()?.map(Arc::new);
-        let mut known = self.remembered.lock();
-        if known.epoch == epoch {
-            if known.apis.len() >= crate::limits::REMEMBERED {
-                known.apis.clear();
-            }
-            known.apis.insert(id.to_owned(), live.clone());
-        }
-        Ok(live)
+        let live = self.remembered.find(id, || {
+            let api = state::find_api(self.kv(), id)?;
+            Ok(Some(api.map(|api| Live::of(api, self.kv())).transpose()?.map(Arc::new)))
+        })?;
+        Ok(live.flatten())
     }
 
     /// An API of the caller's.
