@@ -3,15 +3,14 @@
 import datetime
 import io
 import json
-import os
-import sys
 import urllib.parse
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from platform_under_test import BINARY, ROLE, ROOT, TELL, create, eventually, invoke, python_runtime, ran, told, zipped
+from examples import setup
+from platform_under_test import ROLE, ROOT, TELL, create, eventually, invoke, python_runtime, ran, told, zipped
 from test_iam import ROLE as ROLE_OF_WORKER
 from test_iam import World, allow, refused
 
@@ -202,18 +201,6 @@ def metric(platform, name, function):
         Statistics=["Sum"],
     )
     return sum(point["Sum"] for point in points["Datapoints"])
-
-
-def setup(platform, example, *arguments):
-    """Runs an example's own script."""
-    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    done = platform.cli(
-        str(ROOT / "examples" / example / "setup.sh"),
-        *arguments,
-        program=["sh"],
-        environment={"LAMBENT": str(BINARY), "PATH": path},
-    )
-    return done.stdout
 
 
 def test_the_tutorials_thumbnails(platform):
