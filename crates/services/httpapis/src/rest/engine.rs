@@ -40,7 +40,8 @@ impl Draft<'_> {
             let taken = api.resources.contains_key(&id)
                 || api.deployments.contains_key(&id)
                 || api.authorizers.contains_key(&id)
-                || api.validators.contains_key(&id);
+                || api.validators.contains_key(&id)
+                || api.models.values().any(|model| model.id == id);
             if !taken {
                 return id;
             }

@@ -43,6 +43,11 @@ pub(crate) fn no_validator() -> Fault {
     not_found("Invalid Request Validator identifier specified")
 }
 
+/// NotFoundException: there is no such model, or no such API to have it.
+pub(crate) fn no_model(name: &str) -> Fault {
+    not_found(format!("Invalid model name specified: {name}"))
+}
+
 /// NotFoundException: there is no such stage.
 pub(crate) fn no_stage() -> Fault {
     not_found("Invalid stage identifier specified")

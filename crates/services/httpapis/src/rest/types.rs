@@ -9,6 +9,7 @@ use base::Timestamp;
 use model::apigateway as aws;
 use serde::{Deserialize, Serialize};
 
+use super::rules::models::{self, Models};
 use crate::types::Authorization;
 
 type Texts = BTreeMap<String, String>;
@@ -45,6 +46,9 @@ pub(crate) struct Api {
     // By id.
     #[serde(default)]
     pub(crate) validators: BTreeMap<String, Validator>,
+    // By name.
+    #[serde(default = "models::before")]
+    pub(crate) models: Models,
     // By type: what it answers by itself.
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
     // By name.
@@ -63,6 +67,8 @@ pub(crate) struct Frozen {
     pub(crate) authorizers: BTreeMap<String, Authorizer>,
     #[serde(default)]
     pub(crate) validators: BTreeMap<String, Validator>,
+    #[serde(default)]
+    pub(crate) models: Models,
     pub(crate) responses: BTreeMap<String, GatewayResponse>,
 }
 
@@ -124,6 +130,20 @@ pub(crate) struct Validator {
     pub(crate) name: Option<String>,
     // Whether the parameters that must be sent are.
     pub(crate) parameters: bool,
+    // Whether the body is as a model of the method says.
+    #[serde(default)]
+    pub(crate) body: bool,
+}
+
+/// What bodies look like.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Model {
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    // Of `application/json` a JSON schema.
+    pub(crate) schema: String,
+    pub(crate) content_type: String,
 }
 
 /// An answer that a method may give.
@@ -243,6 +263,7 @@ impl Api {
             resources: self.resources.clone(),
             authorizers: self.authorizers.clone(),
             validators: self.validators.clone(),
+            models: self.models.clone(),
             responses: self.responses.clone(),
         }
     }
@@ -329,8 +350,20 @@ impl Validator {
         aws::RequestValidator {
             id: Some(id.to_owned()),
             name: self.name.clone(),
-            validate_request_body: Some(false),
+            validate_request_body: Some(self.body),
             validate_request_parameters: Some(self.parameters),
+        }
+    }
+}
+
+impl Model {
+    pub(crate) fn show(&self, name: &str) -> aws::Model {
+        aws::Model {
+            id: Some(self.id.clone()),
+            name: Some(name.to_owned()),
+            description: self.description.clone(),
+            schema: Some(self.schema.clone()),
+            content_type: Some(self.content_type.clone()),
         }
     }
 }

@@ -9,7 +9,8 @@ use model::apigateway::{self as aws, ops};
 use wire::Unit;
 
 use super::page;
-use crate::rest::engine::{Draft, Missing};
+use crate::rest::engine::{Draft, Missing, RESOURCE};
+use crate::rest::rules::models;
 use crate::rest::rules::patch::Patch;
 use crate::rest::types::{Api, Resource};
 use crate::rest::{RestApis, faults};
@@ -95,6 +96,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
             resources: BTreeMap::from([(root, Resource::default())]),
             authorizers: BTreeMap::new(),
             validators: BTreeMap::new(),
+            models: models::given(|| ids::fresh(rng, RESOURCE)),
             responses: BTreeMap::new(),
             stages: BTreeMap::new(),
             deployments: BTreeMap::new(),

@@ -10,18 +10,19 @@ use wire::Unit;
 
 use super::{At, methods};
 use crate::rest::engine::{Draft, Missing};
+use crate::rest::rules::models::Models;
 use crate::rest::rules::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
 use crate::rest::types::MethodResponse;
 use crate::rest::{RestApis, faults};
 
-fn check(one: &MethodResponse) -> Result<(), Fault> {
+fn check(known: &Models, one: &MethodResponse) -> Result<(), Fault> {
     for key in one.parameters.iter().flat_map(BTreeMap::keys) {
         let name = key.strip_prefix("method.response.header.");
         if name.is_none_or(|name| name.parse::<http::HeaderName>().is_err()) {
             return Err(faults::unmapped(&format!("Invalid mapping expression specified: {key}")));
         }
     }
-    methods::models(one.models.iter().flat_map(BTreeMap::values))
+    methods::models(known, one.models.iter().flat_map(BTreeMap::values))
 }
 
 impl Handle<ops::PutMethodResponse> for RestApis {
@@ -33,8 +34,8 @@ impl Handle<ops::PutMethodResponse> for RestApis {
     ) -> Result<Answer<aws::MethodResponse>, Fault> {
         let at = At::method(input.resource_id, input.http_method).status(input.status_code);
         let made = MethodResponse { parameters: input.response_parameters, models: input.response_models };
-        check(&made)?;
         let put = move |draft: &mut Draft<'_>| {
+            check(&draft.api.models, &made)?;
             let method = draft.api.method_mut(&at)?;
             if method.responses.contains_key(&at.status) {
                 return Err(faults::conflict("Response already exists for this resource"));
@@ -71,6 +72,7 @@ impl Handle<ops::UpdateMethodResponse> for RestApis {
         let at = At::method(input.resource_id, input.http_method).status(input.status_code);
         let patches = Patch::all(input.patch_operations)?;
         let update = move |draft: &mut Draft<'_>| {
+            let known = draft.api.models.clone();
             let responses = &mut draft.api.method_mut(&at)?.responses;
             let one = responses.get_mut(&at.status).ok_or_else(faults::no_status)?;
             for patch in &patches {
@@ -88,7 +90,7 @@ impl Handle<ops::UpdateMethodResponse> for RestApis {
             }
             one.parameters.take_if(|map| map.is_empty());
             one.models.take_if(|map| map.is_empty());
-            check(one)?;
+            check(&known, one)?;
             Ok(one.show(&at.status))
         };
         let at = (context.account, &context.region);

@@ -12,17 +12,15 @@ use super::At;
 use crate::rest::engine::{Draft, Missing};
 use crate::rest::rules::integration::{BAD_METHOD, METHODS};
 use crate::rest::rules::mapping;
+use crate::rest::rules::models::Models;
 use crate::rest::rules::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
 use crate::rest::types::{Authorizer, Method, Validator};
 use crate::rest::{RestApis, faults};
 use crate::types::Authorization;
 
-/// The models that every API has.
-pub(super) const MODELS: [&str; 2] = ["Empty", "Error"];
-
-/// Whether models have names that there are.
-pub(super) fn models<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Fault> {
-    match names.find(|name| !MODELS.contains(&name.as_str())) {
+/// Whether the API has models of these names.
+pub(super) fn models<'a>(known: &Models, mut names: impl Iterator<Item = &'a String>) -> Result<(), Fault> {
+    match names.find(|name| !known.contains_key(*name)) {
         Some(name) => Err(faults::bad(format!("Invalid model identifier specified: {name}"))),
         None => Ok(()),
     }
@@ -96,8 +94,8 @@ impl Handle<ops::PutMethod> for RestApis {
         authorized(&mut made, &live.api.authorizers)?;
         mapping::method_parameters(&made.parameters)?;
         validated(&made, &live.api.validators)?;
-        models(made.models.values())?;
         let put = move |draft: &mut Draft<'_>| {
+            models(&draft.api.models, made.models.values())?;
             authorized(&mut made, &draft.api.authorizers)?;
             validated(&made, &draft.api.validators)?;
             let resource = draft.api.resource_mut(&at.resource)?;
@@ -135,7 +133,7 @@ impl Handle<ops::UpdateMethod> for RestApis {
         let at = At::method(input.resource_id, input.http_method);
         let patches = Patch::all(input.patch_operations)?;
         let update = move |draft: &mut Draft<'_>| {
-            let known = (draft.api.authorizers.clone(), draft.api.validators.clone());
+            let known = (draft.api.authorizers.clone(), draft.api.validators.clone(), draft.api.models.clone());
             let method = draft.api.method_mut(&at)?;
             for patch in &patches {
                 apply(method, patch)?;
@@ -143,7 +141,7 @@ impl Handle<ops::UpdateMethod> for RestApis {
             authorized(method, &known.0)?;
             validated(method, &known.1)?;
             mapping::method_parameters(&method.parameters)?;
-            models(method.models.values())?;
+            models(&known.2, method.models.values())?;
             Ok(method.show(&at.method))
         };
         let at = (context.account, &context.region);

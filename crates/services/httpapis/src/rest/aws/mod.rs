@@ -8,6 +8,7 @@ mod integration_responses;
 mod integrations;
 mod method_responses;
 mod methods;
+mod models;
 mod request_validators;
 mod resources;
 mod stages;
@@ -68,6 +69,12 @@ pub fn register(builder: RouterBuilder, apis: &Arc<RestApis>) -> RouterBuilder {
         .on::<ops::GetRequestValidators, _>(apis)
         .on::<ops::UpdateRequestValidator, _>(apis)
         .on::<ops::DeleteRequestValidator, _>(apis)
+        .on::<ops::CreateModel, _>(apis)
+        .on::<ops::GetModel, _>(apis)
+        .on::<ops::GetModels, _>(apis)
+        .on::<ops::GetModelTemplate, _>(apis)
+        .on::<ops::UpdateModel, _>(apis)
+        .on::<ops::DeleteModel, _>(apis)
         .on::<ops::CreateDeployment, _>(apis)
         .on::<ops::GetDeployment, _>(apis)
         .on::<ops::GetDeployments, _>(apis)

@@ -23,10 +23,12 @@ impl Handle<ops::CreateRequestValidator> for RestApis {
         input: aws::CreateRequestValidatorRequest,
         _: Body,
     ) -> Result<Answer<aws::RequestValidator>, Fault> {
-        let refused = [("validateRequestBody", input.validate_request_body == Some(true))];
-        faults::refuse("CreateRequestValidator", &refused)?;
         check::length("name", input.name.as_deref(), 0, 128)?;
-        let made = Validator { name: input.name, parameters: input.validate_request_parameters.unwrap_or_default() };
+        let made = Validator {
+            name: input.name,
+            parameters: input.validate_request_parameters.unwrap_or_default(),
+            body: input.validate_request_body.unwrap_or_default(),
+        };
         let id = input.rest_api_id.as_deref();
         if let Err(fault) = self.api(context.account, &context.region, id) {
             // Here alone AWS says it so.
@@ -89,10 +91,7 @@ impl Handle<ops::UpdateRequestValidator> for RestApis {
                 match *patch.parts() {
                     ["name"] => one.name.clone_from(&patch.value),
                     ["validateRequestParameters"] => one.parameters = patch.truth(),
-                    ["validateRequestBody"] if patch.truth() => {
-                        return Err(faults::absent("UpdateRequestValidator", "patch path /validateRequestBody"));
-                    }
-                    ["validateRequestBody"] => {}
+                    ["validateRequestBody"] => one.body = patch.truth(),
                     _ => return Err(patch.wrong_path()),
                 }
                 patch.replaces()?;

@@ -19,13 +19,15 @@ pub(super) struct Failure {
     message: Option<String>,
     // What `x-amzn-errortype` says.
     error: &'static str,
+    // What a validator found wrong.
+    wrong: Option<String>,
 }
 
 const INTERNAL: &str = "InternalServerErrorException";
 
 impl Failure {
     fn new(of: &'static str, status: u16, message: impl Into<String>, error: &'static str) -> Self {
-        Self { of, status, message: Some(message.into()), error }
+        Self { of, status, message: Some(message.into()), error, wrong: None }
     }
 
     /// No method has that path, or nobody signed where somebody must.
@@ -64,7 +66,14 @@ impl Failure {
     /// Parameters that must be sent are not.
     pub(super) fn missing_parameters(names: &[&str]) -> Self {
         let message = format!("Missing required request parameters: [{}]", names.join(", "));
-        Self::new("BAD_REQUEST_PARAMETERS", 400, message, "BadRequestException")
+        let wrong = Some(message.clone());
+        Self { wrong, ..Self::new("BAD_REQUEST_PARAMETERS", 400, message, "BadRequestException") }
+    }
+
+    /// The body is not as its model says.
+    pub(super) fn wrong_body(wrong: &[String]) -> Self {
+        let wrong = Some(format!("[{}]", wrong.join(", ")));
+        Self { wrong, ..Self::new("BAD_REQUEST_BODY", 400, "Invalid request body", "BadRequestException") }
     }
 
     /// The API is not made so that it could answer.
@@ -132,6 +141,8 @@ impl Failure {
             "context.error.message" => self.message.clone(),
             "context.error.messageString" => Some(Value::from(self.message.clone()).to_string()),
             "context.error.responseType" => Some(self.of.to_owned()),
+            // Templates have it in quotes.
+            "context.error.validationErrorString" => self.wrong.as_deref().map(unquoted),
             name => values::of(visit, name),
         };
         for (key, source) in &one.parameters {
@@ -148,4 +159,10 @@ impl Failure {
         }
         plain
     }
+}
+
+/// A text as JSON has it between its quotes.
+fn unquoted(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }

@@ -10,10 +10,14 @@ use http::HeaderName;
 use regex::Regex;
 use store::Kv;
 
+use crate::rest::rules::models::{self, Models};
 use crate::rest::rules::resources;
+use crate::rest::rules::schema::Schema;
 use crate::rest::rules::template::Template;
 use crate::rest::state;
-use crate::rest::types::{Api, Authorizer, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method};
+use crate::rest::types::{
+    Api, Authorizer, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method, Validator,
+};
 use crate::rules::table::Table;
 use crate::rules::{function, path, variables};
 use crate::serve::Verdicts;
@@ -56,11 +60,16 @@ pub(super) struct Ready {
     pub(super) guard: Guard,
     // Parameters without which a request does not go on.
     pub(super) required: Vec<String>,
+    // By content type, what a body must look like.
+    pub(super) bodies: BTreeMap<String, Shape>,
     pub(super) timeout: Duration,
     // Where values of the integration's request are from.
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) target: Target,
 }
+
+/// What a body must look like; none where the model cannot be asked any more: then no body is right.
+pub(super) type Shape = Option<Arc<Schema>>;
 
 /// Who decides about a request.
 pub(super) enum Guard {
@@ -224,9 +233,41 @@ impl Guard {
     }
 }
 
+/// The models of a deployment, each made ready once, when a method asks for it.
+struct Shapes<'a> {
+    api: &'a str,
+    models: &'a Models,
+    made: HashMap<String, Option<Shape>>,
+}
+
+impl Shapes<'_> {
+    /// None where a model says nothing of bodies that could be checked.
+    fn of(&mut self, name: &str) -> Option<Shape> {
+        if let Some(made) = self.made.get(name) {
+            return made.clone();
+        }
+        let made = match models::ready(self.api, self.models, name) {
+            Ok(schema) => schema.map(|schema| Some(Arc::new(schema))),
+            Err(why) => {
+                tracing::warn!(api = self.api, model = name, why, "a model cannot be asked");
+                Some(None)
+            }
+        };
+        self.made.insert(name.to_owned(), made.clone());
+        made
+    }
+}
+
 impl Ready {
-    fn of(path: &str, resource: &str, name: &str, method: &Method, guard: Guard, validates: bool) -> Option<Self> {
+    fn of(
+        (path, resource, name): (&str, &str, &str),
+        method: &Method,
+        guard: Guard,
+        validator: &Validator,
+        shapes: &mut Shapes<'_>,
+    ) -> Option<Self> {
         let integration = method.integration.as_ref()?;
+        let bodies = method.models.iter().filter(|_| validator.body);
         Some(Self {
             key: format!("{name} {path}"),
             path: path.to_owned(),
@@ -235,9 +276,10 @@ impl Ready {
             required: method
                 .parameters
                 .iter()
-                .filter(|(_, must)| validates && **must)
+                .filter(|(_, must)| validator.parameters && **must)
                 .map(|(key, _)| key.clone())
                 .collect(),
+            bodies: bodies.filter_map(|(of, model)| Some((of.clone(), shapes.of(model)?))).collect(),
             timeout: Duration::from_millis(integration.timeout_ms.unsigned_abs()),
             parameters: integration.parameters.clone(),
             target: Target::of(integration),
@@ -246,24 +288,22 @@ impl Ready {
 }
 
 impl Content {
-    fn of(frozen: Frozen) -> Self {
+    fn of(api: &str, frozen: Frozen) -> Self {
         let judges: HashMap<&str, Arc<Judge>> = frozen
             .authorizers
             .iter()
             .filter_map(|(id, one)| Some((id.as_str(), Arc::new(Judge::of(id, one)?))))
             .collect();
         let mut routes = Vec::new();
+        let mut shapes = Shapes { api, models: &frozen.models, made: HashMap::new() };
+        let none = Validator::default();
         for (id, resource) in &frozen.resources {
             let path = resources::path(&frozen.resources, id);
-            let methods = resource.methods.iter();
-            let validates = |one: &Method| {
-                let validator = one.validator.as_ref().and_then(|id| frozen.validators.get(id));
-                validator.is_some_and(|validator| validator.parameters)
-            };
-            routes
-                .extend(methods.filter_map(|(name, one)| {
-                    Ready::of(&path, id, name, one, Guard::of(one, &judges), validates(one))
-                }));
+            for (name, one) in &resource.methods {
+                let validator = one.validator.as_ref().and_then(|id| frozen.validators.get(id)).unwrap_or(&none);
+                let guard = Guard::of(one, &judges);
+                routes.extend(Ready::of((&path, id, name), one, guard, validator, &mut shapes));
+            }
         }
         Self {
             table: Table::new(routes.iter().map(|route| &*route.key)),
@@ -288,7 +328,7 @@ impl Live {
                 Some(content) => Arc::clone(content),
                 None => {
                     let kept = state::find_frozen(kv, &api.id, &stage.deployment)?.unwrap_or_default();
-                    let content = Arc::new(Content::of(kept));
+                    let content = Arc::new(Content::of(&api.id, kept));
                     frozen.insert(&stage.deployment, Arc::clone(&content));
                     content
                 }

@@ -23,6 +23,7 @@ use door::{Site, SiteRequest, SiteResponse};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::RestApis;
+use super::rules::models;
 use crate::rules::{path, table};
 use crate::serve::{asked, head_bytes};
 
@@ -124,6 +125,7 @@ impl RestApis {
         if !missing.is_empty() {
             return Err(Failure::missing_parameters(&missing));
         }
+        check_body(visit, route)?;
         let mut response = match &route.target {
             Target::Function(function) => self.invoke(visit, route, function).await?,
             Target::Url(url) => self.pass_on(visit, route, url).await?,
@@ -154,6 +156,17 @@ impl Visit<'_> {
     fn content_type(&self) -> Option<&str> {
         self.request.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     }
+}
+
+/// Whether the body is as the model of its type says; there may be none.
+fn check_body(visit: &Visit<'_>, route: &Ready) -> Result<(), Failure> {
+    let Some(shape) = models::of_content_type(&route.bodies, visit.content_type()) else { return Ok(()) };
+    let schema = shape.as_ref().ok_or_else(Failure::internal)?;
+    let wrong = match serde_json::from_slice(&visit.request.body) {
+        Ok(body) => schema.wrong(&body),
+        Err(error) => vec![format!("Invalid JSON: {error}")],
+    };
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::wrong_body(&wrong)) }
 }
 
 /// The name of a parameter, if it is not sent or is empty.

@@ -7,6 +7,7 @@ mod deployments;
 mod grades;
 mod integrations;
 mod methods;
+mod models;
 mod preflight;
 mod resources;
 mod responses;

@@ -67,7 +67,6 @@ async fn a_request_without_what_must_be_sent_does_not_go_on() {
     rest.deploy(&api, "dev").await;
     assert_eq!(rest.visit(&api, "GET", "/dev/1").await.status, 200);
     for (patch, code, message) in [
-        (("replace", "/validateRequestBody", "true"), "NotImplemented", "validateRequestBody"),
         (("replace", "/x", "true"), "BadRequestException", "Invalid patch path /x"),
         (("add", "/name", "n"), "BadRequestException", "Must be one of: [replace]"),
     ] {
@@ -104,8 +103,6 @@ async fn a_validator_has_awss_form() {
     refused(get(read("none", &id)).await, "NotFoundException", "Invalid Request Validator identifier specified");
     let wrong = rest.call::<ops::CreateRequestValidator>(create("none", false)).await;
     refused(wrong, "BadRequestException", "Invalid REST API identifier specified");
-    let bodies = aws::CreateRequestValidatorRequest { validate_request_body: Some(true), ..create(&api, true) };
-    refused(rest.call::<ops::CreateRequestValidator>(bodies).await, "NotImplemented", "validateRequestBody");
     rest.call::<ops::CreateRequestValidator>(create(&api, true)).await.unwrap();
     let list = |input| rest.call::<ops::GetRequestValidators>(input);
     let first = list(rest!(GetRequestValidatorsRequest { rest_api_id: &*api, limit: 1 })).await.unwrap();
