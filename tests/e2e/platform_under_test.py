@@ -23,15 +23,15 @@ NOBODY = 65534
 class Platform:
     """One `lambent serve` process on a free port, with a data folder that outlives restarts."""
 
-    def __init__(self, data, *arguments, rootless=False, wrap=(), environment=None):
+    def __init__(self, data, *arguments, rootless=False, wrap=(), environment=None, listen="127.0.0.1:0"):
         """`wrap` is the beginning of a command that becomes the platform, as `setpriv` does."""
         self.data, self.arguments, self.rootless = pathlib.Path(data), arguments, rootless
-        self.wrap, self.environment = list(wrap), environment or {}
+        self.wrap, self.environment, self.listen = list(wrap), environment or {}, listen
         self.process = self.endpoint = None
         self.start()
 
     def start(self):
-        command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data), *self.arguments]
+        command = [str(BINARY), "serve", "--listen", self.listen, "--data", str(self.data), *self.arguments]
         if dropped := os.environ.get("LAMBENT_DROP"):
             # What `cargo xtask drops --e2e` takes away to see which test notices.
             command += [] if "--test-controls" in command else ["--test-controls"]
@@ -45,7 +45,7 @@ class Platform:
         self.log = open(self.data.parent / f"{self.data.name}.log", "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
         for line in self.process.stdout:
-            found = re.search(r"http://[0-9.]+:\d+", line)
+            found = re.search(r"https?://[0-9.]+:\d+", line)
             if found:
                 self.endpoint = found.group()
                 return
@@ -65,10 +65,25 @@ class Platform:
         self.process.stdout.close()
         self.log.close()
 
-    def client(self, service, key="test", secret="test", **config):
+    @property
+    def port(self):
+        return int(self.endpoint.rsplit(":", 1)[1])
+
+    @property
+    def https(self):
+        return f"https://localhost:{self.port}"
+
+    @property
+    def authority(self):
+        """The file with the certificate that clients of [`https`] trust."""
+        path = self.lambent("ca", "--data", str(self.data)).stdout
+        return re.search(r"AWS_CA_BUNDLE='(.*?)'", path).group(1)
+
+    def client(self, service, key="test", secret="test", endpoint=None, verify=None, **config):
         return boto3.client(
             service,
-            endpoint_url=self.endpoint,
+            endpoint_url=endpoint or self.endpoint,
+            verify=verify,
             region_name="us-east-1",
             aws_access_key_id=key,
             aws_secret_access_key=secret,

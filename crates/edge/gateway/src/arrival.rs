@@ -7,7 +7,8 @@ use std::time::Duration;
 use base::{Principal, RequestId};
 use bytes::Bytes;
 use door::{Origin, SiteRequest, Via};
-use http::header::HOST;
+use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
+use http::{Uri, Version};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
@@ -32,11 +33,18 @@ pub(crate) struct Connection {
     pub(crate) peer: IpAddr,
     /// Our side, for requests that name no host.
     pub(crate) local: SocketAddr,
+    /// Whether it is encrypted.
+    pub(crate) tls: bool,
     /// True once the listener stops: endless answers end then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl Connection {
+    /// Whether nobody can read it on the way: it is encrypted, or stays within the machine.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls || matches!(self.entrance.via, Via::Sandbox | Via::Client { loopback: true })
+    }
+
     /// Completes when the listener stops.
     pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopping = self.stopping.clone();
@@ -72,8 +80,11 @@ impl<'a> Arrival<'a> {
         request_id: RequestId,
         linger: Duration,
     ) -> (Self, Arriving) {
-        let (head, body) = incoming.into_parts();
-        let body = Arriving::new(body, &head.headers, linger);
+        let (mut head, body) = incoming.into_parts();
+        if head.version == Version::HTTP_2 {
+            as_before_2(&head.uri, &mut head.headers);
+        }
+        let body = Arriving::new(body, &head, linger);
         let authority = head
             .uri
             .authority()
@@ -138,6 +149,21 @@ impl<'a> Arrival<'a> {
     }
 }
 
+/// What rooms behind know from HTTP/1: a `Host`, which signatures are over, and one `Cookie`.
+/// Source: RFC 9113, sections 8.3.1 and 8.2.3.
+fn as_before_2(uri: &Uri, headers: &mut HeaderMap) {
+    let authority = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let (false, Some(authority)) = (headers.contains_key(HOST), authority) {
+        headers.insert(HOST, authority);
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, cookie);
+    }
+}
+
 /// `Example.COM:4566` → `example.com`, `[::1]:4566` → `::1`.
 pub(crate) fn bare_host(authority: &str) -> String {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -150,7 +176,17 @@ pub(crate) fn bare_host(authority: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bare_host;
+    use super::{HeaderMap, as_before_2, bare_host};
+
+    #[test]
+    fn a_head_of_http_2_reads_as_one_of_http_1() {
+        let mut headers = HeaderMap::new();
+        headers.append("cookie", "a=1".parse().unwrap());
+        headers.append("cookie", "b=2".parse().unwrap());
+        as_before_2(&"https://x.localhost:4566/p".parse().unwrap(), &mut headers);
+        assert_eq!(headers["host"], "x.localhost:4566");
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
 
     #[test]
     fn hosts_lose_port_brackets_and_case() {

@@ -5,7 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::Version;
+use http::header::EXPECT;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -26,8 +28,10 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap, linger: Duration) -> Self {
-        Self { incoming: Some(incoming), waits: headers.contains_key(http::header::EXPECT), linger }
+    pub(crate) fn new(incoming: Incoming, head: &Parts, linger: Duration) -> Self {
+        // HTTP/2 asks for nothing: the body is sent as its window lets it.
+        let waits = head.version != Version::HTTP_2 && head.headers.contains_key(EXPECT);
+        Self { incoming: Some(incoming), waits, linger }
     }
 }
 

@@ -155,8 +155,7 @@ pub(crate) fn origin_of(arrival: &Arrival<'_>) -> Origin {
         // Every sandbox has the same address of its own, which tells nothing.
         source_ip: (via != Via::Sandbox).then_some(arrival.connection.peer),
         user_agent: arrival.header("user-agent").map(str::to_owned),
-        // What stays within the machine cannot be read on the way.
-        secure: via == Via::Sandbox || loopback(via),
+        secure: arrival.connection.is_secure(),
         form: false,
     }
 }

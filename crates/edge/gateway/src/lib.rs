@@ -15,7 +15,9 @@ mod clock;
 mod digest;
 mod form;
 mod framing;
+mod head;
 mod limits;
+mod line;
 mod origin;
 mod packed;
 mod platform;
@@ -24,6 +26,8 @@ mod sandbox;
 mod server;
 mod sharing;
 mod sites;
+mod streams;
+mod tls;
 mod upload;
 mod way;
 
@@ -45,6 +49,7 @@ use way::Way;
 pub use limits::Limits;
 pub use platform::Walls;
 pub use sandbox::Inside;
+pub use tls::{Authority, Error, Open, Pair, Tls};
 
 /// What the gateway is made of.
 pub struct Options {
@@ -70,6 +75,10 @@ pub struct Options {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The clocks that test controls move; none unless the platform was started with them.
     pub test_controls: Option<Arc<VirtualClocks>>,
+    /// Certificates. Without any, a client that begins a TLS handshake is refused.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether plain HTTP is spoken where others than programs of this machine can listen in.
+    pub insecure: bool,
     /// Sizes and times.
     pub limits: Limits,
     /// On which the listeners of sandboxes are served: they are handed over from threads outside any runtime.
@@ -96,10 +105,22 @@ impl Gateway {
     /// The whole way of a request: where to, within limits, who, what, the answer.
     async fn answer(&self, connection: &Connection, incoming: hyper::Request<Incoming>) -> Response {
         let id = RequestId::new(&*self.options.rng);
+        let admitted = self.admit(connection, &incoming);
         let (arrival, body) = Arrival::split(connection, incoming, id, self.options.limits.linger);
+        if let Err((status, why)) = admitted {
+            return respond::last(respond::numbered(respond::plain(status, why), &id));
+        }
         let unasked = body.is_unasked();
         let response = respond::numbered(self.respond(arrival, body).await, &id);
         if unasked { respond::last(response) } else { response }
+    }
+
+    /// Whether a request is looked at at all.
+    fn admit(&self, connection: &Connection, incoming: &hyper::Request<Incoming>) -> Result<(), head::Refusal> {
+        if !connection.is_secure() && !self.options.insecure {
+            return Err((403, SECURE_ONLY));
+        }
+        head::check(incoming)
     }
 
     async fn respond(&self, mut arrival: Arrival<'_>, body: Arriving) -> Response {
@@ -221,6 +242,10 @@ impl Gateway {
         Ok((operation, reply))
     }
 }
+
+/// What whoever speaks plain HTTP hears where others can listen in.
+const SECURE_ONLY: &str = "others can reach this address, so it speaks HTTPS only: use https:// with the certificate that `lambent ca` \
+     names, or start the platform with --insecure";
 
 /// Whether callers of this way may be taken at their word: they share the machine.
 fn loopback(via: Via) -> bool {

@@ -2,6 +2,14 @@ use std::time::Duration;
 
 /// Largest request head (line and headers), bytes; beyond it 431.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
+/// Most requests of one HTTP/2 connection at a time. Source: RFC 9113, section 6.5.2, which recommends no fewer.
+pub(crate) const STREAMS: u32 = 100;
+/// Of a body that nobody reads yet, one HTTP/2 stream may send as much, bytes.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The same for all streams of one connection together, bytes.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Streams of one HTTP/2 connection that were reset before anybody looked at them; one more ends it.
+pub(crate) const RESETS: usize = 20;
 /// Bodies above this wait until one of [`Limits::large_bodies`] places is free, bytes.
 pub(crate) const LARGE_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Bodies above this are streamed, where an operation takes them so, bytes.
@@ -21,6 +29,10 @@ pub(crate) const SANDBOXES_LARGE_BODIES: usize = 8;
 pub struct Limits {
     /// Time a client has to send a request's head; idle connections end after it too.
     pub head: Duration,
+    /// Time a client has for a TLS handshake.
+    pub handshake: Duration,
+    /// Time an answer waits for a reader who takes nothing of it; then the connection ends.
+    pub unread: Duration,
     /// Time between two pieces of a body.
     pub body_pause: Duration,
     /// Time a client has to send a whole body.
@@ -39,6 +51,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(60),
+            handshake: Duration::from_secs(10),
+            unread: Duration::from_secs(60),
             body_pause: Duration::from_secs(30),
             body: Duration::from_secs(600),
             connections: 4096,

@@ -35,6 +35,8 @@ pub(crate) enum Page {
     Clock,
     /// Counters.
     Metrics,
+    /// The certificate of the local authority.
+    Authority,
 }
 
 impl Page {
@@ -47,6 +49,7 @@ impl Page {
             "/_localstack/init/boot" | "/_localstack/init/start" | "/_localstack/init/ready" => Some(Self::LocalStage),
             "/_lambent/test/clock" => Some(Self::Clock),
             "/_lambent/metrics" => Some(Self::Metrics),
+            "/_lambent/ca.pem" => Some(Self::Authority),
             _ => None,
         }
     }
@@ -78,6 +81,7 @@ impl Gateway {
                 respond::json(200, &json!({"completed": stages, "scripts": []}))
             }
             Page::Metrics => self.metrics(arrival),
+            Page::Authority => self.authority().await,
             Page::LocalStage | Page::Clock => respond::json(200, &json!({"completed": true, "scripts": []})),
         }
     }
@@ -92,6 +96,15 @@ impl Gateway {
             "services": services,
             "walls": {"holds": holds, "of": of, "weak": weak},
         })
+    }
+
+    async fn authority(&self) -> Response {
+        let Some(tls) = &self.options.tls else { return respond::plain(404, "there is no TLS here") };
+        match tls.authority().await {
+            Ok(Some(certificate)) => respond::certificate(certificate),
+            Ok(None) => respond::plain(404, "the certificate shown here is the operator's own"),
+            Err(error) => respond::plain(500, &error.to_string()),
+        }
     }
 
     /// Counters of all accounts together, for a root whom the APIs would believe.

@@ -101,6 +101,13 @@ pub(crate) fn text(text: String) -> Response {
     build(200, headers, Outgoing::Whole(Some(text.into())))
 }
 
+/// A certificate in PEM. Source of the type: RFC 8555, section 9.1.
+pub(crate) fn certificate(pem: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pem-certificate-chain"));
+    build(200, headers, Outgoing::Whole(Some(pem.into())))
+}
+
 /// JSON.
 pub(crate) fn json(status: u16, value: &serde_json::Value) -> Response {
     json_text(status, value.to_string())

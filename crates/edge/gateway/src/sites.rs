@@ -22,12 +22,16 @@ const OURS: [HeaderName; 5] = [
 
 impl Gateway {
     /// A site anybody may call, as who a valid signature says they are.
-    pub(crate) async fn public(&self, site: &dyn Site, arrival: Arrival<'_>) -> Response {
+    pub(crate) async fn public(&self, site: &dyn Site, mut arrival: Arrival<'_>) -> Response {
         let (principal, origin) = match self.visitor(&arrival) {
             Ok(visitor) => visitor,
             Err(fault) => return plain(fault.status, &fault.message),
         };
         let connection = arrival.connection;
+        if connection.tls {
+            // Of the signature that was checked it is no part.
+            arrival.request.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        }
         let shares_origin = !way::is_tenants(&arrival.host);
         let only_head = arrival.request.method == Method::HEAD;
         let answer = site.serve(arrival.into_site_request(principal, origin)).await;

@@ -1,8 +1,9 @@
-//! The commands. Each is a client of a running platform, except `serve`, `demo`, `doctor`, `setup`, and `backup`, `restore` and
-//! `check`, which work on a data folder.
+//! The commands. Each is a client of a running platform, except `serve`, `demo`, `doctor`, `setup`, and `backup`, `restore`,
+//! `check` and `ca`, which work on a data folder.
 
 mod backup;
 mod bill;
+mod ca;
 mod clock;
 mod demo;
 mod dev;
@@ -109,6 +110,8 @@ enum Command {
         #[arg(long, env = "LAMBENT_DATA")]
         data: Option<PathBuf>,
     },
+    /// Name the certificate of this platform's authority, which clients of https://localhost:4566 must trust, and say how.
+    Ca(ca::Arguments),
     /// Show what this host offers, wall by wall, and the command that mends what is missing.
     Doctor(doctor::Arguments),
     /// Give an ordinary user what walls need: run it once with sudo.
@@ -315,9 +318,16 @@ pub(crate) struct ServeArguments {
     /// functions go, at 95 % what is new is refused.
     #[arg(long, env = "LAMBENT_DISK_BUDGET", value_name = "SIZE", value_parser = bytes_of)]
     pub(crate) disk_budget: Option<u64>,
-    /// Serve plain HTTP on an address that others can reach.
+    /// Serve plain HTTP, beside HTTPS, on an address that others can reach.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// The certificate to show, with those that vouch for it, PEM; by default certificates of an authority of this platform's own
+    /// (`lambent ca`).
+    #[arg(long, env = "LAMBENT_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, env = "LAMBENT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 impl ServeArguments {
@@ -386,6 +396,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Backup { file, data } => backup::backup(file, data).await?,
         Command::Restore { file, data } => backup::restore(file, data).await?,
         Command::Check { data } => backup::check(data).await?,
+        Command::Ca(options) => ca::run(options)?,
         Command::Bill(options) => bill::run(&client()?, &options).await?,
         Command::Doctor(options) => return doctor::run(&options).await,
         Command::Setup(options) => return crate::setup::run(&options),

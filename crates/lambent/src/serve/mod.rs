@@ -1,6 +1,7 @@
 //! `lambent serve`: the one place where rooms meet.
 
 pub(crate) mod admin;
+pub(crate) mod certificates;
 mod clock;
 mod late;
 mod outbound;
@@ -77,13 +78,6 @@ fn check(arguments: &ServeArguments) -> anyhow::Result<()> {
     if arguments.walls == WallsArgument::Weak && arguments.egress.is_some_and(|egress| egress != EgressArgument::All) {
         bail!("--walls=weak leaves functions in the host's network, so it cannot keep --egress: leave one of them out");
     }
-    if !loopback && !arguments.insecure {
-        bail!(
-            "{} can be reached by others, and this listener speaks plain HTTP: put a TLS proxy before it and say --insecure, \
-             or listen on 127.0.0.1",
-            arguments.listen
-        );
-    }
     Ok(())
 }
 
@@ -152,6 +146,12 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let survey = walls.survey();
     let surveyed = Arc::clone(&walls);
     tokio::spawn(settled::give_back(Arc::clone(&walls), interpreters.clone()));
+    let tls = certificates::tls(&arguments, folder.path(), &clocks)?;
+    let encrypted = !loopback && !arguments.insecure;
+    if encrypted {
+        // Without it nobody would be answered.
+        tls.authority().await?;
+    }
     let net = Arc::new(LateNet::default());
     let mut options =
         invoker::Options::new(walls, Arc::clone(&clocks), Arc::clone(&rng), observe.clone(), observe.clone());
@@ -267,6 +267,8 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         walls: Arc::new(move || count(&surveyed.survey())),
         metrics: Arc::new(move || metrics.metrics()),
         test_controls: virtual_clocks,
+        tls: Some(Arc::new(tls)),
+        insecure: arguments.insecure,
         limits: gateway::Limits::default(),
         runtime: tokio::runtime::Handle::current(),
     });
@@ -290,7 +292,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     loops.start(move |stop| admin.serve(owners, stop));
     loops.start(move |stop| async move { gateway.serve(listener, Via::Client { loopback }, stop).await });
 
-    let endpoint = format!("http://{address}");
+    let endpoint = format!("{}://{address}", if encrypted { "https" } else { "http" });
     greet(&endpoint, &folder, &survey, egress, &identity);
     Ok(Running { endpoint, survey, loops, store: kv, trees, observe, observing, folder })
 }

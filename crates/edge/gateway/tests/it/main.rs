@@ -5,6 +5,7 @@
 mod auth;
 mod buckets;
 mod framing;
+mod http2;
 mod limits;
 mod origins;
 mod packed;
@@ -12,4 +13,5 @@ mod pages;
 mod protocols;
 mod raw;
 mod sandboxes;
+mod tls;
 mod world;

@@ -10,7 +10,7 @@ use door::{
     Body, Buckets, Call, Credential, CrossOrigin, Dispatch, Input, Keys, Reply, Site, SiteRequest, SiteResponse,
     Temporary, Via,
 };
-use gateway::{Gateway, Limits, Options, Walls};
+use gateway::{Gateway, Limits, Options, Tls, Walls};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -150,13 +150,15 @@ pub(crate) struct Made {
     pub(crate) ring: Ring,
     pub(crate) limits: Limits,
     pub(crate) test_controls: bool,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) insecure: bool,
 }
 
 impl Default for Made {
     fn default() -> Self {
         // Some tests announce a body that they never send.
         let limits = Limits { linger: Duration::from_secs(2), ..Limits::default() };
-        Self { loopback: true, ring: ring(), limits, test_controls: false }
+        Self { loopback: true, ring: ring(), limits, test_controls: false, tls: None, insecure: true }
     }
 }
 
@@ -207,6 +209,8 @@ impl World {
             metrics: Arc::new(|| "lambent_calls_total 1\n".into()),
             walls: Arc::new(|| Walls { holds: 9, of: 10, weak: false }),
             test_controls: made.test_controls.then(|| Arc::clone(&clocks)),
+            tls: made.tls,
+            insecure: made.insecure,
             limits: made.limits,
             runtime: tokio::runtime::Handle::current(),
         });

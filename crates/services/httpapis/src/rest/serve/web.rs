@@ -74,6 +74,7 @@ fn headers(visit: &Visit<'_>) -> HeaderMap {
     let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let forwarded = forwarded.map_or_else(|| request.peer.to_string(), |before| format!("{before}, {}", request.peer));
     let port = request.authority.rsplit_once(':').map_or("80", |(_, port)| port);
+    let proto = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or("http").to_owned();
     let mut set = |name: &str, value: &str| {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
             headers.insert(name, value);
@@ -81,7 +82,7 @@ fn headers(visit: &Visit<'_>) -> HeaderMap {
     };
     set("x-forwarded-for", &forwarded);
     set("x-forwarded-port", port);
-    set("x-forwarded-proto", "http");
+    set("x-forwarded-proto", &proto);
     set("x-amzn-trace-id", visit.trace);
     set("x-amzn-apigateway-api-id", &api.id);
     for (name, value) in values::added(visit, "header") {
