@@ -11,7 +11,7 @@ use model::apigatewayv2::{self as aws, ops};
 use super::{authorizers, integrations};
 use crate::engine::Draft;
 use crate::rules::openapi::{self, Definition};
-use crate::rules::{self, check, ids};
+use crate::rules::{self, check, document, ids};
 use crate::serve::endpoint;
 use crate::types::{Api, Route};
 use crate::{HttpApis, faults, limits, state};
@@ -155,7 +155,6 @@ impl Handle<ops::ExportApi> for HttpApis {
         if input.specification.as_deref() != Some("OAS30") {
             return Err(faults::bad("Invalid specification specified. Must be OAS30"));
         }
-        // JSON is YAML, too.
         if !matches!(input.output_type.as_deref(), Some("JSON" | "YAML")) {
             return Err(faults::bad("Invalid outputType specified. Must be one of [JSON, YAML]"));
         }
@@ -177,7 +176,10 @@ impl Handle<ops::ExportApi> for HttpApis {
         let server = endpoint(&api.id, &api.region, context.host.as_deref().unwrap_or(&self.options.authority));
         let stage = input.stage_name.as_deref().filter(|name| *name != "$default").unwrap_or_default();
         let whole = openapi::write(api, &state, &server, stage, input.include_extensions.unwrap_or(true));
-        let text = serde_json::to_string_pretty(&whole).map_err(|error| Fault::internal(error.to_string()))?;
+        let text = match input.output_type.as_deref() {
+            Some("YAML") => document::yaml(&whole),
+            _ => serde_json::to_string_pretty(&whole).map_err(|error| Fault::internal(error.to_string()))?,
+        };
         Ok(aws::ExportApiResponse { body: Some(Bytes::from(text)) }.into())
     }
 }

@@ -190,11 +190,16 @@ impl RestApis {
         Ok(told)
     }
 
-    /// Keeps a new API.
+    /// Keeps a new API, as `make` fills it.
     ///
     /// # Errors
-    /// The store's.
-    pub(crate) async fn make(&self, api: Api) -> Result<Arc<Live>, Fault> {
+    /// What `make` decides; the store's.
+    pub(crate) async fn make(
+        &self,
+        api: Api,
+        mut make: impl FnMut(&mut Draft<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<Arc<Live>, Fault> {
+        let (rng, now_ms) = (Arc::clone(&self.options().rng), api.created_ms);
         let id = api.id.clone();
         let row = state::api_row(&id);
         // HTTP APIs have ids of the same space.
@@ -205,10 +210,10 @@ impl RestApis {
             if taken(&row) || taken(&other) {
                 return Err(Fault::internal("a random id was taken: try again"));
             }
-            let mut batch = Batch::new();
-            batch.put(Space::Control, state::owned_row(&api.account, &api.region, &api.id), bytes::Bytes::new());
-            batch.put_json(Space::Control, row.clone(), &api)?;
-            Ok(batch)
+            let mut draft = Draft { api: api.clone(), now_ms, rng: &*rng, batch: Batch::new() };
+            make(&mut draft)?;
+            draft.batch.put(Space::Control, state::owned_row(&api.account, &api.region, &api.id), bytes::Bytes::new());
+            draft.finish()
         };
         self.options().kv.transact(keys, Box::new(run)).await?;
         self.live(&id)?.ok_or_else(|| Fault::internal("an API was made and is not there"))

@@ -7,6 +7,9 @@ const fn row(operation: &'static str, member: &'static str, grade: Grade, note: 
     Graded::new(operation, member, grade, note)
 }
 
+const DEFINITION: &str = "Swagger 2.0 and OpenAPI 3.0, JSON and YAML; summaries and descriptions are for people; policies, documentation parts, \
+    keys, scopes and what PutIntegration refuses are refused";
+
 /// Every input member of every operation on REST APIs that this room carries out.
 pub const GRADES: &[Graded] = &[
     row("CreateRestApi", "name", Stored, ""),
@@ -33,6 +36,29 @@ pub const GRADES: &[Graded] = &[
     row("UpdateRestApi", "restApiId", Acts, ""),
     row("UpdateRestApi", "patchOperations", Acts, "compression, policies and PRIVATE endpoints are refused"),
     row("DeleteRestApi", "restApiId", Acts, ""),
+    row("ImportRestApi", "failOnWarnings", Acts, ""),
+    row(
+        "ImportRestApi",
+        "parameters",
+        Acts,
+        "basepath, endpointConfigurationTypes EDGE and REGIONAL, ignore=documentation",
+    ),
+    row("ImportRestApi", "body", Acts, DEFINITION),
+    row("PutRestApi", "restApiId", Acts, ""),
+    row("PutRestApi", "mode", Acts, ""),
+    row("PutRestApi", "failOnWarnings", Acts, ""),
+    row("PutRestApi", "parameters", Acts, "as ImportRestApi has them"),
+    row("PutRestApi", "body", Acts, "as ImportRestApi has it"),
+    row("GetExport", "restApiId", Acts, ""),
+    row("GetExport", "stageName", Acts, ""),
+    row("GetExport", "exportType", Acts, ""),
+    row(
+        "GetExport",
+        "parameters",
+        Acts,
+        "extensions integrations, authorizers, apigateway; postman and documentation are refused",
+    ),
+    row("GetExport", "accepts", Acts, ""),
     row("CreateResource", "restApiId", Acts, ""),
     row("CreateResource", "parentId", Acts, ""),
     row("CreateResource", "pathPart", Acts, ""),
@@ -107,7 +133,12 @@ pub const GRADES: &[Graded] = &[
     row("PutIntegration", "passthroughBehavior", Acts, ""),
     row("PutIntegration", "cacheNamespace", Stored, "nothing is cached"),
     row("PutIntegration", "cacheKeyParameters", Refused, "an empty list is accepted"),
-    row("PutIntegration", "contentHandling", Refused, ""),
+    row(
+        "PutIntegration",
+        "contentHandling",
+        Stored,
+        "CONVERT_TO_TEXT of functions and mocks, whose bodies are texts; else refused",
+    ),
     row("PutIntegration", "timeoutInMillis", Acts, ""),
     row("PutIntegration", "tlsConfig", Refused, "`false` is accepted"),
     row("PutIntegration", "responseTransferMode", Refused, "BUFFERED is accepted"),

@@ -188,6 +188,9 @@ pub(crate) struct Integration {
     pub(crate) uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) connection_type: Option<String>,
+    // `CONVERT_TO_TEXT`: of functions and mocks bodies always are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) handling: Option<String>,
     // `integration.request.header.x`, and where its value is from.
     pub(crate) parameters: Texts,
     // By content type.
@@ -386,6 +389,7 @@ impl Integration {
             http_method: self.method.clone(),
             uri: self.uri.clone(),
             connection_type: self.connection_type.clone(),
+            content_handling: self.handling.clone(),
             request_parameters: some(&self.parameters),
             request_templates: some(&self.templates),
             passthrough_behavior: Some(self.passthrough.clone()),

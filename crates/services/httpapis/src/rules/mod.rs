@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod cors;
+pub(crate) mod document;
 pub(crate) mod format;
 pub(crate) mod function;
 pub(crate) mod ids;

@@ -142,6 +142,15 @@ async fn a_stage_or_the_bare_definition_may_be_exported() {
     let of_stage =
         aws::ExportApiRequest { stage_name: Some("prod".into()), include_extensions: Some(false), ..of(&api) };
     let body = world.call::<ops::ExportApi>(of_stage).await.unwrap().body.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.starts_with("---\nopenapi: \"3.0.1\"\n"), "{body}");
+    let of_stage = aws::ExportApiRequest {
+        stage_name: Some("prod".into()),
+        include_extensions: Some(false),
+        output_type: Some("JSON".into()),
+        ..of(&api)
+    };
+    let body = world.call::<ops::ExportApi>(of_stage).await.unwrap().body.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert!(body["paths"].get("/a").is_some() && body["paths"].get("/b").is_none());
     assert_eq!(body["servers"][0]["variables"]["basePath"]["default"], "prod");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::Fault;
+use base::{Account, Fault, Region};
 use door::{Answer, Body, Context, Handle};
 use model::apigateway::{self as aws, ops};
 use wire::Unit;
@@ -26,7 +26,7 @@ fn description(given: Option<&str>) -> Result<(), Fault> {
     }
 }
 
-fn name(given: &str) -> Result<(), Fault> {
+pub(super) fn name(given: &str) -> Result<(), Fault> {
     if given.trim().is_empty() {
         return Err(faults::bad("Name cannot be empty"));
     }
@@ -73,15 +73,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
         let (endpoint_type, ip_address_type) = endpoint(input.endpoint_configuration)?;
         let tags = input.tags.unwrap_or_default();
         check::tags(&tags)?;
-        if self.owned(context.account, &context.region)?.len() >= crate::limits::APIS {
-            return Err(faults::too_many("APIs", crate::limits::APIS));
-        }
-        let rng = &*self.options().rng;
-        let root = ids::fresh(rng, ROOT);
         let api = Api {
-            id: ids::fresh(rng, ids::API),
-            account: context.account.as_str().to_owned(),
-            region: context.region.as_str().to_owned(),
             name: input.name.unwrap_or_default(),
             description: input.description,
             version: input.version,
@@ -91,6 +83,36 @@ impl Handle<ops::CreateRestApi> for RestApis {
             key_source: input.api_key_source.unwrap_or_else(|| "HEADER".into()),
             endpoint_disabled: input.disable_execute_api_endpoint.unwrap_or_default(),
             tags,
+            ..self.fresh(context.account, &context.region)?
+        };
+        Ok(self.make(api, |_| Ok(())).await?.api.show().into())
+    }
+}
+
+impl RestApis {
+    /// An API of a new id, with what every API has from its beginning.
+    ///
+    /// # Errors
+    /// BadRequestException if there are too many; the store's.
+    pub(super) fn fresh(&self, account: Account, region: &Region) -> Result<Api, Fault> {
+        if self.owned(account, region)?.len() >= crate::limits::APIS {
+            return Err(faults::too_many("APIs", crate::limits::APIS));
+        }
+        let rng = &*self.options().rng;
+        let root = ids::fresh(rng, ROOT);
+        Ok(Api {
+            id: ids::fresh(rng, ids::API),
+            account: account.as_str().to_owned(),
+            region: region.as_str().to_owned(),
+            name: String::new(),
+            description: None,
+            version: None,
+            binary: Vec::new(),
+            endpoint_type: "EDGE".into(),
+            ip_address_type: "ipv4".into(),
+            key_source: "HEADER".into(),
+            endpoint_disabled: false,
+            tags: BTreeMap::new(),
             created_ms: self.options().clocks.product().0,
             root: root.clone(),
             resources: BTreeMap::from([(root, Resource::default())]),
@@ -100,8 +122,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
             responses: BTreeMap::new(),
             stages: BTreeMap::new(),
             deployments: BTreeMap::new(),
-        };
-        Ok(self.make(api).await?.api.show().into())
+        })
     }
 }
 
@@ -223,7 +244,7 @@ fn apply(api: &mut Api, patch: &Patch) -> Result<(), Fault> {
     Ok(())
 }
 
-fn binary(types: &mut Vec<String>, one: &str) {
+pub(super) fn binary(types: &mut Vec<String>, one: &str) {
     if !one.is_empty() && !types.iter().any(|known| known == one) {
         types.push(one.to_owned());
     }

@@ -21,7 +21,7 @@ use crate::rules::check;
 const TTL_S: i64 = 300;
 
 /// Whether it makes sense.
-fn whole(operation: &str, one: &Authorizer) -> Result<(), Fault> {
+pub(super) fn whole(operation: &str, one: &Authorizer) -> Result<(), Fault> {
     check::length("name", Some(&one.name), 1, 128)?;
     integration::function_uri(operation, &one.uri)?;
     if !(0..=3600).contains(&one.ttl_s) {

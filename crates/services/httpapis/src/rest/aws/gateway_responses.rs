@@ -27,7 +27,7 @@ fn shown(api: &Api, of: &str) -> aws::GatewayResponse {
     }
 }
 
-fn check(operation: &str, one: &GatewayResponse) -> Result<(), Fault> {
+pub(super) fn check(operation: &str, one: &GatewayResponse) -> Result<(), Fault> {
     if let Some((content_type, text)) = one.templates.iter().find(|(_, text)| text.len() > limits::TEMPLATE_BYTES) {
         return Err(faults::bad(format!(
             "responseTemplates of {content_type} has {} bytes; {} are the limit",

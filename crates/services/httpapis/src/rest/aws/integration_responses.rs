@@ -16,7 +16,7 @@ use crate::rest::types::{IntegrationResponse, Kind, Method};
 use crate::rest::{RestApis, faults};
 
 /// Whether a response makes sense in its method.
-fn check(operation: &str, method: &Method, status: &str, one: &IntegrationResponse) -> Result<(), Fault> {
+pub(super) fn check(operation: &str, method: &Method, status: &str, one: &IntegrationResponse) -> Result<(), Fault> {
     if let Some(pattern) = one.pattern.as_deref() {
         regex::Regex::new(pattern)
             .map_err(|_| faults::bad(format!("Invalid selection pattern specified for response: {pattern}")))?;

@@ -15,7 +15,7 @@ use crate::rest::rules::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
 use crate::rest::types::MethodResponse;
 use crate::rest::{RestApis, faults};
 
-fn check(known: &Models, one: &MethodResponse) -> Result<(), Fault> {
+pub(super) fn check(known: &Models, one: &MethodResponse) -> Result<(), Fault> {
     for key in one.parameters.iter().flat_map(BTreeMap::keys) {
         let name = key.strip_prefix("method.response.header.");
         if name.is_none_or(|name| name.parse::<http::HeaderName>().is_err()) {

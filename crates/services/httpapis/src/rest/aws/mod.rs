@@ -2,6 +2,7 @@
 
 mod apis;
 mod authorizers;
+mod definitions;
 mod deployments;
 mod gateway_responses;
 mod integration_responses;
@@ -36,6 +37,9 @@ pub fn register(builder: RouterBuilder, apis: &Arc<RestApis>) -> RouterBuilder {
         .on::<ops::GetRestApis, _>(apis)
         .on::<ops::UpdateRestApi, _>(apis)
         .on::<ops::DeleteRestApi, _>(apis)
+        .on::<ops::ImportRestApi, _>(apis)
+        .on::<ops::PutRestApi, _>(apis)
+        .on::<ops::GetExport, _>(apis)
         .on::<ops::CreateResource, _>(apis)
         .on::<ops::GetResource, _>(apis)
         .on::<ops::GetResources, _>(apis)

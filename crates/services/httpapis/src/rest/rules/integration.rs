@@ -23,6 +23,21 @@ pub(crate) fn kind(operation: &str, named: &str) -> Result<Kind, Fault> {
     }
 }
 
+/// Whether bodies are what an integration wants them to be: text, which for functions and mocks they are.
+///
+/// # Errors
+/// NotImplemented; BadRequestException for what AWS does not have.
+pub(crate) fn handling(operation: &str, kind: Kind, wanted: Option<&str>) -> Result<(), Fault> {
+    match wanted {
+        None => Ok(()),
+        Some("CONVERT_TO_TEXT") if kind != Kind::Url => Ok(()),
+        Some(wanted @ ("CONVERT_TO_TEXT" | "CONVERT_TO_BINARY")) => {
+            Err(faults::absent(operation, format_args!("contentHandling {wanted} of {}", kind.as_str())))
+        }
+        Some(_) => Err(faults::bad("Invalid contentHandling specified. Must be CONVERT_TO_BINARY or CONVERT_TO_TEXT")),
+    }
+}
+
 /// A template of a request or an answer, if it is one that is understood here.
 ///
 /// # Errors
@@ -90,6 +105,7 @@ pub(crate) fn check(operation: &str, one: &Integration, of_method: &BTreeMap<Str
     if !limits::TIMEOUT_MS.contains(&one.timeout_ms) {
         return Err(faults::bad("Timeout should be between 50 ms and 29000 ms"));
     }
+    handling(operation, one.kind, one.handling.as_deref())?;
     mapping::request_parameters(operation, &one.parameters, of_method)?;
     // What a proxy has of templates is kept and never read, as on AWS.
     if one.kind == Kind::Mock { templates(operation, "requestTemplates", &one.templates) } else { Ok(()) }

@@ -36,7 +36,6 @@ pub(crate) fn before() -> Models {
 }
 
 /// How a schema refers to a model.
-#[cfg(test)]
 pub(crate) fn reference(api: &str, name: &str) -> String {
     format!("{BASE}{api}/models/{name}")
 }

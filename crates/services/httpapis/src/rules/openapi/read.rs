@@ -9,14 +9,14 @@ use super::{
     ANY, AUTH, AUTHORIZER, AUTHTYPE, CORS, DEFAULT_PATH, Definition, ENDPOINT, INTEGRATION, INTEGRATIONS, METHODS,
     Operation, TAG,
 };
-use crate::rules::{check, cors, route_key};
+use crate::rules::{check, cors, document, route_key};
 use crate::types::{Authorization, Authorizer, By, Cors, Integration, Kind};
 use crate::{faults, limits};
 
 /// The API that a definition says. `basepath` says what becomes of the path of its first server.
 ///
 /// # Errors
-/// BadRequestException; NotImplemented for YAML and `split`.
+/// BadRequestException; NotImplemented for `split`.
 pub(crate) fn read(body: &str, basepath: Option<&str>, region: &str, account: &str) -> Result<Definition, Fault> {
     let variables = [
         ("${AWS::Region}", region),
@@ -25,10 +25,7 @@ pub(crate) fn read(body: &str, basepath: Option<&str>, region: &str, account: &s
         ("${AWS::URLSuffix}", "amazonaws.com"),
     ];
     let body = variables.iter().fold(body.to_owned(), |body, (name, value)| body.replace(name, value));
-    if !body.trim_start().starts_with('{') {
-        return Err(Fault::not_implemented("apigatewayv2:ImportApi: Body in YAML: convert it to JSON"));
-    }
-    let whole: Value = serde_json::from_str(&body).map_err(|error| {
+    let whole = document::read(&body).map_err(|error| {
         faults::bad(format!("Unable to parse API definition because of a malformed document: {error}"))
     })?;
     if !text(&whole, "openapi").is_some_and(|version| version.starts_with("3.0")) {

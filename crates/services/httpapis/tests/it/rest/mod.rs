@@ -3,6 +3,7 @@
 mod access;
 mod apis;
 mod authorizers;
+mod definitions;
 mod deployments;
 mod grades;
 mod integrations;
