@@ -7,10 +7,22 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::detect::{Found, Kind};
+use super::programs;
 use crate::interpreters::Known;
 
-/// What goes into the package: path in the zip → file on disk. Sorted, so that zips are reproducible.
-pub(crate) type Contents = std::collections::BTreeMap<String, PathBuf>;
+/// What goes into the package: path in the zip → where it comes from. Sorted, so that zips are reproducible.
+pub(crate) type Contents = std::collections::BTreeMap<String, Source>;
+
+/// Where a file of the package comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A file on disk, with its mode.
+    File(PathBuf),
+    /// Made here.
+    Made(Vec<u8>),
+    /// Made here, to be run.
+    Program(Vec<u8>),
+}
 
 /// Never packed, whatever ignore files say.
 const NEVER: &[&str] = &[
@@ -41,28 +53,50 @@ const NEVER: &[&str] = &[
     ".coverage",
 ];
 
-/// Installs what the folder asks for and lists what to pack.
-pub(crate) fn build(directory: &Path, found: &Found, host: &mut Known) -> anyhow::Result<Contents> {
+/// Installs what the folder asks for and lists what to pack; of a web function also the command that starts it.
+pub(crate) fn build(directory: &Path, found: &Found, host: &mut Known) -> anyhow::Result<(Contents, Option<String>)> {
     let mut contents = Contents::new();
+    let is_web = found.web.is_some();
     match found.kind {
         Kind::Rust => {
-            contents.insert("bootstrap".into(), rust(directory)?);
-            return Ok(contents);
+            contents.insert("bootstrap".into(), Source::File(rust(directory)?));
+            if !is_web {
+                return Ok((contents, None));
+            }
         }
         Kind::Python if directory.join("requirements.txt").exists() => {
-            everything(&python(directory, &found.runtime, host)?, &mut contents)?;
+            let installed = python(directory, &found.runtime, host)?;
+            everything(&installed, &mut contents)?;
+            if is_web {
+                programs::of_python(&installed, &mut contents)?;
+            }
         }
         Kind::Node if directory.join("package.json").exists() => {
             let modules = node(directory)?;
             let mut installed = Contents::new();
             everything(&modules, &mut installed)?;
+            if is_web {
+                programs::of_node(&modules, &mut installed)?;
+            }
             contents.extend(installed.into_iter().map(|(name, path)| (format!("node_modules/{name}"), path)));
         }
         Kind::Python | Kind::Node | Kind::Bootstrap => {}
     }
     // The folder's own files win over installed ones of the same name.
     own(directory, found.kind == Kind::Node, &mut contents)?;
-    Ok(contents)
+    if found.kind == Kind::Rust {
+        contents.retain(|name, _| !is_built(name));
+    }
+    let command = match &found.web {
+        Some(web) => Some(web.prepare(directory, found.kind, &mut contents)?),
+        None => None,
+    };
+    Ok((contents, command))
+}
+
+/// Whether a file of a Cargo package went into its program: pages and pictures did not.
+fn is_built(name: &str) -> bool {
+    name.starts_with("src/") || name.starts_with("target/") || ["Cargo.toml", "Cargo.lock", "build.rs"].contains(&name)
 }
 
 /// The folder's files and no others: nothing is installed. `ignored` are patterns of gitignore's form; links are followed.
@@ -80,14 +114,15 @@ pub(crate) fn as_it_lies(directory: &Path, ignored: &[String]) -> anyhow::Result
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         let is_never = name.split('/').any(|part| NEVER.contains(&part) || part.starts_with(".env."));
         if is_file && !is_never && !patterns.matched_path_or_any_parents(&name, false).is_ignore() {
-            contents.insert(name, entry.path().to_owned());
+            contents.insert(name, Source::File(entry.path().to_owned()));
         }
     }
     Ok(contents)
 }
 
 /// The folder's files, less what ignore files and [`NEVER`] name.
-fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyhow::Result<()> {
+pub(crate) fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyhow::Result<()> {
+    let cargo = directory.join("Cargo.toml").exists();
     let walk = ignore::WalkBuilder::new(directory)
         .hidden(false)
         .git_global(false)
@@ -98,14 +133,14 @@ fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyhow::Result<
         .filter_entry(move |entry| {
             let name = entry.file_name().to_string_lossy();
             let secret = name.starts_with(".env.");
-            let installed = node && name == "node_modules";
+            let installed = (node && name == "node_modules") || (cargo && name == "target");
             entry.depth() == 0 || !(NEVER.contains(&name.as_ref()) || secret || installed || name.ends_with(".pyc"))
         })
         .build();
     for entry in walk {
         let entry = entry.context("reading the folder")?;
         if entry.file_type().is_some_and(|kind| kind.is_file()) {
-            contents.insert(relative(directory, entry.path())?, entry.path().to_owned());
+            contents.insert(relative(directory, entry.path())?, Source::File(entry.path().to_owned()));
         }
     }
     Ok(())
@@ -119,12 +154,12 @@ fn everything(directory: &Path, contents: &mut Contents) -> anyhow::Result<()> {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
-                // Installed command line tools are of no use to a function.
+                // Installed command line tools are of no use to a handler, and those of a web function are made anew.
                 if name != "__pycache__" && !(folder == directory && (name == "bin" || name == ".bin")) {
                     todo.push(path);
                 }
             } else if path.is_file() && !name.ends_with(".pyc") && name != ".lambent-complete" {
-                contents.insert(relative(directory, &path)?, path);
+                contents.insert(relative(directory, &path)?, Source::File(path));
             }
         }
     }

@@ -1,11 +1,12 @@
-//! What a folder is: its runtime and handler, by the files people write.
+//! What a folder is: its runtime and how it is called, by the files people write.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
 
+use super::options::{As, Told};
+use super::web::{self, Web};
 use crate::interpreters::Known;
 
 /// What was found, or told.
@@ -14,10 +15,33 @@ pub(crate) struct Found {
     pub(crate) runtime: String,
     pub(crate) handler: String,
     pub(crate) kind: Kind,
+    /// Of a function whose process listens on `$PORT`: how it is started.
+    pub(crate) web: Option<Web>,
+    /// Why it was taken for this, as half a sentence.
+    pub(crate) because: String,
+    /// What else was seen and passed over, as sentences.
+    pub(crate) notes: Vec<String>,
     /// From `lambent.json`.
     pub(crate) memory: Option<u32>,
     /// From `lambent.json`.
     pub(crate) timeout: Option<u32>,
+}
+
+impl Found {
+    /// A handler that some other file names.
+    pub(crate) fn told(runtime: String, handler: String, by: &str) -> Self {
+        let because = format!("{by} says so");
+        Self {
+            runtime,
+            handler,
+            kind: Kind::Bootstrap,
+            web: None,
+            because,
+            notes: Vec::new(),
+            memory: None,
+            timeout: None,
+        }
+    }
 }
 
 /// How it is built.
@@ -38,61 +62,85 @@ const NODE: &[&str] =
 const PYTHON_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
 const FUNCTIONS: &[&str] = &["handler", "lambda_handler", "main"];
 
-/// Looks at the folder. What is told wins; `lambent.json` (`runtime`, `handler`, `memory`, `timeout`) comes next.
-pub(crate) fn detect(
-    directory: &Path,
-    runtime: Option<&str>,
-    handler: Option<&str>,
-    host: &mut Known,
-) -> anyhow::Result<Found> {
-    let settings = settings(directory)?;
-    let text = |key: &str| settings[key].as_str().map(str::to_owned);
-    let number = |key: &str| settings[key].as_u64().and_then(|value| u32::try_from(value).ok());
-    let runtime = runtime.map(str::to_owned).or_else(|| text("runtime"));
-    let handler = handler.map(str::to_owned).or_else(|| text("handler"));
-    let kind = match &runtime {
-        Some(id) if id.starts_with("python") => Kind::Python,
-        Some(id) if id.starts_with("nodejs") => Kind::Node,
-        Some(id) if id.starts_with("provided") && directory.join("Cargo.toml").exists() => Kind::Rust,
-        Some(id) if id.starts_with("provided") => Kind::Bootstrap,
-        Some(id) => bail!(
-            "`lambent deploy` cannot build for {id}; pack it yourself and use `lambent aws lambda create-function`"
-        ),
-        None => kind(directory)?,
-    };
-    let handler = match (handler, kind) {
-        (Some(handler), _) => handler,
-        (None, Kind::Bootstrap | Kind::Rust) => "bootstrap".to_owned(),
-        (None, Kind::Python) => find(directory, PYTHON, python_defines)?,
-        (None, Kind::Node) => find(directory, NODE, node_exports)?,
-    };
-    let runtime = match (runtime, kind) {
-        (Some(runtime), _) => runtime,
-        (None, Kind::Bootstrap | Kind::Rust) => "provided.al2023".to_owned(),
-        (None, Kind::Python) => host.usual("python3", || {
-            usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")
-        })?,
-        (None, Kind::Node) => host.usual("node", || {
-            usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")
-        })?,
-    };
-    Ok(Found { runtime, handler, kind, memory: number("memory"), timeout: number("timeout") })
-}
-
-fn settings(directory: &Path) -> anyhow::Result<Value> {
-    let path = directory.join("lambent.json");
-    if !path.exists() {
-        return Ok(Value::Null);
+/// Looks at the folder. What is told wins; then comes a handler, then what listens on `$PORT`.
+pub(crate) fn detect(directory: &Path, told: &Told, host: &mut Known) -> anyhow::Result<Found> {
+    let says_web = told.command.is_some() || told.app.is_some() || told.target.is_some();
+    let may_be_web = told.handler.is_none() && told.kind != Some(As::Handler);
+    if says_web || (may_be_web && told.kind.is_some()) {
+        return web::detect(directory, told, host)?.with_context(|| web::nothing(directory, told));
     }
-    let settings: Value =
-        serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| format!("{} is not JSON", path.display()))?;
-    let known = ["runtime", "handler", "memory", "timeout"];
-    for key in settings.as_object().with_context(|| format!("{} must be an object", path.display()))?.keys() {
-        if !known.contains(&key.as_str()) {
-            bail!("{} has an unknown key {key:?}; it may have {known:?}", path.display());
+    let handler = handler(directory, told);
+    if may_be_web && !handler.as_ref().is_ok_and(|found| found.is_certain) {
+        if let Some(found) = web::detect(directory, told, host)? {
+            return Ok(found);
+        }
+        if handler.is_err() {
+            web::refuse_image(directory)?;
         }
     }
-    Ok(settings)
+    let Handler { kind, name, because, .. } = handler?;
+    let runtime = runtime(told, kind, host)?;
+    let mut notes = Vec::new();
+    let others = if may_be_web { web::candidates(directory, told).unwrap_or_default() } else { Vec::new() };
+    if let Some(other) = others.first() {
+        notes.push(format!("it could also be {}: `--as {}` deploys it so", other.what, other.kind.word()));
+    }
+    let (memory, timeout) = (told.memory, told.timeout);
+    Ok(Found { runtime, handler: name, kind, web: None, because, notes, memory, timeout })
+}
+
+/// A function of an event.
+struct Handler {
+    kind: Kind,
+    name: String,
+    because: String,
+    /// Not only the best that could be made of it.
+    is_certain: bool,
+}
+
+fn handler(directory: &Path, told: &Told) -> anyhow::Result<Handler> {
+    let kind = match &told.runtime {
+        Some(id) => kind_of(directory, id)?,
+        None => kind(directory)?,
+    };
+    if let Some(name) = told.handler.clone() {
+        return Ok(Handler { kind, name, because: "as it was told".to_owned(), is_certain: true });
+    }
+    let (name, because, is_certain) = match kind {
+        Kind::Bootstrap => ("bootstrap".to_owned(), "it holds `bootstrap`".to_owned(), true),
+        // Whether its binary asks for events or listens is seen in its source.
+        Kind::Rust => ("bootstrap".to_owned(), "Cargo.toml".to_owned(), false),
+        Kind::Python => find(directory, PYTHON, python_defines)?,
+        Kind::Node => find(directory, NODE, node_exports)?,
+    };
+    Ok(Handler { kind, name, because, is_certain })
+}
+
+/// How functions of a runtime are built.
+pub(crate) fn kind_of(directory: &Path, runtime: &str) -> anyhow::Result<Kind> {
+    Ok(match runtime {
+        id if id.starts_with("python") => Kind::Python,
+        id if id.starts_with("nodejs") => Kind::Node,
+        id if id.starts_with("provided") && directory.join("Cargo.toml").exists() => Kind::Rust,
+        id if id.starts_with("provided") => Kind::Bootstrap,
+        id => bail!(
+            "`lambent deploy` cannot build for {id}; pack it yourself and use `lambent aws lambda create-function`"
+        ),
+    })
+}
+
+/// The runtime: what was told, else what this host has.
+pub(crate) fn runtime(told: &Told, kind: Kind, host: &mut Known) -> anyhow::Result<String> {
+    match (&told.runtime, kind) {
+        (Some(runtime), _) => Ok(runtime.clone()),
+        (None, Kind::Bootstrap | Kind::Rust) => Ok("provided.al2023".to_owned()),
+        (None, Kind::Python) => host.usual("python3", || {
+            usual(sandbox::Family::Python, "python3", &["-c", PYTHON_VERSION], "python3 (3.8 or newer)")
+        }),
+        (None, Kind::Node) => host.usual("node", || {
+            usual(sandbox::Family::Node, "node", &["-p", "process.versions.node"], "node (18 or newer)")
+        }),
+    }
 }
 
 fn kind(directory: &Path) -> anyhow::Result<Kind> {
@@ -110,20 +158,21 @@ fn kind(directory: &Path) -> anyhow::Result<Kind> {
         return Ok(Kind::Node);
     }
     bail!(
-        "{} holds no function that can be recognised: expected one of {PYTHON:?}, {NODE:?}, a Cargo.toml or an executable \
-         `bootstrap`; or say --runtime and --handler",
+        "{} holds no function that can be recognised: expected one of {PYTHON:?}, {NODE:?}, a Cargo.toml, an executable \
+         `bootstrap`, or something that listens on $PORT (a Procfile, `scripts.start` in package.json, a WSGI or ASGI \
+         application, an `api` folder); or say --runtime with --handler or --command",
         directory.display()
     )
 }
 
-/// The first file that defines one of the usual names.
-fn find(directory: &Path, files: &[&str], defines: fn(&str, &str) -> bool) -> anyhow::Result<String> {
+/// The first file that defines one of the usual names, and why it was taken.
+fn find(directory: &Path, files: &[&str], defines: fn(&str, &str) -> bool) -> anyhow::Result<(String, String, bool)> {
     for file in files {
         let Ok(text) = fs::read_to_string(directory.join(file)) else { continue };
         for function in FUNCTIONS {
             if defines(&text, function) {
                 let module = file.rsplit_once('.').map_or(*file, |(module, _)| module);
-                return Ok(format!("{module}.{function}"));
+                return Ok((format!("{module}.{function}"), format!("{file} defines `{function}`"), true));
             }
         }
     }
@@ -133,9 +182,13 @@ fn find(directory: &Path, files: &[&str], defines: fn(&str, &str) -> bool) -> an
 fn python_defines(text: &str, function: &str) -> bool {
     text.lines().any(|line| {
         let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("def ")
-            .is_some_and(|rest| rest.trim_start().strip_prefix(function).is_some_and(|r| r.starts_with('(')))
-            || line.strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with('='))
+        let rest = line.strip_prefix("def ").and_then(|rest| rest.trim_start().strip_prefix(function));
+        // `main` is the name of many things: only what takes an event and a context is a handler.
+        let takes_two = |rest: &str| function != "main" || !rest.contains(')') || rest.contains(',');
+        rest.is_some_and(|rest| rest.starts_with('(') && takes_two(rest))
+            || line
+                .strip_prefix(function)
+                .is_some_and(|rest| rest.trim_start().strip_prefix('=').is_some_and(|rest| !rest.starts_with('=')))
     })
 }
 
@@ -177,6 +230,9 @@ mod tests {
         assert!(python_defines("lambda_handler = Mangum(app)\n", "lambda_handler"));
         assert!(!python_defines("def handler_two(event): pass", "handler"));
         assert!(!python_defines("    def handler(self): pass", "handler"));
+        assert!(python_defines("def main(event, context):\n", "main"));
+        assert!(python_defines("def main(\n    event,\n", "main"));
+        assert!(!python_defines("def main():\n", "main") && !python_defines("def main(request):\n", "main"));
     }
 
     #[test]
@@ -184,13 +240,5 @@ mod tests {
         assert!(node_exports("exports.handler = async () => {}", "handler"));
         assert!(node_exports("export const handler = async () => {}", "handler"));
         assert!(!node_exports("const handler = 1", "handler"));
-    }
-
-    #[test]
-    fn an_unknown_setting_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("lambent.json"), r#"{"runtim":"python3.11"}"#).unwrap();
-        let error = detect(folder.path(), None, None, &mut Known::default()).unwrap_err().to_string();
-        assert!(error.contains("runtim"), "{error}");
     }
 }

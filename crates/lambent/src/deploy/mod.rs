@@ -3,17 +3,22 @@
 mod apex;
 mod build;
 mod detect;
+mod options;
 mod pack;
+mod programs;
+mod web;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use bytes::Bytes;
-use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::detect::Found;
+pub(crate) use self::options::Arguments;
+use self::options::pairs;
 use crate::client::{AwsError, Client, function, is_conflict, is_not_found};
 use crate::interpreters::Known;
 
@@ -24,80 +29,67 @@ const MAKE_DEFAULT_ROLE: &str = "Action=CreateRole&Version=2010-05-08&RoleName=l
     %7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service\
     %22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%7D";
 
-/// What to deploy and how.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Arguments {
-    /// The folder of the function.
-    pub(crate) directory: PathBuf,
-    /// Of a folder made for Apex: which functions; all of them when left out.
-    pub(crate) functions: Vec<String>,
-    /// The function's name; the folder's when left out.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// Of a folder made for Apex: the environment, which chooses project.STAGE.json and function.STAGE.json.
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// The runtime identifier; found out when left out. Of a folder made for Apex it stands in for runtimes that are gone.
-    #[arg(long)]
-    pub(crate) runtime: Option<String>,
-    /// The handler; found out when left out.
-    #[arg(long)]
-    pub(crate) handler: Option<String>,
-    /// Memory, MB.
-    #[arg(long)]
-    pub(crate) memory: Option<u32>,
-    /// Timeout, seconds.
-    #[arg(long)]
-    pub(crate) timeout: Option<u32>,
-    /// An environment variable; may be repeated.
-    #[arg(long = "env", value_name = "NAME=VALUE")]
-    pub(crate) environment: Vec<String>,
-    /// The execution role's ARN.
-    #[arg(long)]
-    pub(crate) role: Option<String>,
-    /// Give the function no URL.
-    #[arg(long)]
-    pub(crate) no_url: bool,
-}
-
-impl Arguments {
-    /// Deploys `directory` as it is.
-    pub(crate) fn of(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            functions: Vec::new(),
-            name: None,
-            stage: None,
-            runtime: None,
-            handler: None,
-            memory: None,
-            timeout: None,
-            environment: Vec::new(),
-            role: None,
-            no_url: false,
-        }
-    }
-}
-
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Deployed {
     pub(crate) name: String,
-    pub(crate) runtime: String,
-    pub(crate) handler: String,
     pub(crate) created: bool,
     pub(crate) url: Option<String>,
-    package: pack::Package,
+    made: Made,
     host: Known,
+}
+
+/// A folder, looked at and packed.
+#[derive(Debug)]
+struct Made {
+    found: Found,
+    /// What starts it, of a web function.
+    command: Option<String>,
+    package: pack::Package,
+}
+
+impl Made {
+    fn of(directory: &Path, arguments: &Arguments, host: &mut Known) -> anyhow::Result<Self> {
+        let found = detect::detect(directory, &arguments.told(directory)?, host)?;
+        let (contents, command) = build::build(directory, &found, host)?;
+        Ok(Self { found, command, package: packed(&contents)? })
+    }
+
+    /// The variables that make it a web function.
+    fn web(&self) -> Map<String, Value> {
+        let variables = self.found.web.as_ref().zip(self.command.as_ref()).map(|(web, command)| web.variables(command));
+        variables.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.into())).collect()
+    }
+
+    /// Whether only the code differs from an earlier one.
+    fn is_like(&self, other: &Self) -> bool {
+        self.found.runtime == other.found.runtime
+            && self.found.handler == other.found.handler
+            && self.web() == other.web()
+    }
 }
 
 impl Deployed {
     /// Says what was done, with the package's size and its largest entries.
     pub(crate) fn print(&self) {
         let verb = if self.created { "created" } else { "updated" };
-        println!("{verb} {} · {} · handler {}", self.name, self.runtime, self.handler);
-        println!("package {} in {} files", pack::size(self.package.bytes.len() as u64), self.package.files);
-        for (name, bytes) in &self.package.largest {
+        let Made { found, command, package } = &self.made;
+        match (&found.web, command) {
+            (Some(web), Some(command)) => {
+                println!("{verb} {} · {} · web function", self.name, found.runtime);
+                println!("taken for {}: {}", web.what, found.because);
+                println!("started by {command}");
+            }
+            _ => {
+                println!("{verb} {} · {} · handler {}", self.name, found.runtime, found.handler);
+                println!("taken for a handler: {}", found.because);
+            }
+        }
+        for note in &found.notes {
+            println!("note: {note}");
+        }
+        println!("package {} in {} files", pack::size(package.bytes.len() as u64), package.files);
+        for (name, bytes) in &package.largest {
             println!("  {:>9}  {name}", pack::size(*bytes));
         }
         if let Some(url) = &self.url {
@@ -146,35 +138,35 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
             .into_owned(),
     };
     let mut host = Known::default();
-    let found = detect::detect(&directory, arguments.runtime.as_deref(), arguments.handler.as_deref(), &mut host)?;
-    let package = packed(&build::build(&directory, &found, &mut host)?)?;
-    let configuration = configuration(arguments, &found)?;
-    let role = arguments.role.as_deref();
-    let created = send(client, &name, &configuration, role, &package).await?;
-    let url = if arguments.no_url { None } else { Some(url(client, &name).await?) };
-    Ok(Deployed { name, runtime: found.runtime, handler: found.handler, created, url, package, host })
+    let made = Made::of(&directory, arguments, &mut host)?;
+    let created =
+        send(client, &name, |before| configuration(arguments, &made, before), arguments.role.as_deref(), &made.package)
+            .await?;
+    let url = match arguments.no_url {
+        true => None,
+        false => Some(url(client, &name, made.found.web.is_some()).await?),
+    };
+    Ok(Deployed { name, created, url, made, host })
 }
 
 /// Deploys a folder again after a change, if the package is not what it was; whether it was deployed. The next invocation runs the
 /// new code.
 pub(crate) async fn again(client: &Client, arguments: &Arguments, now: &mut Deployed) -> anyhow::Result<bool> {
     let directory = arguments.directory.canonicalize().context("the folder is gone")?;
-    let (runtime, handler) = (arguments.runtime.as_deref(), arguments.handler.as_deref());
-    let found = detect::detect(&directory, runtime, handler, &mut now.host)?;
-    let package = packed(&build::build(&directory, &found, &mut now.host)?)?;
-    let same_kind = found.runtime == now.runtime && found.handler == now.handler;
-    if same_kind && package.bytes == now.package.bytes {
+    let made = Made::of(&directory, arguments, &mut now.host)?;
+    let same_kind = made.is_like(&now.made);
+    if same_kind && made.package.bytes == now.made.package.bytes {
         return Ok(false);
     }
     if same_kind {
-        let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
+        let zip = base64::engine::general_purpose::STANDARD.encode(&made.package.bytes);
         let path = function("2015-03-31", &now.name, "/code");
         client.lambda("PUT", &path, Some(&json!({ "ZipFile": zip }))).await?;
     } else {
-        let configuration = configuration(arguments, &found)?;
-        send(client, &now.name, &configuration, arguments.role.as_deref(), &package).await?;
+        let role = arguments.role.as_deref();
+        send(client, &now.name, |before| configuration(arguments, &made, before), role, &made.package).await?;
     }
-    (now.runtime, now.handler, now.package) = (found.runtime, found.handler, package);
+    now.made = made;
     Ok(true)
 }
 
@@ -189,7 +181,7 @@ async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
     for function in functions {
         let folder = directory.join("functions").join(&function.folder);
         let package = packed(&build::as_it_lies(&folder, &function.ignored)?)?;
-        let mut variables = serde_json::Map::new();
+        let mut variables = Map::new();
         variables.extend(function.environment.into_iter().map(|(name, value)| (name, Value::from(value))));
         variables.extend(pairs(&arguments.environment)?);
         let configuration = json!({
@@ -201,11 +193,12 @@ async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
             "Environment": { "Variables": variables },
         });
         let role = arguments.role.as_deref().or(function.role.as_deref());
-        let created = send(client, &function.name, &configuration, role, &package)
+        let created = send(client, &function.name, |_| Ok(configuration.clone()), role, &package)
             .await
             .with_context(|| format!("deploying {}", function.name))?;
-        let (name, runtime, handler) = (function.name, function.runtime, function.handler);
-        Deployed { name, runtime, handler, created, url: None, package, host: Known::default() }.print();
+        let found = Found::told(function.runtime, function.handler, "function.json");
+        let made = Made { found, command: None, package };
+        Deployed { name: function.name, created, url: None, made, host: Known::default() }.print();
     }
     Ok(())
 }
@@ -225,51 +218,58 @@ fn packed(contents: &build::Contents) -> anyhow::Result<pack::Package> {
     Ok(package)
 }
 
-/// Creates the function or updates it; whether it was created.
+/// Creates the function or updates it; whether it was created. `configure` is given what it is configured as, if it is there.
 async fn send(
     client: &Client,
     name: &str,
-    configuration: &Value,
+    configure: impl Fn(Option<&Value>) -> anyhow::Result<Value>,
     role: Option<&str>,
     package: &pack::Package,
 ) -> anyhow::Result<bool> {
     let zip = base64::engine::general_purpose::STANDARD.encode(&package.bytes);
     match client.lambda("GET", &function("2015-03-31", name, "/configuration"), None).await {
-        Ok(_) => {
-            update(client, name, configuration, role, &zip).await?;
+        Ok(before) => {
+            update(client, name, &configure(Some(&before))?, role, &zip).await?;
             Ok(false)
         }
         Err(error) if is_not_found(&error) => {
-            create(client, name, configuration, role, &zip).await?;
+            create(client, name, &configure(None)?, role, &zip).await?;
             Ok(true)
         }
         Err(error) => Err(error),
     }
 }
 
-/// The variables of `--env`.
-fn pairs(given: &[String]) -> anyhow::Result<serde_json::Map<String, Value>> {
-    let pair = |pair: &String| {
-        let (name, value) = pair.split_once('=').with_context(|| format!("--env takes NAME=VALUE, not {pair}"))?;
-        Ok((name.to_owned(), Value::from(value)))
-    };
-    given.iter().map(pair).collect()
-}
-
 /// The configuration both create and update take.
-fn configuration(arguments: &Arguments, found: &detect::Found) -> anyhow::Result<Value> {
-    let variables = pairs(&arguments.environment)?;
+fn configuration(arguments: &Arguments, made: &Made, before: Option<&Value>) -> anyhow::Result<Value> {
+    let found = &made.found;
     let mut out = json!({ "Runtime": found.runtime, "Handler": found.handler });
-    if let Some(memory) = arguments.memory.or(found.memory) {
+    // A server that starts in 128 MB, with the CPU that goes with it, is no server for long.
+    let at_first = |value: u32| (found.web.is_some() && before.is_none()).then_some(value);
+    if let Some(memory) = arguments.memory.or(found.memory).or(at_first(512)) {
         out["MemorySize"] = memory.into();
     }
-    if let Some(timeout) = arguments.timeout.or(found.timeout) {
+    if let Some(timeout) = arguments.timeout.or(found.timeout).or(at_first(30)) {
         out["Timeout"] = timeout.into();
     }
-    if !variables.is_empty() {
+    if let Some(variables) = variables(pairs(&arguments.environment)?, made.web(), before) {
         out["Environment"] = json!({ "Variables": variables });
     }
     Ok(out)
+}
+
+/// The variables to set; none leaves those that are there. What is given replaces them all, but for what makes a web function.
+fn variables(given: Map<String, Value>, web: Map<String, Value>, before: Option<&Value>) -> Option<Map<String, Value>> {
+    let there = before.and_then(|before| before["Environment"]["Variables"].as_object()).cloned().unwrap_or_default();
+    let was_web = there.keys().any(|name| name.starts_with("LAMBENT_WEB_"));
+    if given.is_empty() && web.is_empty() && !was_web {
+        return None;
+    }
+    let mut out = if given.is_empty() { there } else { Map::new() };
+    out.retain(|name, _| !name.starts_with("LAMBENT_WEB_"));
+    out.extend(web);
+    out.extend(given);
+    Some(out)
 }
 
 async fn create(
@@ -365,13 +365,14 @@ async fn open_to_all(client: &Client, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The function's URL, made if it has none, in the form that resolves on this host.
-async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
+/// The function's URL, made if it has none, in the form that resolves on this host. What a web function writes goes out as it comes.
+async fn url(client: &Client, name: &str, is_web: bool) -> anyhow::Result<String> {
     let path = function("2021-10-31", name, "/url");
     let config = match client.lambda("GET", &path, None).await {
         Ok(config) => config,
         Err(error) if is_not_found(&error) => {
-            let made = client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?;
+            let mode = if is_web { "RESPONSE_STREAM" } else { "BUFFERED" };
+            let made = client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE", "InvokeMode": mode }))).await?;
             open_to_all(client, name).await?;
             made
         }
@@ -379,4 +380,27 @@ async fn url(client: &Client, name: &str) -> anyhow::Result<String> {
     };
     let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?;
     Ok(client.reachable(url).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_others_are_kept() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let before = json!({"Environment": {"Variables": {"A": "1", "LAMBENT_WEB_COMMAND": "old"}}});
+        let web = map(json!({"LAMBENT_WEB_COMMAND": "new"}));
+        let none = Map::new;
+        let set = |given, web, before: Option<Value>| variables(given, web, before.as_ref()).map(Value::Object);
+        assert_eq!(set(none(), none(), Some(json!({"Environment": {"Variables": {"A": "1"}}}))), None);
+        assert_eq!(set(none(), none(), None), None);
+        assert_eq!(set(none(), none(), Some(before.clone())), Some(json!({"A": "1"})), "it is a handler now");
+        assert_eq!(
+            set(none(), web.clone(), Some(before.clone())),
+            Some(json!({"A": "1", "LAMBENT_WEB_COMMAND": "new"}))
+        );
+        let given = map(json!({"B": "2"}));
+        assert_eq!(set(given, web, Some(before.clone())), Some(json!({"B": "2", "LAMBENT_WEB_COMMAND": "new"})));
+    }
 }

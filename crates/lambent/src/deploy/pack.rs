@@ -1,5 +1,6 @@
 //! Reproducible zips: sorted entries, one fixed time, plain modes.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +9,7 @@ use anyhow::Context;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::build::Contents;
+use super::build::{Contents, Source};
 
 /// A packed function.
 #[derive(Debug)]
@@ -24,17 +25,14 @@ pub(crate) fn pack(contents: &Contents) -> anyhow::Result<Package> {
     anyhow::ensure!(!contents.is_empty(), "the folder holds nothing to pack");
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let mut sizes = Vec::new();
-    for (name, path) in contents {
-        let mut file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-        let mode = file.metadata()?.permissions().mode();
-        let mode = if mode & 0o111 != 0 || name == "bootstrap" { 0o755 } else { 0o644 };
+    for (name, source) in contents {
+        let (bytes, is_program) = read(source)?;
+        let mode = if is_program || name == "bootstrap" { 0o755 } else { 0o644 };
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(DateTime::default())
             .unix_permissions(mode);
         writer.start_file(name.as_str(), options)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
         writer.write_all(&bytes)?;
         sizes.push((name.clone(), bytes.len() as u64));
     }
@@ -43,6 +41,21 @@ pub(crate) fn pack(contents: &Contents) -> anyhow::Result<Package> {
     sizes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     sizes.truncate(3);
     Ok(Package { bytes, files, largest: sizes })
+}
+
+/// A file's bytes, and whether it is to be run.
+fn read(source: &Source) -> anyhow::Result<(Cow<'_, [u8]>, bool)> {
+    match source {
+        Source::Made(bytes) => Ok((bytes.into(), false)),
+        Source::Program(bytes) => Ok((bytes.into(), true)),
+        Source::File(path) => {
+            let mut file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+            let mode = file.metadata()?.permissions().mode();
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok((bytes.into(), mode & 0o111 != 0))
+        }
+    }
 }
 
 /// A size for people: `1.2 MB`, thousands as units.
@@ -66,7 +79,7 @@ mod tests {
             let mut contents = Contents::new();
             for name in ["z.py", "a.py"] {
                 std::fs::write(folder.path().join(name), name).unwrap();
-                contents.insert(name.to_owned(), folder.path().join(name));
+                contents.insert(name.to_owned(), Source::File(folder.path().join(name)));
             }
             packed.push(pack(&contents).unwrap().bytes);
         }
