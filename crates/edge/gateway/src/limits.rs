@@ -10,6 +10,9 @@ pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Streams of one HTTP/2 connection that were reset before anybody looked at them; one more ends it.
 pub(crate) const RESETS: usize = 20;
+/// Streams of one HTTP/2 connection that we reset for their client's faults; one more ends it. Many begin more than [`STREAMS`] before
+/// they know of that limit.
+pub(crate) const FAULTS: usize = 1000;
 /// Bodies above this wait until one of [`Limits::large_bodies`] places is free, bytes.
 pub(crate) const LARGE_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Bodies above this are streamed, where an operation takes them so, bytes.
@@ -45,6 +48,21 @@ pub struct Limits {
     pub linger: Duration,
     /// Time running requests have to end when the listener stops.
     pub drain: Duration,
+}
+
+impl Limits {
+    /// With one time for everything that a client may take its time over: for tests.
+    #[must_use]
+    pub fn of(patience: Duration) -> Self {
+        Self {
+            head: patience,
+            handshake: patience,
+            unread: patience,
+            body_pause: patience,
+            linger: patience,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Limits {

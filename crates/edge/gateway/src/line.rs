@@ -86,6 +86,9 @@ impl Line {
         let unread = self.unread;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(unread)));
         ready!(waiting.as_mut().poll(context));
+        // Else the kernel would keep what it could not send, and go on asking.
+        let reset = self.socket.set_zero_linger();
+        reset.unwrap_or_else(|error| tracing::debug!(%error, "a connection cannot be reset"));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other side stopped reading")))
     }
 }

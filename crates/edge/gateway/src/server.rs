@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::Gateway;
 use crate::arrival::{Connection, Entrance};
-use crate::limits::{CONNECTION_WINDOW_BYTES, HEAD_BYTES, RESETS, STREAM_WINDOW_BYTES, STREAMS};
+use crate::limits::{CONNECTION_WINDOW_BYTES, FAULTS, HEAD_BYTES, RESETS, STREAM_WINDOW_BYTES, STREAMS};
 use crate::line::{Line, Speech, Wire};
 use crate::streams::Streams;
 
@@ -177,7 +177,7 @@ async fn two(gateway: Arc<Gateway>, connection: Connection, wire: Wire) -> hyper
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(STREAM_WINDOW_BYTES as usize)
         .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS);
+        .max_local_error_reset_streams(FAULTS);
     let streams = Streams::new(limits.head, limits.unread);
     let stopped = connection.stopped();
     let (connection, counted) = (Arc::new(connection), Arc::clone(&streams));

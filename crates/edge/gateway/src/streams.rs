@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::respond::Outgoing;
 
-/// Answers are handed over in pieces of at most this, bytes: what is handed over lies in memory until its reader takes it.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Answers are handed over in pieces of at most this, bytes: what is handed over lies in memory until its reader takes it, and who takes
+/// less than that for long reads nothing. It is the largest frame of most clients, so that nothing more is cut.
+const PIECE_BYTES: usize = 16 * 1024;
 /// So many more requests than were answered may be taken back.
 const TAKEN_BACK: i64 = 200;
 

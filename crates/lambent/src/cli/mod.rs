@@ -282,6 +282,9 @@ pub(crate) struct ServeArguments {
     /// A test control: take this input member away before anything looks at it, to see which test misses it.
     #[arg(long, hide = true, requires = "test_controls", value_name = "SERVICE:OPERATION.MEMBER")]
     pub(crate) drop_member: Option<door::Dropped>,
+    /// A test control: how long clients may take over a head, a pause of a body, a handshake, and reading, ms.
+    #[arg(long, hide = true, requires = "test_controls", value_name = "MS")]
+    pub(crate) patience: Option<u64>,
     /// Which walls functions live in.
     #[arg(long, value_enum, default_value_t = WallsArgument::Strong)]
     pub(crate) walls: WallsArgument,

@@ -269,7 +269,10 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         test_controls: virtual_clocks,
         tls: Some(Arc::new(tls)),
         insecure: arguments.insecure,
-        limits: gateway::Limits::default(),
+        limits: arguments
+            .patience
+            .map(Duration::from_millis)
+            .map_or_else(gateway::Limits::default, gateway::Limits::of),
         runtime: tokio::runtime::Handle::current(),
     });
     net.set(gateway::Inside(Arc::clone(&gateway)));
