@@ -17,6 +17,7 @@ fn spec() -> Spec {
         limits: Limits { memory_mb: 256, cpu_millis: None, pids: 64, tmp_mb: 512, files: 1024 },
         isolation: Isolation::Process,
         ports: vec![9001],
+        serves: None,
     }
 }
 

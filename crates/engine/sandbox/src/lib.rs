@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod channel;
+mod dial;
 mod helper;
 mod inside;
 mod interpreters;
@@ -20,6 +21,7 @@ mod sys;
 mod walls;
 mod weak;
 
+pub use dial::Dial;
 pub use helper::main_if_helper;
 pub use interpreters::{Family, Found, find_interpreters, probe_interpreter};
 pub use linux::{Linux, Options};

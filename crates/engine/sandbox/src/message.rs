@@ -107,12 +107,15 @@ pub(crate) struct Program {
     pub(crate) env: Vec<Vec<u8>>,
     pub(crate) cwd: Vec<u8>,
     pub(crate) ports: Vec<u16>,
+    /// Whether it listens on a port that the server connects to.
+    pub(crate) serves: bool,
 }
 
 impl Message for Program {
     fn write(&self, w: Writer) -> Writer {
         let w = self.limits.write(w).list(&self.argv).list(&self.env).bytes(&self.cwd).u32(self.ports.len() as u32);
-        self.ports.iter().fold(w, |w, port| w.u32(u32::from(*port)))
+        let w = self.ports.iter().fold(w, |w, port| w.u32(u32::from(*port)));
+        w.u8(u8::from(self.serves))
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
@@ -121,6 +124,7 @@ impl Message for Program {
             env: r.list()?,
             cwd: r.bytes()?,
             ports: (0..r.u32()?).map(|_| u16::try_from(r.u32()?).map_err(|_| Malformed)).collect::<Result<_, _>>()?,
+            serves: r.u8()? != 0,
         })
     }
 }

@@ -153,6 +153,12 @@ pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Has the event loop of the current runtime tell when a descriptor can be read or written.
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor becomes the registration's own, and stays open for as long as that lives.
+    Ok(unsafe { tokio::io::unix::AsyncFd::register(fd) }?)
+}
+
 /// Brings the loopback device of the current network namespace up.
 pub(crate) fn loopback_up() -> io::Result<()> {
     let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use base::{BoxFuture, EnvironmentId, Uplink};
 
+use crate::Dial;
+
 /// A read-only folder of the host that appears inside.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mount {
@@ -83,6 +85,9 @@ pub struct Spec {
     pub isolation: Isolation,
     /// TCP ports to listen on at 127.0.0.1 inside; the listeners come back to the caller.
     pub ports: Vec<u16>,
+    /// The TCP port on which the program will listen inside, to be reached by [`Environment::dial`]. Without walls it listens on
+    /// another, and the variable `PORT` is changed to that one. [`Error::Spec`] for a machine of its own.
+    pub serves: Option<u16>,
 }
 
 /// A program that can be started before it is known for whom: a runtime that waits for its function. Sandboxes of that
@@ -116,6 +121,8 @@ pub struct Environment {
     pub output: OwnedFd,
     /// Whether its program had been started ahead: what was used until now is nobody's.
     pub ahead: bool,
+    /// The way to [`Spec::serves`].
+    pub dial: Option<Dial>,
     /// Everything else.
     pub control: Box<dyn Control>,
 }

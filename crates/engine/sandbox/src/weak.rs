@@ -17,6 +17,7 @@ use base::BoxFuture;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::sync::watch;
 
+use crate::Dial;
 use crate::linux::Meters;
 use crate::sys;
 use crate::walls::{Control, Environment, Error, Exit, ExitCause, Spec, Usage};
@@ -35,6 +36,8 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
     let exhausted = |what: &'static str| move |error: io::Error| Error::Exhausted { what, why: error.to_string() };
     let listeners = listen(spec.ports.len()).map_err(exhausted("ports"))?;
     let words = Words::new(&spec, &listeners);
+    let port = spec.serves.map(|_| free_port()).transpose().map_err(exhausted("ports"))?;
+    let served = |name: &OsStr| port.filter(|_| name == "PORT").map(|port| OsString::from(port.to_string()));
     let (output, input) = io::pipe().map_err(exhausted("descriptors"))?;
     let output = OwnedFd::from(output);
     rustix::io::ioctl_fionbio(&output, true).map_err(|error| exhausted("descriptors")(error.into()))?;
@@ -44,7 +47,7 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
     command
         .args(spec.argv.iter().skip(1).map(|word| words.translate(word)))
         .env_clear()
-        .envs(spec.env.iter().map(|(name, value)| (name, words.translate(value))))
+        .envs(spec.env.iter().map(|(name, value)| (name, served(name).unwrap_or_else(|| words.translate(value)))))
         .current_dir(words.translate(spec.cwd.as_os_str()))
         .process_group(0)
         .stdin(Stdio::null())
@@ -71,8 +74,14 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
         uplink: None,
         output,
         ahead: false,
+        dial: port.map(Dial::of_host),
         control: Box::new(Plain { pid, meters, killed, exited }),
     })
+}
+
+/// A port that nobody listens on now. Another program may take it before ours does, which then says so.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn listen(count: usize) -> io::Result<Vec<TcpListener>> {

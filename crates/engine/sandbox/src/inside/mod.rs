@@ -117,10 +117,12 @@ impl First {
         }
         let output = fds.drain(..outputs).next();
         let listeners = self.build(setup, rules, &program, (&targets, fds), spare.as_ref())?;
-        let handed: Vec<_> = uplink.sockets.iter().map(AsFd::as_fd).chain(listeners.iter().map(AsFd::as_fd)).collect();
+        let maker = program.serves.then(program::socket_maker).transpose()?;
+        let uplinks = uplink.sockets.iter().map(AsFd::as_fd);
+        let handed: Vec<_> = uplinks.chain(listeners.iter().map(AsFd::as_fd)).chain(maker.iter().map(AsFd::as_fd)).collect();
         let confined = Report::Confined { uplink: uplink.sockets.len() as u32 };
         channel::send(&self.socket, &confined.encode(), &handed).step("hand the listeners over")?;
-        drop((uplink.sockets, listeners));
+        drop((uplink.sockets, listeners, maker));
         let (Order::Go, _) = self.order()? else {
             return Err(Failure { step: "be let go".to_owned(), errno: libc::EPROTO });
         };

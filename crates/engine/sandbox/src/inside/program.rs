@@ -141,6 +141,15 @@ impl Ahead {
     }
 }
 
+/// Starts the process that makes sockets for [`crate::Dial`], within all walls. Answers the server's end of the way to it.
+pub(super) fn socket_maker() -> Result<OwnedFd, Failure> {
+    let (mine, theirs) = channel::pair().step("make the way to the socket maker")?;
+    match sys::clone(0).step("start the socket maker")? {
+        Side::Child => crate::dial::make_sockets(theirs),
+        Side::Parent { .. } => Ok(mine),
+    }
+}
+
 /// Waits for the program to end, reaping whatever is orphaned meanwhile, and reports. When this process then ends, the
 /// kernel kills all that is left in its pid namespace.
 pub(super) fn reap(socket: &OwnedFd, child: i32) -> io::Result<()> {

@@ -371,7 +371,7 @@ impl Link {
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);
         drop(table);
-        let environment = Environment { listeners, uplink, output, ahead, control: Box::new(reins) };
+        let environment = Environment { listeners, uplink, output, ahead, dial: None, control: Box::new(reins) };
         // Dropping the environment, when nobody waits for it any more, kills it.
         if let Some(answer) = answer {
             let _ = answer.send(Ok(environment));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use base::BoxFuture;
 use tokio::sync::watch;
 
+use crate::Dial;
 use crate::channel;
 use crate::message::{self, Launch, Message, Program, Request};
 use crate::microvm::MicroVms;
@@ -95,7 +96,16 @@ impl Linux {
         };
         let result = result.unwrap_or(Err(Error::HelperLost));
         undo.armed = false;
-        result
+        let mut environment = result?;
+        if let Some(port) = spec.serves {
+            // The last descriptor is no listener.
+            let maker = environment.listeners.pop();
+            let maker = maker.ok_or_else(|| Error::Spec("the sandbox cannot be dialled".to_owned()))?;
+            let dial = Dial::inside(port, maker.into());
+            let exhausted = |error: std::io::Error| Error::Exhausted { what: "descriptors", why: error.to_string() };
+            environment.dial = Some(dial.map_err(exhausted)?);
+        }
+        Ok(environment)
     }
 }
 
@@ -220,6 +230,12 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if spec.ports.len() > 16 || spec.image.layers.len() > 64 {
         return refuse("at most 16 ports and 64 layers".to_owned());
     }
+    if spec.serves.is_some_and(|port| port == 0 || spec.ports.contains(&port)) {
+        return refuse("the port that the program serves must be its own, and not be 0".to_owned());
+    }
+    if spec.serves.is_some() && spec.isolation != Isolation::Process {
+        return refuse("no port of a machine of its own can be reached".to_owned());
+    }
     if spec.image.snapshot.is_some() && spec.isolation != Isolation::Process {
         return refuse("a machine of its own cannot be given a snapshot".to_owned());
     }
@@ -252,6 +268,7 @@ pub(crate) fn program(spec: &Spec) -> Program {
         env: variables(&spec.env),
         cwd: spec.cwd.as_os_str().as_bytes().to_vec(),
         ports: spec.ports.clone(),
+        serves: spec.serves.is_some(),
     }
 }
 

@@ -15,6 +15,7 @@ fn spec() -> Spec {
         limits: Limits { memory_mb: 128, cpu_millis: None, pids: 10, tmp_mb: 512, files: 1024 },
         isolation: Isolation::Process,
         ports: vec![9001],
+        serves: None,
     }
 }
 
@@ -42,6 +43,9 @@ fn what_the_helper_could_not_honour_is_refused() {
         |spec| spec.ports = (1..18).collect(),
         |spec| spec.ports = vec![9001, 9001],
         |spec| spec.ports = vec![0],
+        |spec| spec.serves = Some(0),
+        |spec| spec.serves = Some(9001),
+        |spec| (spec.serves, spec.isolation) = (Some(80), Isolation::MicroVm),
     ];
     for (index, spoil) in spoil.iter().enumerate() {
         let mut spec = spec();

@@ -12,6 +12,7 @@ fn program() -> impl Strategy<Value = Program> {
             argv,
             env,
             cwd,
+            serves: ports.is_empty(),
             ports,
         },
     )

@@ -254,6 +254,7 @@ fn spec(assignment: Assignment) -> Spec {
         limits: program.limits,
         isolation: Isolation::Process,
         ports: program.ports,
+        serves: None,
     }
 }
 

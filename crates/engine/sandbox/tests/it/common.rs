@@ -54,6 +54,7 @@ pub(crate) fn program(argv: &[&str]) -> Spec {
         limits: LIMITS,
         isolation: Isolation::Process,
         ports: Vec::new(),
+        serves: None,
     }
 }
 

@@ -11,6 +11,7 @@
 mod common;
 mod cpu;
 mod death;
+mod dial;
 mod egress;
 mod hosts;
 mod life;

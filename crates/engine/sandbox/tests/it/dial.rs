@@ -1,0 +1,97 @@
+//! The port that a program serves.
+
+use std::io::ErrorKind;
+
+use sandbox::{Isolation, Walls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::common::{python, wait_for, walls};
+
+const ECHO: &str = "
+import socket, sys, threading
+server = socket.create_server(('127.0.0.1', 8080))
+print('listening', flush=True)
+def serve(peer):
+    while data := peer.recv(100):
+        peer.sendall(data)
+    peer.close()
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],)).start()
+";
+
+#[tokio::test]
+async fn a_served_port_is_reached_as_often_as_wanted() {
+    let walls = walls();
+    let mut spec = python(ECHO);
+    spec.ports = vec![9001];
+    spec.serves = Some(8080);
+    let environment = walls.launch(spec).await.unwrap();
+    assert_eq!(environment.listeners.len(), 1);
+    let dial = environment.dial.as_ref().unwrap();
+    let early = dial.connect().await;
+    assert!(early.is_ok() || early.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused));
+    wait_for(&environment, "listening").await;
+    // Many at a time, over and over: more than are made in one go, and none of them twice.
+    for round in 0..5u8 {
+        let mut open = Vec::new();
+        for number in 0..40u8 {
+            let mut stream = dial.connect().await.unwrap();
+            stream.write_all(&[round, number]).await.unwrap();
+            open.push((stream, number));
+        }
+        for (mut stream, number) in open {
+            let mut back = [0; 2];
+            stream.read_exact(&mut back).await.unwrap();
+            assert_eq!(back, [round, number]);
+        }
+    }
+    environment.control.kill();
+    environment.control.exited().await;
+    // What was made ahead is there still, and leads nowhere.
+    for _ in 0..20 {
+        assert!(dial.connect().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn what_serves_nothing_has_no_way_in() {
+    let walls = walls();
+    let environment = walls.launch(python("import time; time.sleep(60)")).await.unwrap();
+    assert!(environment.dial.is_none() && environment.listeners.is_empty());
+    let mut spec = python(ECHO);
+    (spec.serves, spec.isolation) = (Some(8080), Isolation::MicroVm);
+    assert!(matches!(walls.launch(spec).await, Err(sandbox::Error::Spec(_))));
+}
+
+// The process that makes sockets has the walls of all others, and the function cannot even see it.
+#[tokio::test]
+async fn who_makes_the_sockets_is_within_the_walls() {
+    let walls = walls();
+    let mut spec = python(
+        "
+import glob, time
+names = [open(name).read().strip() for name in glob.glob('/proc/[0-9]*/comm')]
+print('listening', len(names), 'lambent-dial' in names, flush=True)
+time.sleep(60)
+",
+    );
+    spec.serves = Some(8080);
+    let environment = walls.launch(spec).await.unwrap();
+    wait_for(&environment, "listening 1 False").await;
+    let makers = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "lambent-dial")
+    });
+    let mut seen = 0;
+    for maker in makers {
+        // One of another test may end meanwhile.
+        let Ok(status) = std::fs::read_to_string(maker.path().join("status")) else { continue };
+        for wall in ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(wall), "{status}");
+        }
+        if let Ok(files) = std::fs::read_dir(maker.path().join("fd")) {
+            assert_eq!(files.count(), 4);
+        }
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
