@@ -1,6 +1,7 @@
 //! The long-lived part: [`Invoker`] → [`Service`] → [`Handle`].
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,8 +19,8 @@ use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
 use crate::tally::{Name, Tallies};
 use crate::{
-    Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey,
-    provision, run, snapstart, stream,
+    Answered, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey, WebCall,
+    provision, run, snapstart, stream, web,
 };
 
 /// Starts this room.
@@ -154,26 +155,26 @@ impl Engine {
     }
 
     pub(crate) async fn invoke(self: Arc<Self>, target: Arc<Target>, invocation: Invocation) -> Result<Done, Refusal> {
-        let _running = Running::begin(&self)?;
+        let _running = Running::begin(&*self)?;
         run::run(&self, &target, invocation).await
     }
 }
 
 /// Counts an invocation under way.
-struct Running<'a> {
-    engine: &'a Engine,
+pub(crate) struct Running<E: Deref<Target = Engine>> {
+    engine: E,
 }
 
-impl<'a> Running<'a> {
-    fn begin(engine: &'a Engine) -> Result<Self, Refusal> {
+impl<E: Deref<Target = Engine>> Running<E> {
+    pub(crate) fn begin(engine: E) -> Result<Self, Refusal> {
         // Counted before looking, so that a drain that begins now waits for it.
         engine.running.fetch_add(1, Ordering::SeqCst);
         let running = Self { engine };
-        if engine.draining.load(Ordering::SeqCst) { Err(Refusal::Draining) } else { Ok(running) }
+        if running.engine.draining.load(Ordering::SeqCst) { Err(Refusal::Draining) } else { Ok(running) }
     }
 }
 
-impl Drop for Running<'_> {
+impl<E: Deref<Target = Engine>> Drop for Running<E> {
     fn drop(&mut self) {
         if self.engine.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.engine.quiet.notify_waiters();
@@ -270,6 +271,21 @@ impl Handle {
         Invoking { running: Some(Box::pin(engine.invoke(target, invocation))), begun: false, tasks }
     }
 
+    /// Hands one request to the program of a web function, and answers once its answer begins.
+    ///
+    /// Dropping the future, or the answer's body, means that the caller went away: the program is told by the end of its
+    /// connection.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it never began.
+    pub fn web(
+        &self,
+        target: Arc<Target>,
+        call: WebCall,
+    ) -> impl Future<Output = Result<Answered, Refusal>> + Send + 'static {
+        web::run(Arc::clone(&self.engine), target, call)
+    }
+
     /// Runs one event, whose response is handed on as it is written.
     ///
     /// It runs beside the caller, since one that reads slowly, or not at all, must not keep it from its deadline. Dropping
@@ -327,7 +343,7 @@ impl Handle {
         wanted: SnapshotWanted,
         limit: Duration,
     ) -> Result<Snapshotted, Refusal> {
-        let _running = Running::begin(&self.engine)?;
+        let _running = Running::begin(&*self.engine)?;
         snapstart::take(&self.engine, target, wanted, limit).await
     }
 
@@ -337,7 +353,7 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`] when it never began.
     pub async fn try_restore(&self, target: &Target) -> Result<bool, Refusal> {
-        let _running = Running::begin(&self.engine)?;
+        let _running = Running::begin(&*self.engine)?;
         snapstart::try_restore(&self.engine, target).await
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
-use runtime::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
+use runtime::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted, web};
 use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::host::{Place, Room, Start};
 use crate::log::{Log, Output};
 use crate::pool::Pool;
-use crate::{Granted, Refusal, Target};
+use crate::{Granted, Refusal, Target, Web};
 
 /// The Runtime API's port inside.
 const RUNTIME_PORT: u16 = 9001;
@@ -35,7 +35,7 @@ const MB_OF_ONE_CPU: u32 = 1769;
 const END_WAIT: Duration = Duration::from_secs(2);
 /// How long the end of an environment is waited for whose client has broken off a response: most often the process has ended,
 /// and why says more.
-const BREAK_WAIT: Duration = Duration::from_millis(500);
+pub(crate) const BREAK_WAIT: Duration = Duration::from_millis(500);
 /// How long an INIT counts among those that compete for CPU.
 const START_HOLD: Duration = Duration::from_millis(500);
 /// A reading younger than this serves as the start of the next invocation: what was used since is the runtime's own loop.
@@ -52,6 +52,8 @@ pub(crate) struct Environment {
     output: Arc<Output>,
     session: Arc<Session>,
     control: Arc<dyn Control>,
+    // The way to the port it serves.
+    web: Option<Arc<web::Client>>,
     // Set once its process has ended by itself.
     ended: Arc<AtomicBool>,
     // The last reading and when it was taken: the next invocation's usage is what comes on top.
@@ -176,7 +178,8 @@ impl Environment {
                 })
             })?;
         environment.credentials_end = credentials_end;
-        let (end, resumed) = environment.init(&*options.clocks, start, limit, tries).await;
+        let web = target.web.as_ref();
+        let (end, resumed) = environment.init(&*options.clocks, start, limit, (tries, web)).await;
         let ready = options.clocks.monotonic();
         let restored = resumed
             .map(|resumed| Restored { took_us: micros(launched, ready).max(1), billed_us: micros(resumed, ready) });
@@ -238,6 +241,7 @@ impl Environment {
             _watching: Task::spawn(watcher.run(control.exited())),
             session,
             control,
+            web: built.dial.map(|dial| client(Arc::new(dial))),
             ended,
             reading: (Usage::default(), None),
             _endpoint: endpoint,
@@ -252,7 +256,7 @@ impl Environment {
         clocks: &dyn Clocks,
         start: Start,
         limit: Duration,
-        tries: bool,
+        (tries, web): (bool, Option<&Web>),
     ) -> (InitEnd, Option<Instant>) {
         let resumed = OnceLock::new();
         let noting = async {
@@ -262,10 +266,17 @@ impl Environment {
                 std::future::pending::<()>().await;
             }
         };
+        let serving = async {
+            match (web, &self.web) {
+                (Some(web), Some(client)) => client.ready(web.ready.as_ref()).await,
+                _ => std::future::pending().await,
+            }
+        };
         let end = async {
             tokio::select! {
                 biased;
                 () = noting => InitEnd::Ready,
+                () = serving => InitEnd::Ready,
                 snapshot = self.session.snapshot() => InitEnd::Snapshot(snapshot),
                 outcome = self.session.initialised() => match outcome {
                     InitOutcome::Ready => InitEnd::Ready,
@@ -335,6 +346,16 @@ impl Environment {
             peak_memory_bytes: now.peak_memory_bytes,
             oom_kills: now.oom_kills.saturating_sub(before.oom_kills),
         }
+    }
+
+    /// The way to the port it serves.
+    pub(crate) fn web(&self) -> Option<Arc<web::Client>> {
+        self.web.clone()
+    }
+
+    /// Its reins.
+    pub(crate) fn reins(&self) -> Arc<dyn Control> {
+        Arc::clone(&self.control)
     }
 
     /// What measures it, for those who look: it does not keep it alive.
@@ -459,6 +480,10 @@ fn spec(
         env.extend(snap_start(beginning, granted, session, &*options.rng));
     }
     env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
+    if target.web.is_some() {
+        env.retain(|(name, _)| name != web::PORT_VARIABLE);
+        env.push((web::PORT_VARIABLE.into(), web::PORT.to_string()));
+    }
     let mut ports = vec![RUNTIME_PORT];
     if options.net.is_some() {
         ports.push(ENDPOINT_PORT);
@@ -479,7 +504,15 @@ fn spec(
         limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
         isolation: target.isolation,
         ports,
+        serves: target.web.as_ref().map(|_| web::PORT),
     }
+}
+
+fn client(dial: Arc<sandbox::Dial>) -> Arc<web::Client> {
+    web::Client::new(Arc::new(move || {
+        let dial = Arc::clone(&dial);
+        Box::pin(async move { dial.connect().await })
+    }))
 }
 
 /// The variables under SnapStart. Credentials in variables would be kept by whoever read them before the snapshot.
@@ -523,7 +556,7 @@ fn not_started(error: sandbox::Error) -> NotStarted {
 }
 
 /// A process killed while the kernel killed for want of memory ended for want of memory.
-fn told_apart(exit: Exit) -> ExitCause {
+pub(crate) fn told_apart(exit: Exit) -> ExitCause {
     match exit.cause {
         ExitCause::Signaled(9) if exit.usage.oom_kills > 0 => ExitCause::OutOfMemory,
         cause => cause,

@@ -10,6 +10,7 @@
 #![deny(missing_docs)]
 
 mod engine;
+mod crowd;
 mod environment;
 mod host;
 mod keep;
@@ -27,6 +28,7 @@ mod snapstart;
 mod stream;
 mod tally;
 mod target;
+mod web;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -34,9 +36,10 @@ pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUs
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
 pub use provision::Provisioned;
-pub use runtime::Piece;
+pub use runtime::{Piece, web as program};
 pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use snapstart::{InitFailure, Snapshotted};
 pub use stream::Flowing;
 pub use tally::{Counted, Spread};
-pub use target::{Credentials, Granted, Invocation, Target, TargetKey};
+pub use target::{Credentials, Granted, Invocation, Target, TargetKey, Web};
+pub use web::{Answered, WebBody, WebBroken, WebCall};

@@ -59,12 +59,8 @@ enum Found {
 impl Run<'_> {
     /// An idle environment, or a new one after its INIT.
     pub(crate) async fn place(&self) -> Result<Placed, Unplaced> {
-        while let Some(mut lease) = self.pool.take_idle() {
-            // One that can serve no more ends here, by being dropped.
-            if self.can_serve(&mut lease) {
-                lease.environment().log.begin(&self.invocation);
-                return Ok(self.warm(lease));
-            }
+        if let Some(placed) = self.idle() {
+            return Ok(placed);
         }
         match self.queue().await? {
             Found::Free(mut lease) => {
@@ -73,6 +69,18 @@ impl Run<'_> {
             }
             Found::Room(place) => self.cold(place).await,
         }
+    }
+
+    /// An idle environment, if there is one.
+    pub(crate) fn idle(&self) -> Option<Placed> {
+        while let Some(mut lease) = self.pool.take_idle() {
+            // One that can serve no more ends here, by being dropped.
+            if self.can_serve(&mut lease) {
+                lease.environment().log.begin(&self.invocation);
+                return Some(self.warm(lease));
+            }
+        }
+        None
     }
 
     fn can_serve(&self, lease: &mut Lease) -> bool {

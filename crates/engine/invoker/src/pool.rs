@@ -7,9 +7,11 @@ use base::{EnvironmentId, Timestamp};
 use sandbox::Control;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use crate::crowd::Crowds;
 use crate::environment::Environment;
 use crate::permits::Seat;
 use crate::tally::Tally;
+use crate::web::Opened;
 use crate::{Provisioned, Target, TargetKey};
 
 /// The environments of one function version at one revision.
@@ -23,6 +25,8 @@ pub(crate) struct Pool {
     pub(crate) changed: Notify,
     /// What its version's invocations are counted by.
     pub(crate) tally: Arc<Tally>,
+    /// Who is in which environment, where one serves many at a time.
+    pub(crate) crowds: Crowds<Opened>,
     state: Mutex<State>,
     // What measures its environments. Apart from the state, so that who looks holds up nobody.
     meters: Mutex<Vec<Weak<dyn Control>>>,
@@ -93,6 +97,7 @@ impl Pool {
             starts,
             changed: Notify::new(),
             tally,
+            crowds: Crowds::default(),
             state: Mutex::default(),
             meters: Mutex::default(),
         })

@@ -36,6 +36,8 @@ pub(crate) struct Report<'a> {
     pub(crate) first_byte_us: Option<u64>,
     /// What of restoring is billed, microseconds.
     pub(crate) restore_billed_us: u64,
+    /// A web function's request: method, path and status.
+    pub(crate) http: Option<&'a str>,
     /// Whether the walls are weak.
     pub(crate) weak: bool,
 }
@@ -79,6 +81,9 @@ pub(crate) fn report(report: &Report<'_>) -> String {
     );
     if let Some(first_byte_us) = report.first_byte_us {
         let _ = write!(line, "\tFirst byte: {}", Ms(first_byte_us));
+    }
+    if let Some(http) = report.http {
+        let _ = write!(line, "\tHTTP: {http}");
     }
     if report.weak {
         line.push_str("\tWalls: weak");
@@ -267,6 +272,7 @@ mod tests {
             status: None,
             first_byte_us: None,
             restore_billed_us: 0,
+            http: None,
             weak: false,
         };
         assert_eq!(
@@ -300,6 +306,7 @@ mod tests {
             status: None,
             first_byte_us: None,
             restore_billed_us: 1_200,
+            http: None,
             weak: false,
         };
         let line = report(&what);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base::{Concurrency, EnvironmentId, Invoked, Phases, StartKind, Timestamp};
+use base::{Concurrency, EnvironmentId, Invoked, Phases, RequestId, StartKind, Timestamp};
 use runtime::{BrokenOff, Event, Outcome};
 use sandbox::{ExitCause, Usage};
 
@@ -31,7 +31,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// How the invocation ended, before it is written down.
-struct Ending {
+pub(crate) struct Ending {
     result: Finished,
     status: Option<Status>,
     handler_us: u64,
@@ -49,7 +49,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let (admitted, at) = (clocks.monotonic(), clocks.product());
     let pool = engine.pool(target);
     let permit = admit(engine, target, &pool, &invocation)?;
-    let run = Run { engine, target, invocation, pool, admitted, at, concurrency: permit.concurrency };
+    let run = Run::new(engine, target, invocation, pool, (admitted, at), &permit);
     let mut placed = match run.place().await {
         Ok(placed) => placed,
         Err(Unplaced::Refused(refusal)) => {
@@ -65,7 +65,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     Ok(run.settle(placed, ending, permit))
 }
 
-fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) -> Result<Permit, Refusal> {
+pub(crate) fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) -> Result<Permit, Refusal> {
     pool.seat.acquire().map_err(|reason| {
         pool.tally.throttled();
         engine.options.meter.throttled(target.account, &target.function_arn, &invocation.invoked_arn);
@@ -73,7 +73,20 @@ fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation)
     })
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// `began`: when it was admitted, transport and product clock.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        target: &'a Target,
+        invocation: Invocation,
+        pool: Arc<Pool>,
+        began: (Instant, Timestamp),
+        permit: &Permit,
+    ) -> Self {
+        let (admitted, at) = began;
+        Self { engine, target, invocation, pool, admitted, at, concurrency: permit.concurrency }
+    }
+
     /// Hands over the event and waits for the answer, at most as long as the function's timeout.
     async fn deliver(&self, placed: &mut Placed) -> Ending {
         let clocks = &*self.engine.options.clocks;
@@ -138,7 +151,7 @@ impl Run<'_> {
     }
 
     /// INIT ended badly: the invocation answers with what INIT said. The environment never serves.
-    async fn init_failed(&self, placed: &mut Placed, end: InitEnd) -> Ending {
+    pub(crate) async fn init_failed(&self, placed: &mut Placed, end: InitEnd) -> Ending {
         let (init_us, spent_us) = (placed.init_us, placed.spent_us);
         let environment = placed.lease.environment();
         environment.kill().await;
@@ -192,7 +205,7 @@ impl Run<'_> {
     }
 
     /// Measures, writes END and REPORT, returns the environment and then the permit, and answers.
-    fn settle(&self, mut placed: Placed, ending: Ending, permit: Permit) -> Done {
+    pub(crate) fn settle(&self, mut placed: Placed, ending: Ending, permit: Permit) -> Done {
         let options = &self.engine.options;
         let provisioned = placed.lease.covered();
         let environment = placed.lease.environment();
@@ -212,6 +225,7 @@ impl Run<'_> {
             status: ending.status.as_ref(),
             first_byte_us: ending.first_byte_us,
             restore_billed_us: restored.billed_us,
+            http: None,
             weak: self.engine.weak,
         });
         let tail = environment.log.finish(line);
@@ -233,7 +247,7 @@ impl Run<'_> {
     }
 
     /// The function's program cannot be started: its invocations fail as on Lambda, and there is no environment.
-    fn unstartable(&self, program: Unstartable, permit: Permit) -> Done {
+    pub(crate) fn unstartable(&self, program: Unstartable, permit: Permit) -> Done {
         let Unstartable { log, why, queue_us, sandbox_us } = program;
         let id = &self.invocation.request_id;
         let status = Status::Error(report::INVALID_ENTRYPOINT.into());
@@ -252,6 +266,7 @@ impl Run<'_> {
             status,
             first_byte_us: None,
             restore_billed_us: 0,
+            http: None,
             weak,
         };
         let tail = log.finish(report::report(&line));
@@ -272,29 +287,47 @@ impl Run<'_> {
         usage: Usage,
         failed: bool,
     ) -> Invoked {
+        let called = (self.invocation.request_id, &self.invocation.invoked_arn, self.invocation.by_receipt);
         Invoked {
-            account: self.target.account,
-            region: self.target.region.clone(),
-            function_arn: Arc::clone(&self.target.function_arn),
-            invoked_arn: Arc::clone(&self.invocation.invoked_arn),
-            request: self.invocation.request_id,
             environment,
-            at: self.at,
             start,
-            provisioned: false,
             phases,
             cpu_user_us: usage.cpu_user_us,
             cpu_system_us: usage.cpu_system_us,
             peak_memory_bytes: usage.peak_memory_bytes,
-            memory_mb: self.target.memory_mb,
-            tmp_mb: self.target.tmp_mb,
-            // Functions run on the host's architecture alone.
-            arm: cfg!(target_arch = "aarch64"),
             concurrency: self.concurrency,
             billed_ms: (phases.init_us + phases.handler_us).div_ceil(1000),
             failed,
-            by_receipt: self.invocation.by_receipt,
+            ..row(self.target, called, self.at)
         }
+    }
+}
+
+/// What a row says of the target and of whoever called it; nothing was used.
+pub(crate) fn row(target: &Target, called: (RequestId, &Arc<str>, bool), at: Timestamp) -> Invoked {
+    let (request, invoked_arn, by_receipt) = called;
+    Invoked {
+        account: target.account,
+        region: target.region.clone(),
+        function_arn: Arc::clone(&target.function_arn),
+        invoked_arn: Arc::clone(invoked_arn),
+        request,
+        environment: None,
+        at,
+        start: StartKind::Warm,
+        provisioned: false,
+        phases: Phases::default(),
+        cpu_user_us: 0,
+        cpu_system_us: 0,
+        peak_memory_bytes: 0,
+        memory_mb: target.memory_mb,
+        tmp_mb: target.tmp_mb,
+        // Functions run on the host's architecture alone.
+        arm: cfg!(target_arch = "aarch64"),
+        concurrency: Concurrency::default(),
+        billed_ms: 0,
+        failed: false,
+        by_receipt,
     }
 }
 

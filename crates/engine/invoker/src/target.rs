@@ -71,6 +71,8 @@ pub struct Target {
     pub ahead: Option<Ahead>,
     /// The file system.
     pub image: Image,
+    /// How it serves, where the program listens on a port instead of asking for events.
+    pub web: Option<Web>,
     /// What keeps its environments apart from the host.
     pub isolation: Isolation,
     /// Which addresses it may reach.
@@ -81,6 +83,15 @@ pub struct Target {
     pub principal: Principal,
     /// Said in the log of every new environment and in every answer, for example which interpreter stands in.
     pub notes: Vec<String>,
+}
+
+/// A program that listens on [`runtime::web::PORT`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Requests at a time in one environment, 1 or more.
+    pub concurrency: u32,
+    /// What must answer below 500 before the first request goes in; none where it is enough that the port is listened on.
+    pub ready: Option<http::uri::PathAndQuery>,
 }
 
 impl fmt::Debug for Target {

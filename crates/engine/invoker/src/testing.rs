@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use base::BoxFuture;
 use bytes::Bytes;
 pub use sandbox::ExitCause;
-use sandbox::{Control, Environment, Error, Exit, Spec, Survey, Usage, Walls};
+use sandbox::{Control, Dial, Environment, Error, Exit, Spec, Survey, Usage, Walls};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -83,6 +83,16 @@ impl FakeWalls {
         Self::serving(|_, request| Box::pin(async move { Reply::Response(request.payload) }))
     }
 
+    /// Every environment listens on its port, and answers each request, of which `handler` sees method and path, with the bytes
+    /// that it gives; with none the connection ends. It answers any number at a time.
+    pub fn listening<F>(handler: F) -> Arc<Self>
+    where
+        F: Fn(Inside, String) -> BoxFuture<'static, Option<Bytes>> + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        Self::new(Arc::new(move |inside| Box::pin(listen(inside, Arc::clone(&handler)))))
+    }
+
     /// The next launch fails with `error`; may be called more than once.
     pub fn fail_next(&self, error: Error) {
         self.lock().failures.push_back(error);
@@ -112,9 +122,10 @@ impl FakeWalls {
         let (reader, writer) = io::pipe().map_err(exhausted)?;
         let output = non_blocking(reader.into()).map_err(exhausted)?;
         let api = listeners.first().ok_or_else(|| Error::Spec("no port".into()))?.local_addr().map_err(exhausted)?;
+        let served = spec.serves.map(|_| free_port()).transpose().map_err(exhausted)?;
         let usage = Arc::new(Mutex::new(Usage::default()));
         let exit = watch::Sender::new(None);
-        let inside = Inside { spec: Arc::new(spec), api, writer: Arc::new(writer), usage: Arc::clone(&usage) };
+        let inside = Inside { spec: Arc::new(spec), api, served, writer: Arc::new(writer), usage: Arc::clone(&usage) };
         let life = (self.program)(inside);
         let (done, measured) = (exit.clone(), Arc::clone(&usage));
         let task = tokio::spawn(async move {
@@ -122,7 +133,7 @@ impl FakeWalls {
             end(&done, cause, &measured);
         });
         let control = FakeControl { exit, usage, task: task.abort_handle() };
-        Ok(Environment { listeners, uplink: None, output, ahead: false, control: Box::new(control) })
+        Ok(Environment { listeners, uplink: None, output, ahead: false, dial: served.map(Dial::of_host), control: Box::new(control) })
     }
 }
 
@@ -138,6 +149,10 @@ impl Walls for FakeWalls {
     fn survey(&self) -> Survey {
         Survey { walls: Vec::new(), usable: true, weak: false }
     }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 // tokio alone can set the flag without a call that this room may not make.
@@ -192,6 +207,8 @@ pub struct Inside {
     /// What [`Control::usage`] says.
     pub usage: Arc<Mutex<Usage>>,
     api: SocketAddr,
+    /// Where it is to listen, if it serves a port.
+    pub served: Option<u16>,
     writer: Arc<PipeWriter>,
 }
 
@@ -246,6 +263,38 @@ where
         if posted.is_err() {
             return ExitCause::Exited(1);
         }
+    }
+    ExitCause::Exited(1)
+}
+
+async fn listen<F>(inside: Inside, handler: Arc<F>) -> ExitCause
+where
+    F: Fn(Inside, String) -> BoxFuture<'static, Option<Bytes>> + Send + Sync + 'static,
+{
+    let Ok(listener) = tokio::net::TcpListener::bind(("127.0.0.1", inside.served.unwrap_or_default())).await else {
+        return ExitCause::Exited(1);
+    };
+    // What serves a connection ends with the environment.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (inside, handler) = (inside.clone(), Arc::clone(&handler));
+        connections.spawn(async move {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") {
+                    if stream.read_line(&mut head).await.is_ok_and(|read| read == 0) {
+                        return;
+                    }
+                }
+                let asked = head.split(" HTTP").next().unwrap_or_default().to_owned();
+                let Some(answer) = handler(inside.clone(), asked).await else { return };
+                let ends = answer.windows(17).any(|part| part == b"Connection: close");
+                if stream.write_all(&answer).await.is_err() || ends {
+                    return;
+                }
+            }
+        });
     }
     ExitCause::Exited(1)
 }

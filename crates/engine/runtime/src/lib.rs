@@ -11,6 +11,7 @@ mod bootstrap;
 mod catalogue;
 mod environment;
 mod session;
+pub mod web;
 
 pub use abi::{Foreign, foreign_module};
 pub use bootstrap::{BOOTSTRAP_FOLDER, bootstraps};

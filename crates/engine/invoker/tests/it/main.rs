@@ -11,4 +11,5 @@ mod overview;
 mod provision;
 mod snapstart;
 mod streams;
+mod web;
 mod world;

@@ -218,6 +218,7 @@ pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut T
         argv: vec!["/bin/true".into()],
         ahead: None,
         image: Image { task: "/tmp".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
+        web: None,
         isolation: invoker::Isolation::Process,
         egress: base::Egress::None,
         log_group: format!("/aws/lambda/{name}").into(),
