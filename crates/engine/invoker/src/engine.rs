@@ -19,8 +19,8 @@ use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
 use crate::tally::{Name, Tallies};
 use crate::{
-    Answered, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target, TargetKey, WebCall,
-    provision, run, snapstart, stream, web,
+    Answered, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target,
+    TargetKey, WebCall, provision, run, snapstart, stream, web,
 };
 
 /// Starts this room.

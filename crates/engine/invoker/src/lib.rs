@@ -9,8 +9,8 @@
 
 #![deny(missing_docs)]
 
-mod engine;
 mod crowd;
+mod engine;
 mod environment;
 mod host;
 mod keep;
@@ -28,9 +28,9 @@ mod snapstart;
 mod stream;
 mod tally;
 mod target;
-mod web;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod web;
 
 pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUse};
 pub use options::Options;

@@ -133,7 +133,14 @@ impl FakeWalls {
             end(&done, cause, &measured);
         });
         let control = FakeControl { exit, usage, task: task.abort_handle() };
-        Ok(Environment { listeners, uplink: None, output, ahead: false, dial: served.map(Dial::of_host), control: Box::new(control) })
+        Ok(Environment {
+            listeners,
+            uplink: None,
+            output,
+            ahead: false,
+            dial: served.map(Dial::of_host),
+            control: Box::new(control),
+        })
     }
 }
 

@@ -25,6 +25,8 @@ use crate::report::{self, Report, Status};
 use crate::run::{self, Run};
 use crate::{Done, FailureKind, Finished, Invocation, Refusal, Target};
 
+/// What a status is called that is a failure.
+const STATUS: &str = "Runtime.WebStatus";
 /// How old a reading of what an environment used may be before the next request that ends takes one.
 const READING: Duration = Duration::from_millis(100);
 
@@ -41,6 +43,8 @@ pub struct WebCall {
     pub want_tail: bool,
     /// Whether whoever asks counts its use by a [`base::Receipt`].
     pub by_receipt: bool,
+    /// The least status that is a failure of the function; none where every answer is as good as another.
+    pub fails_from: Option<u16>,
     /// What the program is asked.
     pub request: web::Request,
 }
@@ -258,6 +262,7 @@ struct Called {
     invoked_arn: Arc<str>,
     want_tail: bool,
     by_receipt: bool,
+    fails_from: Option<u16>,
     // Method and path, without the query, which may hold secrets.
     line: String,
 }
@@ -277,7 +282,7 @@ pub(crate) async fn run(engine: Arc<Engine>, target: Arc<Target>, call: WebCall)
     let clocks = &*engine.options.clocks;
     let (admitted, at) = (clocks.monotonic(), clocks.product());
     let pool = engine.pool(&target);
-    let WebCall { request_id, trace, invoked_arn, want_tail, by_receipt, request } = call;
+    let WebCall { request_id, trace, invoked_arn, want_tail, by_receipt, fails_from, request } = call;
     let line = format!("{} {}", request.method(), request.uri().path());
     let (mut crowd, mut opens) = pool.crowds.join(places);
     let mut member = Member {
@@ -286,7 +291,7 @@ pub(crate) async fn run(engine: Arc<Engine>, target: Arc<Target>, call: WebCall)
         crowd: Arc::clone(&crowd),
         hall: None,
         birth: None,
-        call: Called { request_id, invoked_arn, want_tail, by_receipt, line },
+        call: Called { request_id, invoked_arn, want_tail, by_receipt, fails_from, line },
         admitted,
         at,
         begun: admitted,
@@ -345,7 +350,8 @@ impl Member {
             }
         };
         let (admitted, at) = (self.admitted, self.at);
-        let run = Run::new(&self.engine, &self.target, invocation.clone(), Arc::clone(&self.pool), (admitted, at), &permit);
+        let run =
+            Run::new(&self.engine, &self.target, invocation.clone(), Arc::clone(&self.pool), (admitted, at), &permit);
         if let Some(placed) = run.idle() {
             let opened = Hall::new(&self.engine, placed, permit).map_err(Shut::Refused);
             return self.crowd.open(opened);
@@ -430,6 +436,20 @@ impl Member {
         self.failed(kind, error_type, report::exit_error(&id, cause))
     }
 
+    /// The answer is whole.
+    fn answered(self) -> Done {
+        let fails = self.call.fails_from.zip(self.status).filter(|(from, status)| status.as_u16() >= *from);
+        match fails {
+            None => self.finish(Finished::Response(Bytes::new()), None),
+            Some((_, status)) => {
+                let id = self.call.request_id;
+                let payload =
+                    report::stream_error(&id, STATUS, &format!("the program answered with status {}", status.as_u16()));
+                self.failed(FailureKind::Raised, STATUS.to_owned(), payload)
+            }
+        }
+    }
+
     fn no_answer(self, why: &str) -> Done {
         let id = self.call.request_id;
         self.say([format!("RequestId: {id} Error: {why}")]);
@@ -474,7 +494,9 @@ impl Member {
         let handler_us = micros(self.begun, now);
         let (usage, billed_ms) = self.leave();
         let row = self.row(usage, handler_us, billed_ms, failed);
-        let http = self.status.map_or_else(|| self.call.line.clone(), |status| format!("{} {}", self.call.line, status.as_u16()));
+        let http = self
+            .status
+            .map_or_else(|| self.call.line.clone(), |status| format!("{} {}", self.call.line, status.as_u16()));
         let line = report::report(&Report {
             row: &row,
             duration_us: handler_us,
@@ -526,7 +548,8 @@ impl Member {
             restore_us: 0,
             handler_us,
         };
-        let mut row = run::row(&self.target, (self.call.request_id, &self.call.invoked_arn, self.call.by_receipt), self.at);
+        let mut row =
+            run::row(&self.target, (self.call.request_id, &self.call.invoked_arn, self.call.by_receipt), self.at);
         row.environment = hall.map(|hall| hall.environment);
         row.start = if birth.is_some() { StartKind::Cold } else { StartKind::Warm };
         row.provisioned = hall.is_some_and(|hall| hall.provisioned);
@@ -576,8 +599,7 @@ impl WebBody {
                 Some(Err(WebBroken::Truncated))
             }
             None => {
-                let whole = |member: Member| Box::new(member.finish(Finished::Response(Bytes::new()), None));
-                self.done = self.member.take().map(whole);
+                self.done = self.member.take().map(|member| Box::new(member.answered()));
                 None
             }
         })
@@ -596,6 +618,22 @@ impl WebBody {
     /// What the request used, once its end has come. [`Done::result`] holds no bytes of the body.
     pub fn done(&self) -> Option<&Done> {
         self.done.as_deref()
+    }
+
+    /// The request is over, with this result where the answer as it came is not it. What has not been read is not wanted.
+    #[must_use]
+    pub fn end(mut self, result: Option<Finished>) -> Done {
+        match (self.member.take(), self.done.take()) {
+            (None, Some(mut done)) => {
+                done.result = result.unwrap_or(done.result);
+                *done
+            }
+            (Some(member), _) => match result {
+                Some(Finished::FunctionError { kind, error_type, payload }) => member.failed(kind, error_type, payload),
+                _ => member.answered(),
+            },
+            (None, None) => unreachable!("a request that is over has an end"),
+        }
     }
 
     /// All that is to come, at most so many bytes; none when there are more. What it used is there then.

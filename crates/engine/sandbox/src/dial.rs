@@ -38,7 +38,8 @@ struct Maker {
 impl Dial {
     /// To a port inside, by the socket of the process that makes sockets. Must be called inside a tokio runtime.
     pub(crate) fn inside(port: u16, maker: OwnedFd) -> io::Result<Self> {
-        let maker = Maker { socket: sys::watch(maker)?, stock: Mutex::default(), asking: tokio::sync::Mutex::default() };
+        let maker =
+            Maker { socket: sys::watch(maker)?, stock: Mutex::default(), asking: tokio::sync::Mutex::default() };
         Ok(Self { port, maker: Some(maker) })
     }
 

@@ -200,6 +200,9 @@ impl Functions {
     /// Why it never began, in AWS's words.
     pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
         let plan = self.ready(named).await?;
+        if let Some(served) = plan.served() {
+            return self.run_web(named, served, request).await;
+        }
         let (target, sampled, snapped) = match &*plan {
             Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
@@ -217,6 +220,10 @@ impl Functions {
     /// Why it cannot begin, in AWS's words. Why it never began is in the flow's news.
     pub(crate) async fn stream(&self, named: Named, request: Request) -> Result<Flow, Fault> {
         let plan = self.ready(&named).await?;
+        if let Some(served) = plan.served() {
+            let version = served.target.key.version.to_string();
+            return Ok(Flow::ended(version, self.run_web(&named, served, request).await?));
+        }
         let (target, sampled, snapped) = match &*plan {
             Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => {
@@ -237,10 +244,7 @@ impl Functions {
     }
 
     fn invocation(&self, named: &Named, target: &Target, sampled: bool, request: Request) -> Invocation {
-        let invoked_arn = match &named.qualifier {
-            None => Arc::clone(&target.key.function),
-            Some(qualifier) => named.address.qualified(Some(qualifier)).into(),
-        };
+        let invoked_arn = self.invoked_arn(named, target);
         Invocation {
             request_id: request.id,
             payload: request.payload,
@@ -250,6 +254,14 @@ impl Functions {
             want_tail: request.want_tail,
             by_receipt: request.by_receipt,
             sink: None,
+        }
+    }
+
+    /// A target as its caller named it.
+    pub(crate) fn invoked_arn(&self, named: &Named, target: &Target) -> Arc<str> {
+        match &named.qualifier {
+            None => Arc::clone(&target.key.function),
+            Some(qualifier) => named.address.qualified(Some(qualifier)).into(),
         }
     }
 
@@ -264,7 +276,7 @@ impl Functions {
     }
 
     /// The header of a trace that begins with an invocation of `function`.
-    fn new_trace(&self, function: &str, sampled: bool) -> String {
+    pub(crate) fn new_trace(&self, function: &str, sampled: bool) -> String {
         let now_s = self.options.clocks.product().0 / 1000;
         let root = TraceHeader::root(&*self.options.rng, now_s.unsigned_abs()).0;
         let root = if sampled { root.replace("Sampled=0", "Sampled=1") } else { root };

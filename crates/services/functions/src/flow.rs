@@ -22,6 +22,7 @@ pub(crate) struct Flow {
 
 enum State {
     Running(Flowing, Look),
+    Whole(Box<Done>),
     Ended(Box<Done>),
     Over,
 }
@@ -41,9 +42,9 @@ impl Flow {
         Self { version, begun: false, state: State::Running(flowing, look) }
     }
 
-    /// One that never ran.
+    /// One that is over, or never ran: all it has written comes at once.
     pub(crate) fn ended(version: String, done: Done) -> Self {
-        Self { version, begun: false, state: State::Ended(Box::new(done)) }
+        Self { version, begun: false, state: State::Whole(Box::new(done)) }
     }
 
     pub(crate) async fn next(&mut self) -> News {
@@ -65,6 +66,15 @@ impl Flow {
                     Box::new(done)
                 }))
             }
+            State::Whole(done) => match &done.result {
+                Finished::Response(bytes) if !bytes.is_empty() => {
+                    let bytes = bytes.clone();
+                    self.begun = true;
+                    self.state = State::Ended(done);
+                    News::Bytes(bytes)
+                }
+                _ => News::Ended(Ok(done)),
+            },
             State::Ended(done) => News::Ended(Ok(done)),
             State::Over => News::Ended(Err(Fault::internal("the invocation has ended before"))),
         }

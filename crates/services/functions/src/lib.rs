@@ -32,6 +32,7 @@ mod ticket;
 mod types;
 mod url;
 mod walls;
+mod web;
 
 pub use aws::register;
 pub use engine::{Functions, Live, Options, Service};

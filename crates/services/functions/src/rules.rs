@@ -195,6 +195,7 @@ fn environment(variables: &BTreeMap<String, String>) -> Result<(), Fault> {
              provided exceeded the 4KB limit. String measured: {measured} bytes"
         )));
     }
+    crate::web::Setup::of(Some(variables)).map_err(faults::invalid)?;
     Ok(())
 }
 

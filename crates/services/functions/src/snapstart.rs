@@ -60,7 +60,9 @@ impl Functions {
     /// Why a function cannot be snapshotted here; none when it can.
     pub(crate) fn unfit(&self, launch: &runtime::Launch, isolation: Isolation) -> Option<&'static str> {
         if !launch.takes_snapshots() {
-            return Some("its runtime is started by a script of its own (AWS_LAMBDA_EXEC_WRAPPER)");
+            return Some(
+                "it is started by a command or a script of its own (LAMBENT_WEB_COMMAND, AWS_LAMBDA_EXEC_WRAPPER)",
+            );
         }
         if isolation == Isolation::MicroVm {
             return Some("it runs in a machine of its own (LAMBENT_ISOLATION)");

@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Fault, Principal};
 use door::Temporary;
-use invoker::{Ahead, Granted, Image, Mount, Target, TargetKey};
+use http::uri::PathAndQuery;
+use invoker::{Ahead, Granted, Image, Isolation, Mount, Target, TargetKey, Web};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
@@ -15,6 +16,7 @@ use crate::name::{Address, LATEST, Named, Qualifier, qualifier};
 use crate::route::Route;
 use crate::types::{Edition, Function, Settings, Snap, Url};
 use crate::walls::Asked;
+use crate::web::Setup;
 use crate::{Functions, faults, rules, snapstart};
 
 /// What an invocation of a function's current revision does.
@@ -27,6 +29,8 @@ pub(crate) enum Plan {
         unfit: Option<&'static str>,
         /// The number of a version whose environments begin with a snapshot.
         snapped: Option<u64>,
+        /// Of a web function: where events go that are no requests.
+        events: Option<PathAndQuery>,
     },
     /// A custom runtime without a program: every invocation of this version fails.
     NoBootstrap { version: String, why: InvalidEntrypoint },
@@ -248,8 +252,17 @@ impl Functions {
         let brings = |contents: &[String]| contents.iter().any(|path| path == "bootstrap");
         let opt = layers.iter().any(|(_, _, contents)| brings(contents));
         let theirs = Bootstraps { task: brings(&contents), opt };
+        let setup = Setup::of(settings.environment.as_ref()).map_err(cannot_run)?;
+        if setup.is_some() && walls.isolation == Isolation::MicroVm {
+            return Err(cannot_run(format!(
+                "{} serves a port (LAMBENT_WEB_COMMAND), which a machine of its own (LAMBENT_ISOLATION) cannot do yet",
+                address.name
+            )));
+        }
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
+            // A web function's program is its command.
+            Err(_) if setup.is_some() => runtime::Launch::default(),
             Err(why) => return Ok(Plan::NoBootstrap { version: version.to_owned(), why }),
         };
         // Custom runtimes have no wrapper on Lambda: there the variable is the function's own business.
@@ -257,6 +270,10 @@ impl Functions {
         let launch = match wrapper {
             Some(script) if choice.interpreter.is_some() => launch.wrapped(script),
             _ => launch,
+        };
+        let launch = match &setup {
+            Some(setup) => launch.serving(&setup.command),
+            None => launch,
         };
         let (layers, leases): (Vec<_>, Vec<_>) = layers.into_iter().map(|(tree, lease, _)| (tree.path, lease)).unzip();
         let role = role_name(&settings.role).to_owned();
@@ -278,7 +295,10 @@ impl Functions {
         let snapped = version.parse().ok().filter(|_| on);
         let snapshot = snapped.and_then(|_: u64| self.snapshots.find(edition.revision));
         let group = log_group(address, settings);
-        let env = variables(address, version, settings, &group, &choice);
+        let mut env = variables(address, version, settings, &group, &choice);
+        if let (Some(setup), Some(own)) = (&setup, &settings.environment) {
+            setup.complete(&mut env, choice.interpreter.as_ref(), own);
+        }
         let ahead = launch.ahead(&env, settings.environment.as_ref());
         let ahead = ahead.map(|runtime::Ahead { argv, env, zygote }| Ahead { argv, env, zygote });
         let mounts = launch.mounts.into_iter().map(|(source, target): (PathBuf, PathBuf)| Mount { source, target });
@@ -302,13 +322,20 @@ impl Functions {
             ahead,
             runtime: snapstart::runtime_words(address, &settings.runtime).into(),
             image: Image { task: tree.path, layers, runtime: mounts.collect(), snapshot },
+            web: setup.as_ref().map(|setup| Web { concurrency: setup.concurrency, ready: setup.ready.clone() }),
             isolation: walls.isolation,
             egress: walls.egress,
             log_group: group.into(),
             principal: Principal::Session { account, role, session: address.name.clone() },
             notes: choice.stand_in.into_iter().collect(),
         };
-        Ok(Plan::Run { target: Arc::new(target), sampled: settings.active_tracing, unfit, snapped })
+        Ok(Plan::Run {
+            target: Arc::new(target),
+            sampled: settings.active_tracing,
+            unfit,
+            snapped,
+            events: setup.map(|setup| setup.events),
+        })
     }
 }
 

@@ -26,7 +26,15 @@ fn call(path: &str) -> WebCall {
     let mut request = http::Request::new(Bytes::new());
     *request.uri_mut() = path.parse().unwrap();
     let request_id = RequestId::new(&SystemRng);
-    WebCall { request_id, trace: None, invoked_arn: arn("web"), want_tail: true, by_receipt: false, request }
+    WebCall {
+        request_id,
+        trace: None,
+        invoked_arn: arn("web"),
+        want_tail: true,
+        by_receipt: false,
+        fails_from: None,
+        request,
+    }
 }
 
 /// Walls whose programs answer `/hold` when they are let, `/hang` never and `/drop` with the end of the connection.
@@ -52,7 +60,11 @@ impl Web3 {
                     }
                     "GET /hang" => std::future::pending().await,
                     "GET /drop" => return None,
-                    "GET /half" => return Some(Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhal")),
+                    "GET /half" => {
+                        return Some(Bytes::from_static(
+                            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhal",
+                        ));
+                    }
                     "GET /junk" => return Some(Bytes::from_static(b"what?\r\n\r\n")),
                     _ => {}
                 }

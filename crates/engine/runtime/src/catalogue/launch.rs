@@ -17,7 +17,7 @@ pub struct Bootstraps {
 }
 
 /// How to start a runtime inside a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launch {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
@@ -56,6 +56,14 @@ impl Launch {
     pub fn wrapped(mut self, script: &str) -> Self {
         self.argv.insert(0, script.into());
         self.ours = false;
+        self
+    }
+
+    /// A command that serves a port, instead of a runtime: whatever the runtime would have needed is there for it.
+    #[must_use]
+    pub fn serving(mut self, command: &str) -> Self {
+        self.argv = vec!["/bin/sh".into(), "-c".into(), command.into()];
+        (self.ours, self.forks) = (false, false);
         self
     }
 

@@ -55,8 +55,14 @@ struct WayOut {
 /// Brings a set up to the moment before its program would start.
 fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
     let limits = Limits { memory_mb: 128, cpu_millis: Some(1000), pids: 16, tmp_mb: 512, files: 64 };
-    let program =
-        Program { limits, argv: vec![b"/bin/true".to_vec()], env: Vec::new(), cwd: b"/".to_vec(), ports: Vec::new(), serves: false };
+    let program = Program {
+        limits,
+        argv: vec![b"/bin/true".to_vec()],
+        env: Vec::new(),
+        cwd: b"/".to_vec(),
+        ports: Vec::new(),
+        serves: false,
+    };
     let nothing = Launch {
         seq: 0,
         tenant: Vec::new(),

@@ -119,7 +119,8 @@ impl First {
         let listeners = self.build(setup, rules, &program, (&targets, fds), spare.as_ref())?;
         let maker = program.serves.then(program::socket_maker).transpose()?;
         let uplinks = uplink.sockets.iter().map(AsFd::as_fd);
-        let handed: Vec<_> = uplinks.chain(listeners.iter().map(AsFd::as_fd)).chain(maker.iter().map(AsFd::as_fd)).collect();
+        let handed: Vec<_> =
+            uplinks.chain(listeners.iter().map(AsFd::as_fd)).chain(maker.iter().map(AsFd::as_fd)).collect();
         let confined = Report::Confined { uplink: uplink.sockets.len() as u32 };
         channel::send(&self.socket, &confined.encode(), &handed).step("hand the listeners over")?;
         drop((uplink.sockets, listeners, maker));

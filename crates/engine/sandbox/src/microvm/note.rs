@@ -91,7 +91,14 @@ mod tests {
             assert_eq!(Note::decode(&note.encode()), Ok(note));
         }
         let limits = Limits { memory_mb: 128, cpu_millis: None, pids: 9, tmp_mb: 512, files: 64 };
-        let program = Program { limits, argv: vec![b"a".to_vec()], env: vec![], cwd: b"/".to_vec(), ports: vec![9001], serves: false };
+        let program = Program {
+            limits,
+            argv: vec![b"a".to_vec()],
+            env: vec![],
+            cwd: b"/".to_vec(),
+            ports: vec![9001],
+            serves: false,
+        };
         let assignment = Assignment { clock_ns: u64::MAX, layers: true, runtime: vec![b"/r".to_vec()], program };
         assert_eq!(Assignment::decode(&assignment.encode()), Ok(assignment));
     }

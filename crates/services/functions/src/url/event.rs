@@ -183,7 +183,8 @@ fn body(request: &SiteRequest) -> (Option<String>, bool) {
     }
 }
 
-fn is_text(content_type: &str) -> bool {
+/// Whether bodies of a content type are text, which events hold as it is.
+pub(crate) fn is_text(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.starts_with("text/")
         || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")

@@ -13,6 +13,9 @@ mod event;
 mod flow;
 mod response;
 
+pub(crate) use event::is_text;
+pub(crate) use response::bad_gateway;
+
 use base::{BoxFuture, Fault, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
 use door::{Body, Site, SiteRequest, SiteResponse};
@@ -101,6 +104,21 @@ impl Functions {
             Some(trace) => trace.to_owned(),
             None => TraceHeader::root(&*self.options.rng, now.0.unsigned_abs() / 1000).0,
         };
+        let plan = match self.ready(named).await {
+            Ok(plan) => plan,
+            Err(fault) => return failed(&fault),
+        };
+        if let Some(served) = plan.served() {
+            let prefix = request.path.strip_suffix(path).unwrap_or_default();
+            let answered = self.serve_web(named, served.target, (path, prefix), request, &trace).await;
+            let mut response = match answered {
+                Ok((response, Some(done))) => interpreted(response, &done),
+                Ok((response, None)) => response,
+                Err(fault) => failed(&fault),
+            };
+            put(&mut response.headers, "x-amzn-trace-id", &trace);
+            return response;
+        }
         let payload = event::payload(&event::Call { address: &named.address, url, path, request, now, trace: &trace });
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
             return message(413, "Request Entity Too Large");

@@ -9,7 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use serde_json::{Map, Value};
 
 /// The answer to a function that failed, or answered with what cannot be understood.
-pub(super) fn bad_gateway() -> SiteResponse {
+pub(crate) fn bad_gateway() -> SiteResponse {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     SiteResponse { status: 502, headers, body: Body::Bytes(Bytes::from_static(b"Internal Server Error")) }
