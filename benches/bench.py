@@ -31,6 +31,7 @@ import apis
 import density
 import objects
 import streams
+import web
 import workloads
 
 HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
@@ -247,7 +248,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "apis", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "apis", "web", "s3"]
 
 
 def parts(text):
@@ -301,6 +302,8 @@ def main():
             streams.measure(platform, python, cpu_us, row)
         if "apis" in only:
             apis.measure(platform, python, row)
+        if "web" in only:
+            web.measure(platform, Connection, zipped, chosen.yardsticks, row)
         if "s3" in only:
             objects.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
         if "start" in only:

@@ -1,0 +1,404 @@
+"""Programs that listen on $PORT, as functions: their URL, API Gateway, events, and what goes wrong."""
+
+import base64
+import concurrent.futures
+import http.client
+import json
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+from botocore.exceptions import ClientError
+
+from platform_under_test import create, eventually, invoke, node_runtime, python_runtime
+
+# Says what it was asked, waits where it is told to, and breaks in every way.
+SERVER = '''
+import http.server, json, os, sys, threading, time
+started, inside, most = time.time(), 0, 0
+count = threading.Lock()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body, kind="application/json", headers=()):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if kind:
+            self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def serve(self):
+        global inside, most
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.split("?")[0]
+        if path == "/together":
+            with count:
+                inside += 1
+                most = max(most, inside)
+            barrier.wait(20)
+            with count:
+                inside -= 1
+            return self.answer(200, json.dumps({"pid": os.getpid(), "most": most, "started": started}).encode())
+        if path == "/stream":
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for piece in (b"first", b"second"):
+                self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(piece), piece))
+                if piece == b"first":
+                    go.wait(20)
+            return self.wfile.write(b"0\\r\\n\\r\\n")
+        if path == "/go":
+            go.set()
+        if path == "/sleep":
+            time.sleep(30)
+        if path == "/exit":
+            print("about to leave", flush=True)
+            os._exit(7)
+        if path == "/drop":
+            self.close_connection = True
+            return
+        if path == "/memory":
+            hog.append(bytearray(os.urandom(1)) * (400 << 20))
+        if path == "/image":
+            return self.answer(200, b"\\x89PNG\\xff", "image/png")
+        if path == "/cookies":
+            return self.answer(302, b"", None, [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Location", "/")])
+        if path == "/events":
+            event = json.loads(body)
+            if event == {"fail": True}:
+                return self.answer(500, b"no")
+            return self.answer(200, json.dumps({"got": event, "kind": self.headers["Content-Type"]}).encode())
+        said = {
+            "method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
+            "body": body.decode("latin-1"), "pid": os.getpid(), "uid": os.getuid(), "port": os.environ["PORT"],
+        }
+        print("asked", self.path, flush=True)
+        self.answer(200, json.dumps(said).encode())
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = serve
+
+barrier = threading.Barrier(int(os.environ.get("TOGETHER", "2")))
+go, hog = threading.Event(), []
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+'''
+
+
+def web(client, name, files=None, command="exec python3 server.py", variables=None, **more):
+    variables = {"LAMBENT_WEB_COMMAND": command, **(variables or {})}
+    files = files or {"server.py": SERVER}
+    create(client, name, files, handler="web", Environment={"Variables": variables}, **more)
+    return url_of(client, name)
+
+
+def url_of(client, name):
+    client.add_permission(
+        FunctionName=name, StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE"
+    )
+    return client.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+
+
+class Site:
+    """One function's URL, over one connection or many."""
+
+    def __init__(self, platform, url):
+        self.address, self.host = urllib.parse.urlsplit(platform.endpoint).netloc, urllib.parse.urlsplit(url).netloc
+
+    def ask(self, path, method="GET", body=None, headers=None, timeout=60):
+        connection = http.client.HTTPConnection(self.address, timeout=timeout)
+        try:
+            connection.request(method, path, body, {"Host": self.host, **(headers or {})})
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def json(self, path, **more):
+        status, _, body = self.ask(path, **more)
+        assert status == 200, body
+        return json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def client(platform):
+    return platform.client("lambda")
+
+
+@pytest.fixture(scope="module")
+def site(platform, client):
+    return Site(platform, web(client, "web-site", Timeout=20, MemorySize=512))
+
+
+def test_a_request_comes_as_it_was_sent_and_goes_back_as_it_was_answered(platform, site):
+    said = site.json("/a%20b?x=1&x=2", method="POST", body=b"\x00\xff", headers={"X-Own": "yes", "Cookie": "a=1; b=2", "TE": "trailers"})
+    assert (said["method"], said["path"], said["body"], said["port"]) == ("POST", "/a%20b?x=1&x=2", "\x00\xff", "8080")
+    headers = said["headers"]
+    assert (headers["x-own"], headers["cookie"], headers["host"]) == ("yes", "a=1; b=2", site.host)
+    assert (headers["x-forwarded-for"], headers["x-forwarded-host"], headers["x-forwarded-proto"]) == ("127.0.0.1", site.host, "http")
+    assert headers["x-amzn-trace-id"].startswith("Root=1-") and "te" not in headers
+    status, headers, body = site.ask("/image")
+    assert (status, headers["Content-Type"], body) == (200, "image/png", b"\x89PNG\xff")
+    status, headers, body = site.ask("/cookies")
+    assert (status, headers["Location"], headers.get_all("Set-Cookie"), body) == (302, "/", ["a=1", "b=2"], b"")
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert site.json("/", method=method)["method"] == method
+    status, headers, body = site.ask("/", method="HEAD")
+    assert (status, body) == (200, b"") and int(headers["Content-Length"]) > 0
+    # The form by path answers the same, and says where it stands.
+    label = site.host.split(".")[0]
+    plain = Site(platform, "http://" + site.address)
+    said = plain.json(f"/_lambent/url/{label}/deep?q=1")
+    assert (said["path"], said["headers"]["x-forwarded-prefix"]) == ("/deep?q=1", f"/_lambent/url/{label}")
+
+
+def test_many_requests_share_one_environment(platform, client):
+    site = Site(platform, web(client, "web-many", variables={"TOGETHER": "30"}))
+    with concurrent.futures.ThreadPoolExecutor(30) as pool:
+        # The first of them starts the environment, and all of them are needed for any to be answered.
+        answers = list(pool.map(lambda _: site.json("/together"), range(30)))
+    assert {(answer["pid"], answer["most"]) for answer in answers} == {(answers[0]["pid"], 30)}
+    seen = json.loads(platform.lambent("top", "--once", "--json", "--interval", "0.1", "--function", "web-many").stdout)
+    row = seen["functions"][0]
+    environments, total = row["environments"], row["total"]
+    assert (environments["idle"], environments["busy"], total["invocations"], total["coldStarts"]) == (1, 0, 30, 1)
+
+
+def test_its_concurrency_is_honoured(platform, client):
+    site = Site(platform, web(client, "web-two", variables={"TOGETHER": "2", "LAMBENT_WEB_CONCURRENCY": "2"}))
+    site.json("/")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: site.json("/together"), range(6)))
+    assert len({answer["started"] for answer in answers}) == 3
+    assert {answer["most"] for answer in answers} == {2}
+
+
+def test_an_answer_goes_out_as_it_is_written(site):
+    connection = http.client.HTTPConnection(site.address, timeout=30)
+    connection.request("GET", "/stream", headers={"Host": site.host})
+    response = connection.getresponse()
+    assert response.read(5) == b"first"
+    site.ask("/go")
+    assert response.read() == b"second"
+    connection.close()
+
+
+def test_events_that_are_no_requests_are_posted(platform, client, site):
+    payload, answer = invoke(client, "web-site", {"Records": [1]})
+    assert payload == {"got": {"Records": [1]}, "kind": "application/json"} and "FunctionError" not in answer
+    payload, answer = invoke(client, "web-site", {"fail": True}, LogType="Tail")
+    assert answer["FunctionError"] == "Unhandled"
+    assert payload == {"errorType": "Runtime.WebStatus", "errorMessage": "The program answered the event with status 500: no"}
+    report = base64.b64decode(answer["LogResult"]).decode()
+    assert "HTTP: POST /events 500" in report and "Error Type: Runtime.WebStatus" in report
+    # As a stream, at once.
+    events = client.invoke_with_response_stream(FunctionName="web-site", Payload=b"7")["EventStream"]
+    chunks = b"".join(event["PayloadChunk"]["Payload"] for event in events if "PayloadChunk" in event)
+    assert json.loads(chunks)["got"] == 7
+
+
+def test_events_of_api_gateway_are_requests_again(client, site):
+    two = {
+        "version": "2.0", "rawPath": "/x", "rawQueryString": "a=b", "headers": {"host": "api", "content-type": "text/plain"},
+        "requestContext": {"stage": "$default", "http": {"method": "PUT"}}, "body": "aGk=", "isBase64Encoded": True,
+    }
+    payload, _ = invoke(client, "web-site", two)
+    said = json.loads(payload["body"])
+    assert (payload["statusCode"], said["method"], said["path"], said["body"]) == (200, "PUT", "/x?a=b", "hi")
+    one = {
+        "httpMethod": "GET", "path": "/image", "requestContext": {"stage": "dev"}, "headers": {"Host": "api"},
+        "multiValueHeaders": {"Host": ["api"]}, "queryStringParameters": None, "body": None, "isBase64Encoded": False,
+    }
+    payload, _ = invoke(client, "web-site", one)
+    assert (payload["isBase64Encoded"], base64.b64decode(payload["body"])) == (True, b"\x89PNG\xff")
+    assert payload["multiValueHeaders"]["content-type"] == ["image/png"]
+
+
+def test_an_http_api_and_a_rest_api_reach_it(platform, client, site):
+    api = platform.client("apigatewayv2")
+    arn = client.get_function(FunctionName="web-site")["Configuration"]["FunctionArn"]
+    made = api.create_api(Name="web", ProtocolType="HTTP", Target=arn)
+    host = urllib.parse.urlsplit(made["ApiEndpoint"]).netloc
+    client.add_permission(
+        FunctionName="web-site", StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
+    )
+    through = Site(platform, f"http://{host}")
+    said = through.json("/users/7?q=a%20b", method="POST", body="hi", headers={"Content-Type": "text/plain"})
+    assert (said["path"], said["body"], said["method"]) == ("/users/7?q=a%20b", "hi", "POST")
+    status, headers, _ = through.ask("/cookies")
+    assert (status, headers.get_all("Set-Cookie")) == (302, ["a=1", "b=2"])
+    status, _, body = through.ask("/image")
+    assert (status, body) == (200, b"\x89PNG\xff")
+
+
+def test_an_asynchronous_event_is_posted(platform, client, site):
+    client.invoke(FunctionName="web-site", InvocationType="Event", Payload=b'{"later": 1}')
+    logs = platform.client("logs")
+
+    def reports():
+        found = logs.filter_log_events(logGroupName="/aws/lambda/web-site", filterPattern='"POST /events 200"')
+        return [event["message"] for event in found["events"]]
+
+    before = len(reports())
+    client.invoke(FunctionName="web-site", InvocationType="Event", Payload=b'{"later": 2}')
+    assert eventually(lambda: len(reports()), lambda seen: seen > before) > before
+
+
+def test_each_request_is_told_of_in_one_line(platform, site):
+    site.ask("/some/path?secret=hidden")
+    logs = platform.client("logs")
+
+    def lines():
+        return [event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/web-site")["events"]]
+
+    seen = eventually(lines, lambda lines: any("HTTP: GET /some/path 200" in line for line in lines))
+    report = next(line for line in seen if "HTTP: GET /some/path 200" in line)
+    assert report.startswith("REPORT RequestId: ") and "hidden" not in report and "Billed Duration: " in report
+    # What the program writes stands there too.
+    assert any(line.rstrip() == "asked /some/path?secret=hidden" for line in seen)
+
+
+def test_a_request_that_takes_too_long(platform, client):
+    site = Site(platform, web(client, "web-slow", Timeout=2))
+    site.json("/")
+    begun = time.monotonic()
+    status, _, body = site.ask("/sleep")
+    assert (status, body) == (504, b"Gateway Timeout") and 1.9 < time.monotonic() - begun < 8
+    # The next one has an environment that does not hang.
+    assert site.json("/")["method"] == "GET"
+
+
+def test_a_program_that_ends(platform, client):
+    site = Site(platform, web(client, "web-ends"))
+    first = site.json("/")
+    status, _, body = site.ask("/exit")
+    assert (status, body) == (502, b"Internal Server Error")
+    assert site.json("/")["method"] == "GET"
+    logs = platform.client("logs")
+
+    def lines():
+        return [event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/web-ends")["events"]]
+
+    seen = eventually(lines, lambda lines: any("exit status 7" in line for line in lines))
+    assert any("Runtime exited with error: exit status 7" in line for line in seen) and any("about to leave" in line for line in seen)
+    status, _, _ = site.ask("/drop")
+    assert status == 502 and first["uid"] == site.json("/")["uid"]
+
+
+def test_a_program_without_end_of_memory(platform, client):
+    site = Site(platform, web(client, "web-memory", MemorySize=256, Timeout=20))
+    site.json("/")
+    status, _, _ = site.ask("/memory")
+    assert status == 502
+    assert site.json("/")["method"] == "GET"
+    logs = platform.client("logs")
+
+    def lines():
+        return [event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/web-memory")["events"]]
+
+    assert eventually(lines, lambda lines: any("Runtime.OutOfMemory" in line for line in lines))
+
+
+def test_a_program_that_does_not_begin(platform, client):
+    broken = Site(platform, web(client, "web-broken", command="echo wrong >&2; exit 3"))
+    status, _, _ = broken.ask("/")
+    assert status == 502
+    missing = Site(platform, web(client, "web-missing", command="no-such-program --port $PORT"))
+    assert missing.ask("/")[0] == 502
+    logs = platform.client("logs")
+
+    def lines(name):
+        return lambda: "\n".join(event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"])
+
+    assert "exit status 3" in eventually(lines("web-broken"), lambda text: "exit status 3" in text)
+    assert "no-such-program: not found" in eventually(lines("web-missing"), lambda text: "not found" in text)
+
+
+def test_a_caller_who_leaves_is_noticed_by_the_program(platform, client, site):
+    connection = socket.create_connection(site.address.split(":"))
+    connection.sendall(f"GET /sleep HTTP/1.1\r\nHost: {site.host}\r\n\r\n".encode())
+    time.sleep(0.5)
+    connection.close()
+    logs = platform.client("logs")
+
+    def left():
+        found = logs.filter_log_events(logGroupName="/aws/lambda/web-site", filterPattern='"the caller left"')
+        return [event["message"] for event in found["events"]]
+
+    assert eventually(left, bool)[0].rstrip().endswith("HTTP: GET /sleep (the caller left)")
+
+
+def test_a_ready_path_is_waited_for(platform, client):
+    server = SERVER.replace("    def serve(self):", "    def serve(self):\n        if self.path == '/up' and time.time() < started + 1:\n            return self.answer(503, b'')")
+    site = Site(platform, web(client, "web-ready", {"server.py": server}, variables={"LAMBENT_WEB_READY_PATH": "/up"}))
+    begun = time.monotonic()
+    site.json("/")
+    assert time.monotonic() - begun >= 1
+
+
+def test_reserved_concurrency_counts_environments(platform, client):
+    site = Site(platform, web(client, "web-reserved", variables={"TOGETHER": "5", "LAMBENT_WEB_CONCURRENCY": "5"}))
+    client.put_function_concurrency(FunctionName="web-reserved", ReservedConcurrentExecutions=1)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        assert len(list(pool.map(lambda _: site.json("/together"), range(5)))) == 5
+    client.put_function_concurrency(FunctionName="web-reserved", ReservedConcurrentExecutions=0)
+    assert site.ask("/")[0] == 429
+
+
+def test_a_new_command_serves_the_next_request(platform, client):
+    site = Site(platform, web(client, "web-changed"))
+    first = site.json("/")
+    client.update_function_configuration(
+        FunctionName="web-changed", Environment={"Variables": {"LAMBENT_WEB_COMMAND": "exec python3 server.py", "TOGETHER": "1"}}
+    )
+    client.get_waiter("function_updated_v2").wait(FunctionName="web-changed")
+    assert site.json("/together")["most"] == 1
+    assert first["port"] == "8080"
+
+
+@pytest.mark.parametrize(
+    "variables, words",
+    [
+        ({"LAMBENT_WEB_CONCURRENCY": "7"}, "which needs LAMBENT_WEB_COMMAND"),
+        ({"LAMBENT_WEB_COMMAND": "x", "LAMBENT_WEB_CONCURRENCY": "0"}, "must be a number from 1 to 1000"),
+        ({"LAMBENT_WEB_COMMAND": "x", "LAMBENT_WEB_PORT": "80"}, "LAMBENT_WEB_PORT is no variable"),
+        ({"LAMBENT_WEB_COMMAND": "x", "AWS_LAMBDA_EXEC_WRAPPER": "/opt/w"}, "is started instead of one"),
+    ],
+)
+def test_what_cannot_be_is_refused(client, variables, words):
+    with pytest.raises(ClientError) as refused:
+        create(client, "web-refused", {"server.py": SERVER}, handler="web", Environment={"Variables": variables})
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert words in refused.value.response["Error"]["Message"]
+
+
+@pytest.mark.skipif(not node_runtime(), reason="there is no Node.js here")
+def test_a_node_server(platform, client):
+    server = """
+const http = require("http")
+http.createServer((request, response) => {
+  response.setHeader("content-type", "text/plain")
+  response.end(`node ${process.version} ${request.url}`)
+}).listen(process.env.PORT)
+"""
+    site = Site(platform, web(client, "web-node", {"server.js": server}, "node server.js", runtime=node_runtime()))
+    status, _, body = site.ask("/there")
+    assert status == 200 and body.startswith(b"node v") and body.endswith(b" /there")
+
+
+def test_a_program_of_its_own(platform, client):
+    # A custom runtime needs no bootstrap where a command is given.
+    site = Site(platform, web(client, "web-own", runtime="provided.al2023"))
+    assert site.json("/")["method"] == "GET"
