@@ -68,11 +68,14 @@ pub enum Error {
     Truncated,
 }
 
+/// A connection as its holder drives it.
+type Driven = Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
+
 /// One connection. Whoever holds it drives it.
 struct Line {
     sender: SendRequest<Full<Bytes>>,
     // None once it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>>,
+    connection: Option<Driven>,
 }
 
 impl Line {
@@ -292,7 +295,7 @@ impl Answer {
     }
 
     /// How many bytes are to come, if the program has said.
-    pub fn len(&self) -> Option<u64> {
+    pub fn to_come(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
 

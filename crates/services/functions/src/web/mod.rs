@@ -116,7 +116,7 @@ impl Functions {
             Answered::Answer { head, body } => (head, body),
         };
         let (status, headers) = (head.status.as_u16(), head.headers);
-        if body.len().is_some_and(|length| length <= HELD_BYTES) {
+        if body.to_come().is_some_and(|length| length <= HELD_BYTES) {
             let whole = body.whole(usize::MAX).await;
             let done = body.done().cloned();
             return Ok(match whole {
@@ -184,7 +184,7 @@ fn too_large() -> Finished {
     Finished::FunctionError { kind: FailureKind::Raised, error_type, payload: payload.to_string().into() }
 }
 
-fn pieces(body: WebBody) -> Pieces {
+fn pieces(body: Box<WebBody>) -> Pieces {
     Box::pin(stream::unfold(Some(body), |body| async {
         let mut body = body?;
         match body.next().await? {
