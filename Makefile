@@ -31,8 +31,13 @@ $(VENV)/.complete: tests/requirements.txt
 	@touch $@
 
 # The clients that tests/e2e/test_clients.py and test_s3_clients.py drive: aws-sdk-js v3 and the AWS CLI v2, both from npm, and
-# s3fs in an environment of its own, pinned.
-clients: $(CLIENTS)/.complete $(CLIENTS)/s3fs/.complete
+# s3fs and chalice (tests/e2e/test_restapi_definitions.py), each in an environment of its own, pinned.
+clients: $(CLIENTS)/.complete $(CLIENTS)/s3fs/.complete $(CLIENTS)/chalice/.complete
+$(CLIENTS)/chalice/.complete: tests/clients/chalice.txt
+	@scripts/check-tools python3 venv
+	@$(PYTHON) -m venv $(CLIENTS)/chalice
+	@$(CLIENTS)/chalice/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 $(CLIENTS)/s3fs/.complete: tests/clients/s3fs.txt
 	@scripts/check-tools python3 venv
 	@$(PYTHON) -m venv $(CLIENTS)/s3fs

@@ -1,7 +1,7 @@
 //! Where a request goes, decided from its head alone. The order is the rule: function URLs and APIs own their hosts whole, then
 //! the platform's own paths, then pages for people, then the AWS APIs.
 
-use base::limits::{REQUEST_BODY_BYTES, SYNC_PAYLOAD_BYTES};
+use base::limits::REQUEST_BODY_BYTES;
 use door::{Site, Via};
 use http::Method;
 use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION};
@@ -69,7 +69,7 @@ impl<'a> Way<'a> {
     pub(crate) fn body_limit(&self) -> usize {
         match self {
             Self::Api => REQUEST_BODY_BYTES,
-            Self::Public(_) => SYNC_PAYLOAD_BYTES,
+            Self::Public(site) => site.body_bytes(),
             Self::Preflight | Self::Platform(_) | Self::Page(_) | Self::Nowhere(_) => PAGE_BODY_BYTES,
         }
     }

@@ -20,7 +20,7 @@ pub struct SiteRequest {
     pub authority: String,
     /// All headers.
     pub headers: http::HeaderMap,
-    /// The whole body, at most [`base::limits::SYNC_PAYLOAD_BYTES`] (else the gateway answered 413).
+    /// The whole body, at most [`Site::body_bytes`] (else the gateway answered 413).
     pub body: Bytes,
     /// The peer's address, for `sourceIp`.
     pub peer: std::net::IpAddr,
@@ -60,6 +60,10 @@ impl SiteResponse {
 pub trait Site: Send + Sync {
     /// Whether it answers this host (without port, lower case) and path. Cheap: asked for every request no AWS rule took.
     fn claims(&self, host: &str, path: &str) -> bool;
+    /// How long a body may be, bytes; the gateway answers 413 to longer ones.
+    fn body_bytes(&self) -> usize {
+        base::limits::SYNC_PAYLOAD_BYTES
+    }
     /// Answers. Faults are answers too: a site never fails.
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse>;
 }

@@ -1,5 +1,6 @@
 //! The long-lived part: [`Options`] → [`HttpApis`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::{Account, Clocks, Fault, LogSink, Region, Rng};
@@ -9,7 +10,7 @@ use store::{Batch, Key, Kv, Rows, Space};
 use crate::outbound::Outbound;
 use crate::remembered::Remembered;
 use crate::rules::ids;
-use crate::serve::{Issuers, Live};
+use crate::serve::{Buckets, Issuers, Live};
 use crate::types::{Api, Deployment};
 use crate::{faults, limits, state};
 
@@ -37,6 +38,8 @@ pub struct Options {
 pub struct HttpApis {
     pub(crate) options: Options,
     pub(crate) issuers: Issuers,
+    // Of HTTP and REST APIs.
+    pub(crate) buckets: Buckets,
     remembered: Arc<Remembered<Arc<Live>>>,
 }
 
@@ -160,14 +163,14 @@ impl HttpApis {
     #[must_use]
     pub fn open(options: Options) -> Arc<Self> {
         let remembered = Remembered::following(&*options.kv, state::APIS);
-        Arc::new(Self { options, issuers: Issuers::default(), remembered })
+        Arc::new(Self { options, issuers: Issuers::default(), buckets: Buckets::default(), remembered })
     }
 
     /// An API with its routes made ready, if it exists.
     pub(crate) fn live(&self, id: &str) -> Result<Option<Arc<Live>>, Fault> {
         self.remembered.find(id, || {
             let api = state::find_api(&*self.options.kv, id)?;
-            Ok(api.map(|api| Live::of(api, &*self.options.kv)).transpose()?.map(Arc::new))
+            Ok(api.map(|api| Live::of(api, &*self.options.kv, &self.buckets)).transpose()?.map(Arc::new))
         })
     }
 
@@ -243,6 +246,7 @@ impl HttpApis {
     /// NotFoundException; the store's.
     pub(crate) async fn remove(&self, account: Account, region: &Region, id: Option<&str>) -> Result<(), Fault> {
         let (id, region) = (id.unwrap_or_default().to_owned(), region.clone());
+        let named = id.clone();
         let row = state::api_row(&id);
         let keys = vec![Key::new(Space::Control, row.clone())];
         let run = move |rows: &Rows| {
@@ -256,7 +260,9 @@ impl HttpApis {
             }
             Ok(batch)
         };
-        Ok(self.options.kv.transact(keys, Box::new(run)).await?)
+        self.options.kv.transact(keys, Box::new(run)).await?;
+        self.buckets.keep(&named, &HashSet::new());
+        Ok(())
     }
 }
 

@@ -22,6 +22,8 @@ pub const TAGS: usize = 50;
 pub const SCOPES: usize = 10;
 /// Request line and header values together, bytes.
 pub const HEAD_BYTES: usize = 10_240;
+/// Longest body of a request, bytes; a function takes no event of more than 6 MiB.
+pub(crate) const BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Shortest and longest wait for an integration, milliseconds.
 pub const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 50..=30_000;
 /// An API with all that belongs to it, as it is kept, bytes. This platform's own: it is one row.

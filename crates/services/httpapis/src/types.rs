@@ -222,7 +222,7 @@ impl Settings {
 }
 
 /// Where a line goes for each request, and what it says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AccessLog {
     // The ARN of a log group.
     pub(crate) destination: String,

@@ -10,7 +10,7 @@ use wire::Unit;
 
 use super::apis::set;
 use crate::engine::Draft;
-use crate::rules::format::{self, group_of};
+use crate::rules::format;
 use crate::rules::{check, pages::Page, route_key};
 use crate::shown::Shown;
 use crate::types::{AccessLog, Settings, Stage};
@@ -42,18 +42,9 @@ fn access_log(given: aws::AccessLogSettings, before: Option<&AccessLog>) -> Resu
     let (Some(destination), Some(format)) = (destination, format) else {
         return Err(faults::bad("Access log settings must have a destinationArn and a format"));
     };
-    if destination.starts_with("arn:aws:firehose:") {
-        return Err(Fault::not_implemented(
-            "apigatewayv2: AccessLogSettings.DestinationArn, where it is a delivery stream",
-        ));
-    }
-    if group_of(&destination).is_none() {
-        return Err(faults::bad(
-            "Invalid ARN specified in the request. ARNs must start with 'arn:' and name a log group",
-        ));
-    }
-    format::check(&format)?;
-    Ok(AccessLog { destination, format })
+    let log = AccessLog { destination, format };
+    format::whole("apigatewayv2", &log)?;
+    Ok(log)
 }
 
 /// Those of many routes, by their keys.

@@ -1,5 +1,6 @@
 //! The long-lived part: [`RestApis`] over [`HttpApis`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::{Account, Fault, Region, Rng};
@@ -129,7 +130,7 @@ impl RestApis {
     pub(crate) fn live(&self, id: &str) -> Result<Option<Arc<Live>>, Fault> {
         let live = self.remembered.find(id, || {
             let api = state::find_api(self.kv(), id)?;
-            Ok(Some(api.map(|api| Live::of(api, self.kv())).transpose()?.map(Arc::new)))
+            Ok(Some(api.map(|api| Live::of(api, self.kv(), &self.others.buckets)).transpose()?.map(Arc::new)))
         })?;
         Ok(live.flatten())
     }
@@ -225,6 +226,7 @@ impl RestApis {
     /// NotFoundException; the store's.
     pub(crate) async fn remove(&self, account: Account, region: &Region, id: Option<&str>) -> Result<(), Fault> {
         let (id, region) = (id.unwrap_or_default().to_owned(), region.clone());
+        let named = id.clone();
         let row = state::api_row(&id);
         let keys = vec![Key::new(Space::Control, row.clone())];
         let run = move |rows: &Rows| {
@@ -238,7 +240,9 @@ impl RestApis {
             }
             Ok(batch)
         };
-        Ok(self.options().kv.transact(keys, Box::new(run)).await?)
+        self.options().kv.transact(keys, Box::new(run)).await?;
+        self.others.buckets.keep(&named, &HashSet::new());
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod grades;
 mod limits;
 mod rules;
 mod serve;
+mod shown;
 mod state;
 mod types;
 

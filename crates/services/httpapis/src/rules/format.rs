@@ -4,6 +4,7 @@
 use base::Fault;
 
 use crate::faults;
+use crate::types::AccessLog;
 
 /// The longest format, bytes. Source: "Quotas for configuring and running an HTTP API".
 const LONGEST: usize = 3 * 1024;
@@ -48,11 +49,29 @@ pub(crate) fn parts(format: &str) -> Vec<Part> {
     parts
 }
 
+/// Whether an access log may be one: it goes to a log group here.
+///
+/// # Errors
+/// BadRequestException; NotImplemented for delivery streams.
+pub(crate) fn whole(service: &str, log: &AccessLog) -> Result<(), Fault> {
+    if log.destination.starts_with("arn:aws:firehose:") {
+        return Err(Fault::not_implemented(format_args!(
+            "{service}: AccessLogSettings.DestinationArn, where it is a delivery stream"
+        )));
+    }
+    if group_of(&log.destination).is_none() {
+        return Err(faults::bad(
+            "Invalid ARN specified in the request. ARNs must start with 'arn:' and name a log group",
+        ));
+    }
+    check(&log.format)
+}
+
 /// Whether a format may be one.
 ///
 /// # Errors
 /// BadRequestException.
-pub(crate) fn check(format: &str) -> Result<(), Fault> {
+fn check(format: &str) -> Result<(), Fault> {
     if format.len() > LONGEST {
         return Err(faults::bad(format!("Access log format must have at most {LONGEST} bytes")));
     }

@@ -9,12 +9,12 @@ use base::{Fault, Region};
 use store::Kv;
 
 use super::log::Log;
-use super::throttle::Bucket;
+use super::throttle::{Bucket, Buckets};
 use super::verdicts::Verdicts;
 use crate::rules::mapping::{self, Changes, Of};
 use crate::rules::selection::Selection;
 use crate::rules::table::Table;
-use crate::rules::{format, function, path, variables};
+use crate::rules::{function, path, variables};
 use crate::state;
 use crate::types::{Api, Authorization, Authorizer, By, Cors, Frozen, Integration, Kind, Route, Stage};
 
@@ -33,7 +33,7 @@ pub(super) struct Serving {
     // Stages of one deployment share it.
     pub(super) content: Arc<Content>,
     // Of each route, in their order: how often it may be called.
-    buckets: Vec<Option<Bucket>>,
+    buckets: Vec<Option<Arc<Bucket>>>,
     pub(super) log: Option<Log>,
 }
 
@@ -230,18 +230,15 @@ impl Content {
 }
 
 impl Serving {
-    fn of(api: &Api, name: &str, stage: &Stage, content: Arc<Content>) -> Self {
-        let bucket = |route: &Ready| Bucket::of(stage.settings.get(&route.key), &stage.default_settings);
-        let log = stage.access_log.as_ref().and_then(|log| {
-            let (account, region, group) = format::group_of(&log.destination)?;
-            Some(Log {
-                account: account.parse().ok()?,
-                region: region.parse().ok()?,
-                group: group.into(),
-                stream: format!("{}/{name}", api.id).into(),
-                format: format::parts(&log.format),
-            })
-        });
+    fn of(api: &Api, name: &str, stage: &Stage, content: Arc<Content>, buckets: &Buckets) -> Self {
+        let bucket = |route: &Ready| {
+            // Settings of the route itself go before those of all.
+            let (own, all) = (stage.settings.get(&route.key), &stage.default_settings);
+            let rate = own.and_then(|own| own.rate_limit).or(all.rate_limit);
+            let burst = own.and_then(|own| own.burst_limit).or(all.burst_limit);
+            buckets.find((&api.id, name, &route.key), rate, burst)
+        };
+        let log = stage.access_log.as_ref().and_then(|log| Log::of(log, &api.id, name));
         let buckets = content.routes.iter().map(bucket).collect();
         Self { name: name.to_owned(), variables: stage.variables.clone(), content, buckets, log }
     }
@@ -249,17 +246,17 @@ impl Serving {
     /// The route that takes a request, and whether it is not called too often.
     pub(super) fn route(&self, method: &str, parts: &[Cow<'_, str>], now: std::time::Instant) -> (&Ready, bool) {
         let Some(at) = self.content.table.find(method, parts) else { return (&self.content.nowhere, true) };
-        let bucket = self.buckets.get(at).and_then(Option::as_ref);
+        let bucket = self.buckets.get(at).and_then(Option::as_deref);
         (&self.content.routes[at], bucket.is_none_or(|bucket| bucket.take(now)))
     }
 }
 
 impl Live {
-    /// An API with all that its stages answer with.
+    /// An API with all that its stages answer with, and how often.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) fn of(api: Api, kv: &dyn Kv) -> Result<Self, Fault> {
+    pub(crate) fn of(api: Api, kv: &dyn Kv, buckets: &Buckets) -> Result<Self, Fault> {
         let now = Arc::new(Content::of(&api.freeze()));
         let mut frozen: HashMap<&str, Arc<Content>> = HashMap::new();
         let mut stages = HashMap::new();
@@ -278,8 +275,13 @@ impl Live {
                     }
                 },
             };
-            stages.insert(name.clone(), Serving::of(&api, name, stage, content));
+            stages.insert(name.clone(), Serving::of(&api, name, stage, content, buckets));
         }
+        let kept = stages.values().flat_map(|stage: &Serving| {
+            let routes = stage.content.routes.iter().zip(&stage.buckets).filter(|(_, bucket)| bucket.is_some());
+            routes.map(|(route, _)| (stage.name.clone(), route.key.clone()))
+        });
+        buckets.keep(&api.id, &kept.collect());
         Ok(Self { api, stages, verdicts: Verdicts::default() })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{LogLine, Region};
+use base::{LogLine, LogSink, Region, Timestamp};
 use door::{Body, SiteResponse};
 use serde_json::Value;
 
@@ -11,17 +11,57 @@ use super::Visit;
 use super::authorize::Authorizer;
 use super::live::{Target, To};
 use crate::HttpApis;
-use crate::rules::format::Part;
+use crate::rules::format::{self, Part};
 use crate::rules::selection::Selection;
+use crate::types::AccessLog;
 
 /// A stage's log.
 #[derive(Debug)]
-pub(super) struct Log {
-    pub(super) account: base::Account,
-    pub(super) region: Region,
-    pub(super) group: Arc<str>,
-    pub(super) stream: Arc<str>,
-    pub(super) format: Vec<Part>,
+pub(crate) struct Log {
+    account: base::Account,
+    region: Region,
+    group: Arc<str>,
+    stream: Arc<str>,
+    format: Vec<Part>,
+}
+
+impl Log {
+    /// The log of an API's stage; none if its destination names no group.
+    pub(crate) fn of(said: &AccessLog, api: &str, stage: &str) -> Option<Self> {
+        let (account, region, group) = format::group_of(&said.destination)?;
+        Some(Self {
+            account: account.parse().ok()?,
+            region: region.parse().ok()?,
+            group: group.into(),
+            stream: format!("{api}/{stage}").into(),
+            format: format::parts(&said.format),
+        })
+    }
+
+    /// Writes a line, each variable by what `value` says of it.
+    pub(crate) fn write(&self, sink: &dyn LogSink, at: Timestamp, value: impl Fn(&str) -> Option<String>) {
+        let mut text = String::new();
+        for part in &self.format {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Context(name) => match value(name) {
+                    // A line is one line.
+                    Some(value) => text.extend(value.chars().filter(|letter| !letter.is_control())),
+                    None => text.push('-'),
+                },
+            }
+        }
+        let line = LogLine {
+            account: self.account,
+            region: self.region.clone(),
+            group: Arc::clone(&self.group),
+            stream: Arc::clone(&self.stream),
+            at,
+            text,
+            hops: 0,
+        };
+        sink.write(vec![line]);
+    }
 }
 
 /// What became of a request on its way.
@@ -65,27 +105,7 @@ impl HttpApis {
     /// Writes the line of a request that was answered.
     pub(super) fn log(&self, visit: &Visit<'_>, course: &Course, response: &SiteResponse, took: Duration) {
         let Some(log) = &visit.stage.log else { return };
-        let mut text = String::new();
-        for part in &log.format {
-            match part {
-                Part::Text(plain) => text.push_str(plain),
-                Part::Context(name) => match value(visit, course, response, took, name) {
-                    // A line is one line.
-                    Some(value) => text.extend(value.chars().filter(|letter| !letter.is_control())),
-                    None => text.push('-'),
-                },
-            }
-        }
-        let line = LogLine {
-            account: log.account,
-            region: log.region.clone(),
-            group: Arc::clone(&log.group),
-            stream: Arc::clone(&log.stream),
-            at: visit.now,
-            text,
-            hops: 0,
-        };
-        self.options.logs.write(vec![line]);
+        log.write(&*self.options.logs, visit.now, |name| value(visit, course, response, took, name));
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) use judge::for_anybody;
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};
 use log::Course;
+pub(crate) use log::Log;
+pub(crate) use throttle::{Bucket, Buckets};
 pub(crate) use verdicts::{Asked, Grant, Verdict, Verdicts};
 
 /// The second label of an API's host.
@@ -97,6 +99,10 @@ struct Visit<'a> {
 impl Site for HttpApis {
     fn claims(&self, host: &str, path: &str) -> bool {
         asked(host, path).is_some()
+    }
+
+    fn body_bytes(&self) -> usize {
+        crate::limits::BODY_BYTES
     }
 
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {

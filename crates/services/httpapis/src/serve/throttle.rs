@@ -1,10 +1,12 @@
 //! How often a route of a stage is called: a token bucket each.
-//! Source: API Gateway Developer Guide, "Throttle requests to your HTTP APIs for better throughput".
+//! Source: API Gateway Developer Guide, "Throttle requests to your HTTP APIs for better throughput" and "Throttle requests to
+//! your REST APIs for better throughput".
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::types::Settings;
+use crate::limits;
 
 /// Requests in a second, and at once, where only the other is said: AWS's default of an account.
 const RATE: f64 = 10_000.0;
@@ -12,7 +14,7 @@ const BURST: i64 = 5_000;
 
 /// A bucket of tokens, each for one request.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     // Tokens a second.
     rate: f64,
     // Most tokens.
@@ -21,10 +23,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket that settings ask for: those of the route itself go before those of all. None if neither limits anything.
-    pub(super) fn of(own: Option<&Settings>, all: &Settings) -> Option<Self> {
-        let rate = own.and_then(|own| own.rate_limit).or(all.rate_limit);
-        let burst = own.and_then(|own| own.burst_limit).or(all.burst_limit);
+    /// The bucket that limits ask for, requests in a second and at once; none if neither limits anything.
+    fn of(rate: Option<f64>, burst: Option<i64>) -> Option<Self> {
         if rate.is_none() && burst.is_none() {
             return None;
         }
@@ -33,7 +33,7 @@ impl Bucket {
     }
 
     /// Takes a token; whether there was one.
-    pub(super) fn take(&self, now: Instant) -> bool {
+    pub(crate) fn take(&self, now: Instant) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, last) = *state;
         let passed = last.map_or(0.0, |last| now.duration_since(last).as_secs_f64());
@@ -41,6 +41,53 @@ impl Bucket {
         let taken = tokens >= 1.0;
         *state = (if taken { tokens - 1.0 } else { tokens }, Some(now));
         taken
+    }
+}
+
+/// By stage and route.
+type OfApi = HashMap<(String, String), Arc<Bucket>>;
+
+/// The buckets of all APIs. One outlives what is changed of its API, as long as its limits stay: no change refills it.
+#[derive(Debug, Default)]
+pub(crate) struct Buckets {
+    by_api: Mutex<HashMap<String, OfApi>>,
+}
+
+impl Buckets {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, OfApi>> {
+        self.by_api.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bucket of a route at a stage, if anything limits it.
+    pub(crate) fn find(
+        &self,
+        (api, stage, route): (&str, &str, &str),
+        rate: Option<f64>,
+        burst: Option<i64>,
+    ) -> Option<Arc<Bucket>> {
+        let wanted = Bucket::of(rate, burst)?;
+        let mut all = self.lock();
+        if all.len() >= limits::REMEMBERED && !all.contains_key(api) {
+            all.clear();
+        }
+        let of_api = all.entry(api.to_owned()).or_default();
+        let key = (stage.to_owned(), route.to_owned());
+        if let Some(known) = of_api.get(&key).filter(|known| known.rate == wanted.rate && known.burst == wanted.burst) {
+            return Some(Arc::clone(known));
+        }
+        let made = Arc::new(wanted);
+        of_api.insert(key, Arc::clone(&made));
+        Some(made)
+    }
+
+    /// Forgets what an API has no longer.
+    pub(crate) fn keep(&self, api: &str, left: &HashSet<(String, String)>) {
+        let mut all = self.lock();
+        let Some(of_api) = all.get_mut(api) else { return };
+        of_api.retain(|key, _| left.contains(key));
+        if of_api.is_empty() {
+            all.remove(api);
+        }
     }
 }
 
@@ -52,27 +99,35 @@ mod tests {
 
     use super::*;
 
-    fn settings(rate: Option<f64>, burst: Option<i64>) -> Settings {
-        Settings { rate_limit: rate, burst_limit: burst, ..Settings::default() }
-    }
-
     #[test]
     fn a_burst_passes_and_then_the_rate() {
-        let bucket = Bucket::of(None, &settings(Some(10.0), Some(2))).unwrap();
+        let bucket = Bucket::of(Some(10.0), Some(2)).unwrap();
         let now = SystemClocks.monotonic();
         assert_eq!([0; 3].map(|_| bucket.take(now)), [true, true, false]);
         assert!(!bucket.take(now + Duration::from_millis(99)));
         assert!(bucket.take(now + Duration::from_millis(101)));
         assert!(!bucket.take(now + Duration::from_millis(102)));
         let later = now + Duration::from_secs(60);
-        assert_eq!([0; 3].map(|_| bucket.take(later)), [true, true, false], "no more is saved than a burst");
+        assert_eq!([0; 3].map(|_| bucket.take(later)), [true, true, false], "no more than the burst is saved up");
     }
 
     #[test]
-    fn a_routes_own_settings_go_before_those_of_all() {
-        assert!(Bucket::of(None, &Settings::default()).is_none());
-        let own = settings(None, Some(0));
-        let bucket = Bucket::of(Some(&own), &settings(Some(5.0), Some(5))).unwrap();
-        assert!(!bucket.take(SystemClocks.monotonic()));
+    fn nothing_said_is_nothing_limited() {
+        assert!(Bucket::of(None, None).is_none());
+        let now = SystemClocks.monotonic();
+        assert!(!Bucket::of(Some(5.0), Some(0)).unwrap().take(now));
+    }
+
+    #[test]
+    fn a_bucket_stays_while_its_limits_do() {
+        let (buckets, now) = (Buckets::default(), SystemClocks.monotonic());
+        let find = |route, burst| buckets.find(("api", "dev", route), Some(0.0), Some(burst)).unwrap();
+        assert!(find("a", 1).take(now) && !find("a", 1).take(now));
+        assert!(find("b", 1).take(now));
+        assert!(find("a", 2).take(now), "other limits, another bucket");
+        buckets.keep("api", &HashSet::from([("dev".to_owned(), "b".to_owned())]));
+        assert!(!find("b", 1).take(now) && find("a", 2).take(now));
+        buckets.keep("api", &HashSet::new());
+        assert!(find("b", 1).take(now) && buckets.lock().len() == 1);
     }
 }

@@ -28,6 +28,10 @@ async fn a_stage_limits_each_of_its_routes() {
         }
         assert_eq!(world.visit(&api, "GET", path).await.both(), TOO_MANY, "{path}");
     }
+    // What is changed elsewhere in the API refills nothing.
+    let described = input!(UpdateStageRequest { api_id: &*api, stage_name: "slow", description: "changed" });
+    world.call::<ops::UpdateStage>(described).await.unwrap();
+    assert_eq!(world.visit(&api, "GET", "/slow/a").await.both(), TOO_MANY);
     // Another stage has its own, and no settings no limit.
     for _ in 0..10 {
         assert_eq!(world.visit(&api, "GET", "/a").await.status, 200);

@@ -33,6 +33,15 @@ pub(super) fn name(given: &str) -> Result<(), Fault> {
     check::length("name", Some(given), 1, 1024)
 }
 
+/// From how many bytes on bodies are compressed.
+///
+/// # Errors
+/// BadRequestException.
+pub(super) fn compression(bytes: i64) -> Result<usize, Fault> {
+    let fits = usize::try_from(bytes).ok().filter(|bytes| *bytes <= crate::limits::BODY_BYTES);
+    fits.ok_or_else(|| faults::bad("Invalid minimum compression size, must be between 0 and 10485760"))
+}
+
 /// Of what type an endpoint is, and of which addresses.
 fn endpoint(given: Option<aws::EndpointConfiguration>) -> Result<(String, String), Fault> {
     let given = given.unwrap_or_default();
@@ -62,7 +71,6 @@ impl Handle<ops::CreateRestApi> for RestApis {
         description(input.description.as_deref())?;
         let refused = [
             ("cloneFrom", input.clone_from.is_some()),
-            ("minimumCompressionSize", input.minimum_compression_size.is_some()),
             ("policy", input.policy.is_some()),
             ("securityPolicy", input.security_policy.is_some()),
             ("endpointAccessMode", input.endpoint_access_mode.is_some()),
@@ -71,6 +79,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
         name(input.name.as_deref().unwrap_or_default())?;
         check::length("version", input.version.as_deref(), 0, 64)?;
         let (endpoint_type, ip_address_type) = endpoint(input.endpoint_configuration)?;
+        let compression = input.minimum_compression_size.map(compression).transpose()?;
         let tags = input.tags.unwrap_or_default();
         check::tags(&tags)?;
         let api = Api {
@@ -78,6 +87,7 @@ impl Handle<ops::CreateRestApi> for RestApis {
             description: input.description,
             version: input.version,
             binary: input.binary_media_types.unwrap_or_default(),
+            compression,
             endpoint_type,
             ip_address_type,
             key_source: input.api_key_source.unwrap_or_else(|| "HEADER".into()),
@@ -108,6 +118,7 @@ impl RestApis {
             description: None,
             version: None,
             binary: Vec::new(),
+            compression: None,
             endpoint_type: "EDGE".into(),
             ip_address_type: "ipv4".into(),
             key_source: "HEADER".into(),
@@ -203,6 +214,11 @@ fn apply(api: &mut Api, patch: &Patch) -> Result<(), Fault> {
             "remove" => api.binary.retain(|one| one != named),
             _ => return Err(faults::bad("Invalid patch operation specified. Must be 'add'|'remove'|'replace'")),
         },
+        ["minimumCompressionSize"] => {
+            patch.replaces()?;
+            let bytes = patch.value.as_deref().filter(|value| !value.is_empty());
+            api.compression = bytes.map(|value| compression(value.parse().unwrap_or(-1))).transpose()?;
+        }
         ["disableExecuteApiEndpoint"] => {
             patch.replaces()?;
             api.endpoint_disabled = patch.truth();
@@ -235,8 +251,7 @@ fn apply(api: &mut Api, patch: &Patch) -> Result<(), Fault> {
                 }
             }
         }
-        ["minimumCompressionSize" | "policy" | "securityPolicy" | "endpointAccessMode", ..]
-        | ["endpointConfiguration", "vpcEndpointIds", ..] => {
+        ["policy" | "securityPolicy" | "endpointAccessMode", ..] | ["endpointConfiguration", "vpcEndpointIds", ..] => {
             return Err(faults::absent("UpdateRestApi", format_args!("patch path {}", patch.path)));
         }
         _ => return Err(patch.wrong_path()),

@@ -103,6 +103,9 @@ fn become_what(operation: &str, draft: &mut Draft<'_>, read: &Definition, overwr
     if overwrite || read.version.is_some() {
         api.version.clone_from(&read.version);
     }
+    if overwrite || read.compression.is_some() {
+        api.compression = read.compression.map(apis::compression).transpose()?;
+    }
     for one in read.binary.iter().flatten() {
         apis::binary(&mut api.binary, one);
     }

@@ -14,6 +14,7 @@ mod request_validators;
 mod resources;
 mod stages;
 mod tags;
+mod trials;
 
 pub(crate) use tags::Tagged;
 
@@ -49,6 +50,8 @@ pub fn register(builder: RouterBuilder, apis: &Arc<RestApis>) -> RouterBuilder {
         .on::<ops::GetMethod, _>(apis)
         .on::<ops::UpdateMethod, _>(apis)
         .on::<ops::DeleteMethod, _>(apis)
+        .on::<ops::TestInvokeMethod, _>(apis)
+        .on::<ops::TestInvokeAuthorizer, _>(apis)
         .on::<ops::PutMethodResponse, _>(apis)
         .on::<ops::GetMethodResponse, _>(apis)
         .on::<ops::UpdateMethodResponse, _>(apis)

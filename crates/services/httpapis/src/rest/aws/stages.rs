@@ -9,9 +9,9 @@ use wire::Unit;
 
 use crate::rest::engine::{Draft, Missing};
 use crate::rest::rules::patch::{NO_PARAMETER, Patch};
-use crate::rest::types::{Api, Stage};
+use crate::rest::types::{Api, Settings, Stage};
 use crate::rest::{RestApis, faults};
-use crate::rules::check;
+use crate::rules::{check, format};
 
 /// Whether a stage may have this name.
 pub(super) fn check_name(name: &str) -> Result<(), Fault> {
@@ -120,6 +120,8 @@ impl Handle<ops::UpdateStage> for RestApis {
             for patch in &patches {
                 apply(&draft.api, &mut stage, patch)?;
             }
+            stage.access_log.take_if(|log| log.destination.is_empty() && log.format.is_empty());
+            stage.access_log.as_ref().map_or(Ok(()), |log| format::whole("apigateway", log))?;
             check::variables(&stage.variables)?;
             stage.updated_ms = draft.now_ms;
             let shown = stage.show(&name);
@@ -156,7 +158,6 @@ fn apply(api: &Api, stage: &mut Stage, patch: &Patch) -> Result<(), Fault> {
             "cacheClusterEnabled"
             | "cacheClusterSize"
             | "clientCertificateId"
-            | "accessLogSettings"
             | "tracingEnabled"
             | "canarySettings"
             | "documentationVersion",
@@ -164,16 +165,35 @@ fn apply(api: &Api, stage: &mut Stage, patch: &Patch) -> Result<(), Fault> {
         ] => return refused(),
         [path, method, "metrics", "enabled"] => {
             patch.replaces()?;
-            stage.settings.insert(format!("{}/{method}", path.trim_start_matches('/')), patch.truth());
+            setting(stage, path, method).metrics = patch.truth();
         }
         [path, method, "logging", "dataTrace" | "loglevel"] => {
             patch.replaces()?;
             if !matches!(patch.value.as_deref(), Some("OFF" | "false")) {
                 return refused();
             }
-            stage.settings.entry(format!("{}/{method}", path.trim_start_matches('/'))).or_default();
+            setting(stage, path, method);
         }
-        [_, _, "throttling" | "caching", _] => return refused(),
+        [path, method, "throttling", "burstLimit"] => {
+            patch.replaces()?;
+            setting(stage, path, method).burst = limit(patch)?;
+        }
+        [path, method, "throttling", "rateLimit"] => {
+            patch.replaces()?;
+            setting(stage, path, method).rate = limit(patch)?;
+        }
+        [path, method, "caching", "enabled"] if !patch.truth() => {
+            patch.replaces()?;
+            setting(stage, path, method);
+        }
+        [_, _, "caching", _] => return refused(),
+        ["accessLogSettings"] if patch.op == "remove" => stage.access_log = None,
+        ["accessLogSettings", "destinationArn"] => {
+            stage.access_log.get_or_insert_default().destination = patch.text()?.unwrap_or_default();
+        }
+        ["accessLogSettings", "format"] => {
+            stage.access_log.get_or_insert_default().format = patch.text()?.unwrap_or_default();
+        }
         [path, method] if patch.op == "remove" => {
             let key = format!("{}/{method}", path.trim_start_matches('/'));
             stage.settings.remove(&key).ok_or_else(|| faults::not_found("Invalid method setting path specified"))?;
@@ -181,6 +201,18 @@ fn apply(api: &Api, stage: &mut Stage, patch: &Patch) -> Result<(), Fault> {
         _ => return Err(faults::bad(format!("Invalid method setting path: {}. Must be one of: {PATHS}", patch.path))),
     }
     Ok(())
+}
+
+/// The settings of a method, or of all (`*/*`).
+fn setting<'s>(stage: &'s mut Stage, path: &str, method: &str) -> &'s mut Settings {
+    stage.settings.entry(format!("{}/{method}", path.trim_start_matches('/'))).or_default()
+}
+
+/// A limit of requests; none where a negative one takes it away.
+fn limit<T: std::str::FromStr + PartialOrd + Default>(patch: &Patch) -> Result<Option<T>, Fault> {
+    let text = patch.or_empty();
+    let limit: T = text.parse().map_err(|_| faults::bad(format!("Invalid throttling limit specified: {text}")))?;
+    Ok((limit >= T::default()).then_some(limit))
 }
 
 /// The paths of a stage that there are, as AWS lists them.

@@ -25,7 +25,7 @@ impl RestApis {
         match &route.guard {
             Guard::Open => Ok(None),
             Guard::Iam => self.signed(visit).map(Some),
-            Guard::Function(judge) => self.by_function(visit, route, judge).await.map(Some),
+            Guard::Function(judge) => self.by_function(visit, judge).await.map(Some),
             Guard::Shut => Err(Failure::no_verdict()),
         }
     }

@@ -10,20 +10,29 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use serde_json::{Value, json};
 
-use super::live::Ready;
+use super::live::{Judge, Ready};
 use super::{Visit, values};
 use crate::rest::rules::media;
 
 type Many = BTreeMap<String, Vec<String>>;
 
+/// What an authorizer is asked.
+pub(super) fn asked(visit: &Visit<'_>, judge: &Judge, identity: &[String]) -> Bytes {
+    if judge.of_request {
+        return question(visit);
+    }
+    let token = identity.first().map(String::as_str).unwrap_or_default();
+    json!({"type": "TOKEN", "methodArn": visit.arn(), "authorizationToken": token}).to_string().into()
+}
+
 /// What an authorizer is asked about a whole request: the same without the body, and nothing is null.
-pub(super) fn question(visit: &Visit<'_>, route: &Ready) -> Bytes {
+fn question(visit: &Visit<'_>) -> Bytes {
     let (headers, parameters) = (headers(visit), parameters(visit));
     let variables: BTreeMap<&str, String> = visit.variables().into_iter().collect();
     let event = json!({
         "type": "REQUEST",
         "methodArn": visit.arn(),
-        "resource": route.path,
+        "resource": visit.route.map_or(visit.behind, |route| &*route.path),
         "path": visit.behind,
         "httpMethod": visit.request.method.as_str(),
         "headers": last(&headers),
@@ -97,7 +106,7 @@ const WRITTEN: [&str; 27] = [
     "X-Requested-With",
 ];
 
-fn written(name: &str) -> String {
+pub(super) fn written(name: &str) -> String {
     WRITTEN.iter().find(|written| written.eq_ignore_ascii_case(name)).map_or(name, |written| *written).to_owned()
 }
 

@@ -100,6 +100,11 @@ impl Failure {
         Self::new("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLargeException")
     }
 
+    /// The method is called too often.
+    pub(super) fn too_many() -> Self {
+        Self::new("THROTTLED", 429, "Too Many Requests", "TooManyRequestsException")
+    }
+
     pub(super) fn head_too_large() -> Self {
         Self::new("DEFAULT_4XX", 431, "Request Header Fields Too Large", "BadRequestException")
     }
@@ -124,6 +129,28 @@ impl Failure {
         SiteResponse { status: self.status, headers, body: Body::Bytes(Bytes::from(body)) }
     }
 
+    /// What is said of it; of some AWS says nothing.
+    pub(super) fn words(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// Its status where no setting changes that.
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What `$context.error` has of this name.
+    pub(super) fn part(&self, name: &str) -> Option<String> {
+        match name {
+            "message" => self.message.clone(),
+            "messageString" => Some(Value::from(self.message.clone()).to_string()),
+            "responseType" => Some(self.of.to_owned()),
+            // Templates have it in quotes.
+            "validationErrorString" => self.wrong.as_deref().map(unquoted),
+            _ => None,
+        }
+    }
+
     /// As the API's own settings say it.
     pub(super) fn answer(&self, visit: &Visit<'_>) -> SiteResponse {
         let mut plain = self.plain();
@@ -137,13 +164,9 @@ impl Failure {
         if let Some(status) = one.status.and_then(|status| status.parse().ok()).filter(|status| *status >= 200) {
             plain.status = status;
         }
-        let known = |name: &str| match name {
-            "context.error.message" => self.message.clone(),
-            "context.error.messageString" => Some(Value::from(self.message.clone()).to_string()),
-            "context.error.responseType" => Some(self.of.to_owned()),
-            // Templates have it in quotes.
-            "context.error.validationErrorString" => self.wrong.as_deref().map(unquoted),
-            name => values::of(visit, name),
+        let known = |name: &str| match name.strip_prefix("context.error.") {
+            Some(part) => self.part(part),
+            None => values::of(visit, name),
         };
         for (key, source) in &one.parameters {
             let name = key.strip_prefix("gatewayresponse.header.").and_then(|name| name.parse::<HeaderName>().ok());

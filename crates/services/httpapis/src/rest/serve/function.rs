@@ -27,6 +27,9 @@ impl RestApis {
             return Err(Failure::internal());
         };
         let payload = event::payload(visit, route);
+        visit.note(|| format!("Endpoint request URI: {}", called.uri));
+        visit.note(|| format!("Endpoint request body after transformations: {}", String::from_utf8_lossy(&payload)));
+        visit.note(|| format!("Sending request to {}", called.uri));
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
             return Err(Failure::too_large());
         }
@@ -35,10 +38,18 @@ impl RestApis {
         let (region, account) = (&api.region, &api.account);
         let source_arn = format!("arn:aws:execute-api:{region}:{account}:{}/{stage}/{method}{}", api.id, route.path);
         let done = self.call_function(visit, &function, source_arn, payload, route.timeout).await?;
+        let payload = done.payload.unwrap_or_default();
+        let told = || String::from_utf8_lossy(&payload);
+        visit.note(|| format!("Endpoint response body before transformations: {}", told()));
         if done.function_error.is_some() {
+            visit
+                .note(|| format!("Lambda execution failed with status 200 due to customer function error: {}", told()));
             return Err(Failure::malformed());
         }
-        answer::of(visit, &done.payload.unwrap_or_default()).ok_or_else(Failure::malformed)
+        answer::of(visit, &payload).ok_or_else(|| {
+            visit.note(|| "Execution failed due to configuration error: Malformed Lambda proxy response".to_owned());
+            Failure::malformed()
+        })
     }
 
     /// Calls a function on behalf of a part of the API, and waits so long.

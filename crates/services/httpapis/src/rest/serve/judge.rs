@@ -7,10 +7,10 @@ use std::time::Duration;
 use base::{Account, Principal, Region};
 use bytes::Bytes;
 use door::Ask;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::authorize::Caller;
-use super::live::{Judge, Ready};
+use super::live::Judge;
 use super::{Failure, Visit, event, values};
 use crate::limits;
 use crate::rest::RestApis;
@@ -18,27 +18,17 @@ use crate::serve::{Asked, Grant, INVOKE, Verdict, for_anybody};
 
 impl RestApis {
     /// Whom a function lets in.
-    pub(super) async fn by_function(&self, visit: &Visit<'_>, route: &Ready, judge: &Judge) -> Result<Caller, Failure> {
-        // What is missing is missed without asking.
-        let identity: Option<Vec<String>> =
-            judge.identity.iter().map(|one| values::of(visit, one).filter(|value| !value.is_empty())).collect();
-        let identity = identity.ok_or_else(Failure::unauthorized)?;
-        let token = identity.first().map(String::as_str).unwrap_or_default();
-        if judge.validation.as_ref().is_some_and(|pattern| !pattern.is_match(token)) {
-            return Err(Failure::unauthorized());
-        }
-        let question = match judge.of_request {
-            true => event::question(visit, route),
-            false => json!({"type": "TOKEN", "methodArn": visit.arn(), "authorizationToken": token}).to_string().into(),
-        };
+    pub(super) async fn by_function(&self, visit: &Visit<'_>, judge: &Judge) -> Result<Caller, Failure> {
+        let identity = identity(visit, judge)?;
+        let question = event::asked(visit, judge, &identity);
         let asked = Asked { stage: visit.stage.name.clone(), authorizer: judge.id.clone(), identity };
         let kept = if judge.ttl_s > 0 { visit.live.verdicts.find(&asked, visit.now.0) } else { None };
         let verdict = match kept {
             Some(verdict) => verdict,
             None => {
-                let (verdict, bytes) = self.ask_function(visit, judge, question).await?;
-                let verdict = Arc::new(verdict);
-                if judge.ttl_s > 0 && bytes <= limits::VERDICT_BYTES {
+                let answer = self.asked_of_function(visit, judge, question).await?;
+                let verdict = Arc::new(verdict(&answer).ok_or_else(Failure::no_verdict)?);
+                if judge.ttl_s > 0 && answer.len() <= limits::VERDICT_BYTES {
                     visit.live.verdicts.keep(asked, visit.now.0.saturating_add(judge.ttl_s * 1000), &verdict);
                 }
                 verdict
@@ -48,13 +38,13 @@ impl RestApis {
         Ok(Caller::Named(verdict.context.clone().unwrap_or_default()))
     }
 
-    /// Asks the function. Also how long its answer is, bytes.
-    async fn ask_function(
+    /// Asks the function.
+    pub(super) async fn asked_of_function(
         &self,
         visit: &Visit<'_>,
         judge: &Judge,
         question: Bytes,
-    ) -> Result<(Verdict, usize), Failure> {
+    ) -> Result<Bytes, Failure> {
         let api = &visit.live.api;
         let function = judge.function.function(&visit.stage.variables).ok_or_else(Failure::no_verdict)?;
         let source_arn =
@@ -69,8 +59,7 @@ impl RestApis {
             let unauthorized = error.get("errorMessage").and_then(Value::as_str) == Some("Unauthorized");
             return Err(if unauthorized { Failure::unauthorized() } else { Failure::no_verdict() });
         }
-        let verdict = verdict(&answer).ok_or_else(Failure::no_verdict)?;
-        Ok((verdict, answer.len()))
+        Ok(answer)
     }
 
     /// Whether a policy lets the request in: it is one about the API, for whoever sends this request.
@@ -99,9 +88,21 @@ impl RestApis {
     }
 }
 
+/// Where a request says who sends it. What is missing is missed without asking.
+pub(super) fn identity(visit: &Visit<'_>, judge: &Judge) -> Result<Vec<String>, Failure> {
+    let identity: Option<Vec<String>> =
+        judge.identity.iter().map(|one| values::of(visit, one).filter(|value| !value.is_empty())).collect();
+    let identity = identity.ok_or_else(Failure::unauthorized)?;
+    let token = identity.first().map(String::as_str).unwrap_or_default();
+    if judge.validation.as_ref().is_some_and(|pattern| !pattern.is_match(token)) {
+        return Err(Failure::unauthorized());
+    }
+    Ok(identity)
+}
+
 /// What a function's answer says; none if it is no answer. The context is as events have it: every value a text, and whom
 /// it names among them.
-fn verdict(answer: &Bytes) -> Option<Verdict> {
+pub(super) fn verdict(answer: &Bytes) -> Option<Verdict> {
     let mut answer: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     let principal = answer.get("principalId")?.as_str()?.to_owned();
     let policy = for_anybody(answer.remove("policyDocument")?)?;

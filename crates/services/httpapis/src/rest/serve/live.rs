@@ -16,11 +16,11 @@ use crate::rest::rules::schema::Schema;
 use crate::rest::rules::template::Template;
 use crate::rest::state;
 use crate::rest::types::{
-    Api, Authorizer, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method, Validator,
+    Api, Authorizer, Frozen, GatewayResponse, Integration, IntegrationResponse, Kind, Method, Stage, Validator,
 };
 use crate::rules::table::Table;
 use crate::rules::{function, path, variables};
-use crate::serve::Verdicts;
+use crate::serve::{Bucket, Buckets, Log, Verdicts};
 use crate::types::Authorization;
 
 /// An API with its stages made ready.
@@ -38,12 +38,16 @@ pub(super) struct Serving {
     pub(super) variables: BTreeMap<String, String>,
     // Stages of one deployment share it.
     pub(super) content: Arc<Content>,
+    // Of each route, in their order: how often it may be called.
+    pub(super) buckets: Vec<Option<Arc<Bucket>>>,
+    pub(super) log: Option<Log>,
 }
 
 /// What a deployment answers with.
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) binary: Vec<String>,
+    pub(super) compression: Option<usize>,
     pub(super) endpoint_disabled: bool,
     pub(super) responses: BTreeMap<String, GatewayResponse>,
     pub(super) table: Table,
@@ -104,7 +108,7 @@ pub(super) enum Target {
 
 /// A function by its URI.
 pub(super) struct Called {
-    uri: String,
+    pub(super) uri: String,
     // AWS calls functions by POST, and fails where something else is set.
     pub(super) by_post: bool,
     // Where the URI says it without a stage's variables.
@@ -208,7 +212,7 @@ impl Target {
 }
 
 impl Judge {
-    fn of(id: &str, one: &Authorizer) -> Option<Self> {
+    pub(super) fn of(id: &str, one: &Authorizer) -> Option<Self> {
         let validation = one.validation.as_ref().map(|pattern| Regex::new(&format!("^(?:{pattern})$")));
         Some(Self {
             id: id.to_owned(),
@@ -288,7 +292,7 @@ impl Ready {
 }
 
 impl Content {
-    fn of(api: &str, frozen: Frozen) -> Self {
+    pub(super) fn of(api: &str, frozen: Frozen) -> Self {
         let judges: HashMap<&str, Arc<Judge>> = frozen
             .authorizers
             .iter()
@@ -309,18 +313,53 @@ impl Content {
             table: Table::new(routes.iter().map(|route| &*route.key)),
             routes,
             binary: frozen.binary,
+            compression: frozen.compression,
             endpoint_disabled: frozen.endpoint_disabled,
             responses: frozen.responses,
         }
     }
 }
 
+impl Serving {
+    /// A stage that there is only for a test.
+    pub(super) fn trial(name: &str, content: Content, variables: BTreeMap<String, String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            deployment: String::new(),
+            variables,
+            buckets: Vec::new(),
+            log: None,
+            content: Arc::new(content),
+        }
+    }
+
+    fn of(api: &Api, name: &str, stage: &Stage, content: Arc<Content>, buckets: &Buckets) -> Self {
+        let all = stage.settings.get("*/*");
+        let bucket = |route: &Ready| {
+            let verb = route.key.split(' ').next().unwrap_or_default();
+            // Settings of the method itself go before those of all.
+            let own = stage.settings.get(&format!("{}/{verb}", route.path.trim_start_matches('/')));
+            let rate = own.and_then(|own| own.rate).or_else(|| all?.rate);
+            let burst = own.and_then(|own| own.burst).or_else(|| all?.burst);
+            buckets.find((&api.id, name, &route.key), rate, burst)
+        };
+        Self {
+            name: name.to_owned(),
+            deployment: stage.deployment.clone(),
+            variables: stage.variables.clone(),
+            buckets: content.routes.iter().map(bucket).collect(),
+            log: stage.access_log.as_ref().and_then(|log| Log::of(log, &api.id, name)),
+            content,
+        }
+    }
+}
+
 impl Live {
-    /// An API with all that its stages answer with.
+    /// An API with all that its stages answer with, and how often.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) fn of(api: Api, kv: &dyn Kv) -> Result<Self, Fault> {
+    pub(crate) fn of(api: Api, kv: &dyn Kv, buckets: &Buckets) -> Result<Self, Fault> {
         let mut frozen: HashMap<&str, Arc<Content>> = HashMap::new();
         let mut stages = HashMap::new();
         for (name, stage) in &api.stages {
@@ -333,9 +372,13 @@ impl Live {
                     content
                 }
             };
-            let (deployment, variables) = (stage.deployment.clone(), stage.variables.clone());
-            stages.insert(name.clone(), Serving { name: name.clone(), deployment, variables, content });
+            stages.insert(name.clone(), Serving::of(&api, name, stage, content, buckets));
         }
+        let kept = stages.values().flat_map(|stage: &Serving| {
+            let routes = stage.content.routes.iter().zip(&stage.buckets).filter(|(_, bucket)| bucket.is_some());
+            routes.map(|(route, _)| (stage.name.clone(), route.key.clone()))
+        });
+        buckets.keep(&api.id, &kept.collect());
         Ok(Self { api, verdicts: Verdicts::default(), stages })
     }
 

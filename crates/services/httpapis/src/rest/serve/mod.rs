@@ -5,16 +5,21 @@
 
 mod answer;
 mod authorize;
+mod coding;
 mod event;
 mod failure;
 mod function;
 mod judge;
 mod live;
+mod log;
 mod mock;
+mod notes;
+mod trial;
 mod values;
 mod web;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use base::{BoxFuture, RequestId, Timestamp, TraceHeader};
 use base64::Engine as _;
@@ -31,6 +36,8 @@ use authorize::Caller;
 use failure::Failure;
 pub(crate) use live::Live;
 use live::{Ready, Serving, Target};
+use notes::Notes;
+pub(crate) use trial::Given;
 
 /// A request on its way.
 struct Visit<'a> {
@@ -50,6 +57,10 @@ struct Visit<'a> {
     now: Timestamp,
     trace: &'a str,
     caller: Option<Caller>,
+    // How long the integration took, and what it answered.
+    integration: Option<(Duration, Option<u16>)>,
+    // What a test of it tells.
+    notes: Option<&'a Notes>,
 }
 
 impl Site for RestApis {
@@ -57,12 +68,16 @@ impl Site for RestApis {
         asked(host, path).is_some()
     }
 
+    fn body_bytes(&self) -> usize {
+        crate::limits::BODY_BYTES
+    }
+
     fn serve(&self, request: SiteRequest) -> BoxFuture<'_, SiteResponse> {
         Box::pin(async move {
-            let Some((id, sent)) = asked(&request.host, &request.path) else { return self.others.serve(request).await };
+            let Some((id, _)) = asked(&request.host, &request.path) else { return self.others.serve(request).await };
             match self.live(id) {
                 Ok(None) => self.others.serve(request).await,
-                Ok(Some(live)) => self.answer(&live, &request, sent).await,
+                Ok(Some(live)) => self.answer(&live, request).await,
                 Err(fault) => {
                     tracing::error!(%fault, "an API was not read");
                     Failure::internal().plain()
@@ -73,7 +88,8 @@ impl Site for RestApis {
 }
 
 impl RestApis {
-    async fn answer(&self, live: &Live, request: &SiteRequest, sent: &str) -> SiteResponse {
+    async fn answer(&self, live: &Live, mut request: SiteRequest) -> SiteResponse {
+        let began = self.options().clocks.monotonic();
         let rng = &*self.options().rng;
         let mut raw = [0; 11];
         rng.fill(&mut raw);
@@ -83,15 +99,20 @@ impl RestApis {
             Some(trace) => trace.to_owned(),
             None => TraceHeader::root(rng, now.0.unsigned_abs() / 1000).0,
         };
-        let mut response = match live.stage(sent) {
+        let sent = |request: &SiteRequest| Some(asked(&request.host, &request.path)?.1.to_owned());
+        let sent = sent(&request).unwrap_or_default();
+        let mut response = match live.stage(&sent) {
             Some((stage, behind)) if !stage.content.endpoint_disabled => {
+                let least = stage.content.compression;
+                let unpacked = coding::unpack(&mut request, least).await;
+                let request = &request;
                 let parts = behind.trim_matches('/').split('/').map(Cow::Borrowed);
                 let mut visit = Visit {
                     live,
                     stage,
                     route: None,
                     request,
-                    sent,
+                    sent: &sent,
                     behind,
                     parts: parts.filter(|part| !(part.is_empty() && behind.trim_matches('/').is_empty())).collect(),
                     id: &id,
@@ -99,11 +120,26 @@ impl RestApis {
                     now,
                     trace: &trace,
                     caller: None,
+                    integration: None,
+                    notes: None,
                 };
-                match self.visit(&mut visit).await {
-                    Ok(response) => response,
-                    Err(failure) => failure.answer(&visit),
+                let done = match unpacked {
+                    Ok(()) => self.visit(&mut visit).await,
+                    Err(failure) => Err(failure),
+                };
+                let (mut response, failure) = match done {
+                    Ok(response) => (response, None),
+                    Err(failure) => (failure.answer(&visit), Some(failure)),
+                };
+                coding::pack(request, &mut response, least).await;
+                if let Some(log) = &stage.log {
+                    let took = self.options().clocks.monotonic().duration_since(began);
+                    let course = log::Course { failure: failure.as_ref(), response: &response, took };
+                    let context = values::context(&visit);
+                    let value = |name: &str| log::value(&visit, &context, &course, name);
+                    log.write(&*self.options().logs, now, value);
                 }
+                response
             }
             _ => Failure::forbidden().plain(),
         };
@@ -118,25 +154,57 @@ impl RestApis {
         }
         let content = &visit.stage.content;
         let found = content.table.find(visit.request.method.as_str(), &visit.parts);
-        let route = found.and_then(|at| content.routes.get(at)).ok_or_else(Failure::missing_token)?;
+        let found = found.and_then(|at| Some((at, content.routes.get(at)?)));
+        let (at, route) = found.ok_or_else(Failure::missing_token)?;
         visit.route = Some(route);
+        let bucket = visit.stage.buckets.get(at).and_then(Option::as_ref);
+        if bucket.is_some_and(|bucket| !bucket.take(self.options().clocks.monotonic())) {
+            return Err(Failure::too_many());
+        }
         visit.caller = self.authorize(visit, route).await?;
+        self.proceed(visit, route).await
+    }
+
+    /// What becomes of a request that was let in.
+    async fn proceed(&self, visit: &mut Visit<'_>, route: &Ready) -> Result<SiteResponse, Failure> {
         let missing: Vec<&str> = route.required.iter().filter_map(|key| missing(visit, key)).collect();
         if !missing.is_empty() {
-            return Err(Failure::missing_parameters(&missing));
+            let failure = Failure::missing_parameters(&missing);
+            visit.note(|| format!("Execution failed due to request validation: {}", failure.words()));
+            return Err(failure);
         }
         check_body(visit, route)?;
-        let mut response = match &route.target {
-            Target::Function(function) => self.invoke(visit, route, function).await?,
-            Target::Url(url) => self.pass_on(visit, route, url).await?,
-            Target::Mock(mock) => mock::answer(visit, mock)?,
+        let began = self.options().clocks.monotonic();
+        let answered = match &route.target {
+            Target::Function(function) => self.invoke(visit, route, function).await,
+            Target::Url(url) => self.pass_on(visit, route, url).await,
+            Target::Mock(mock) => mock::answer(visit, mock),
         };
+        let status = match (&answered, &route.target) {
+            // Of a function it is Lambda's own.
+            (Ok(_), Target::Function(_)) => Some(200),
+            (Ok(response), _) => Some(response.status),
+            (Err(_), _) => None,
+        };
+        let took = self.options().clocks.monotonic().duration_since(began);
+        visit.integration = Some((took, status));
+        if let Some(status) = status.filter(|_| !matches!(route.target, Target::Mock(_))) {
+            visit.note(|| format!("Received response. Status: {status}, Integration latency: {} ms", took.as_millis()));
+        }
+        let mut response = answered?;
         put(&mut response.headers, "x-amzn-trace-id", visit.trace);
         Ok(response)
     }
 }
 
 impl Visit<'_> {
+    /// Tells a test what happens.
+    fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(notes) = self.notes {
+            notes.add(text());
+        }
+    }
+
     /// The values of the path's variables, as they were sent.
     fn variables(&self) -> Vec<(&str, String)> {
         self.route.map_or_else(Vec::new, |route| table::values(&route.key, &self.parts))
@@ -166,7 +234,12 @@ fn check_body(visit: &Visit<'_>, route: &Ready) -> Result<(), Failure> {
         Ok(body) => schema.wrong(&body),
         Err(error) => vec![format!("Invalid JSON: {error}")],
     };
-    if wrong.is_empty() { Ok(()) } else { Err(Failure::wrong_body(&wrong)) }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let of = visit.content_type().unwrap_or("application/json");
+    visit.note(|| format!("Request body does not match model schema for content type {of}: [{}]", wrong.join(", ")));
+    Err(Failure::wrong_body(&wrong))
 }
 
 /// The name of a parameter, if it is not sent or is empty.

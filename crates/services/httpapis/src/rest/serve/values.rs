@@ -52,6 +52,13 @@ pub(super) fn context(visit: &Visit<'_>) -> Value {
         "resourcePath": visit.route.map(|route| &*route.path),
         "stage": visit.stage.name,
     });
+    if visit.notes.is_some() {
+        context["domainName"] = "testPrefix.testDomainName".into();
+        context["domainPrefix"] = "testPrefix".into();
+        context["identity"]["sourceIp"] = "test-invoke-source-ip".into();
+        context["identity"]["apiKey"] = "test-invoke-api-key".into();
+        context["identity"]["apiKeyId"] = "test-invoke-api-key-id".into();
+    }
     if let Some(Caller::Named(said)) = &visit.caller {
         context["authorizer"] = Value::Object(said.clone());
     }
@@ -70,8 +77,12 @@ fn time(now: Timestamp) -> String {
 
 /// A part of the context as text.
 fn of_context(visit: &Visit<'_>, name: &str) -> Option<String> {
-    let context = context(visit);
-    let found = name.split('.').try_fold(&context, |value, part| value.get(part))?;
+    within(&context(visit), name)
+}
+
+/// A part of a context as text.
+pub(super) fn within(context: &Value, name: &str) -> Option<String> {
+    let found = name.split('.').try_fold(context, |value, part| value.get(part))?;
     match found {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(found.to_string()),

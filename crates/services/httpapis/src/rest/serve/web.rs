@@ -35,6 +35,11 @@ impl RestApis {
             body: visit.request.body.clone(),
             most_bytes: crate::limits::ANSWER_BYTES,
         };
+        visit.note(|| format!("Endpoint request URI: {}", outgoing.url));
+        visit.note(|| {
+            format!("Endpoint request body after transformations: {}", String::from_utf8_lossy(&outgoing.body))
+        });
+        visit.note(|| format!("Sending request to {}", outgoing.url));
         match tokio::time::timeout(route.timeout, self.options().outbound.send(outgoing)).await {
             Ok(Ok(given)) => Ok(SiteResponse {
                 status: given.status,

@@ -48,7 +48,6 @@ async fn what_makes_no_api_is_refused() {
     for (input, named) in [
         (rest!(CreateRestApiRequest { name: "a", policy: "{}" }), "policy"),
         (rest!(CreateRestApiRequest { name: "a", clone_from: "x" }), "cloneFrom"),
-        (rest!(CreateRestApiRequest { name: "a", minimum_compression_size: 1 }), "minimumCompressionSize"),
     ] {
         refused(create(input).await, "NotImplemented", named);
     }
@@ -112,7 +111,9 @@ async fn patches_change_what_they_name() {
         ),
         (("wrong", "/name", "x"), "ValidationException", "op"),
         (("replace", "/policy", "{}"), "NotImplemented", "patch path /policy"),
-        (("replace", "/minimumCompressionSize", "1"), "NotImplemented", "minimumCompressionSize"),
+        (("replace", "/minimumCompressionSize", "-1"), "BadRequestException", "must be between 0 and 10485760"),
+        (("replace", "/minimumCompressionSize", "x"), "BadRequestException", "must be between 0 and 10485760"),
+        (("add", "/minimumCompressionSize", "1"), "BadRequestException", "Must be one of: [replace]"),
     ] {
         refused(update(&[patch]).await, code, message);
     }

@@ -55,7 +55,14 @@ impl Rest {
         let mut text = format!(
             "{:#?}",
             (
-                (shown.name, shown.description, shown.version, shown.binary_media_types, shown.api_key_source),
+                (
+                    shown.name,
+                    shown.description,
+                    shown.version,
+                    shown.binary_media_types,
+                    shown.api_key_source,
+                    shown.minimum_compression_size
+                ),
                 (&resources, &models.items, &judges.items, &validators.items, responses.items)
             )
         );
@@ -183,6 +190,7 @@ fn checked() -> Value {
             {"all": {"validateRequestBody": true, "validateRequestParameters": true}},
         "x-amazon-apigateway-request-validator": "all",
         "x-amazon-apigateway-api-key-source": "AUTHORIZER",
+        "x-amazon-apigateway-minimum-compression-size": 100,
     })
 }
 
@@ -426,6 +434,7 @@ async fn what_cannot_be_imported_changes_nothing() {
         (at(&format!("{integration}/uri"), json!("x")), "BadRequestException", "Unable to put integration on 'POST'"),
         (at("/x-amazon-apigateway-api-key-source", json!("x")), "BadRequestException", "ApiKeySource"),
         (at(post, json!({"security": [{"x": []}]})), "BadRequestException", "security scheme x is not defined"),
+        (at("/x-amazon-apigateway-minimum-compression-size", json!(-1)), "BadRequestException", "compression size"),
         (at("/paths", json!({"/{a}/b": {}, "/{c}": {}})), "BadRequestException", "variable path part"),
     ] {
         for mode in ["merge", "overwrite"] {

@@ -96,6 +96,7 @@ async fn patches_change_what_they_name() {
         ("remove", "/variables/w", "-"),
         ("replace", "/*/*/metrics/enabled", "true"),
         ("replace", "/~1pets/GET/logging/loglevel", "OFF"),
+        ("replace", "/~1pets/GET/caching/enabled", "false"),
         ("replace", "/tracingEnabled", "false"),
     ])
     .await
@@ -118,9 +119,15 @@ async fn patches_change_what_they_name() {
         (("replace", "/tags/tag1", "1"), "BadRequestException", "Invalid method setting path: /tags/tag1"),
         (("replace", "/deploymentId", "none"), "BadRequestException", "Deployment id does not exist"),
         (("replace", "/tracingEnabled", "true"), "NotImplemented", "/tracingEnabled"),
-        (("replace", "/*/*/throttling/burstLimit", "1"), "NotImplemented", "/*/*/throttling/burstLimit"),
+        (
+            ("replace", "/*/*/throttling/burstLimit", "x"),
+            "BadRequestException",
+            "Invalid throttling limit specified: x",
+        ),
+        (("replace", "/*/*/caching/enabled", "true"), "NotImplemented", "caching"),
+        (("replace", "/*/*/caching/ttlInSeconds", "1"), "NotImplemented", "caching"),
         (("replace", "/*/*/logging/loglevel", "INFO"), "NotImplemented", "loglevel"),
-        (("replace", "/accessLogSettings/format", "x"), "NotImplemented", "accessLogSettings"),
+        (("replace", "/accessLogSettings/format", "$context.requestId"), "BadRequestException", "Invalid ARN"),
         (("remove", "/variables/none", "-"), "NotFoundException", "Invalid parameter name specified"),
     ] {
         refused(update(&[patch]).await, code, message);

@@ -21,6 +21,7 @@ pub(crate) struct Definition {
     pub(crate) description: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) binary: Option<Vec<String>>,
+    pub(crate) compression: Option<i64>,
     pub(crate) key_source: Option<String>,
     pub(crate) endpoint_disabled: Option<bool>,
     pub(crate) endpoint_type: Option<String>,

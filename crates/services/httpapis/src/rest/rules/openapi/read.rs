@@ -54,7 +54,7 @@ pub(crate) fn read(body: &[u8], asked: Asked<'_>) -> Result<Definition, Fault> {
             ));
         }
     };
-    let refused = [POLICY, COMPRESSION, DOCUMENTATION];
+    let refused = [POLICY, DOCUMENTATION];
     if let Some(name) = refused.into_iter().find(|name| whole.get(*name).is_some()) {
         return Err(faults::absent(asked.operation, name));
     }
@@ -69,6 +69,7 @@ pub(crate) fn read(body: &[u8], asked: Asked<'_>) -> Result<Definition, Fault> {
             _ => None,
         }),
         binary: whole.get(BINARY).map(texts),
+        compression: whole.get(COMPRESSION).map(|bytes| bytes.as_i64().unwrap_or(-1)),
         key_source: text(&whole, KEY_SOURCE).map(str::to_ascii_uppercase),
         ..Definition::default()
     };

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{ANY, AUTHORIZER, AUTHTYPE, BINARY, INTEGRATION, KEY_SOURCE, RESPONSES, VALIDATOR, VALIDATORS};
+use super::{
+    ANY, AUTHORIZER, AUTHTYPE, BINARY, COMPRESSION, INTEGRATION, KEY_SOURCE, RESPONSES, VALIDATOR, VALIDATORS,
+};
 use crate::rest::limits;
 use crate::rest::rules::{models, resources};
 use crate::rest::types::{Api, Authorizer, Frozen, Integration, Method, MethodResponse};
@@ -267,6 +269,9 @@ impl Writer<'_> {
         }
         if !self.state.binary.is_empty() {
             whole[BINARY] = json!(self.state.binary);
+        }
+        if let Some(bytes) = self.state.compression {
+            whole[COMPRESSION] = json!(bytes);
         }
         if api.key_source != "HEADER" {
             whole[KEY_SOURCE] = json!(api.key_source);
