@@ -27,6 +27,7 @@ TEMPLATES = [
 ]
 WSGI_APPLICATION = "notes.wsgi.application"
 DATABASES = {}
+TIME_ZONE = "UTC"
 USE_TZ = True
 # An exception's trace goes where prints go, into the function's log.
 LOGGING = {

@@ -34,7 +34,11 @@ const MAKE_DEFAULT_ROLE: &str = "Action=CreateRole&Version=2010-05-08&RoleName=l
 pub(crate) struct Deployed {
     pub(crate) name: String,
     pub(crate) created: bool,
+    /// In the form that resolves on this host.
     pub(crate) url: Option<String>,
+    /// With a host of its own, which browsers take for this host when it ends with `localhost`. Pages want it: a path of theirs
+    /// begins at the host's root.
+    page: Option<String>,
     made: Made,
     host: Known,
 }
@@ -95,6 +99,10 @@ impl Deployed {
         if let Some(url) = &self.url {
             println!("url {url}");
         }
+        let differs = self.made.found.web.is_some() && self.page != self.url;
+        if let Some(page) = self.page.as_ref().filter(|_| differs) {
+            println!("browser {page}");
+        }
     }
 }
 
@@ -142,11 +150,8 @@ pub(crate) async fn run(client: &Client, arguments: &Arguments) -> anyhow::Resul
     let created =
         send(client, &name, |before| configuration(arguments, &made, before), arguments.role.as_deref(), &made.package)
             .await?;
-    let url = match arguments.no_url {
-        true => None,
-        false => Some(url(client, &name, made.found.web.is_some()).await?),
-    };
-    Ok(Deployed { name, created, url, made, host })
+    let (url, page) = if arguments.no_url { (None, None) } else { Some(url(client, &name).await?).unzip() };
+    Ok(Deployed { name, created, url, page, made, host })
 }
 
 /// Deploys a folder again after a change, if the package is not what it was; whether it was deployed. The next invocation runs the
@@ -198,7 +203,7 @@ async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
             .with_context(|| format!("deploying {}", function.name))?;
         let found = Found::told(function.runtime, function.handler, "function.json");
         let made = Made { found, command: None, package };
-        Deployed { name: function.name, created, url: None, made, host: Known::default() }.print();
+        Deployed { name: function.name, created, url: None, page: None, made, host: Known::default() }.print();
     }
     Ok(())
 }
@@ -365,21 +370,20 @@ async fn open_to_all(client: &Client, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The function's URL, made if it has none, in the form that resolves on this host. What a web function writes goes out as it comes.
-async fn url(client: &Client, name: &str, is_web: bool) -> anyhow::Result<String> {
+/// The function's URL, made if it has none: in the form that resolves on this host, and in the form that browsers resolve anywhere.
+async fn url(client: &Client, name: &str) -> anyhow::Result<(String, String)> {
     let path = function("2021-10-31", name, "/url");
     let config = match client.lambda("GET", &path, None).await {
         Ok(config) => config,
         Err(error) if is_not_found(&error) => {
-            let mode = if is_web { "RESPONSE_STREAM" } else { "BUFFERED" };
-            let made = client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE", "InvokeMode": mode }))).await?;
+            let made = client.lambda("POST", &path, Some(&json!({ "AuthType": "NONE" }))).await?;
             open_to_all(client, name).await?;
             made
         }
         Err(error) => return Err(error),
     };
     let url = config["FunctionUrl"].as_str().context("the platform answered no FunctionUrl")?;
-    Ok(client.reachable(url).await)
+    Ok((client.reachable(url).await, url.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 // The part of the path in brackets is a parameter.
-const GREETINGS = { de: "Guten Tag", en: "Good day", fr: "Bonjour", it: "Buongiorno", ja: "こんにちは" };
+const GREETINGS = { de: "Guten Tag", en: "Good day", fr: "Bonjour", it: "Buongiorno", es: "Buenos días" };
 
 export default function handler(request, response) {
   const greeting = GREETINGS[request.query.language];

@@ -106,9 +106,10 @@ async function route(request, response) {
     if (!values) continue;
     const [to, more = ""] = split(rule.to);
     const used = namesIn(to).some((name) => name in values);
-    for (const [key, value] of new URLSearchParams(more)) parameters.push([key, fill(value, values)]);
+    const plain = Object.entries(values).map(([name, value]) => [name, decoded(value)]);
+    for (const [key, value] of new URLSearchParams(more)) parameters.push([key, fill(value, Object.fromEntries(plain))]);
     // What the path does not use goes along as parameters.
-    if (!used) parameters.push(...Object.entries(values).filter(([name]) => !/^\d+$/.test(name)));
+    if (!used) parameters.push(...plain.filter(([name]) => !/^\d+$/.test(name)));
     now = fill(to, values);
     if (await serve(request, response, now, parameters)) return;
   }

@@ -82,9 +82,10 @@ class Front(BaseHTTPRequestHandler):
                 continue
             to, _, more = rule["to"].partition("?")
             used = any(name in names_in(to) for name in values)
-            parameters += [(key, fill(value, values)) for key, value in urllib.parse.parse_qsl(more, keep_blank_values=True)]
+            plain = {name: urllib.parse.unquote(value) for name, value in values.items()}
+            parameters += [(key, fill(value, plain)) for key, value in urllib.parse.parse_qsl(more, keep_blank_values=True)]
             # What the path does not use goes along as parameters.
-            parameters += [] if used else [(name, value) for name, value in values.items() if name and not name.isdigit()]
+            parameters += [] if used else [(name, value) for name, value in plain.items() if not name.isdigit()]
             path = fill(to, values)
             if self.serve(path, parameters):
                 return
@@ -249,7 +250,8 @@ class Front(BaseHTTPRequestHandler):
     def by_wsgi(self, app):
         path, _, query = self.path.partition("?")
         environ = {
-            "REQUEST_METHOD": self.command, "SCRIPT_NAME": "", "PATH_INFO": urllib.parse.unquote(path, "iso-8859-1"),
+            "REQUEST_METHOD": self.command, "SCRIPT_NAME": self.headers.get("x-forwarded-prefix", "").rstrip("/"),
+            "PATH_INFO": urllib.parse.unquote(path, "iso-8859-1"),
             "QUERY_STRING": query, "SERVER_NAME": self.server.server_name, "SERVER_PORT": str(self.server.server_port),
             "SERVER_PROTOCOL": self.request_version, "REMOTE_ADDR": self.client_address[0],
         }  # fmt: skip

@@ -57,6 +57,8 @@ class Request(WSGIRequestHandler):
         if not self.parse_request():
             return
         body, environ = self.rfile, self.get_environ()
+        # Where the function stands under a path: links of the application begin with it.
+        environ["SCRIPT_NAME"] = self.headers.get("x-forwarded-prefix", "").rstrip("/")
         if self.headers.get("transfer-encoding", "").strip().lower() == "chunked":
             try:
                 body, length = whole(self.rfile)
