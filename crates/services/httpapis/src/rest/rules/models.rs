@@ -197,6 +197,10 @@ pub(crate) fn template(api: &str, models: &Models, one: &Model) -> String {
     text
 }
 
+/// How deep a drafted template goes, and how long it is, bytes: models may refer to each other many times over.
+const DRAFT_DEPTH: usize = 60;
+const DRAFT_BYTES: usize = limits::TEMPLATE_BYTES;
+
 struct Draft<'a> {
     whole: &'a Value,
     text: &'a mut String,
@@ -206,6 +210,10 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn value(&mut self, schema: &'a Value, path: &str, depth: usize) {
+        if self.open.len() + depth > DRAFT_DEPTH || self.text.len() > DRAFT_BYTES {
+            self.text.push_str("{}");
+            return;
+        }
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let found = reference.strip_prefix('#').and_then(|pointer| self.whole.pointer(pointer));
             match found.filter(|_| !self.open.contains(&reference)) {

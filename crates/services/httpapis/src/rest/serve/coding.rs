@@ -67,11 +67,17 @@ impl Coding {
 }
 
 /// Does what takes a while for long bodies where it holds up nobody.
-async fn apart(body: Bytes, work: impl FnOnce(&[u8]) -> io::Result<Vec<u8>> + Send + 'static) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// The platform is ending.
+pub(super) async fn apart<T: Send + 'static>(
+    body: Bytes,
+    work: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> io::Result<T> {
     if body.len() <= AT_ONCE {
-        return work(&body);
+        return Ok(work(&body));
     }
-    tokio::task::spawn_blocking(move || work(&body)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    tokio::task::spawn_blocking(move || work(&body)).await.map_err(io::Error::other)
 }
 
 /// Takes a request's body apart, if it is compressed and long enough.
@@ -85,7 +91,7 @@ pub(super) async fn unpack(request: &mut SiteRequest, least: Option<usize>) -> R
     }
     let coding = Coding::parse(named).ok_or_else(Failure::unsupported)?;
     let plain = apart(request.body.clone(), move |body| coding.read(body)).await;
-    let plain = plain.map_err(|_| Failure::unsupported())?;
+    let plain = plain.flatten().map_err(|_| Failure::unsupported())?;
     if plain.len() > BODY_BYTES {
         return Err(Failure::too_large());
     }
@@ -101,7 +107,7 @@ pub(super) async fn pack(request: &SiteRequest, response: &mut SiteResponse, lea
         return;
     }
     let Some(coding) = accepted(&request.headers) else { return };
-    match apart(body.clone(), move |body| coding.write(body)).await {
+    match apart(body.clone(), move |body| coding.write(body)).await.flatten() {
         Ok(packed) => {
             response.body = Body::Bytes(packed.into());
             response.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));

@@ -19,6 +19,7 @@ mod values;
 mod web;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{BoxFuture, RequestId, Timestamp, TraceHeader};
@@ -173,7 +174,7 @@ impl RestApis {
             visit.note(|| format!("Execution failed due to request validation: {}", failure.words()));
             return Err(failure);
         }
-        check_body(visit, route)?;
+        check_body(visit, route).await?;
         let began = self.options().clocks.monotonic();
         let answered = match &route.target {
             Target::Function(function) => self.invoke(visit, route, function).await,
@@ -227,13 +228,14 @@ impl Visit<'_> {
 }
 
 /// Whether the body is as the model of its type says; there may be none.
-fn check_body(visit: &Visit<'_>, route: &Ready) -> Result<(), Failure> {
+async fn check_body(visit: &Visit<'_>, route: &Ready) -> Result<(), Failure> {
     let Some(shape) = models::of_content_type(&route.bodies, visit.content_type()) else { return Ok(()) };
-    let schema = shape.as_ref().ok_or_else(Failure::internal)?;
-    let wrong = match serde_json::from_slice(&visit.request.body) {
-        Ok(body) => schema.wrong(&body),
+    let schema = Arc::clone(shape.as_ref().ok_or_else(Failure::internal)?);
+    let look = move |body: &[u8]| match serde_json::from_slice(body) {
+        Ok(value) => schema.wrong(&value, body.len()),
         Err(error) => vec![format!("Invalid JSON: {error}")],
     };
+    let wrong = coding::apart(visit.request.body.clone(), look).await.map_err(|_| Failure::internal())?;
     if wrong.is_empty() {
         return Ok(());
     }
