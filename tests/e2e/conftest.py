@@ -60,8 +60,7 @@ def functions(platform):
     return platform.client("lambda")
 
 
-@pytest.fixture
-def browser(tmp_path):
+def start_browser(folder, *flags):
     """Chromium without a window; without it the test is skipped."""
     webdriver = pytest.importorskip("selenium.webdriver")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
@@ -71,10 +70,29 @@ def browser(tmp_path):
     options.binary_location = chromium
     for flag in [
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}", "--window-size=1100,1400",
+        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}", "--window-size=1100,1400", *flags,
     ]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+
+@pytest.fixture
+def browser(tmp_path):
+    running = start_browser(tmp_path)
     yield running
     running.quit()
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Starts a browser with flags of the test's own."""
+    started = []
+
+    def start(*flags):
+        started.append(start_browser(tmp_path, *flags))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.quit()

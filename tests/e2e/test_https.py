@@ -40,6 +40,16 @@ def test_the_aws_cli_trusts_the_authority_by_its_variable(platform):
     assert refused.returncode != 0 and "SSL" in refused.stderr, "nobody trusts it unasked"
 
 
+def test_our_own_commands_trust_the_authority_of_the_data_folder(platform):
+    create(platform.client("lambda"), "by-https", ECHO)
+    known = platform.lambent("--endpoint", platform.https, "ls", environment={"LAMBENT_DATA": str(platform.data)})
+    assert "by-https" in known.stdout
+    named = platform.lambent("--endpoint", platform.https, "ls", environment={"AWS_CA_BUNDLE": platform.authority, "HOME": "/nonexistent"})
+    assert "by-https" in named.stdout
+    unknown = platform.lambent("--endpoint", platform.https, "ls", environment={"HOME": "/nonexistent"}, check=False)
+    assert unknown.returncode != 0 and "lambent ca" in unknown.stderr
+
+
 def test_curl_speaks_http_2_with_and_without_tls(platform):
     seen = ["-o", os.devnull, "-w", "%{http_version} %{http_code}"]
     assert curl(*seen, "--cacert", platform.authority, f"{platform.https}/_lambent/health") == "2 200"

@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
+use crate::trust::{Stream, Trust};
+
 /// Speaks to one platform with one key.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -17,6 +19,8 @@ pub(crate) struct Client {
     pub(crate) key_id: String,
     pub(crate) secret: String,
     authority: String,
+    /// What is trusted, where the endpoint is `https`.
+    trust: Option<Trust>,
 }
 
 /// An answer, whole.
@@ -28,13 +32,15 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// `endpoint` is `http://host:port`. The key is the environment's, or the one any loopback platform accepts.
+    /// `endpoint` is `http://host:port` or `https://host:port`. The key is the environment's, or the one any loopback platform accepts.
     pub(crate) fn new(endpoint: &str, region: &str) -> anyhow::Result<Self> {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let Some(authority) = endpoint.strip_prefix("http://") else {
-            bail!("the endpoint must be http://HOST:PORT, not {endpoint}");
+        let (authority, port, trust) = match endpoint.split_once("://") {
+            Some(("http", authority)) => (authority, 80, None),
+            Some(("https", authority)) => (authority, 443, Some(Trust::default())),
+            _ => bail!("the endpoint must be http://HOST:PORT or https://HOST:PORT, not {endpoint}"),
         };
-        let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:{port}") };
         let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Ok(Self {
             key_id: from("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".into()),
@@ -42,6 +48,7 @@ impl Client {
             region: region.to_owned(),
             endpoint,
             authority,
+            trust,
         })
     }
 
@@ -67,6 +74,12 @@ impl Client {
             )
         })?;
         socket.set_nodelay(true)?;
+        let socket: Box<dyn Stream> = match &self.trust {
+            None => Box::new(socket),
+            Some(trust) => Box::new(trust.shake(&self.authority, socket).await.with_context(|| {
+                format!("{} is not trusted; `lambent ca` names what to trust, for AWS_CA_BUNDLE", self.endpoint)
+            })?),
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
         let driver = tokio::spawn(connection);
         let response = sender.send_request(request).await.context("the platform broke off")?;

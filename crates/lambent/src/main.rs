@@ -11,6 +11,7 @@ mod deploy;
 mod interpreters;
 mod serve;
 mod setup;
+mod trust;
 
 use clap::Parser;
 

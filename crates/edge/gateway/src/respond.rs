@@ -170,5 +170,9 @@ pub(crate) fn preflight(arrival: &Arrival<'_>) -> Response {
     if let Some(asked) = arrival.request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
     }
+    // A page of the internet that speaks to this machine. Source: the draft on private network access, of the WICG.
+    if arrival.request.headers.contains_key("access-control-request-private-network") {
+        headers.insert("access-control-allow-private-network", HeaderValue::from_static("true"));
+    }
     response
 }
