@@ -1,29 +1,51 @@
 //! What the policies must know of APIs.
 //!
-//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon API Gateway Management V2".
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon API Gateway Management" and
+//! "… Management V2".
+
+use std::collections::BTreeMap;
 
 use door::{About, AuthContext, Need, Subject};
 
 use crate::HttpApis;
-use crate::aws::Tagged;
+use crate::aws::KIND;
+use crate::rules::tagged::Tagged;
 use crate::serve::PRINCIPAL;
+
+/// How a version of the service names what a call is about.
+pub(crate) struct Names {
+    pub(crate) kind: &'static str,
+    pub(crate) arn: &'static str,
+    pub(crate) api: &'static str,
+    pub(crate) stage: &'static str,
+}
+
+/// What policies know of a call about an API or a stage: its tags, which `tags` finds.
+pub(crate) fn about(
+    subject: &Subject<'_>,
+    names: &Names,
+    tags: impl FnOnce(&Tagged) -> Option<BTreeMap<String, String>>,
+) -> About {
+    // These ARNs name no account: what is there is the caller's own.
+    let mut about = About { owner: Some(subject.account()), ..About::default() };
+    let named = match subject.text(names.arn) {
+        Some(arn) => Tagged::parse(names.kind, &arn, subject.region),
+        None => subject.text(names.api).map(|api| Tagged { api, stage: subject.text(names.stage) }),
+    };
+    let tags = named.and_then(|tagged| tags(&tagged)).unwrap_or_default();
+    about.keys = tags.into_iter().map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value])).collect();
+    about
+}
 
 impl AuthContext for HttpApis {
     fn about(&self, subject: &Subject<'_>) -> About {
-        // These ARNs name no account: what is there is the caller's own.
-        let mut about = About { owner: Some(subject.account()), ..About::default() };
+        let names = Names { kind: KIND, arn: "ResourceArn", api: "ApiId", stage: "StageName" };
+        let mut about = about(subject, &names, |tagged| {
+            let api = &self.api(subject.account(), subject.region, Some(&tagged.api)).ok()?.api;
+            let stage = tagged.stage.as_ref().and_then(|stage| api.stages.get(stage));
+            Some(stage.map_or(&api.tags, |stage| &stage.tags).clone())
+        });
         about.also.extend(passed_role(subject));
-        let named = match subject.text("ResourceArn") {
-            Some(arn) => Tagged::parse(&arn, subject.region),
-            None => subject.text("ApiId").map(|api| Tagged { api, stage: subject.text("StageName") }),
-        };
-        let Some(Tagged { api, stage }) = named else { return about };
-        let Ok(live) = self.api(subject.account(), subject.region, Some(&api)) else { return about };
-        let tags = match stage.and_then(|stage| live.api.stages.get(&stage)) {
-            Some(stage) => &stage.tags,
-            None => &live.api.tags,
-        };
-        about.keys = tags.iter().map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect();
         about
     }
 }

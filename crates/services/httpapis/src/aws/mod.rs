@@ -9,7 +9,7 @@ mod routes;
 mod stages;
 mod tags;
 
-pub(crate) use tags::Tagged;
+pub(crate) use tags::KIND;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ pub(crate) mod role;
 pub(crate) mod route_key;
 pub(crate) mod selection;
 pub(crate) mod table;
+pub(crate) mod tagged;
 pub(crate) mod target;
 pub(crate) mod variables;
 

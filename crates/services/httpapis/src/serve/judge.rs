@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::{Account, Principal, Region};
 use bytes::Bytes;
-use door::Ask;
+use door::{Ask, Denial, Gate, SiteRequest};
 use serde_json::{Map, Value};
 
 use super::authorize::{Authorizer, INVOKE, Refused};
@@ -38,7 +38,11 @@ impl HttpApis {
         };
         let granted = match &verdict.grant {
             Grant::Said(granted) => *granted,
-            Grant::Policy(policy) => self.permits(visit, policy),
+            Grant::Policy(policy) => {
+                let api = &visit.live.api;
+                let of = (&*api.account, &*api.region);
+                permits(&self.options.gate, visit.request, of, &visit.arn(), policy).is_some_and(|said| said.is_ok())
+            }
         };
         if !granted {
             return Err(Refused::Forbidden(None));
@@ -61,27 +65,31 @@ impl HttpApis {
         let answer = done.payload.unwrap_or_default();
         Some((verdict(&answer, *payload, *simple)?, answer.len()))
     }
+}
 
-    /// Whether a policy lets the request in: it is one about the API, for whoever sends this request.
-    fn permits(&self, visit: &Visit<'_>, policy: &str) -> bool {
-        let (request, api, gate) = (visit.request, &visit.live.api, &self.options.gate);
-        let (Ok(owner), Ok(region)) = (api.account.parse::<Account>(), api.region.parse::<Region>()) else {
-            return false;
-        };
-        let principal = Principal::Anonymous;
-        let ask = Ask {
-            principal: &principal,
-            key_id: None,
-            action: INVOKE,
-            resource: &visit.arn(),
-            owner: Some(owner),
-            policy: Some(policy),
-            trust: false,
-            keys: &gate.keys(&request.origin, &principal, &region),
-        };
-        // Its word counts in every mode: it is not the platform's policy, but the API's.
-        gate.decide(&ask, request.request_id, true).is_ok()
-    }
+/// Whether an authorizer's policy lets a request in: it is one about the API, for whoever sends this request. None if the API
+/// is nobody's.
+pub(crate) fn permits(
+    gate: &Gate,
+    request: &SiteRequest,
+    (account, region): (&str, &str),
+    arn: &str,
+    policy: &str,
+) -> Option<Result<(), Denial>> {
+    let (owner, region) = (account.parse::<Account>().ok()?, region.parse::<Region>().ok()?);
+    let principal = Principal::Anonymous;
+    let ask = Ask {
+        principal: &principal,
+        key_id: None,
+        action: INVOKE,
+        resource: arn,
+        owner: Some(owner),
+        policy: Some(policy),
+        trust: false,
+        keys: &gate.keys(&request.origin, &principal, &region),
+    };
+    // Its word counts in every mode: it is not the platform's policy, but the API's.
+    Some(gate.decide(&ask, request.request_id, true))
 }
 
 /// What a function's answer says; none if it is not of the form that is asked for.

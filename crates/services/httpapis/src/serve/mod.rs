@@ -33,7 +33,7 @@ use authorize::Refused;
 pub(crate) use event::time;
 pub(crate) use invoke::PRINCIPAL;
 pub(crate) use issuers::Issuers;
-pub(crate) use judge::for_anybody;
+pub(crate) use judge::{for_anybody, permits};
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};
 use log::Course;

@@ -157,12 +157,8 @@ fn put_models(draft: &mut Draft<'_>, read: &Definition) -> Result<(), Fault> {
         let one = Model { id, description: description.clone(), schema, content_type: "application/json".into() };
         draft.api.models.insert(name.clone(), one);
     }
-    for name in read.models.keys() {
-        if let Some(one) = draft.api.models.get(name) {
-            schemas::check(&api, &draft.api.models, one).map_err(within(format_args!("create model for '{name}'")))?;
-        }
-    }
-    Ok(())
+    let told = |name: &str, fault| within(format_args!("create model for '{name}'"))(fault);
+    schemas::check(&api, &draft.api.models, read.models.keys().cloned(), told)
 }
 
 /// The ids of authorizers and validators, by their names.

@@ -16,7 +16,7 @@ mod stages;
 mod tags;
 mod trials;
 
-pub(crate) use tags::Tagged;
+pub(crate) use tags::KIND;
 
 use std::sync::Arc;
 

@@ -25,6 +25,10 @@ pub(super) fn room(api: &Api) -> Result<(), Fault> {
     Ok(())
 }
 
+fn check(api: &Api, name: &str) -> Result<(), Fault> {
+    models::check(&api.id, &api.models, [name.to_owned()].into_iter(), |_, fault| fault)
+}
+
 impl Handle<ops::CreateModel> for RestApis {
     async fn handle(
         self: Arc<Self>,
@@ -49,8 +53,8 @@ impl Handle<ops::CreateModel> for RestApis {
                 schema: schema.clone(),
                 content_type: content_type.clone(),
             };
-            models::check(&draft.api.id, &draft.api.models, &made)?;
             draft.api.models.insert(name.clone(), made.clone());
+            check(&draft.api, &name)?;
             Ok(made.show(&name))
         };
         let at = (context.account, &context.region);
@@ -149,8 +153,8 @@ impl Handle<ops::UpdateModel> for RestApis {
                 }
             }
             check::length("description", one.description.as_deref(), 0, 1024)?;
-            models::check(&draft.api.id, &draft.api.models, &one)?;
             draft.api.models.insert(name.clone(), one.clone());
+            check(&draft.api, &name)?;
             Ok(one.show(&name))
         };
         let at = (context.account, &context.region);

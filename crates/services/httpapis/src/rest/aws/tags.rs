@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Fault, Region};
+use base::Fault;
 use door::{Answer, Body, Context, Handle};
 use model::apigateway::{self as aws, ops};
 use wire::Unit;
@@ -13,37 +13,15 @@ use crate::rest::engine::{Draft, Missing};
 use crate::rest::types::Api;
 use crate::rest::{RestApis, faults};
 use crate::rules::check;
+use crate::rules::tagged::Tagged;
 
-/// What has tags, by its ARN: `arn:aws:apigateway:REGION::/restapis/ID[/stages/NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tagged {
-    pub(crate) api: String,
-    pub(crate) stage: Option<String>,
-}
+/// How ARNs name REST APIs.
+pub(crate) const KIND: &str = "restapis";
 
-impl Tagged {
-    /// None if the ARN names nothing of the region that has tags here.
-    pub(crate) fn parse(arn: &str, region: &Region) -> Option<Self> {
-        let path = arn.strip_prefix("arn:aws:apigateway:")?.strip_prefix(region.as_str())?.strip_prefix("::/")?;
-        let parts: Vec<&str> = path.split('/').collect();
-        let (api, stage) = match *parts {
-            ["restapis", api] => (api, None),
-            ["restapis", api, "stages", stage] => (api, Some(stage.to_owned())),
-            _ => return None,
-        };
-        Some(Self { api: api.to_owned(), stage })
-    }
-
-    fn of(arn: Option<&str>, region: &Region) -> Result<Self, Fault> {
-        let arn = arn.unwrap_or_default();
-        Self::parse(arn, region).ok_or_else(|| faults::bad(format!("Invalid resource ARN specified: {arn}")))
-    }
-
-    fn tags<'a>(&self, api: &'a mut Api) -> Result<&'a mut BTreeMap<String, String>, Fault> {
-        match &self.stage {
-            None => Ok(&mut api.tags),
-            Some(name) => Ok(&mut api.stages.get_mut(name).ok_or_else(faults::no_stage)?.tags),
-        }
+fn tags<'a>(tagged: &Tagged, api: &'a mut Api) -> Result<&'a mut BTreeMap<String, String>, Fault> {
+    match &tagged.stage {
+        None => Ok(&mut api.tags),
+        Some(name) => Ok(&mut api.stages.get_mut(name).ok_or_else(faults::no_stage)?.tags),
     }
 }
 
@@ -54,10 +32,10 @@ impl Handle<ops::TagResource> for RestApis {
         input: aws::TagResourceRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let tagged = Tagged::of(input.resource_arn.as_deref(), &context.region)?;
+        let tagged = Tagged::of(KIND, input.resource_arn.as_deref(), &context.region)?;
         let (given, api) = (input.tags.unwrap_or_default(), tagged.api.clone());
         let tag = move |draft: &mut Draft<'_>| {
-            let tags = tagged.tags(&mut draft.api)?;
+            let tags = tags(&tagged, &mut draft.api)?;
             tags.extend(given.clone());
             check::tags(tags)
         };
@@ -73,10 +51,10 @@ impl Handle<ops::UntagResource> for RestApis {
         input: aws::UntagResourceRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
-        let tagged = Tagged::of(input.resource_arn.as_deref(), &context.region)?;
+        let tagged = Tagged::of(KIND, input.resource_arn.as_deref(), &context.region)?;
         let (keys, api) = (input.tag_keys.unwrap_or_default(), tagged.api.clone());
         let untag = move |draft: &mut Draft<'_>| {
-            let tags = tagged.tags(&mut draft.api)?;
+            let tags = tags(&tagged, &mut draft.api)?;
             keys.iter().for_each(|key| drop(tags.remove(key)));
             Ok(())
         };
@@ -92,11 +70,11 @@ impl Handle<ops::GetTags> for RestApis {
         input: aws::GetTagsRequest,
         _: Body,
     ) -> Result<Answer<aws::Tags>, Fault> {
-        let tagged = Tagged::of(input.resource_arn.as_deref(), &context.region)?;
+        let tagged = Tagged::of(KIND, input.resource_arn.as_deref(), &context.region)?;
         // There are at most 50: one page holds them.
         page(input.limit, input.position.as_deref())?;
         let live = self.api(context.account, &context.region, Some(&tagged.api))?;
         let mut api = live.api.clone();
-        Ok(aws::Tags { tags: Some(std::mem::take(tagged.tags(&mut api)?)) }.into())
+        Ok(aws::Tags { tags: Some(std::mem::take(tags(&tagged, &mut api)?)) }.into())
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base::Fault;
 use serde_json::{Map, Value, json};
 
-use super::schema::Schema;
+use super::schema::Documents;
 use crate::rest::types::Model;
 use crate::rest::{faults, limits};
 
@@ -102,11 +102,29 @@ fn invalid(why: impl std::fmt::Display) -> Fault {
     ))
 }
 
-/// Whether a model's schema is one, and refers only to models of its API.
+/// Whether the schemas of models are such, and refer only to models of their API.
 ///
 /// # Errors
-/// BadRequestException.
-pub(crate) fn check(api: &str, models: &Models, one: &Model) -> Result<(), Fault> {
+/// BadRequestException, as `told` says it of the model that it is about.
+pub(crate) fn check(
+    api: &str,
+    models: &Models,
+    names: impl Iterator<Item = String>,
+    told: impl Fn(&str, Fault) -> Fault,
+) -> Result<(), Fault> {
+    let mut of_json = Vec::new();
+    for name in names {
+        let Some(one) = models.get(&name) else { continue };
+        of_own(one).map_err(|fault| told(&name, fault))?;
+        // Of other types AWS, too, only keeps what is said.
+        if is_json(&one.content_type) {
+            of_json.push(name);
+        }
+    }
+    Documents::of(api, models, of_json).map(drop).map_err(|(name, why)| told(&name, invalid(why)))
+}
+
+fn of_own(one: &Model) -> Result<(), Fault> {
     if one.schema.is_empty() {
         return Err(faults::bad("Model schema must have at least 1 property or array items defined"));
     }
@@ -120,23 +138,26 @@ pub(crate) fn check(api: &str, models: &Models, one: &Model) -> Result<(), Fault
     if !one.content_type.contains('/') {
         return Err(faults::bad(format!("Invalid content type specified: {}", one.content_type)));
     }
-    // Of other types AWS, too, only keeps what is said.
-    if !is_json(&one.content_type) {
-        return Ok(());
-    }
-    let schema: Value = serde_json::from_str(&one.schema).map_err(|error| invalid(format_args!("{error}")))?;
-    if !schema.is_object() {
-        return Err(invalid("A schema must be an object"));
-    }
+    Ok(())
+}
+
+/// The schema of a model, whose references are to models of its API and into itself.
+///
+/// # Errors
+/// Why it has none.
+pub(crate) fn schema(api: &str, models: &Models, name: &str) -> Result<Value, String> {
+    let one = models.get(name).filter(|one| is_json(&one.content_type));
+    let one = one.ok_or_else(|| format!("Invalid model name specified: {name}"))?;
+    let schema: Value = serde_json::from_str(&one.schema).map_err(|error| error.to_string())?;
     for reference in references(&schema) {
         match referred(api, reference) {
             Some(name) if models.contains_key(name) => {}
-            Some(name) => return Err(invalid(format_args!("Invalid model name specified: {name}"))),
+            Some(name) => return Err(format!("Invalid model name specified: {name}")),
             None if reference.starts_with('#') => {}
-            None => return Err(invalid("Model reference must be in canonical form")),
+            None => return Err("Model reference must be in canonical form".to_owned()),
         }
     }
-    Schema::of(api, models, &schema).map(drop).map_err(invalid)
+    Ok(schema)
 }
 
 /// What the models of an API say of bodies, by content type or `$default`: the type's own goes before.
@@ -147,14 +168,17 @@ pub(crate) fn of_content_type<'m, V>(models: &'m BTreeMap<String, V>, content_ty
     named.or_else(|| models.get("$default"))
 }
 
-/// The model of that name as a schema that can be asked; none if its type is not JSON's.
+/// The models of those names as schemas that can be asked; those whose type is not JSON's say nothing.
 ///
 /// # Errors
-/// Why it is no schema.
-pub(crate) fn ready(api: &str, models: &Models, name: &str) -> Result<Option<Schema>, String> {
-    let Some(one) = models.get(name).filter(|one| is_json(&one.content_type)) else { return Ok(None) };
-    let schema: Value = serde_json::from_str(&one.schema).map_err(|error| error.to_string())?;
-    Schema::of(api, models, &schema).map(Some)
+/// Which model has no schema, and why.
+pub(crate) fn ready<'n>(
+    api: &str,
+    models: &Models,
+    names: impl Iterator<Item = &'n String>,
+) -> Result<Documents, (String, String)> {
+    let json = |name: &&String| models.get(*name).is_some_and(|one| is_json(&one.content_type));
+    Documents::of(api, models, names.filter(json).cloned().collect())
 }
 
 /// A schema with the models that it refers to inside, under `definitions`.
@@ -269,7 +293,12 @@ mod tests {
     fn schemas_refer_to_models_of_their_api() {
         let mut models = before();
         models.insert("Pet".into(), model(json!({"type": "object", "properties": {"name": {"type": "string"}}})));
-        let of = |reference: &str| check("api", &models, &model(json!({"items": {"$ref": reference}})));
+        let of_model = |one: Model| {
+            let mut models = models.clone();
+            models.insert("One".into(), one);
+            check("api", &models, ["One".to_owned()].into_iter(), |_, fault| fault)
+        };
+        let of = |reference: &str| of_model(model(json!({"items": {"$ref": reference}})));
         of(&reference("api", "Pet")).unwrap();
         of("#/items").unwrap();
         for (wrong, told) in [
@@ -281,10 +310,10 @@ mod tests {
             let fault = of(&wrong).unwrap_err();
             assert!(fault.message.contains(told), "{wrong}: {fault}");
         }
-        assert!(check("api", &models, &model(json!([]))).is_err());
-        assert!(check("api", &models, &model(json!({"type": "unknown"}))).is_err());
+        assert!(of_model(model(json!([]))).is_err());
+        assert!(of_model(model(json!({"type": "unknown"}))).is_err());
         let xml = Model { content_type: "application/xml".into(), schema: "anything".into(), ..Model::default() };
-        check("api", &models, &xml).unwrap();
+        of_model(xml).unwrap();
     }
 
     #[test]

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Account, Principal, Region};
 use bytes::Bytes;
-use door::Ask;
 use serde_json::{Map, Value};
 
 use super::authorize::Caller;
@@ -14,7 +12,7 @@ use super::live::Judge;
 use super::{Failure, Visit, event, values};
 use crate::limits;
 use crate::rest::RestApis;
-use crate::serve::{Asked, Grant, INVOKE, Verdict, for_anybody};
+use crate::serve::{Asked, Grant, Verdict, for_anybody, permits};
 
 impl RestApis {
     /// Whom a function lets in.
@@ -62,25 +60,13 @@ impl RestApis {
         Ok(answer)
     }
 
-    /// Whether a policy lets the request in: it is one about the API, for whoever sends this request.
+    /// Whether a policy lets the request in.
     fn permits(&self, visit: &Visit<'_>, grant: &Grant) -> Result<(), Failure> {
         let Grant::Policy(policy) = grant else { return Err(Failure::no_verdict()) };
-        let (request, api, gate) = (visit.request, &visit.live.api, &self.options().gate);
-        let owner: Account = api.account.parse().map_err(|_| Failure::no_verdict())?;
-        let region: Region = api.region.parse().map_err(|_| Failure::no_verdict())?;
-        let principal = Principal::Anonymous;
-        let ask = Ask {
-            principal: &principal,
-            key_id: None,
-            action: INVOKE,
-            resource: &visit.arn(),
-            owner: Some(owner),
-            policy: Some(policy),
-            trust: false,
-            keys: &gate.keys(&request.origin, &principal, &region),
-        };
-        // Its word counts in every mode: it is not the platform's policy, but the API's.
-        gate.decide(&ask, request.request_id, true).map_err(|denial| {
+        let api = &visit.live.api;
+        let of = (&*api.account, &*api.region);
+        let said = permits(&self.options().gate, visit.request, of, &visit.arn(), policy);
+        said.ok_or_else(Failure::no_verdict)?.map_err(|denial| {
             let explicit = denial.message.contains("explicit deny");
             let how = if explicit { " with an explicit deny" } else { "" };
             Failure::denied(format!("User is not authorized to access this resource{how}"))

@@ -10,9 +10,9 @@ use http::HeaderName;
 use regex::Regex;
 use store::Kv;
 
-use crate::rest::rules::models::{self, Models};
+use crate::rest::rules::models;
 use crate::rest::rules::resources;
-use crate::rest::rules::schema::Schema;
+use crate::rest::rules::schema::{Documents, Schema};
 use crate::rest::rules::template::Template;
 use crate::rest::state;
 use crate::rest::types::{
@@ -237,28 +237,31 @@ impl Guard {
     }
 }
 
-/// The models of a deployment, each made ready once, when a method asks for it.
-struct Shapes<'a> {
-    api: &'a str,
-    models: &'a Models,
-    made: HashMap<String, Option<Shape>>,
-}
+/// The models that a deployment's methods check bodies by, made ready together.
+struct Shapes(Option<Arc<Documents>>);
 
-impl Shapes<'_> {
-    /// None where a model says nothing of bodies that could be checked.
-    fn of(&mut self, name: &str) -> Option<Shape> {
-        if let Some(made) = self.made.get(name) {
-            return made.clone();
-        }
-        let made = match models::ready(self.api, self.models, name) {
-            Ok(schema) => schema.map(|schema| Some(Arc::new(schema))),
-            Err(why) => {
-                tracing::warn!(api = self.api, model = name, why, "a model cannot be asked");
-                Some(None)
+impl Shapes {
+    fn of(api: &str, frozen: &Frozen) -> Self {
+        let methods = frozen.resources.values().flat_map(|resource| resource.methods.values());
+        let checked = methods.filter(|method| {
+            let validator = method.validator.as_ref().and_then(|id| frozen.validators.get(id));
+            validator.is_some_and(|validator| validator.body)
+        });
+        match models::ready(api, &frozen.models, checked.flat_map(|method| method.models.values())) {
+            Ok(documents) => Self(Some(Arc::new(documents))),
+            Err((model, why)) => {
+                tracing::warn!(api, model, why, "models cannot be asked");
+                Self(None)
             }
-        };
-        self.made.insert(name.to_owned(), made.clone());
-        made
+        }
+    }
+
+    /// None where a model says nothing of bodies that could be checked.
+    fn find(&self, name: &str) -> Option<Shape> {
+        match &self.0 {
+            Some(documents) => Schema::of(documents, name).map(|schema| Some(Arc::new(schema))),
+            None => Some(None),
+        }
     }
 }
 
@@ -268,7 +271,7 @@ impl Ready {
         method: &Method,
         guard: Guard,
         validator: &Validator,
-        shapes: &mut Shapes<'_>,
+        shapes: &Shapes,
     ) -> Option<Self> {
         let integration = method.integration.as_ref()?;
         let bodies = method.models.iter().filter(|_| validator.body);
@@ -283,7 +286,7 @@ impl Ready {
                 .filter(|(_, must)| validator.parameters && **must)
                 .map(|(key, _)| key.clone())
                 .collect(),
-            bodies: bodies.filter_map(|(of, model)| Some((of.clone(), shapes.of(model)?))).collect(),
+            bodies: bodies.filter_map(|(of, model)| Some((of.clone(), shapes.find(model)?))).collect(),
             timeout: Duration::from_millis(integration.timeout_ms.unsigned_abs()),
             parameters: integration.parameters.clone(),
             target: Target::of(integration),
@@ -299,14 +302,14 @@ impl Content {
             .filter_map(|(id, one)| Some((id.as_str(), Arc::new(Judge::of(id, one)?))))
             .collect();
         let mut routes = Vec::new();
-        let mut shapes = Shapes { api, models: &frozen.models, made: HashMap::new() };
+        let shapes = Shapes::of(api, &frozen);
         let none = Validator::default();
         for (id, resource) in &frozen.resources {
             let path = resources::path(&frozen.resources, id);
             for (name, one) in &resource.methods {
                 let validator = one.validator.as_ref().and_then(|id| frozen.validators.get(id)).unwrap_or(&none);
                 let guard = Guard::of(one, &judges);
-                routes.extend(Ready::of((&path, id, name), one, guard, validator, &mut shapes));
+                routes.extend(Ready::of((&path, id, name), one, guard, validator, &shapes));
             }
         }
         Self {

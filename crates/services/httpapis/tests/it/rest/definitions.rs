@@ -457,3 +457,23 @@ async fn what_cannot_be_imported_changes_nothing() {
     let all = rest.call::<ops::GetRestApis>(rest!(GetRestApisRequest {})).await.unwrap();
     assert_eq!(all.items.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_large_definition_comes_to_an_end() {
+    let rest = Rest::new();
+    let mut whole = checked();
+    let post = whole["paths"]["/pets"]["post"].clone();
+    for at in 0..900 {
+        whole["paths"][format!("/p{at}/{{id}}")] = json!({"post": post, "get": post});
+    }
+    for at in 0..200 {
+        let others: Vec<Value> =
+            (0..40).map(|other| json!({"$ref": format!("#/components/schemas/M{}", (at + other) % 200)})).collect();
+        whole["components"]["schemas"][format!("M{at}")] = json!({"anyOf": others, "description": "x".repeat(2000)});
+    }
+    let api = rest.import(&whole).await.unwrap().id.unwrap();
+    assert_eq!(rest.paths(&api).await.len(), 25);
+    let many = json!({"swagger": "2.0", "info": {"title": "t"},
+        "paths": (0..2001).map(|at| (format!("/p{at}"), json!({}))).collect::<serde_json::Map<_, _>>()});
+    refused(rest.import(&many).await, "BadRequestException", "resources");
+}

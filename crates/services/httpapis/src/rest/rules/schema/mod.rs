@@ -9,6 +9,7 @@ mod number;
 mod shape;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use fancy_regex::Regex;
 use percent_encoding::percent_decode_str;
@@ -26,13 +27,21 @@ const WORDS: usize = 100;
 /// Steps of a pattern that looks around; beyond it a text does not match. This platform's own.
 const PATTERN_STEPS: usize = 100_000;
 
+/// Schemas that may lead to each other, by the names of their models.
+pub(crate) struct Documents {
+    api: String,
+    all: HashMap<String, Value>,
+    patterns: Patterns,
+}
+
 /// A schema that can be asked.
 pub(crate) struct Schema {
-    api: String,
-    // It, by no name, and the models that it leads to, by theirs.
-    documents: HashMap<String, Value>,
-    patterns: HashMap<String, Regex>,
+    documents: Arc<Documents>,
+    name: String,
 }
+
+/// Patterns of schemas, by their texts.
+type Patterns = HashMap<String, Regex>;
 
 /// Why a body is given up.
 struct Spent;
@@ -43,33 +52,30 @@ struct Run {
     depth: usize,
 }
 
-impl Schema {
+impl Documents {
+    /// The schemas of models, with those of models that they lead to.
+    ///
     /// # Errors
-    /// Why it is no schema.
-    pub(crate) fn of(api: &str, models: &Models, schema: &Value) -> Result<Self, String> {
-        let mut documents = HashMap::from([(String::new(), schema.clone())]);
-        let mut open = models::names(api, schema);
-        while let Some(name) = open.pop() {
-            // A part of a model is behind its name.
-            let name = name.split('#').next().unwrap_or_default().to_owned();
-            if documents.contains_key(&name) {
+    /// Which model has none, and why.
+    pub(crate) fn of(api: &str, models: &Models, mut names: Vec<String>) -> Result<Self, (String, String)> {
+        let mut all = HashMap::new();
+        while let Some(name) = names.pop() {
+            if all.contains_key(&name) {
                 continue;
             }
-            let model = models.get(&name).ok_or_else(|| format!("Invalid model name specified: {name}"))?;
-            let model: Value = serde_json::from_str(&model.schema).map_err(|error| error.to_string())?;
-            open.extend(models::names(api, &model));
-            documents.insert(name, model);
+            let schema = models::schema(api, models, &name).map_err(|why| (name.clone(), why))?;
+            names.extend(models::names(api, &schema));
+            all.insert(name, schema);
         }
-        let mut patterns = HashMap::new();
-        for document in documents.values() {
-            shape::check(document, &mut patterns)?;
+        let mut patterns = Patterns::new();
+        for (name, schema) in &all {
+            shape::check(schema, &mut patterns).map_err(|why| (name.clone(), why))?;
         }
-        let made = Self { api: api.to_owned(), documents, patterns };
-        for (name, document) in &made.documents {
-            for reference in models::references(document) {
-                if made.followed(name, reference).is_none() {
-                    return Err(format!("the reference {reference} leads to no schema"));
-                }
+        let made = Self { api: api.to_owned(), all, patterns };
+        for (name, schema) in &made.all {
+            let lost = models::references(schema).into_iter().find(|to| made.followed(name, to).is_none());
+            if let Some(reference) = lost {
+                return Err((name.clone(), format!("the reference {reference} leads to no schema")));
             }
         }
         Ok(made)
@@ -79,16 +85,27 @@ impl Schema {
     fn followed<'s>(&'s self, document: &'s str, reference: &'s str) -> Option<(&'s str, &'s Value)> {
         let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let name = if base.is_empty() { document } else { models::referred(&self.api, base)? };
-        let (name, whole) = self.documents.get_key_value(name)?;
+        let (name, whole) = self.all.get_key_value(name)?;
         let pointer = percent_decode_str(fragment).decode_utf8().ok()?;
         Some((name, whole.pointer(&pointer).filter(|schema| schema.is_object())?))
+    }
+}
+
+impl Schema {
+    /// That of a model; none if the documents have none of that name.
+    pub(crate) fn of(documents: &Arc<Documents>, name: &str) -> Option<Self> {
+        documents.all.contains_key(name).then(|| Self { documents: Arc::clone(documents), name: name.to_owned() })
     }
 
     /// What is wrong with a body of so many bytes; empty if nothing is.
     pub(crate) fn wrong(&self, body: &Value, bytes: usize) -> Vec<String> {
         let mut run = Run { visits: VISITS + VISITS_A_BYTE * bytes, depth: 0 };
         let mut words = Vec::new();
-        if self.look(&mut run, "", &self.documents[""], body, &mut words).is_err() {
+        let looked = match self.documents.all.get(&self.name) {
+            Some(schema) => self.look(&mut run, &self.name, schema, body, &mut words),
+            None => Err(Spent),
+        };
+        if looked.is_err() {
             words.push("the schema leads to more steps than a body may take".to_owned());
         }
         words
@@ -121,7 +138,7 @@ impl Schema {
         // What stands beside a reference means nothing.
         match schema.get("$ref").and_then(Value::as_str) {
             Some(reference) => {
-                let (document, schema) = self.followed(document, reference).ok_or(Spent)?;
+                let (document, schema) = self.documents.followed(document, reference).ok_or(Spent)?;
                 self.look(run, document, schema, value, words)?;
             }
             None => {
@@ -161,7 +178,7 @@ impl Schema {
 
     /// Whether a pattern is somewhere in a text; one that takes too long is not.
     fn matches(&self, pattern: &str, text: &str) -> bool {
-        self.patterns.get(pattern).is_some_and(|pattern| pattern.is_match(text).unwrap_or_default())
+        self.documents.patterns.get(pattern).is_some_and(|pattern| pattern.is_match(text).unwrap_or_default())
     }
 
     fn of_array(
@@ -355,9 +372,6 @@ fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
 fn list<T: serde::Serialize>(all: impl IntoIterator<Item = T>) -> String {
     serde_json::to_string(&all.into_iter().collect::<Vec<_>>()).unwrap_or_default()
 }
-
-/// Patterns of schemas, by their texts.
-type Patterns = HashMap<String, Regex>;
 
 /// A pattern, ready.
 fn pattern(text: &str) -> Result<Regex, String> {
