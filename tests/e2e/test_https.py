@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -104,6 +105,11 @@ def test_others_reach_it_by_https_only(own_platform):
     assert ask(platform, "https").endswith(" 200")
     refused = ask(platform, "http")
     assert refused.endswith(" 403") and "https://" in refused and "lambent ca" in refused
+    key = dict(re.findall(r"(AWS_\w+)=(\S+)", platform.process.stdout.readline()))
+    made = [str(ROOT / "target/venv/bin/aws"), "apigatewayv2", "create-api", "--name", "a", "--protocol-type", "HTTP", "--endpoint-url", platform.endpoint]
+    inside = ["nsenter", f"--net=/proc/{platform.process.pid}/ns/net"]
+    told = platform.cli(program=[*inside, *made], environment={**key, "AWS_CA_BUNDLE": platform.authority})
+    assert json.loads(told.stdout)["ApiEndpoint"].startswith("https://")
     insecure = own_platform("--insecure", wrap=apart, listen=f"{address}:0")
     assert ask(insecure, "http").endswith(" 200") and ask(insecure, "https").endswith(" 200")
 
@@ -168,6 +174,22 @@ def test_httpx_streams_both_ways_over_http_2(platform):
         pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))
         assert client.put(put.replace(platform.endpoint, here), content=pieces).status_code == 200
         assert client.get(get.replace(platform.endpoint, here)).content == body
+
+
+def test_events_of_a_stream_come_over_http_2(platform):
+    functions = platform.client("lambda")
+    create(functions, "h2-events", {"app.py": "def handler(event, context):\n    for i in range(5):\n        yield f'piece {i}'\n"})
+    context = ssl.create_default_context(cafile=platform.authority)
+    with httpx.Client(http2=True, verify=context, timeout=30) as client:
+        path = "/2021-11-15/functions/h2-events/response-streaming-invocations"
+        with client.stream("POST", platform.https + path, content=b"{}") as answer:
+            assert (answer.http_version, answer.headers["content-type"]) == ("HTTP/2", "application/vnd.amazon.eventstream")
+            came = b"".join(answer.iter_bytes())
+        assert all(f"piece {i}".encode() in came for i in range(5)) and b"InvokeComplete" in came
+        # The page's own stream of changes never ends, and does not keep the connection's other requests from theirs.
+        with client.stream("GET", f"{platform.https}/_lambent/console/live") as live:
+            assert live.status_code == 200 and next(live.iter_bytes())
+            assert client.get(f"{platform.https}/_lambent/health").http_version == "HTTP/2"
 
 
 def test_node_trusts_the_authority_by_its_variable(platform, tmp_path):

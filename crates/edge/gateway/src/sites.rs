@@ -30,7 +30,11 @@ impl Gateway {
         let connection = arrival.connection;
         if connection.tls {
             // Of the signature that was checked it is no part.
-            arrival.request.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+            let headers = &mut arrival.request.headers;
+            headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+            if !arrival.authority.contains(':') {
+                headers.insert("x-forwarded-port", HeaderValue::from_static("443"));
+            }
         }
         let shares_origin = !way::is_tenants(&arrival.host);
         let only_head = arrival.request.method == Method::HEAD;

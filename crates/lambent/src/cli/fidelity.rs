@@ -275,6 +275,7 @@ async fn registered() -> anyhow::Result<Registered> {
         loopback: true,
         allow_older_runtimes: false,
         authority: String::new(),
+        scheme: "http",
         account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
         egress: Some(base::Egress::All),
     })?;
@@ -299,6 +300,7 @@ async fn registered() -> anyhow::Result<Registered> {
         logs: observe.clone(),
         outbound: Arc::new(Nowhere),
         authority: String::new(),
+        scheme: "http",
     });
     let restapis = httpapis::rest::RestApis::open(Arc::clone(&httpapis));
 

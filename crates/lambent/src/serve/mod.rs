@@ -147,8 +147,8 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     let surveyed = Arc::clone(&walls);
     tokio::spawn(settled::give_back(Arc::clone(&walls), interpreters.clone()));
     let tls = certificates::tls(&arguments, folder.path(), &clocks)?;
-    let encrypted = !loopback && !arguments.insecure;
-    if encrypted {
+    let scheme = if loopback || arguments.insecure { "http" } else { "https" };
+    if scheme == "https" {
         // Without it nobody would be answered.
         tls.authority().await?;
     }
@@ -181,6 +181,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         loopback,
         allow_older_runtimes: arguments.allow_older_runtimes,
         authority: format!("localhost:{}", address.port()),
+        scheme,
         account_concurrency: arguments.concurrency,
         egress: (!survey.weak).then_some(egress),
         dispatch: dispatch.clone(),
@@ -209,6 +210,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         logs: observe.clone(),
         outbound: outbound::Sender::new(egress, arguments.apis_reach_host.then_some(address.port())),
         authority,
+        scheme,
     });
     let restapis = httpapis::rest::RestApis::open(Arc::clone(&httpapis));
 
@@ -295,7 +297,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     loops.start(move |stop| admin.serve(owners, stop));
     loops.start(move |stop| async move { gateway.serve(listener, Via::Client { loopback }, stop).await });
 
-    let endpoint = format!("{}://{address}", if encrypted { "https" } else { "http" });
+    let endpoint = format!("{scheme}://{address}");
     greet(&endpoint, &folder, &survey, egress, &identity);
     Ok(Running { endpoint, survey, loops, store: kv, trees, observe, observing, folder })
 }

@@ -64,6 +64,8 @@ pub struct Options {
     /// Host and port under which clients reach the platform, for URLs in answers to calls that came without a host:
     /// `localhost:4566`.
     pub authority: String,
+    /// How clients reach the platform, for the same: `http`, or `https` where nothing else is spoken.
+    pub scheme: &'static str,
     /// Concurrent executions of an account in a region, as the invoker has it.
     pub account_concurrency: u32,
     /// What the platform lets its functions reach; a function's tag may narrow it. None where it cannot keep such a rule:
@@ -191,7 +193,7 @@ impl Functions {
     pub(crate) fn code_location(&self, context: &Context, code: &Code) -> String {
         let host = context.host.as_deref().unwrap_or(&self.options.authority);
         let ticket = self.tickets.issue(&code.sha256, self.options.clocks.signing());
-        format!("http://{host}/_lambent/code/{ticket}")
+        format!("{}://{host}/_lambent/code/{ticket}", self.options.scheme)
     }
 
     /// Runs one event to its end.

@@ -32,6 +32,8 @@ pub struct Options {
     pub logs: Arc<dyn LogSink>,
     /// Host and port at which clients reach the platform, where a call does not say it.
     pub authority: String,
+    /// How they reach it: `http`, or `https` where nothing else is spoken.
+    pub scheme: &'static str,
 }
 
 /// The room: carries out the operations, and answers the hosts of APIs.

@@ -6,7 +6,7 @@ mod names;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use base::{Clocks, Rng, SystemRng, Timestamp};
 use rustls::ServerConfig;
@@ -67,7 +67,7 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|why| unusable(&why))?;
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
         let certified = certified.map_err(|why| unusable(&why))?;
-        Ok(Self(Shown::Own(config(Arc::new(SingleCertAndKey::from(certified))))))
+        Ok(Self(Shown::Own(Arc::new(config(Arc::new(SingleCertAndKey::from(certified)))))))
     }
 
     /// With certificates of the local authority, made as they are asked for: for `localhost` and what is below it, for loopback, for
@@ -79,7 +79,7 @@ impl Tls {
             hosts,
             clocks,
             rng: SystemRng,
-            refusing: config(Arc::new(Nobody)),
+            refusing: OnceLock::new(),
             made: Mutex::default(),
         })))
     }
@@ -110,12 +110,12 @@ impl Tls {
 }
 
 /// What a handshake needs, with that certificate.
-fn config(certificate: Arc<dyn ResolvesServerCert>) -> Arc<ServerConfig> {
+fn config(certificate: Arc<dyn ResolvesServerCert>) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("the provider has suites of both versions");
     let mut config = builder.with_no_client_auth().with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Arc::new(config)
+    config
 }
 
 /// Has a certificate for nobody: the handshake ends with an alert.
@@ -134,7 +134,8 @@ struct Local {
     hosts: Vec<String>,
     clocks: Arc<dyn Clocks>,
     rng: SystemRng,
-    refusing: Arc<ServerConfig>,
+    /// What all have in common, the sessions to be resumed among it, with a certificate for nobody. Made for the first who needs it.
+    refusing: OnceLock<Arc<ServerConfig>>,
     made: Mutex<Made>,
 }
 
@@ -178,7 +179,7 @@ impl Local {
         let subjects = match asked {
             Some(name) if !names::is_ours(name, &self.hosts) => {
                 tracing::debug!(name, "a certificate for a name that is not this platform's");
-                return Ok(Arc::clone(&self.refusing));
+                return Ok(Arc::clone(self.refusing()));
             }
             Some(name) => names::Subjects::of_name(name),
             None => names::Subjects::of_address(at),
@@ -190,9 +191,17 @@ impl Local {
         let mut serial = [0; 16];
         self.rng.fill(&mut serial);
         let certified = self.authority().await?.issue(subjects.all(), serial, now)?;
-        let config = config(Arc::new(SingleCertAndKey::from(certified)));
+        let certificate: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(certified));
+        // A session is resumed under the name it was made for, so one store serves all names.
+        let mut config = ServerConfig::clone(self.refusing());
+        config.cert_resolver = certificate;
+        let config = Arc::new(config);
         self.made().keep(subjects.key().to_owned(), Arc::clone(&config), now);
         Ok(config)
+    }
+
+    fn refusing(&self) -> &Arc<ServerConfig> {
+        self.refusing.get_or_init(|| Arc::new(config(Arc::new(Nobody))))
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, Made> {
@@ -208,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_fresh() {
         let mut made = Made::default();
-        let one = config(Arc::new(Nobody));
+        let one = Arc::new(config(Arc::new(Nobody)));
         for index in 0..KEPT + 10 {
             made.keep(index.to_string(), Arc::clone(&one), Timestamp(0));
         }

@@ -96,3 +96,16 @@ async fn a_connection_without_requests_is_let_go() {
     // A GOAWAY frame, type 7, among what the server sends by itself.
     assert!(rest.windows(2).any(|bytes| bytes == [8, 7]), "{rest:?}");
 }
+
+#[tokio::test]
+async fn a_stop_ends_connections_when_their_requests_are_done() {
+    let mut world = World::new().await;
+    let mut sender = connect(&world).await;
+    let health = format!("http://localhost:{}/_lambent/health", world.port);
+    assert_eq!(sender.send_request(request("GET", &health, b"")).await.unwrap().status(), 200);
+    let events = format!("http://localhost:{}/_lambent/events", world.port);
+    let endless = sender.send_request(request("GET", &events, b"")).await.unwrap();
+    world.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(read(endless).await, b"data: 1\n\n");
+    tokio::time::timeout(Duration::from_secs(5), &mut world.serving).await.expect("the listener is let go").unwrap();
+}

@@ -73,7 +73,7 @@ impl Functions {
     /// The URL of an id, for clients that reached us under `host`.
     pub(crate) fn function_url(&self, host: Option<&str>, region: &Region, id: &str) -> String {
         let authority = host.unwrap_or(&self.options.authority);
-        format!("http://{id}.{LABEL}.{region}.{}/", named_authority(authority))
+        format!("{}://{id}.{LABEL}.{region}.{}/", self.options.scheme, named_authority(authority))
     }
 
     async fn serve_url(&self, id: &str, path: &str, request: SiteRequest) -> SiteResponse {

@@ -183,6 +183,7 @@ impl World {
             loopback: true,
             allow_older_runtimes: false,
             authority: "localhost:4566".into(),
+            scheme: "http",
             account_concurrency: 1000,
             egress: Some(base::Egress::All),
             dispatch: Arc::new(crate::from_s3::Objects),

@@ -10,6 +10,7 @@ use store::{Range, Space};
 use wire::Unit;
 
 use super::{integrations, routes};
+use crate::Options;
 use crate::engine::Draft;
 use crate::rules::{self, check, cors, ids, pages::Page};
 use crate::serve::endpoint;
@@ -120,7 +121,8 @@ fn quick(target: &str) -> Integration {
 impl HttpApis {
     /// How an API is shown to a client that reached us under `host`.
     pub(super) fn show<T: for<'a> Shown<(&'a Api, &'a String)>>(&self, api: &Api, host: Option<&str>) -> T {
-        T::shown((api, &endpoint(&api.id, &api.region, host.unwrap_or(&self.options.authority))))
+        let Options { scheme, authority, .. } = &self.options;
+        T::shown((api, &endpoint(scheme, &api.id, &api.region, host.unwrap_or(authority))))
     }
 }
 

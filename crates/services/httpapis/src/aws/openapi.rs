@@ -173,7 +173,8 @@ impl Handle<ops::ExportApi> for HttpApis {
                 }
             }
         };
-        let server = endpoint(&api.id, &api.region, context.host.as_deref().unwrap_or(&self.options.authority));
+        let authority = context.host.as_deref().unwrap_or(&self.options.authority);
+        let server = endpoint(self.options.scheme, &api.id, &api.region, authority);
         let stage = input.stage_name.as_deref().filter(|name| *name != "$default").unwrap_or_default();
         let whole = openapi::write(api, &state, &server, stage, input.include_extensions.unwrap_or(true));
         let text = match input.output_type.as_deref() {

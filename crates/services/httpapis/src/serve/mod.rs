@@ -58,7 +58,7 @@ pub(crate) fn asked<'a>(host: &'a str, path: &'a str) -> Option<(&'a str, &'a st
 }
 
 /// The address of an API, for clients that reached the platform under `authority`.
-pub(crate) fn endpoint(id: &str, region: &str, authority: &str) -> String {
+pub(crate) fn endpoint(scheme: &str, id: &str, region: &str, authority: &str) -> String {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
         _ => (authority, None),
@@ -69,8 +69,8 @@ pub(crate) fn endpoint(id: &str, region: &str, authority: &str) -> String {
         Err(_) => base_of(host).unwrap_or(host),
     };
     match port {
-        Some(port) => format!("http://{id}.{LABEL}.{region}.{host}:{port}"),
-        None => format!("http://{id}.{LABEL}.{region}.{host}"),
+        Some(port) => format!("{scheme}://{id}.{LABEL}.{region}.{host}:{port}"),
+        None => format!("{scheme}://{id}.{LABEL}.{region}.{host}"),
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn apis_stand_under_a_name_not_under_an_address() {
-        let of = |authority| endpoint("abc", "eu-west-1", authority);
+        let of = |authority| endpoint("http", "abc", "eu-west-1", authority);
         assert_eq!(of("127.0.0.1:4566"), "http://abc.execute-api.eu-west-1.localhost:4566");
         assert_eq!(of("[::1]:1"), "http://abc.execute-api.eu-west-1.localhost:1");
         assert_eq!(of("api.example.org"), "http://abc.execute-api.eu-west-1.api.example.org");

@@ -215,6 +215,7 @@ impl World {
             logs: lines.clone(),
             outbound: elsewhere.clone(),
             authority: "localhost:4566".into(),
+            scheme: "http",
         });
         let router = httpapis::register(RouterBuilder::default(), &apis).dropping(dropped()).build(gate);
         Self { apis, router, clocks, kv, function, elsewhere, lines }
