@@ -164,6 +164,12 @@ def test_a_request_comes_as_it_was_sent_and_goes_back_as_it_was_answered(platfor
     assert (said["path"], said["headers"]["x-forwarded-prefix"]) == ("/deep?q=1", f"/_lambent/url/{label}")
 
 
+def test_a_websocket_is_refused_by_name(site):
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    status, _, body = site.ask("/", headers=headers)
+    assert (status, json.loads(body)) == (501, {"Message": "WebSocket connections to web functions are not served yet"})
+
+
 def test_many_requests_share_one_environment(platform, client):
     site = Site(platform, web(client, "web-many", variables={"TOGETHER": "30"}))
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
@@ -366,6 +372,24 @@ def test_a_new_command_serves_the_next_request(platform, client):
     client.get_waiter("function_updated_v2").wait(FunctionName="web-changed")
     assert site.json("/together")["most"] == 1
     assert first["port"] == "8080"
+
+
+def test_an_unused_one_ends_and_the_next_request_starts_another(own_platform):
+    platform = own_platform("--test-controls")
+    site = Site(platform, web(platform.client("lambda"), "web-zero"))
+    first = site.json("/")
+    assert site.json("/")["pid"] == first["pid"] and [row["idle"] for row in live(platform)] == [1]
+    platform.lambent("clock", "pause")
+    platform.lambent("clock", "advance", "11m")
+    assert eventually(lambda: live(platform), lambda rows: not rows) == []
+    assert site.json("/")["method"] == "GET"
+
+
+def live(platform):
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(platform.endpoint).netloc)
+    connection.request("GET", "/_lambent/top")
+    rows = json.loads(connection.getresponse().read())["versions"]
+    return [row for row in rows if row["idle"] or row["busy"]]
 
 
 @pytest.mark.parametrize(

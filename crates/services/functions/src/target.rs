@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base::{Fault, Principal};
 use door::Temporary;
@@ -45,12 +45,20 @@ struct Known {
     routes: HashMap<String, Arc<Route>>,
 }
 
+/// What a URL leads to.
+pub(crate) struct Behind {
+    pub(crate) named: Named,
+    pub(crate) url: Url,
+    /// The policy that has let everybody in: what it says of strangers rests on nothing but itself and the URL.
+    pub(crate) open: Mutex<Option<Arc<str>>>,
+}
+
 /// The functions that were invoked, ready: the warm path reads nothing from the store.
 #[derive(Default)]
 pub(crate) struct Targets {
     ready: RwLock<HashMap<Address, Known>>,
     // The URLs that were called, by id.
-    urls: RwLock<HashMap<String, (Named, Url)>>,
+    urls: RwLock<HashMap<String, Arc<Behind>>>,
     // Counts changes: what was read before a change must not be remembered after it.
     changes: AtomicU64,
 }
@@ -70,7 +78,7 @@ impl Targets {
         self.changes.fetch_add(1, Ordering::SeqCst);
         ready.remove(address);
         let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
-        urls.retain(|_, (other, _)| other.address != *address);
+        urls.retain(|_, behind| behind.named.address != *address);
     }
 
     /// How many changes there were: to be asked before a row is read that shall be remembered.
@@ -85,15 +93,15 @@ impl Targets {
         }
     }
 
-    fn url(&self, id: &str) -> Option<(Named, Url)> {
+    fn url(&self, id: &str) -> Option<Arc<Behind>> {
         self.urls.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn remember_url(&self, found: &(Named, Url), seen: u64) {
+    fn remember_url(&self, found: &Arc<Behind>, seen: u64) {
         let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
         // `forget` counts before it looks here.
         if self.changes() == seen {
-            urls.insert(found.1.id.clone(), found.clone());
+            urls.insert(found.url.id.clone(), Arc::clone(found));
         }
     }
 }
@@ -188,7 +196,7 @@ impl Functions {
     ///
     /// # Errors
     /// The store's faults.
-    pub(crate) fn behind(&self, id: &str) -> Result<Option<(Named, Url)>, Fault> {
+    pub(crate) fn behind(&self, id: &str) -> Result<Option<Arc<Behind>>, Fault> {
         let id = id.to_ascii_lowercase();
         if let Some(found) = self.targets.url(&id) {
             return Ok(Some(found));
@@ -199,7 +207,7 @@ impl Functions {
             None => self.state.get(&named.address)?.and_then(|function| function.url),
             Some(alias) => self.state.alias(&named.address, alias)?.and_then(|alias| alias.url),
         };
-        let found = url.filter(|url| url.id == id).map(|url| (named, url));
+        let found = url.filter(|url| url.id == id).map(|url| Arc::new(Behind { named, url, open: Mutex::default() }));
         if let Some(found) = &found {
             self.targets.remember_url(found, seen);
         }

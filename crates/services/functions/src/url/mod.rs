@@ -22,8 +22,8 @@ use door::{Body, Site, SiteRequest, SiteResponse};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
-use crate::name::Named;
-use crate::types::{Cors, Url};
+use crate::target::Behind;
+use crate::types::Cors;
 use crate::{Functions, Request};
 
 /// The second label of a function URL's host.
@@ -82,11 +82,11 @@ impl Functions {
         let mut response = match self.behind(id) {
             Err(fault) => failed(&fault),
             Ok(None) => message(404, "Not Found"),
-            Ok(Some((named, url))) => match &url.cors {
+            Ok(Some(behind)) => match &behind.url.cors {
                 Some(cors) if cors::is_preflight(&request) => cors::preflight(cors, &request),
                 _ => {
-                    let mut response = self.call(&named, &url, path, &request).await;
-                    share(&mut response.headers, url.cors.as_ref(), origin.as_ref());
+                    let mut response = self.call(&behind, path, &request).await;
+                    share(&mut response.headers, behind.url.cors.as_ref(), origin.as_ref());
                     response
                 }
             },
@@ -95,8 +95,9 @@ impl Functions {
         response
     }
 
-    async fn call(&self, named: &Named, url: &Url, path: &str, request: &SiteRequest) -> SiteResponse {
-        if !self.lets_in(named, url, request) {
+    async fn call(&self, behind: &Behind, path: &str, request: &SiteRequest) -> SiteResponse {
+        let (named, url) = (&behind.named, &behind.url);
+        if !self.lets_in(behind, request) {
             return message(403, "Forbidden");
         }
         let now = self.options.clocks.product();

@@ -10,7 +10,7 @@ use base::Fault;
 use bytes::Bytes;
 use door::{Body, Pieces, SiteRequest, SiteResponse};
 use futures_util::stream;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::uri::PathAndQuery;
 use invoker::{Answered, Done, FailureKind, Finished, Target, WebBody, WebCall};
 
@@ -90,6 +90,9 @@ impl Functions {
         request: &SiteRequest,
         trace: &str,
     ) -> Result<(SiteResponse, Option<Done>), Fault> {
+        if let Some(refused) = no_upgrade(&request.headers) {
+            return Ok((refused, None));
+        }
         let target_path = if request.query.is_empty() { path.to_owned() } else { format!("{path}?{}", request.query) };
         let Ok(uri) = target_path.parse::<http::Uri>() else {
             return Err(Fault::new("BadRequest", 400, "The path cannot be understood"));
@@ -131,16 +134,30 @@ impl Functions {
     }
 }
 
+/// The answer to who wants to speak something else on the connection, which would wait for it otherwise.
+fn no_upgrade(headers: &HeaderMap) -> Option<SiteResponse> {
+    let wanted = headers.get(UPGRADE)?.to_str().ok()?;
+    let is_websocket = wanted.split(',').any(|one| one.trim().eq_ignore_ascii_case("websocket"));
+    is_websocket.then(|| {
+        let message = "WebSocket connections to web functions are not served yet";
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = serde_json::json!({ "Message": message }).to_string();
+        SiteResponse { status: 501, headers, body: Body::Bytes(body.into()) }
+    })
+}
+
 /// What the program is told of the way the request came.
 fn forward(headers: &mut HeaderMap, request: &SiteRequest, prefix: &str) {
     let peer = request.peer.to_string();
     let so_far = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let through = so_far.map_or_else(|| peer.clone(), |so_far| format!("{so_far}, {peer}"));
     put(headers, "x-forwarded-for", &through);
+    let (scheme, port) = if request.origin.secure { ("https", "443") } else { ("http", "80") };
     for (name, value) in [
-        ("x-forwarded-proto", "http"),
+        ("x-forwarded-proto", scheme),
         ("x-forwarded-host", &request.authority),
-        ("x-forwarded-port", request.authority.rsplit_once(':').map_or("80", |(_, port)| port)),
+        ("x-forwarded-port", request.authority.rsplit_once(':').map_or(port, |(_, port)| port)),
     ] {
         if !headers.contains_key(name) {
             put(headers, name, value);

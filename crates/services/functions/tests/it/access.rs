@@ -117,6 +117,16 @@ async fn a_public_url_needs_both_permissions_and_knows_nobody() {
     world.call::<ops::AddPermission>(permit("two", "lambda:InvokeFunction", None)).await.unwrap();
     assert_eq!(visit().await, 200);
     assert!(policies.0.lock().unwrap().iter().all(|(who, _)| who == "*"), "nobody's signature counts here");
+    // Strangers are let in as the last was, until the policy changes.
+    let asked = policies.0.lock().unwrap().len();
+    assert_eq!((visit().await, policies.0.lock().unwrap().len()), (200, asked));
+    let remove = aws::RemovePermissionRequest {
+        function_name: Some("hello".into()),
+        statement_id: Some("two".into()),
+        ..Default::default()
+    };
+    world.call::<ops::RemovePermission>(remove).await.unwrap();
+    assert_eq!(visit().await, 403);
 }
 
 /// Knows two roles; one lets Lambda in.
