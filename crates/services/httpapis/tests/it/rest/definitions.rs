@@ -477,3 +477,51 @@ async fn a_large_definition_comes_to_an_end() {
         "paths": (0..2001).map(|at| (format!("/p{at}"), json!({}))).collect::<serde_json::Map<_, _>>()});
     refused(rest.import(&many).await, "BadRequestException", "resources");
 }
+
+/// Every place of a value.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(all) => all.iter().for_each(|(name, one)| places(one, &format!("{at}/{}", escaped(name)), found)),
+        Value::Array(all) => all.iter().enumerate().for_each(|(name, one)| places(one, &format!("{at}/{name}"), found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn nothing_in_a_definition_breaks_the_platform() {
+    let rest = Rest::new();
+    let (api, _) = rest.api().await;
+    let odd =
+        [json!(null), json!(true), json!(-1), json!("{x"), json!([1]), json!({"$ref": "#"}), json!({"a": {"b": []}})];
+    for whole in [chalice(), sam(), checked()] {
+        let mut all = Vec::new();
+        places(&whole, "", &mut all);
+        for place in all {
+            for value in &odd {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(&place).unwrap() = value.clone();
+                if let Err(fault) = rest.put(&api, "overwrite", &changed).await {
+                    assert!(matches!(fault.status, 400 | 404 | 409 | 501), "{place} {value}: {fault}");
+                    continue;
+                }
+                // What is taken can be deployed or is refused, and is shown.
+                let deploy = rest!(CreateDeploymentRequest { rest_api_id: &*api, stage_name: "dev" });
+                match rest.call::<ops::CreateDeployment>(deploy).await {
+                    Ok(deployed) => {
+                        rest.export(&api, "oas30", "apigateway", "application/yaml").await;
+                        rest.visit(&api, "POST", "/dev/pets").await;
+                        // Only so many are kept.
+                        let stage = rest!(DeleteStageRequest { rest_api_id: &*api, stage_name: "dev" });
+                        rest.call::<ops::DeleteStage>(stage).await.unwrap();
+                        let gone =
+                            rest!(DeleteDeploymentRequest { rest_api_id: &*api, deployment_id: deployed.id.unwrap() });
+                        rest.call::<ops::DeleteDeployment>(gone).await.unwrap();
+                    }
+                    Err(fault) => assert_eq!(fault.status, 400, "{place} {value}: {fault}"),
+                }
+            }
+        }
+    }
+}
