@@ -70,7 +70,8 @@ def fields(browser, **values):
 
 
 def texts(browser, selector):
-    return [one.text for one in browser.find_elements("css selector", selector)]
+    # At once, since a page may go while it is read.
+    return browser.execute_script("return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)", selector)
 
 
 def no_errors(browser):

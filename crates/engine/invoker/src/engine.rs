@@ -12,6 +12,7 @@ use base::{Account, BoxFuture, EnvironmentId, Region, Timestamp};
 use runtime::SnapshotWanted;
 use tokio::sync::{Notify, watch};
 
+use crate::debug::Gates;
 use crate::environment::micros;
 use crate::host::Host;
 use crate::keep::Wheel;
@@ -55,6 +56,7 @@ pub(crate) struct Engine {
     // When this room started, transport clock.
     begun: Instant,
     wheel: Wheel,
+    pub(crate) gates: Gates,
     ids: AtomicU64,
     draining: AtomicBool,
     // Invocations under way, and word when the last has ended.
@@ -80,6 +82,7 @@ impl Engine {
             tallies: Tallies::default(),
             begun: options.clocks.monotonic(),
             wheel: Wheel::default(),
+            gates: Gates::default(),
             ids: AtomicU64::new(first_id),
             draining: AtomicBool::new(false),
             running: AtomicUsize::new(0),
@@ -249,12 +252,7 @@ impl Handle {
     /// Says that the target may be invoked soon, so that its first environment need not boot a runtime. Does not wait.
     pub fn expect(&self, target: &Target) {
         if let (Some(ahead), sandbox::Isolation::Process) = (&target.ahead, target.isolation) {
-            self.engine.options.walls.expect(
-                &target.account.to_string(),
-                &target.image,
-                ahead,
-                crate::environment::FILES,
-            );
+            self.engine.options.walls.expect(&target.account.to_string(), &target.image, ahead, crate::spec::FILES);
         }
     }
 

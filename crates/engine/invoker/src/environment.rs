@@ -1,8 +1,6 @@
 //! One execution environment: built, initialised, given events one at a time, measured, ended.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -10,25 +8,18 @@ use std::time::{Duration, Instant};
 use base::{BoxFuture, Clocks, EnvironmentId, Timestamp};
 use bytes::Bytes;
 use runtime::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted, web};
-use sandbox::{Control, Exit, ExitCause, Limits, Spec, Usage};
+use sandbox::{Control, Exit, ExitCause, Usage};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::debug::{self, Gate};
 use crate::engine::Engine;
 use crate::host::{Place, Room, Start};
 use crate::log::{Log, Output};
 use crate::pool::Pool;
-use crate::{Granted, Refusal, Target, Web};
+use crate::spec::{Beginning, Given, spec};
+use crate::{Refusal, Target, Web};
 
-/// The Runtime API's port inside.
-const RUNTIME_PORT: u16 = 9001;
-/// The platform's own endpoint inside.
-const ENDPOINT_PORT: u16 = 4566;
-/// Processes and threads, and open files. Source: AWS Lambda quotas.
-const PIDS: u32 = 1024;
-pub(crate) const FILES: u32 = 1024;
-/// CPU during INIT, thousandths.
-const INIT_CPU_MILLIS: u32 = 2000;
 /// MiB that come with one whole CPU. Source: AWS Lambda developer guide, "Configure Lambda function memory".
 const MB_OF_ONE_CPU: u32 = 1769;
 /// How long the end of a killed environment is waited for: it only makes the measurement complete.
@@ -54,6 +45,8 @@ pub(crate) struct Environment {
     control: Arc<dyn Control>,
     // The way to the port it serves.
     web: Option<Arc<web::Client>>,
+    // A debugger's way in, if it has one.
+    gate: Option<Arc<Gate>>,
     // Set once its process has ended by itself.
     ended: Arc<AtomicBool>,
     // The last reading and when it was taken: the next invocation's usage is what comes on top.
@@ -165,13 +158,15 @@ impl Environment {
             Purpose::Snapshot(wanted) => session.want_snapshot(wanted),
             Purpose::Try => session.hold_restored(),
         }
-        let spec = spec(engine, target, id, &log, beginning, granted, &session);
+        let gate = debug::gate(engine, target, id, &log);
+        let given = Given { id, log: &log, session: &session, granted, debugged: gate.is_some() };
+        let spec = spec(engine, target, beginning, given);
         let built = options.walls.launch(spec).await.map_err(not_started)?;
         let launched = options.clocks.monotonic();
         // What a runtime used while it waited for a function is nobody's.
         let before = if built.ahead { built.control.usage() } else { Usage::default() };
         let mut environment =
-            Self::assemble(engine, pool, target, (room, session), log, id, built).map_err(|error| {
+            Self::assemble(engine, pool, target, (room, session), log, (id, gate), built).map_err(|error| {
                 NotStarted::Refused(Refusal::Walls {
                     message: format!("cannot use the new sandbox: {error}"),
                     fix: None,
@@ -203,7 +198,7 @@ impl Environment {
         target: &Target,
         (room, session): (Room, Arc<Session>),
         log: Arc<Log>,
-        id: EnvironmentId,
+        (id, gate): (EnvironmentId, Option<Arc<Gate>>),
         built: sandbox::Environment,
     ) -> io::Result<Self> {
         let mut listeners = built.listeners.into_iter();
@@ -231,6 +226,10 @@ impl Environment {
             ended: Arc::clone(&ended),
             pool: Arc::downgrade(pool),
         };
+        let dial = built.dial.map(Arc::new);
+        if let (Some(gate), Some(dial)) = (&gate, &dial) {
+            gate.lead(Arc::clone(dial));
+        }
         Ok(Self {
             id,
             log,
@@ -241,7 +240,8 @@ impl Environment {
             _watching: Task::spawn(watcher.run(control.exited())),
             session,
             control,
-            web: built.dial.map(|dial| client(Arc::new(dial))),
+            web: dial.filter(|_| target.web.is_some()).map(client),
+            gate,
             ended,
             reading: (Usage::default(), None),
             _endpoint: endpoint,
@@ -290,22 +290,30 @@ impl Environment {
             return (end, resumed.get().copied());
         }
         drop(start);
-        let end = timeout(limit.saturating_sub(START_HOLD), end).await.unwrap_or(InitEnd::Timeout);
+        let end = self.within(limit.saturating_sub(START_HOLD), end).await.unwrap_or(InitEnd::Timeout);
         (end, resumed.get().copied())
+    }
+
+    /// What comes of a future within a time, which a debugger holds; none when it has passed.
+    async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        match &self.gate {
+            None => timeout(limit, future).await.ok(),
+            Some(gate) => Box::pin(gate.within(limit, future)).await,
+        }
     }
 
     /// Gives it an event and waits for the end, for at most `limit`.
     pub(crate) async fn deliver(&self, event: Event, limit: Duration) -> Delivered {
-        match timeout(limit, self.session.invoke(event)).await {
+        match self.within(limit, self.session.invoke(event)).await {
             // Apart, so that other invocations stay small.
-            Ok(Ok(Outcome::BrokenOff(why))) => Box::pin(self.broken_off(why)).await,
-            Ok(Ok(outcome)) => Delivered::Answered(outcome),
-            Ok(Err(_gone)) => match timeout(END_WAIT, self.control.exited()).await {
+            Some(Ok(Outcome::BrokenOff(why))) => Box::pin(self.broken_off(why)).await,
+            Some(Ok(outcome)) => Delivered::Answered(outcome),
+            Some(Err(_gone)) => match timeout(END_WAIT, self.control.exited()).await {
                 Ok(exit) => Delivered::Exited(told_apart(exit)),
                 // The conversation ended but the process stays: it can do no more work.
                 Err(_) => Delivered::Exited(ExitCause::Exited(0)),
             },
-            Err(_) => Delivered::Timeout,
+            None => Delivered::Timeout,
         }
     }
 
@@ -429,85 +437,6 @@ impl Drop for Task {
     }
 }
 
-/// How an environment comes to be ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Beginning {
-    /// By INIT.
-    Init,
-    /// By INIT, after which a snapshot is taken.
-    Take,
-    /// By a snapshot that is restored.
-    Restore,
-}
-
-impl Beginning {
-    fn of(target: &Target, purpose: &Purpose) -> Self {
-        match (purpose, &target.image.snapshot) {
-            (Purpose::Snapshot(_), _) => Self::Take,
-            (_, Some(_)) => Self::Restore,
-            (_, None) => Self::Init,
-        }
-    }
-}
-
-/// What our bootstraps are told of snapshots. No function sees it.
-const SNAPSHOT_VARIABLE: &str = "_LAMBENT_SNAPSHOT";
-/// What of a snapshot's variables is the platform's own.
-const OF_SNAP_START: &[&str] = &[
-    SNAPSHOT_VARIABLE,
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-];
-
-fn spec(
-    engine: &Engine,
-    target: &Target,
-    id: EnvironmentId,
-    log: &Log,
-    beginning: Beginning,
-    granted: Option<Granted>,
-    session: &Session,
-) -> Spec {
-    let options = &engine.options;
-    let mut env = target.env.clone();
-    if beginning == Beginning::Init {
-        env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
-        env.extend(granted.into_iter().flat_map(|granted| granted.variables));
-    } else {
-        env.retain(|(name, _)| !OF_SNAP_START.contains(&name.as_str()));
-        env.extend(snap_start(beginning, granted, session, &*options.rng));
-    }
-    env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
-    if target.web.is_some() {
-        env.retain(|(name, _)| name != web::PORT_VARIABLE);
-        env.push((web::PORT_VARIABLE.into(), web::PORT.to_string()));
-    }
-    let mut ports = vec![RUNTIME_PORT];
-    if options.net.is_some() {
-        ports.push(ENDPOINT_PORT);
-        if !env.iter().any(|(name, _)| name == "AWS_ENDPOINT_URL") {
-            env.push(("AWS_ENDPOINT_URL".into(), format!("http://127.0.0.1:{ENDPOINT_PORT}")));
-        }
-    }
-    let cpu_millis = options.cpu_limit.then(|| cpu_millis(target.memory_mb).max(INIT_CPU_MILLIS));
-    Spec {
-        id,
-        tenant: target.account.to_string(),
-        image: target.image.clone(),
-        argv: target.argv.clone(),
-        env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
-        cwd: PathBuf::from("/var/task"),
-        // What is mapped into a snapshot is found again by its path, which a fork of a zygote sees otherwise.
-        ahead: target.ahead.clone().filter(|_| beginning != Beginning::Take),
-        limits: Limits { memory_mb: target.memory_mb, cpu_millis, pids: PIDS, tmp_mb: target.tmp_mb, files: FILES },
-        isolation: target.isolation,
-        ports,
-        serves: target.web.as_ref().map(|_| web::PORT),
-    }
-}
-
 fn client(dial: Arc<sandbox::Dial>) -> Arc<web::Client> {
     web::Client::new(Arc::new(move || {
         let dial = Arc::clone(&dial);
@@ -515,32 +444,7 @@ fn client(dial: Arc<sandbox::Dial>) -> Arc<web::Client> {
     }))
 }
 
-/// The variables under SnapStart. Credentials in variables would be kept by whoever read them before the snapshot.
-/// Source: AWS Lambda developer guide, "Defined runtime environment variables".
-fn snap_start(
-    beginning: Beginning,
-    granted: Option<Granted>,
-    session: &Session,
-    rng: &dyn base::Rng,
-) -> Vec<(String, String)> {
-    let what = if beginning == Beginning::Take { "take" } else { "restore" };
-    let mut env = vec![
-        (SNAPSHOT_VARIABLE.to_owned(), what.to_owned()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "snap-start".to_owned()),
-    ];
-    if let Some(granted) = granted {
-        let mut raw = [0u8; 16];
-        rng.fill(&mut raw);
-        let token = format!("{:032x}", u128::from_le_bytes(raw));
-        let address = format!("http://127.0.0.1:{RUNTIME_PORT}/2018-06-01/runtime/credentials");
-        env.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), address));
-        env.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(), token.clone()));
-        session.give_credentials(runtime::Credentials { token, document: granted.document });
-    }
-    env
-}
-
-fn cpu_millis(memory_mb: u32) -> u32 {
+pub(crate) fn cpu_millis(memory_mb: u32) -> u32 {
     memory_mb * 1000 / MB_OF_ONE_CPU
 }
 

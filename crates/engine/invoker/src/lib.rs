@@ -10,6 +10,7 @@
 #![deny(missing_docs)]
 
 mod crowd;
+mod debug;
 mod engine;
 mod environment;
 mod host;
@@ -25,6 +26,7 @@ mod provision;
 mod report;
 mod run;
 mod snapstart;
+mod spec;
 mod stream;
 mod tally;
 mod target;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base::StartKind;
 
 use crate::Refusal;
+use crate::debug;
 use crate::environment::{Environment, InitEnd, NotStarted, Purpose, Restored, Started, micros};
 use crate::host::Place;
 use crate::log::Log;
@@ -127,7 +128,8 @@ impl Run<'_> {
             log.say(note.clone());
         }
         let starting = self.pool.start();
-        let limit = Duration::from_millis(options.init_timeout_ms);
+        // It may wait for a debugger to connect.
+        let limit = self.target.debug.map_or(Duration::from_millis(options.init_timeout_ms), |_| debug::PATIENCE);
         let restores = self.target.image.snapshot.is_some();
         if restores {
             log.say(report::restore_start(&self.target.runtime));

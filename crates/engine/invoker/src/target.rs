@@ -73,6 +73,8 @@ pub struct Target {
     pub image: Image,
     /// How it serves, where the program listens on a port instead of asking for events.
     pub web: Option<Web>,
+    /// The port of this host's loopback at which debuggers of it connect; none for what is not debugged.
+    pub debug: Option<u16>,
     /// What keeps its environments apart from the host.
     pub isolation: Isolation,
     /// Which addresses it may reach.

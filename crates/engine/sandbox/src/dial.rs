@@ -54,11 +54,19 @@ impl Dial {
     /// # Errors
     /// `ConnectionRefused` while nothing listens there; `BrokenPipe` when the sandbox has ended.
     pub async fn connect(&self) -> io::Result<TcpStream> {
+        self.connect_to(self.port).await
+    }
+
+    /// Connects to another port of 127.0.0.1 inside.
+    ///
+    /// # Errors
+    /// As [`Dial::connect`].
+    pub async fn connect_to(&self, port: u16) -> io::Result<TcpStream> {
         let socket = match &self.maker {
             Some(maker) => TcpSocket::from_std_stream(std::net::TcpStream::from(maker.socket().await?)),
             None => TcpSocket::new_v4()?,
         };
-        let stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
+        let stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

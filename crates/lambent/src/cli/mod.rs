@@ -65,7 +65,7 @@ enum Command {
     /// Pack a folder and create or update its function; also a folder made for Apex, with all its functions.
     Deploy(crate::deploy::Arguments),
     /// Deploy a folder, deploy it again whenever a file in it changes, and show the function's log with the phases of each call.
-    Dev(crate::deploy::Arguments),
+    Dev(dev::DevArguments),
     /// Call a function; its answer goes to stdout, its log to stderr.
     Invoke(invoke::Arguments),
     /// Show a function's log.

@@ -54,7 +54,13 @@ const NEVER: &[&str] = &[
 ];
 
 /// Installs what the folder asks for and lists what to pack; of a web function also the command that starts it.
-pub(crate) fn build(directory: &Path, found: &Found, host: &mut Known) -> anyhow::Result<(Contents, Option<String>)> {
+/// What is debugged gets a server of one process.
+pub(crate) fn build(
+    directory: &Path,
+    found: &Found,
+    debugged: bool,
+    host: &mut Known,
+) -> anyhow::Result<(Contents, Option<String>)> {
     let mut contents = Contents::new();
     let is_web = found.web.is_some();
     match found.kind {
@@ -88,7 +94,7 @@ pub(crate) fn build(directory: &Path, found: &Found, host: &mut Known) -> anyhow
         contents.retain(|name, _| !is_built(name));
     }
     let command = match &found.web {
-        Some(web) => Some(web.prepare(directory, found.kind, &mut contents)?),
+        Some(web) => Some(web.prepare(directory, found.kind, debugged, &mut contents)?),
         None => None,
     };
     Ok((contents, command))
@@ -147,7 +153,7 @@ pub(crate) fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyh
 }
 
 /// Every file of an installed tree, less what only a cache would keep.
-fn everything(directory: &Path, contents: &mut Contents) -> anyhow::Result<()> {
+pub(crate) fn everything(directory: &Path, contents: &mut Contents) -> anyhow::Result<()> {
     let mut todo = vec![directory.to_owned()];
     while let Some(folder) = todo.pop() {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {

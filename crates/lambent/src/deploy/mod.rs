@@ -2,6 +2,7 @@
 
 mod apex;
 mod build;
+mod debug;
 mod detect;
 mod options;
 mod pack;
@@ -49,35 +50,48 @@ struct Made {
     found: Found,
     /// What starts it, of a web function.
     command: Option<String>,
+    /// Of a function that is debugged.
+    debugged: Vec<(&'static str, String)>,
     package: pack::Package,
 }
 
 impl Made {
     fn of(directory: &Path, arguments: &Arguments, host: &mut Known) -> anyhow::Result<Self> {
-        let found = detect::detect(directory, &arguments.told(directory)?, host)?;
-        let (contents, command) = build::build(directory, &found, host)?;
-        Ok(Self { found, command, package: packed(&contents)? })
+        let mut found = detect::detect(directory, &arguments.told(directory)?, host)?;
+        let (mut contents, mut command) = build::build(directory, &found, arguments.debug.is_some(), host)?;
+        let mut debugged = Vec::new();
+        if let Some(port) = arguments.debug {
+            debugged = debug::prepare(&mut found, &mut command, &mut contents, host)?;
+            debugged.push(("LAMBENT_DEBUG_PORT", port.to_string()));
+        }
+        Ok(Self { found, command, debugged, package: packed(&contents)? })
     }
 
-    /// The variables that make it a web function.
-    fn web(&self) -> Map<String, Value> {
-        let variables = self.found.web.as_ref().zip(self.command.as_ref()).map(|(web, command)| web.variables(command));
-        variables.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.into())).collect()
+    /// The variables that make it a web function, or one that is debugged.
+    fn variables(&self) -> Map<String, Value> {
+        let web = self.found.web.as_ref().zip(self.command.as_ref()).map(|(web, command)| web.variables(command));
+        let all = web.into_iter().flatten().chain(self.debugged.iter().cloned());
+        all.map(|(name, value)| (name.to_owned(), value.into())).collect()
     }
 
     /// Whether only the code differs from an earlier one.
     fn is_like(&self, other: &Self) -> bool {
         self.found.runtime == other.found.runtime
             && self.found.handler == other.found.handler
-            && self.web() == other.web()
+            && self.variables() == other.variables()
     }
 }
 
 impl Deployed {
+    /// Where debuggers of its language usually connect.
+    pub(crate) fn debugger_port(&self) -> u16 {
+        if self.made.found.kind == detect::Kind::Node { 9229 } else { 5678 }
+    }
+
     /// Says what was done, with the package's size and its largest entries.
     pub(crate) fn print(&self) {
         let verb = if self.created { "created" } else { "updated" };
-        let Made { found, command, package } = &self.made;
+        let Made { found, command, package, .. } = &self.made;
         match (&found.web, command) {
             (Some(web), Some(command)) => {
                 println!("{verb} {} · {} · web function", self.name, found.runtime);
@@ -202,7 +216,7 @@ async fn run_apex(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
             .await
             .with_context(|| format!("deploying {}", function.name))?;
         let found = Found::told(function.runtime, function.handler, "function.json");
-        let made = Made { found, command: None, package };
+        let made = Made { found, command: None, debugged: Vec::new(), package };
         Deployed { name: function.name, created, url: None, page: None, made, host: Known::default() }.print();
     }
     Ok(())
@@ -257,22 +271,30 @@ fn configuration(arguments: &Arguments, made: &Made, before: Option<&Value>) -> 
     if let Some(timeout) = arguments.timeout.or(found.timeout).or(at_first(30)) {
         out["Timeout"] = timeout.into();
     }
-    if let Some(variables) = variables(pairs(&arguments.environment)?, made.web(), before) {
+    if let Some(variables) = variables(pairs(&arguments.environment)?, made.variables(), before) {
         out["Environment"] = json!({ "Variables": variables });
     }
     Ok(out)
 }
 
-/// The variables to set; none leaves those that are there. What is given replaces them all, but for what makes a web function.
-fn variables(given: Map<String, Value>, web: Map<String, Value>, before: Option<&Value>) -> Option<Map<String, Value>> {
+/// The variables to set; none leaves those that are there. What is given replaces them all, but for ours.
+fn variables(
+    given: Map<String, Value>,
+    ours: Map<String, Value>,
+    before: Option<&Value>,
+) -> Option<Map<String, Value>> {
+    let is_ours = |name: &str, value: &Value| {
+        let is_debugger = name == "NODE_OPTIONS" && value == debug::NODE_OPTIONS;
+        name.starts_with("LAMBENT_WEB_") || name.starts_with("LAMBENT_DEBUG_") || is_debugger
+    };
     let there = before.and_then(|before| before["Environment"]["Variables"].as_object()).cloned().unwrap_or_default();
-    let was_web = there.keys().any(|name| name.starts_with("LAMBENT_WEB_"));
-    if given.is_empty() && web.is_empty() && !was_web {
+    let had_ours = there.iter().any(|(name, value)| is_ours(name, value));
+    if given.is_empty() && ours.is_empty() && !had_ours {
         return None;
     }
     let mut out = if given.is_empty() { there } else { Map::new() };
-    out.retain(|name, _| !name.starts_with("LAMBENT_WEB_"));
-    out.extend(web);
+    out.retain(|name, value| !is_ours(name, value));
+    out.extend(ours);
     out.extend(given);
     Some(out)
 }

@@ -62,6 +62,9 @@ pub(crate) struct Arguments {
     /// Give the function no URL.
     #[arg(long)]
     pub(crate) no_url: bool,
+    /// The port of this host's loopback at which the platform takes debuggers; `lambent dev --debug` chooses it.
+    #[arg(skip)]
+    pub(crate) debug: Option<u16>,
 }
 
 /// What a folder can be deployed as.
@@ -112,6 +115,7 @@ impl Arguments {
             environment: Vec::new(),
             role: None,
             no_url: false,
+            debug: None,
         }
     }
 

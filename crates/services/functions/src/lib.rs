@@ -7,6 +7,7 @@
 mod access;
 mod aws;
 mod code;
+mod debug;
 mod destination;
 mod engine;
 mod events;

@@ -196,6 +196,7 @@ fn environment(variables: &BTreeMap<String, String>) -> Result<(), Fault> {
         )));
     }
     crate::web::Setup::of(Some(variables)).map_err(faults::invalid)?;
+    crate::debug::port(Some(variables)).map_err(faults::invalid)?;
     Ok(())
 }
 

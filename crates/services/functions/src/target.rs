@@ -12,6 +12,7 @@ use invoker::{Ahead, Granted, Image, Isolation, Mount, Target, TargetKey, Web};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
+use crate::debug;
 use crate::name::{Address, LATEST, Named, Qualifier, qualifier};
 use crate::route::Route;
 use crate::types::{Edition, Function, Settings, Snap, Url};
@@ -267,6 +268,16 @@ impl Functions {
                 address.name
             )));
         }
+        let debug = debug::port(settings.environment.as_ref()).map_err(cannot_run)?;
+        if debug.is_some() && !self.options.loopback {
+            return Err(cannot_run(format!("{} is for platforms that listen on loopback only", debug::VARIABLE)));
+        }
+        if debug.is_some() && walls.isolation == Isolation::MicroVm {
+            return Err(cannot_run(format!(
+                "a machine of its own (LAMBENT_ISOLATION) has no way in for {}",
+                debug::VARIABLE
+            )));
+        }
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
             Ok(launch) => launch,
             // A web function's program is its command.
@@ -331,6 +342,7 @@ impl Functions {
             runtime: snapstart::runtime_words(address, &settings.runtime).into(),
             image: Image { task: tree.path, layers, runtime: mounts.collect(), snapshot },
             web: setup.as_ref().map(|setup| Web { concurrency: setup.concurrency, ready: setup.ready.clone() }),
+            debug,
             isolation: walls.isolation,
             egress: walls.egress,
             log_group: group.into(),

@@ -13,6 +13,7 @@ use super::body::WebBody;
 use super::hall::{Birth, Hall};
 use super::{Answered, Opened, Shut};
 use crate::crowd::Crowd;
+use crate::debug;
 use crate::engine::{Engine, Running};
 use crate::environment::{BREAK_WAIT, InitEnd, micros, told_apart};
 use crate::place::Unplaced;
@@ -129,6 +130,8 @@ impl Member {
         self.begun = self.engine.options.clocks.monotonic();
         let spent = Duration::from_micros(self.birth.map_or(0, |birth| birth.spent_us));
         let limit = Duration::from_millis(self.target.timeout_ms).saturating_sub(spent);
+        // A debugger may hold it.
+        let limit = self.target.debug.map_or(limit, |_| debug::PATIENCE);
         let deadline = tokio::time::Instant::now() + limit;
         match timeout_at(deadline, hall.client.send(request)).await {
             Ok(Ok((head, answer))) => {

@@ -219,6 +219,7 @@ pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut T
         ahead: None,
         image: Image { task: "/tmp".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
         web: None,
+        debug: None,
         isolation: invoker::Isolation::Process,
         egress: base::Egress::None,
         log_group: format!("/aws/lambda/{name}").into(),

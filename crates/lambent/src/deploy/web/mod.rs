@@ -249,10 +249,16 @@ fn by_program(command: &str) -> Option<Kind> {
 
 impl Web {
     /// Adds to the package what starts the process, and answers the command that does.
-    pub(crate) fn prepare(&self, directory: &Path, kind: Kind, contents: &mut Contents) -> anyhow::Result<String> {
+    pub(crate) fn prepare(
+        &self,
+        directory: &Path,
+        kind: Kind,
+        debugged: bool,
+        contents: &mut Contents,
+    ) -> anyhow::Result<String> {
         match &self.run {
             Run::Command(command) => Ok(command.clone()),
-            Run::App(app) => servers::serve(app, self.concurrency.unwrap_or(64), contents),
+            Run::App(app) => servers::serve(app, self.concurrency.unwrap_or(64), debugged, contents),
             Run::Vercel(settings) => vercel::prepare(directory, kind, settings, contents),
         }
     }

@@ -9,7 +9,8 @@ use crate::deploy::build::{Contents, Source};
 const OWN: &str = include_str!("shims/lambent_wsgi.py");
 
 /// The command that serves an application with what its package holds; adds our own server where there is none.
-pub(super) fn serve(app: &App, concurrency: u16, contents: &mut Contents) -> anyhow::Result<String> {
+/// `debugged`: a server that starts other processes would take the application away from the debugger.
+pub(super) fn serve(app: &App, concurrency: u16, debugged: bool, contents: &mut Contents) -> anyhow::Result<String> {
     let has = |package: &str| {
         let folder = format!("{package}/");
         contents.range(folder.clone()..).next().is_some_and(|(name, _)| name.starts_with(&folder))
@@ -18,7 +19,7 @@ pub(super) fn serve(app: &App, concurrency: u16, contents: &mut Contents) -> any
     let App { module, name, .. } = app;
     let call = if app.is_factory { "()" } else { "" };
     let wsgi = app.interface != Interface::Asgi;
-    if wsgi && has("gunicorn") {
+    if wsgi && has("gunicorn") && !debugged {
         // One process, since an environment has the memory of one; no watching of workers, who stand still with the environment.
         return Ok(format!(
             "exec python3 -m gunicorn --bind 0.0.0.0:$PORT --workers 1 --threads {threads} --timeout 0 '{module}:{name}{call}'"
@@ -65,7 +66,7 @@ mod tests {
         let app = App { module: "m".into(), name: "app".into(), interface, is_factory };
         let mut contents: Contents =
             packages.iter().map(|name| (format!("{name}/__init__.py"), Source::Made(Vec::new()))).collect();
-        let command = serve(&app, 64, &mut contents)?;
+        let command = serve(&app, 64, false, &mut contents)?;
         assert_eq!(contents.contains_key("lambent_wsgi.py"), command.contains("lambent_wsgi.py"));
         Ok(command)
     }

@@ -18,7 +18,7 @@ fn found(files: &[(&str, &str)], change: impl FnOnce(&mut Arguments)) -> anyhow:
     change(&mut arguments);
     let found = detect(folder.path(), &arguments.told(folder.path())?, &mut Known::default())?;
     let command = match &found.web {
-        Some(web) => web.prepare(folder.path(), found.kind, &mut Contents::new())?,
+        Some(web) => web.prepare(folder.path(), found.kind, false, &mut Contents::new())?,
         None => String::new(),
     };
     Ok((found, command))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::lambda::{self as aws, ops};
 
-use crate::world::{World, create, invoke, package};
+use crate::world::{Disk, World, create, invoke, package};
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -170,4 +170,18 @@ async fn the_oldest_way_to_send_an_event_still_does() {
     let input = aws::InvokeAsyncRequest { function_name: some("hello"), invoke_args: Some("{\"n\":1}".into()) };
     assert_eq!(world.call::<ops::InvokeAsync>(input).await.unwrap().status, Some(202));
     assert_eq!(world.begins().await, "{\"n\":1}");
+}
+
+#[tokio::test]
+async fn debuggers_are_for_platforms_on_loopback() {
+    let debugged = |port: &str| {
+        let variables = Some(BTreeMap::from([("LAMBENT_DEBUG_PORT".to_owned(), port.to_owned())]));
+        aws::CreateFunctionRequest { environment: Some(aws::Environment { variables }), ..create("hello") }
+    };
+    let world = World::with(Disk::new(), |options| options.loopback = false);
+    let refused = world.call::<ops::CreateFunction>(debugged("80")).await.unwrap_err();
+    assert!(refused.message.contains("LAMBENT_DEBUG_PORT must be a port"), "{}", refused.message);
+    world.call::<ops::CreateFunction>(debugged("5678")).await.unwrap();
+    let refused = world.invoke("hello", "{}").await.unwrap_err();
+    assert!(refused.message.contains("platforms that listen on loopback only"), "{}", refused.message);
 }
