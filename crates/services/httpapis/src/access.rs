@@ -3,12 +3,14 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon API Gateway Management" and
 //! "… Management V2".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use door::{About, AuthContext, Need, Subject};
+use serde_json::Value;
 
 use crate::HttpApis;
 use crate::aws::KIND;
+use crate::rules::document;
 use crate::rules::tagged::Tagged;
 use crate::serve::PRINCIPAL;
 
@@ -45,14 +47,44 @@ impl AuthContext for HttpApis {
             let stage = tagged.stage.as_ref().and_then(|stage| api.stages.get(stage));
             Some(stage.map_or(&api.tags, |stage| &stage.tags).clone())
         });
-        about.also.extend(passed_role(subject));
+        about.also.extend(passed_roles(subject));
         about
     }
 }
 
-/// Who gives an API a role must be allowed to pass it on.
-fn passed_role(subject: &Subject<'_>) -> Option<Need> {
-    let resource = subject.text("CredentialsArn").or_else(|| subject.text("AuthorizerCredentialsArn"))?;
+/// Who gives an API roles must be allowed to pass them on: those that members name, and those within a definition.
+fn passed_roles(subject: &Subject<'_>) -> Vec<Need> {
+    let named = ["CredentialsArn", "AuthorizerCredentialsArn"].iter().filter_map(|member| subject.text(member));
+    let mut roles: BTreeSet<String> = named.collect();
+    if let Some(definition) = subject.text("Body").and_then(|body| document::read(&body).ok()) {
+        within(&definition, &mut roles);
+    }
     let keys = vec![("iam:PassedToService".to_owned(), vec![PRINCIPAL.to_owned()])];
-    Some(Need { action: "iam:PassRole", resource, keys, owner: None, policy: None, trust: false })
+    let need = |resource| Need {
+        action: "iam:PassRole",
+        resource,
+        keys: keys.clone(),
+        owner: None,
+        policy: None,
+        trust: false,
+    };
+    roles.into_iter().map(need).collect()
+}
+
+/// The credentials that a definition has anywhere.
+fn within(value: &Value, roles: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| within(one, roles)),
+        Value::Object(all) => {
+            for (name, one) in all {
+                match one {
+                    Value::String(role) if matches!(name.as_str(), "credentials" | "authorizerCredentials") => {
+                        roles.insert(role.clone());
+                    }
+                    one => within(one, roles),
+                }
+            }
+        }
+        _ => {}
+    }
 }

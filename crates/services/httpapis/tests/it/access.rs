@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use base::{Account, Principal, SystemClocks};
 use door::{Ask, Decision, Denial, Gate, Mode, Policies};
 use model::apigatewayv2::ops;
+use serde_json::json;
 
 use crate::world::{Request, World, input, request, root};
 
@@ -123,6 +124,15 @@ async fn a_role_is_passed_on_and_must_trust_the_service() {
     let role = "arn:aws:iam::000000000000:role/caller";
     world.call::<ops::CreateApi>(make(role)).await.unwrap();
     assert!(book.asked().contains(&("iam:PassRole".to_owned(), role.to_owned())));
+    // Also where only a definition names it.
+    let other = "arn:aws:iam::000000000000:role/other";
+    let definition = json!({"openapi": "3.0.1", "info": {"title": "a"}, "paths": {"/a": {"get": {
+        "x-amazon-apigateway-integration": {
+            "type": "AWS_PROXY", "uri": crate::world::FUNCTION, "payloadFormatVersion": "2.0", "credentials": other},
+    }}}});
+    let import = input!(ImportApiRequest { body: definition.to_string() });
+    world.call::<ops::ImportApi>(import).await.unwrap();
+    assert!(book.asked().contains(&("iam:PassRole".to_owned(), other.to_owned())));
     // One whose trust policy does not let the service act as it. It is held to its word where denials are the answer.
     let enforced = World::over(store::memory(), Arc::new(Gate::new(book, Mode::Enforce, Arc::new(SystemClocks))));
     let untrusting = "arn:aws:iam::000000000000:role/none";
