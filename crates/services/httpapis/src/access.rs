@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::HttpApis;
 use crate::aws::KIND;
-use crate::rules::document;
 use crate::rules::tagged::Tagged;
+use crate::rules::{document, role};
 use crate::serve::PRINCIPAL;
 
 /// How a version of the service names what a call is about.
@@ -55,10 +55,17 @@ impl AuthContext for HttpApis {
 /// Who gives an API roles must be allowed to pass them on: those that members name, and those within a definition.
 fn passed_roles(subject: &Subject<'_>) -> Vec<Need> {
     let named = ["CredentialsArn", "AuthorizerCredentialsArn"].iter().filter_map(|member| subject.text(member));
+    passed(named, subject.text("Body").as_deref())
+}
+
+/// What it takes to pass roles on to the service, those that are named and those within a definition.
+pub(crate) fn passed(named: impl Iterator<Item = String>, definition: Option<&str>) -> Vec<Need> {
     let mut roles: BTreeSet<String> = named.collect();
-    if let Some(definition) = subject.text("Body").and_then(|body| document::read(&body).ok()) {
+    if let Some(definition) = definition.and_then(|text| document::read(text).ok()) {
         within(&definition, &mut roles);
     }
+    // Who acts as whoever sends requests passes nothing on.
+    roles.retain(|role| role != role::CALLER);
     let keys = vec![("iam:PassedToService".to_owned(), vec![PRINCIPAL.to_owned()])];
     let need = |resource| Need {
         action: "iam:PassRole",

@@ -139,7 +139,7 @@ pub const GRADES: &[Graded] = &[
     row("PutIntegration", "uri", Acts, ""),
     row("PutIntegration", "connectionType", Stored, "INTERNET; VPC_LINK is refused"),
     row("PutIntegration", "connectionId", Refused, ""),
-    row("PutIntegration", "credentials", Refused, ""),
+    row("PutIntegration", "credentials", Acts, "of functions: roles, and `arn:aws:iam::*:user/*`"),
     row("PutIntegration", "requestParameters", Acts, "parts of bodies are refused"),
     row(
         "PutIntegration",
@@ -197,7 +197,7 @@ pub const GRADES: &[Graded] = &[
     row("CreateAuthorizer", "providerARNs", Refused, ""),
     row("CreateAuthorizer", "authType", Stored, ""),
     row("CreateAuthorizer", "authorizerUri", Acts, ""),
-    row("CreateAuthorizer", "authorizerCredentials", Refused, ""),
+    row("CreateAuthorizer", "authorizerCredentials", Acts, ""),
     row("CreateAuthorizer", "identitySource", Acts, ""),
     row("CreateAuthorizer", "identityValidationExpression", Acts, "of TOKEN; patterns are Rust's (no look-around)"),
     row("CreateAuthorizer", "authorizerResultTtlInSeconds", Acts, ""),

@@ -117,6 +117,9 @@ pub(crate) struct Authorizer {
     pub(crate) of_request: bool,
     pub(crate) auth_type: String,
     pub(crate) uri: String,
+    // The role that calls the function; else its own policy lets the API in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
     // Where a request says who sends it: `method.request.header.Authorization`, with commas between.
     pub(crate) identity: String,
     // What a token must look like.
@@ -191,6 +194,10 @@ pub(crate) struct Integration {
     pub(crate) uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) connection_type: Option<String>,
+    // The role that calls the function, or `arn:aws:iam::*:user/*`: who sent the request; else the function's own policy
+    // lets the API in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) credentials: Option<String>,
     // `CONVERT_TO_TEXT`: of functions and mocks bodies always are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) handling: Option<String>,

@@ -4,6 +4,9 @@ use base::{Account, Fault, Principal};
 
 use crate::faults;
 
+/// What stands for whoever sent a request, where a role could.
+pub(crate) const CALLER: &str = "arn:aws:iam::*:user/*";
+
 /// As AWS names the sessions in which API Gateway acts.
 const SESSION: &str = "BackplaneAssumeRoleSession";
 

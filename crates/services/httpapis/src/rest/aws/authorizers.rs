@@ -24,6 +24,7 @@ const TTL_S: i64 = 300;
 pub(super) fn whole(operation: &str, one: &Authorizer) -> Result<(), Fault> {
     check::length("name", Some(&one.name), 1, 128)?;
     integration::function_uri(operation, &one.uri)?;
+    one.role.as_deref().map_or(Ok(()), integration::credentials)?;
     if !(0..=3600).contains(&one.ttl_s) {
         return Err(faults::bad("Authorizer result TTL must be between 0 and 3600 seconds"));
     }
@@ -58,7 +59,6 @@ impl Handle<ops::CreateAuthorizer> for RestApis {
         let of_request = kind == "REQUEST";
         let refused = [
             (&*format!("type {kind}"), !of_request && kind != "TOKEN"),
-            ("authorizerCredentials", input.authorizer_credentials.is_some()),
             ("providerARNs", input.provider_ar_ns.is_some_and(|arns| !arns.is_empty())),
             ("jwtConfiguration", input.jwt_configuration.is_some()),
             ("identityValidationExpression of REQUEST", of_request && input.identity_validation_expression.is_some()),
@@ -69,6 +69,7 @@ impl Handle<ops::CreateAuthorizer> for RestApis {
             of_request,
             auth_type: input.auth_type.unwrap_or_else(|| "custom".into()),
             uri: input.authorizer_uri.unwrap_or_default(),
+            role: input.authorizer_credentials.filter(|arn| !arn.is_empty()),
             identity: input.identity_source.unwrap_or_default(),
             validation: input.identity_validation_expression.filter(|pattern| !pattern.is_empty()),
             ttl_s: input.authorizer_result_ttl_in_seconds.unwrap_or(TTL_S),
@@ -143,10 +144,11 @@ impl Handle<ops::UpdateAuthorizer> for RestApis {
 fn apply(one: &mut Authorizer, patch: &Patch) -> Result<(), Fault> {
     let refused = || Err(faults::absent("UpdateAuthorizer", format_args!("patch path {}", patch.path)));
     match *patch.parts() {
-        ["authorizerCredentials" | "providerARNs" | "jwtConfiguration" | "type", ..] => return refused(),
+        ["providerARNs" | "jwtConfiguration" | "type", ..] => return refused(),
         ["identityValidationExpression"] if one.of_request => return refused(),
         ["name"] => one.name = patch.or_empty(),
         ["authType"] => one.auth_type = patch.or_empty(),
+        ["authorizerCredentials"] => one.role = patch.text()?,
         ["authorizerUri"] => one.uri = patch.or_empty(),
         ["identitySource"] => one.identity = patch.or_empty(),
         ["identityValidationExpression"] => one.validation = patch.text()?,

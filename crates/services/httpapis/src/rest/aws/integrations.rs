@@ -28,7 +28,6 @@ impl Handle<ops::PutIntegration> for RestApis {
         let refused = [
             ("connectionId", input.connection_id.is_some()),
             ("connectionType VPC_LINK", input.connection_type.as_deref() == Some("VPC_LINK")),
-            ("credentials", input.credentials.is_some()),
             ("cacheKeyParameters", input.cache_key_parameters.is_some_and(|names| !names.is_empty())),
             ("tlsConfig", input.tls_config.is_some_and(|tls| tls.insecure_skip_verification == Some(true))),
             ("responseTransferMode STREAM", input.response_transfer_mode.as_deref() == Some("STREAM")),
@@ -42,6 +41,7 @@ impl Handle<ops::PutIntegration> for RestApis {
             uri: input.uri.filter(|_| kind != Kind::Mock),
             connection_type: input.connection_type,
             handling: input.content_handling,
+            credentials: input.credentials.filter(|arn| !arn.is_empty()),
             parameters: input.request_parameters.unwrap_or_default(),
             templates: input.request_templates.unwrap_or_default(),
             passthrough: input.passthrough_behavior.map_or_else(|| "WHEN_NO_MATCH".into(), |text| text.to_uppercase()),
@@ -102,7 +102,7 @@ fn apply(one: &mut Integration, patch: &Patch) -> Result<(), Fault> {
         ["requestTemplates", content_type] => {
             patch.entry(&mut one.templates, content_type, patch.or_empty(), NO_CONTENT_TYPE)?;
         }
-        ["connectionId" | "credentials" | "cacheKeyParameters" | "tlsConfig" | "responseTransferMode", ..] => {
+        ["connectionId" | "cacheKeyParameters" | "tlsConfig" | "responseTransferMode", ..] => {
             return Err(faults::absent("UpdateIntegration", format_args!("patch path {}", patch.path)));
         }
         [name] => {
@@ -114,6 +114,7 @@ fn apply(one: &mut Integration, patch: &Patch) -> Result<(), Fault> {
                 "cacheNamespace",
                 "connectionType",
                 "contentHandling",
+                "credentials",
             ];
             if !known.contains(&name) {
                 return Err(patch.wrong_path());
@@ -135,6 +136,7 @@ fn replace(one: &mut Integration, name: &str, patch: &Patch) -> Result<(), Fault
             one.timeout_ms =
                 patch.or_empty().parse().map_err(|_| faults::bad("Timeout should be between 50 ms and 29000 ms"))?;
         }
+        "credentials" => one.credentials = patch.text()?,
         "contentHandling" => one.handling = patch.text()?,
         "cacheNamespace" => one.cache_namespace = patch.or_empty(),
         _ => {

@@ -8,7 +8,7 @@ use super::mapping;
 use super::template::Template;
 use crate::rest::types::{Integration, Kind};
 use crate::rest::{faults, limits};
-use crate::rules::{function, target, variables};
+use crate::rules::{function, role, target, variables};
 
 /// The kind an input names.
 ///
@@ -20,6 +20,17 @@ pub(crate) fn kind(operation: &str, named: &str) -> Result<Kind, Fault> {
         "HTTP_PROXY" => Ok(Kind::Url),
         "MOCK" => Ok(Kind::Mock),
         other => Err(faults::absent(operation, format_args!("type {other}"))),
+    }
+}
+
+/// Whether a text names a role.
+///
+/// # Errors
+/// BadRequestException.
+pub(crate) fn credentials(arn: &str) -> Result<(), Fault> {
+    match role::session(arn) {
+        Some(_) => Ok(()),
+        None => Err(faults::bad(format!("Invalid ARN specified for credentials: {arn}"))),
     }
 }
 
@@ -106,6 +117,13 @@ pub(crate) fn check(operation: &str, one: &Integration, of_method: &BTreeMap<Str
         return Err(faults::bad("Timeout should be between 50 ms and 29000 ms"));
     }
     handling(operation, one.kind, one.handling.as_deref())?;
+    match one.credentials.as_deref() {
+        Some(_) if one.kind != Kind::Function => {
+            return Err(faults::absent(operation, format_args!("credentials of {}", one.kind.as_str())));
+        }
+        Some(role::CALLER) | None => {}
+        Some(arn) => credentials(arn)?,
+    }
     mapping::request_parameters(operation, &one.parameters, of_method)?;
     // What a proxy has of templates is kept and never read, as on AWS.
     if one.kind == Kind::Mock { templates(operation, "requestTemplates", &one.templates) } else { Ok(()) }

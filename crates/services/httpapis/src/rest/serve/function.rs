@@ -8,9 +8,11 @@ use door::{Body, Call, Input, Origin, SiteResponse, Via};
 use model::lambda::{self, ops};
 use wire::Op;
 
+use super::authorize::Caller;
 use super::live::{Called, Function, Ready};
 use super::{Failure, Visit, answer, event};
 use crate::rest::RestApis;
+use crate::rules::role;
 use crate::serve::PRINCIPAL;
 
 impl RestApis {
@@ -37,7 +39,8 @@ impl RestApis {
         let (method, stage) = (&visit.request.method, &visit.stage.name);
         let (region, account) = (&api.region, &api.account);
         let source_arn = format!("arn:aws:execute-api:{region}:{account}:{}/{stage}/{method}{}", api.id, route.path);
-        let done = self.call_function(visit, &function, source_arn, payload, route.timeout).await?;
+        let done =
+            self.call_function(visit, (&function, called.role.as_deref()), source_arn, payload, route.timeout).await?;
         let payload = done.payload.unwrap_or_default();
         let told = || String::from_utf8_lossy(&payload);
         visit.note(|| format!("Endpoint response body before transformations: {}", told()));
@@ -56,19 +59,19 @@ impl RestApis {
     pub(super) async fn call_function(
         &self,
         visit: &Visit<'_>,
-        function: &Function,
+        (function, role): (&Function, Option<&str>),
         source_arn: String,
         payload: Bytes,
         timeout: Duration,
     ) -> Result<lambda::InvocationResponse, Failure> {
-        let source_account = visit.live.api.account.parse().map_err(|_| Failure::internal())?;
+        let principal = self.acting(visit, role, source_arn)?;
         let input = lambda::InvocationRequest {
             function_name: Some(function.arn.clone()),
             payload: Some(payload),
             ..lambda::InvocationRequest::default()
         };
         let call = Call {
-            principal: Principal::Service { name: PRINCIPAL, source_arn, source_account },
+            principal,
             via: Via::Room("httpapis"),
             origin: Origin::default(),
             operation: ops::Invoke::ROW,
@@ -85,6 +88,27 @@ impl RestApis {
         let done = tokio::time::timeout(timeout, self.options().dispatch.call(call)).await;
         let done = done.map_err(|_| Failure::timed_out())?.map_err(|fault| refused(&fault))?;
         done.typed::<lambda::InvocationResponse>().ok_or_else(Failure::internal)
+    }
+}
+
+impl RestApis {
+    /// As whom a function is called: as the service, as a role that lets the service act as it, or as who sent the request.
+    fn acting(&self, visit: &Visit<'_>, role: Option<&str>, source_arn: String) -> Result<Principal, Failure> {
+        let api = &visit.live.api;
+        let source_account = api.account.parse().map_err(|_| Failure::internal())?;
+        let service = Principal::Service { name: PRINCIPAL, source_arn, source_account };
+        let Some(arn) = role else { return Ok(service) };
+        if arn == role::CALLER {
+            // Only whom a signature names can be acted as.
+            let signed = matches!(visit.caller, Some(Caller::Signed { .. }));
+            return if signed { Ok(visit.request.principal.clone()) } else { Err(Failure::internal()) };
+        }
+        let region = api.region.parse().map_err(|_| Failure::internal())?;
+        self.options().gate.assume(arn, &service, &region, visit.request.request_id).map_err(|denial| {
+            tracing::debug!(api = api.id, why = denial.message, "a role cannot be assumed");
+            Failure::internal()
+        })?;
+        role::session(arn).ok_or_else(Failure::internal)
     }
 }
 

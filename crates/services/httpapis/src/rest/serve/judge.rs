@@ -48,7 +48,8 @@ impl RestApis {
         let source_arn =
             format!("arn:aws:execute-api:{}:{}:{}/authorizers/{}", api.region, api.account, api.id, judge.id);
         let timeout = Duration::from_millis(limits::AUTHORIZER_MS);
-        let done = self.call_function(visit, &function, source_arn, question, timeout).await;
+        let done =
+            self.call_function(visit, (&function, judge.function.role.as_deref()), source_arn, question, timeout).await;
         let done = done.map_err(|_| Failure::no_verdict())?;
         let answer = done.payload.unwrap_or_default();
         if done.function_error.is_some() {

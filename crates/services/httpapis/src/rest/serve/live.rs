@@ -109,6 +109,8 @@ pub(super) enum Target {
 /// A function by its URI.
 pub(super) struct Called {
     pub(super) uri: String,
+    // As whom it is called, where not as the service.
+    pub(super) role: Option<String>,
     // AWS calls functions by POST, and fails where something else is set.
     pub(super) by_post: bool,
     // Where the URI says it without a stage's variables.
@@ -155,8 +157,13 @@ impl Function {
 }
 
 impl Called {
-    fn of(uri: &str, by_post: bool) -> Self {
-        Self { function: Function::of(uri).filter(|_| !variables::has_any(uri)), by_post, uri: uri.to_owned() }
+    fn of(uri: &str, role: Option<&String>, by_post: bool) -> Self {
+        Self {
+            role: role.cloned(),
+            function: Function::of(uri).filter(|_| !variables::has_any(uri)),
+            by_post,
+            uri: uri.to_owned(),
+        }
     }
 
     /// The function that is meant, with a stage's variables; none if the URI then names none.
@@ -196,7 +203,7 @@ impl Target {
         match one.kind {
             Kind::Function => {
                 let by_post = one.method.as_deref() == Some("POST");
-                Self::Function(Called::of(one.uri.as_deref().unwrap_or_default(), by_post))
+                Self::Function(Called::of(one.uri.as_deref().unwrap_or_default(), one.credentials.as_ref(), by_post))
             }
             Kind::Url => Self::Url(Url {
                 uri: one.uri.clone().unwrap_or_default(),
@@ -217,7 +224,7 @@ impl Judge {
         Some(Self {
             id: id.to_owned(),
             of_request: one.of_request,
-            function: Called::of(&one.uri, true),
+            function: Called::of(&one.uri, one.role.as_ref(), true),
             identity: one.sources().map(str::to_owned).collect(),
             validation: validation.transpose().ok()?,
             ttl_s: one.ttl_s,

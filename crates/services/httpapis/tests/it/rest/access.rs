@@ -104,3 +104,104 @@ async fn policies_hear_of_tags() {
     let asked = book.asked.lock().unwrap()[0].clone();
     assert_eq!(asked, ("apigateway:GET".to_owned(), arn, "aws:ResourceTag/team=blue".to_owned()));
 }
+
+#[tokio::test]
+async fn functions_are_called_as_roles_and_as_who_signed() {
+    let book = Arc::new(Book::default());
+    let gate = Arc::new(Gate::new(book.clone(), Mode::Warn, Arc::new(SystemClocks)));
+    let rest = Rest::over(store::memory(), gate);
+    let (api, root) = rest.api().await;
+    let role = |name: &str| format!("arn:aws:iam::000000000000:role/{name}");
+    let passed = |name: &str| {
+        let asked = std::mem::take(&mut *book.asked.lock().unwrap());
+        asked.iter().any(|(action, resource, _)| action == "iam:PassRole" && *resource == role(name))
+    };
+    rest.method(&api, &root, "ANY").await;
+    let put = rest!(PutIntegrationRequest {
+        rest_api_id: &*api,
+        resource_id: &*root,
+        http_method: "ANY",
+        type_: "AWS_PROXY",
+        integration_http_method: "POST",
+        uri: super::world::uri(),
+        credentials: role("caller"),
+    });
+    let made = rest.call::<ops::PutIntegration>(put).await.unwrap();
+    assert_eq!((made.credentials, passed("caller")), (Some(role("caller")), true));
+    rest.deploy(&api, "dev").await;
+    rest.world.function.does(Does::Answers(serde_json::json!({"statusCode": 200})));
+    let acting = |name: &str| Principal::Session {
+        account: Account::DEFAULT,
+        role: name.into(),
+        session: "BackplaneAssumeRoleSession".into(),
+    };
+    rest.visit(&api, "GET", "/dev").await;
+    assert_eq!(rest.world.function.called().principal, acting("caller"));
+    // A definition passes roles on, too, and so does a patch.
+    let export = rest!(GetExportRequest {
+        rest_api_id: &*api,
+        stage_name: "dev",
+        export_type: "oas30",
+        parameters: texts(&[("extensions", "apigateway")]),
+    });
+    let export = rest.call::<ops::GetExport>(export).await.unwrap().body.unwrap();
+    let put = rest!(PutRestApiRequest { rest_api_id: &*api, mode: "overwrite", body: export });
+    rest.call::<ops::PutRestApi>(put).await.unwrap();
+    assert!(passed("caller"));
+    let change = async |value: &str| {
+        let input = rest!(UpdateIntegrationRequest {
+            rest_api_id: &*api,
+            resource_id: &*root,
+            http_method: "ANY",
+            patch_operations: patches(&[("replace", "/credentials", value)]),
+        });
+        rest.call::<ops::UpdateIntegration>(input).await.unwrap();
+        rest.deploy(&api, "dev").await;
+    };
+    change(&role("other")).await;
+    assert!(passed("other"));
+    rest.visit(&api, "GET", "/dev").await;
+    assert_eq!(rest.world.function.called().principal, acting("other"));
+    // Who signed calls as who they are; who did not, not at all.
+    change("arn:aws:iam::*:user/*").await;
+    assert!(!passed("*"));
+    assert_eq!(rest.visit(&api, "GET", "/dev").await.status, 500);
+    assert!(!rest.world.function.was_called());
+    let update = rest!(UpdateMethodRequest {
+        rest_api_id: &*api,
+        resource_id: &*root,
+        http_method: "ANY",
+        patch_operations: patches(&[("replace", "/authorizationType", "AWS_IAM")]),
+    });
+    rest.call::<ops::UpdateMethod>(update).await.unwrap();
+    rest.deploy(&api, "dev").await;
+    let ann = Principal::User { account: Account::DEFAULT, name: "ann".into() };
+    let signed = Request { principal: ann.clone(), ..request(&api, "GET", "/dev", &[SIGNED], "") };
+    assert_eq!(rest.send(&signed).await.status, 200);
+    assert_eq!(rest.world.function.called().principal, ann);
+    // An authorizer's function is called as a role, too.
+    let judge = rest!(CreateAuthorizerRequest {
+        rest_api_id: &*api,
+        name: "judge",
+        type_: "TOKEN",
+        authorizer_uri: super::world::uri(),
+        authorizer_credentials: role("judge"),
+        identity_source: "method.request.header.auth",
+    });
+    let judge = rest.call::<ops::CreateAuthorizer>(judge).await.unwrap();
+    assert_eq!((judge.authorizer_credentials, passed("judge")), (Some(role("judge")), true));
+    let ask = rest!(TestInvokeAuthorizerRequest {
+        rest_api_id: &*api,
+        authorizer_id: judge.id.clone().unwrap(),
+        headers: texts(&[("auth", "x")]),
+    });
+    rest.call::<ops::TestInvokeAuthorizer>(ask).await.unwrap();
+    assert_eq!(rest.world.function.called().principal, acting("judge"));
+    let update = rest!(UpdateAuthorizerRequest {
+        rest_api_id: &*api,
+        authorizer_id: judge.id.unwrap(),
+        patch_operations: patches(&[("replace", "/authorizerCredentials", &role("third"))]),
+    });
+    rest.call::<ops::UpdateAuthorizer>(update).await.unwrap();
+    assert!(passed("third"));
+}

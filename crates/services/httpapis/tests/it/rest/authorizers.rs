@@ -299,8 +299,8 @@ async fn what_makes_no_authorizer_is_refused() {
         ),
         (
             aws::CreateAuthorizerRequest { authorizer_credentials: Some("x".into()), ..token() },
-            "NotImplemented",
-            "authorizerCredentials",
+            "BadRequestException",
+            "Invalid ARN specified for credentials: x",
         ),
         (
             aws::CreateAuthorizerRequest { authorizer_result_ttl_in_seconds: Some(3601), ..token() },

@@ -87,7 +87,16 @@ async fn what_answers_nothing_is_refused() {
             "Invalid HTTP endpoint specified for URI",
         ),
         (aws::PutIntegrationRequest { timeout_in_millis: Some(49), ..plain() }, "BadRequestException", "between 50 ms"),
-        (aws::PutIntegrationRequest { credentials: Some("arn".into()), ..plain() }, "NotImplemented", "credentials"),
+        (
+            aws::PutIntegrationRequest { credentials: Some("arn".into()), ..plain() },
+            "BadRequestException",
+            "Invalid ARN specified for credentials: arn",
+        ),
+        (
+            aws::PutIntegrationRequest { credentials: Some("arn".into()), ..put(&api, &root, "MOCK") },
+            "NotImplemented",
+            "credentials of MOCK",
+        ),
         (
             aws::PutIntegrationRequest { passthrough_behavior: Some("SOMETIMES".into()), ..plain() },
             "BadRequestException",
@@ -141,7 +150,7 @@ async fn patches_change_what_they_name() {
         (("replace", "/type", "AWS"), "BadRequestException", "Invalid patch path /type"),
         (("remove", "/requestTemplates/a~1b", "-"), "NotFoundException", "Content-Type specified was not found"),
         (("replace", "/timeoutInMillis", "x"), "BadRequestException", "Timeout should be between"),
-        (("replace", "/credentials", "arn"), "NotImplemented", "/credentials"),
+        (("replace", "/credentials", "arn"), "NotImplemented", "credentials of MOCK"),
         (("add", "/requestTemplates/application~1json", "$util.x"), "NotImplemented", "`$util.x`"),
     ] {
         refused(update(&[patch]).await, code, message);

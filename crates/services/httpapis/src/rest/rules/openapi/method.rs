@@ -182,7 +182,6 @@ impl<'a> Reader<'a> {
         let refused = [
             ("connectionId", said.get("connectionId").is_some()),
             ("connectionType VPC_LINK", connection.as_deref() == Some("VPC_LINK")),
-            ("credentials", said.get("credentials").is_some()),
             ("cacheKeyParameters", !texts(&said["cacheKeyParameters"]).is_empty()),
             ("tlsConfig", tls),
             ("responseTransferMode STREAM", upper("responseTransferMode").as_deref() == Some("STREAM")),
@@ -219,6 +218,7 @@ impl<'a> Reader<'a> {
             uri: text(said, "uri").filter(|_| kind != Kind::Mock).map(str::to_owned),
             connection_type: connection,
             handling,
+            credentials: text(said, "credentials").map(str::to_owned),
             parameters: map(&said["requestParameters"]),
             templates: map(&said["requestTemplates"]),
             passthrough: upper("passthroughBehavior").unwrap_or_else(|| "WHEN_NO_MATCH".into()),

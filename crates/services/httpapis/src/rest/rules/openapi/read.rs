@@ -178,7 +178,6 @@ fn authorizer(operation: &str, name: &str, scheme: &Value, said: &Value) -> Resu
     let of_request = kind == "request";
     let refused = [
         (&*format!("{AUTHORIZER}.type {kind}"), !of_request && kind != "token"),
-        (&*format!("{AUTHORIZER}.authorizerCredentials"), said.get("authorizerCredentials").is_some()),
         (&*format!("{AUTHORIZER}.jwtConfiguration"), said.get("jwtConfiguration").is_some()),
     ];
     faults::refuse(operation, &refused)?;
@@ -193,6 +192,7 @@ fn authorizer(operation: &str, name: &str, scheme: &Value, said: &Value) -> Resu
         name: name.to_owned(),
         of_request,
         auth_type: text(scheme, AUTHTYPE).unwrap_or("custom").to_owned(),
+        role: text(said, "authorizerCredentials").map(str::to_owned),
         uri: text(said, "authorizerUri").unwrap_or_default().to_owned(),
         identity: identity.or_else(|| if of_request { None } else { header() }).unwrap_or_default(),
         validation: text(said, "identityValidationExpression").map(str::to_owned),

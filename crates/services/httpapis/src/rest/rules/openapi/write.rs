@@ -145,6 +145,7 @@ impl Writer<'_> {
             scheme[AUTHORIZER] = set(&[
                 ("type", json!(if one.of_request { "request" } else { "token" })),
                 ("authorizerUri", json!(one.uri)),
+                ("authorizerCredentials", json!(one.role)),
                 ("identitySource", full(one.identity.is_empty(), json!(one.identity))),
                 ("identityValidationExpression", json!(one.validation)),
                 ("authorizerResultTtlInSeconds", json!(one.ttl_s)),
@@ -298,6 +299,7 @@ fn integration(resource: &str, one: &Integration) -> Value {
         ("type", json!(one.kind.as_str().to_ascii_lowercase())),
         ("httpMethod", json!(one.method)),
         ("uri", json!(one.uri)),
+        ("credentials", json!(one.credentials)),
         ("connectionType", json!(one.connection_type)),
         ("responses", full(one.responses.is_empty(), Value::Object(responses.collect()))),
         ("requestParameters", full(one.parameters.is_empty(), json!(one.parameters))),
