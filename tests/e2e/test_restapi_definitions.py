@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from platform_under_test import ROOT
+from platform_under_test import ROOT, create, eventually
 from test_httpapis import error, visit
-from test_restapis import ECHO, address, apis, echo, uri
+from test_restapis import ECHO, address, uri
 
 CHALICE = ROOT / "target/clients/chalice/bin/chalice"
 
@@ -45,6 +45,25 @@ def judge(request):
 def secret():
     return {"who": app.current_request.context["authorizer"]["principalId"]}
 """
+
+
+@pytest.fixture(scope="module")
+def apis(platform):
+    return platform.client("apigateway")
+
+
+@pytest.fixture(scope="module")
+def echo(platform):
+    client = platform.client("lambda")
+    create(client, "defined-echo", {"app.py": ECHO})
+    client.add_permission(
+        FunctionName="defined-echo",
+        StatementId="apis",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn="arn:aws:execute-api:us-east-1:000000000000:*",
+    )
+    return "defined-echo"
 
 
 def definition(function):
@@ -152,6 +171,37 @@ def test_models_and_trials(platform, apis, echo):
     assert apis.test_invoke_method(**at, body='["a"]')["status"] == 400
     code, _ = error(apis.delete_model, restApiId=api, modelName="Numbers")
     assert code == "ConflictException"
+
+
+def test_a_stage_has_logs_and_limits(platform, apis, echo):
+    api = apis.import_rest_api(body=json.dumps(definition(echo)))["id"]
+    apis.create_deployment(restApiId=api, stageName="dev")
+    group = "arn:aws:logs:us-east-1:000000000000:log-group:/rest/access"
+    changes = {
+        "/accessLogSettings/destinationArn": group,
+        "/accessLogSettings/format": '{"id": "$context.requestId", "status": "$context.status"}',
+        "/*/*/logging/loglevel": "INFO",
+        "/*/*/throttling/rateLimit": "0.001",
+        "/*/*/throttling/burstLimit": "2",
+    }
+    patch = [{"op": "replace", "path": path, "value": value} for path, value in changes.items()]
+    settings = apis.update_stage(restApiId=api, stageName="dev", patchOperations=patch)["methodSettings"]["*/*"]
+    assert (settings["loggingLevel"], settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == ("INFO", 0.001, 2)
+    answers = [visit(platform, address(platform, api, "/dev/mock")) for _ in range(3)]
+    assert [status for status, _, _ in answers] == [200, 200, 429] and answers[2][2] == b'{"message":"Too Many Requests"}'
+    logs = platform.client("logs")
+
+    def lines(name):
+        try:
+            return [event["message"] for event in logs.filter_log_events(logGroupName=name)["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
+    access = eventually(lambda: lines("/rest/access"), lambda seen: len(seen) == 3)
+    assert [json.loads(line)["status"] for line in access] == ["200", "200", "429"]
+    execution = eventually(lambda: lines(f"API-Gateway-Execution-Logs_{api}/dev"), lambda seen: len(seen) > 9)
+    id = answers[0][1]["x-amzn-requestid"]
+    assert f"({id}) Method completed with status: 200" in execution
 
 
 @pytest.mark.skipif(not CHALICE.exists(), reason="no chalice: `make clients` installs it")

@@ -287,7 +287,7 @@ pub const GRADES: &[Graded] = &[
         "UpdateStage",
         "patchOperations",
         Acts,
-        "deployment, description, variables, throttling, access logs into log groups; detailed metrics are stored; execution logs, caches, canaries and tracing are refused",
+        "deployment, description, variables, throttling, access logs into log groups, execution logs into `API-Gateway-Execution-Logs_…` (no role of the account is asked for); detailed metrics are stored; caches, canaries and tracing are refused",
     ),
     row("DeleteStage", "restApiId", Acts, ""),
     row("DeleteStage", "stageName", Acts, ""),

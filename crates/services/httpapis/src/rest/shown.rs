@@ -168,8 +168,8 @@ impl Stage {
         // The rest is as it always is on AWS until it is set.
         let setting = |one: &Settings| aws::MethodSetting {
             metrics_enabled: Some(one.metrics),
-            logging_level: None,
-            data_trace_enabled: Some(false),
+            logging_level: one.level.clone(),
+            data_trace_enabled: Some(one.trace),
             throttling_burst_limit: Some(one.burst.unwrap_or(5000)),
             throttling_rate_limit: Some(one.rate.unwrap_or(10_000.0)),
             caching_enabled: Some(false),

@@ -261,6 +261,11 @@ pub(crate) struct Settings {
     pub(crate) burst: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<f64>,
+    // `OFF`, `ERROR` or `INFO`: what the execution log has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<String>,
+    // Whether the log has bodies, too.
+    pub(crate) trace: bool,
 }
 
 /// Settings as rows have them: once only whether metrics are detailed.
@@ -274,6 +279,10 @@ enum Kept {
         burst: Option<i64>,
         #[serde(default)]
         rate: Option<f64>,
+        #[serde(default)]
+        level: Option<String>,
+        #[serde(default)]
+        trace: bool,
     },
 }
 
@@ -281,7 +290,7 @@ impl From<Kept> for Settings {
     fn from(kept: Kept) -> Self {
         match kept {
             Kept::Metrics(metrics) => Self { metrics, ..Self::default() },
-            Kept::All { metrics, burst, rate } => Self { metrics, burst, rate },
+            Kept::All { metrics, burst, rate, level, trace } => Self { metrics, burst, rate, level, trace },
         }
     }
 }
@@ -325,7 +334,8 @@ mod tests {
     fn settings_of_rows_before_throttling_are_read() {
         let read = |text: &str| serde_json::from_str::<Settings>(text).unwrap();
         assert_eq!(read("true"), Settings { metrics: true, ..Settings::default() });
-        let all = Settings { metrics: false, burst: Some(1), rate: None };
+        let all = Settings { burst: Some(1), level: Some("INFO".into()), ..Settings::default() };
+        assert_eq!(read(r#"{"metrics": false, "burst": 1}"#), Settings { level: None, ..all.clone() });
         assert_eq!(read(&serde_json::to_string(&all).unwrap()), all);
     }
 }

@@ -167,12 +167,17 @@ fn apply(api: &Api, stage: &mut Stage, patch: &Patch) -> Result<(), Fault> {
             patch.replaces()?;
             setting(stage, path, method).metrics = patch.truth();
         }
-        [path, method, "logging", "dataTrace" | "loglevel"] => {
+        [path, method, "logging", "dataTrace"] => {
             patch.replaces()?;
-            if !matches!(patch.value.as_deref(), Some("OFF" | "false")) {
-                return refused();
+            setting(stage, path, method).trace = patch.truth();
+        }
+        [path, method, "logging", "loglevel"] => {
+            patch.replaces()?;
+            let level = patch.or_empty();
+            if !["OFF", "ERROR", "INFO"].contains(&&*level) {
+                return Err(faults::bad("Invalid logging level specified. Must be one of [OFF, ERROR, INFO]"));
             }
-            setting(stage, path, method);
+            setting(stage, path, method).level = Some(level);
         }
         [path, method, "throttling", "burstLimit"] => {
             patch.replaces()?;

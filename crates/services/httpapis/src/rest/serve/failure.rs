@@ -129,9 +129,15 @@ impl Failure {
         SiteResponse { status: self.status, headers, body: Body::Bytes(Bytes::from(body)) }
     }
 
-    /// What is said of it; of some AWS says nothing.
-    pub(super) fn words(&self) -> &str {
-        self.message.as_deref().unwrap_or_default()
+    /// What an execution log says of it, and of the status that it had.
+    pub(super) fn told(&self, status: u16) -> String {
+        let why = match self.of {
+            "BAD_REQUEST_PARAMETERS" => "Execution failed due to request validation: ",
+            _ if self.status >= 500 => "Execution failed due to configuration error: ",
+            _ => "Execution failed: ",
+        };
+        let words = self.message.as_deref().unwrap_or_default();
+        format!("{why}{words}. Gateway response type: {} with status code: {status}", self.of)
     }
 
     /// Its status where no setting changes that.

@@ -10,6 +10,7 @@ use wire::Op;
 
 use super::authorize::Caller;
 use super::live::{Called, Function, Ready};
+use super::notes::Weight;
 use super::{Failure, Visit, answer, event};
 use crate::rest::RestApis;
 use crate::rules::role;
@@ -29,9 +30,11 @@ impl RestApis {
             return Err(Failure::internal());
         };
         let payload = event::payload(visit, route);
-        visit.note(|| format!("Endpoint request URI: {}", called.uri));
-        visit.note(|| format!("Endpoint request body after transformations: {}", String::from_utf8_lossy(&payload)));
-        visit.note(|| format!("Sending request to {}", called.uri));
+        visit.note(Weight::Data, || format!("Endpoint request URI: {}", called.uri));
+        visit.note(Weight::Data, || {
+            format!("Endpoint request body after transformations: {}", String::from_utf8_lossy(&payload))
+        });
+        visit.note(Weight::Info, || format!("Sending request to {}", called.uri));
         if payload.len() > base::limits::SYNC_PAYLOAD_BYTES {
             return Err(Failure::too_large());
         }
@@ -43,14 +46,17 @@ impl RestApis {
             self.call_function(visit, (&function, called.role.as_deref()), source_arn, payload, route.timeout).await?;
         let payload = done.payload.unwrap_or_default();
         let told = || String::from_utf8_lossy(&payload);
-        visit.note(|| format!("Endpoint response body before transformations: {}", told()));
+        visit.note(Weight::Data, || format!("Endpoint response body before transformations: {}", told()));
         if done.function_error.is_some() {
-            visit
-                .note(|| format!("Lambda execution failed with status 200 due to customer function error: {}", told()));
+            visit.note(Weight::Error, || {
+                format!("Lambda execution failed with status 200 due to customer function error: {}", told())
+            });
             return Err(Failure::malformed());
         }
         answer::of(visit, &payload).ok_or_else(|| {
-            visit.note(|| "Execution failed due to configuration error: Malformed Lambda proxy response".to_owned());
+            visit.note(Weight::Error, || {
+                "Execution failed due to configuration error: Malformed Lambda proxy response".to_owned()
+            });
             Failure::malformed()
         })
     }

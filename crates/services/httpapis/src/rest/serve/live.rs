@@ -10,6 +10,7 @@ use http::HeaderName;
 use regex::Regex;
 use store::Kv;
 
+use super::notes::{Executions, Weight};
 use crate::rest::rules::models;
 use crate::rest::rules::resources;
 use crate::rest::rules::schema::{Documents, Schema};
@@ -41,6 +42,10 @@ pub(super) struct Serving {
     // Of each route, in their order: how often it may be called.
     pub(super) buckets: Vec<Option<Arc<Bucket>>>,
     pub(super) log: Option<Log>,
+    // Of each route: how much of its requests is told to the execution log.
+    pub(super) told: Vec<Option<Weight>>,
+    // None if nothing is.
+    pub(super) executions: Option<Executions>,
 }
 
 /// What a deployment answers with.
@@ -339,16 +344,23 @@ impl Serving {
             variables,
             buckets: Vec::new(),
             log: None,
+            told: Vec::new(),
+            executions: None,
             content: Arc::new(content),
         }
     }
 
     fn of(api: &Api, name: &str, stage: &Stage, content: Arc<Content>, buckets: &Buckets) -> Self {
         let all = stage.settings.get("*/*");
-        let bucket = |route: &Ready| {
+        // Settings of a method itself go before those of all.
+        let own = |route: &Ready| {
             let verb = route.key.split(' ').next().unwrap_or_default();
-            // Settings of the method itself go before those of all.
-            let own = stage.settings.get(&format!("{}/{verb}", route.path.trim_start_matches('/')));
+            stage.settings.get(&format!("{}/{verb}", route.path.trim_start_matches('/')))
+        };
+        let told: Vec<Option<Weight>> = content.routes.iter().map(|route| Weight::of(own(route), all)).collect();
+        let logs = told.iter().any(Option::is_some);
+        let bucket = |route: &Ready| {
+            let own = own(route);
             let rate = own.and_then(|own| own.rate).or_else(|| all?.rate);
             let burst = own.and_then(|own| own.burst).or_else(|| all?.burst);
             buckets.find((&api.id, name, &route.key), rate, burst)
@@ -358,6 +370,8 @@ impl Serving {
             deployment: stage.deployment.clone(),
             variables: stage.variables.clone(),
             buckets: content.routes.iter().map(bucket).collect(),
+            told,
+            executions: if logs { Executions::of(api, name, &stage.deployment) } else { None },
             log: stage.access_log.as_ref().and_then(|log| Log::of(log, &api.id, name)),
             content,
         }

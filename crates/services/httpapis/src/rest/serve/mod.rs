@@ -37,7 +37,7 @@ use authorize::Caller;
 use failure::Failure;
 pub(crate) use live::Live;
 use live::{Ready, Serving, Target};
-use notes::Notes;
+use notes::{Notes, Weight};
 pub(crate) use trial::Given;
 
 /// A request on its way.
@@ -60,8 +60,10 @@ struct Visit<'a> {
     caller: Option<Caller>,
     // How long the integration took, and what it answered.
     integration: Option<(Duration, Option<u16>)>,
-    // What a test of it tells.
+    // What is told of it.
     notes: Option<&'a Notes>,
+    // How much the method's settings want to be told.
+    told: Option<Weight>,
 }
 
 impl Site for RestApis {
@@ -107,6 +109,8 @@ impl RestApis {
                 let least = stage.content.compression;
                 let unpacked = coding::unpack(&mut request, least).await;
                 let request = &request;
+                let notes = stage.executions.as_ref();
+                let notes = notes.map(|_| Notes::new(&self.options().clocks, false, Weight::Data));
                 let parts = behind.trim_matches('/').split('/').map(Cow::Borrowed);
                 let mut visit = Visit {
                     live,
@@ -122,7 +126,8 @@ impl RestApis {
                     trace: &trace,
                     caller: None,
                     integration: None,
-                    notes: None,
+                    notes: notes.as_ref(),
+                    told: None,
                 };
                 let done = match unpacked {
                     Ok(()) => self.visit(&mut visit).await,
@@ -132,6 +137,10 @@ impl RestApis {
                     Ok(response) => (response, None),
                     Err(failure) => (failure.answer(&visit), Some(failure)),
                 };
+                if let (Some(log), Some(notes), Some(most)) = (&stage.executions, &notes, visit.told) {
+                    visit.tell_end(&response, failure.as_ref());
+                    log.write(&*self.options().logs, &id, notes, most);
+                }
                 coding::pack(request, &mut response, least).await;
                 if let Some(log) = &stage.log {
                     let took = self.options().clocks.monotonic().duration_since(began);
@@ -158,6 +167,8 @@ impl RestApis {
         let found = found.and_then(|at| Some((at, content.routes.get(at)?)));
         let (at, route) = found.ok_or_else(Failure::missing_token)?;
         visit.route = Some(route);
+        visit.told = visit.stage.told.get(at).copied().flatten();
+        visit.tell_begin();
         let bucket = visit.stage.buckets.get(at).and_then(Option::as_ref);
         if bucket.is_some_and(|bucket| !bucket.take(self.options().clocks.monotonic())) {
             return Err(Failure::too_many());
@@ -170,9 +181,7 @@ impl RestApis {
     async fn proceed(&self, visit: &mut Visit<'_>, route: &Ready) -> Result<SiteResponse, Failure> {
         let missing: Vec<&str> = route.required.iter().filter_map(|key| missing(visit, key)).collect();
         if !missing.is_empty() {
-            let failure = Failure::missing_parameters(&missing);
-            visit.note(|| format!("Execution failed due to request validation: {}", failure.words()));
-            return Err(failure);
+            return Err(Failure::missing_parameters(&missing));
         }
         check_body(visit, route).await?;
         let began = self.options().clocks.monotonic();
@@ -190,7 +199,9 @@ impl RestApis {
         let took = self.options().clocks.monotonic().duration_since(began);
         visit.integration = Some((took, status));
         if let Some(status) = status.filter(|_| !matches!(route.target, Target::Mock(_))) {
-            visit.note(|| format!("Received response. Status: {status}, Integration latency: {} ms", took.as_millis()));
+            visit.note(Weight::Info, || {
+                format!("Received response. Status: {status}, Integration latency: {} ms", took.as_millis())
+            });
         }
         let mut response = answered?;
         put(&mut response.headers, "x-amzn-trace-id", visit.trace);
@@ -199,10 +210,10 @@ impl RestApis {
 }
 
 impl Visit<'_> {
-    /// Tells a test what happens.
-    fn note(&self, text: impl FnOnce() -> String) {
+    /// Tells what happens, if anybody wants to know.
+    fn note(&self, weight: Weight, text: impl FnOnce() -> String) {
         if let Some(notes) = self.notes {
-            notes.add(text());
+            notes.add(weight, text);
         }
     }
 
@@ -240,7 +251,9 @@ async fn check_body(visit: &Visit<'_>, route: &Ready) -> Result<(), Failure> {
         return Ok(());
     }
     let of = visit.content_type().unwrap_or("application/json");
-    visit.note(|| format!("Request body does not match model schema for content type {of}: [{}]", wrong.join(", ")));
+    visit.note(Weight::Error, || {
+        format!("Request body does not match model schema for content type {of}: [{}]", wrong.join(", "))
+    });
     Err(Failure::wrong_body(&wrong))
 }
 

@@ -10,12 +10,12 @@ use base::{Principal, RequestId, TraceHeader};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use door::{Body, Origin, SiteRequest, SiteResponse};
+use door::{Origin, SiteRequest, SiteResponse};
 use http::header::HeaderMap;
 use serde_json::Value;
 
 use super::live::{Content, Judge, Live, Serving};
-use super::notes::Notes;
+use super::notes::{Notes, Weight, masked, text};
 use super::{Failure, Visit, event, judge};
 use crate::rest::RestApis;
 use crate::rest::types::Authorizer;
@@ -58,33 +58,19 @@ impl RestApis {
         let route = content.routes.iter().find(of)?;
         let (id, ids) = self.ids();
         let (request, sent) = request(live, given, &route.path, id);
-        let notes = Notes::new(&self.options().clocks, &ids.0);
+        let notes = Notes::new(&self.options().clocks, true, Weight::Data);
         let mut visit = self.trial(live, &stage, &request, &sent, &ids, &notes);
         visit.route = Some(route);
-        notes.add(format!("Starting execution for request: {}", ids.0));
-        notes.add(format!("HTTP Method: {}, Resource Path: {}", request.method, sent));
-        notes.add(format!("Method request path: {}", braces(visit.variables().into_iter())));
-        let query: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
-        notes.add(format!("Method request query string: {}", braces(query.iter().map(|(key, one)| (&**key, one)))));
-        notes.add(format!("Method request headers: {}", headers(&request.headers)));
-        notes.add(format!("Method request body before transformations: {}", text(&request.body)));
+        visit.tell_begin();
         let began = self.options().clocks.monotonic();
         let done = self.proceed(&mut visit, route).await;
         let took = self.options().clocks.monotonic().duration_since(began);
-        let outcome = match done {
-            Ok(response) => {
-                notes.add(format!("Method response body after transformations: {}", body(&response)));
-                notes.add(format!("Method response headers: {}", headers(&response.headers)));
-                notes.add("Successfully completed execution");
-                response
-            }
-            Err(failure) => {
-                notes.add(format!("Execution failed due to configuration error: {}", failure.words()));
-                failure.answer(&visit)
-            }
+        let (outcome, failure) = match done {
+            Ok(response) => (response, None),
+            Err(failure) => (failure.answer(&visit), Some(failure)),
         };
-        notes.add(format!("Method completed with status: {}", outcome.status));
-        Some(Asked { outcome, log: notes.text(), took })
+        visit.tell_end(&outcome, failure.as_ref());
+        Some(Asked { outcome, log: notes.text(&ids.0), took })
     }
 
     /// Asks an authorizer about a request. The outcome is what it answered, or the status that a client would have had.
@@ -97,9 +83,9 @@ impl RestApis {
         let stage = Serving::trial(OF_AUTHORIZERS, Content::default(), given.variables.clone());
         let (request_id, ids) = self.ids();
         let (request, sent) = request(live, given, "/", request_id);
-        let notes = Notes::new(&self.options().clocks, &ids.0);
+        let notes = Notes::new(&self.options().clocks, true, Weight::Data);
         let visit = self.trial(live, &stage, &request, &sent, &ids, &notes);
-        notes.add(format!("Starting authorizer: {id} for request: {}", ids.0));
+        notes.add(Weight::Info, || format!("Starting authorizer: {id} for request: {}", ids.0));
         let began = self.options().clocks.monotonic();
         let outcome = match Judge::of(id, authorizer) {
             None => Err(Failure::no_verdict()),
@@ -107,30 +93,27 @@ impl RestApis {
         };
         let took = self.options().clocks.monotonic().duration_since(began);
         let outcome = outcome.map_err(|failure| {
-            notes.add(match failure.status() {
+            let why = match failure.status() {
                 401 => "Unauthorized request",
                 _ => "Execution failed due to configuration error: Authorizer error",
-            });
+            };
+            notes.add(Weight::Error, || why.to_owned());
             failure.status()
         });
-        notes.add(format!("Completed authorizer: {id} for request: {}", ids.0));
-        Asked { outcome, log: notes.text(), took }
+        notes.add(Weight::Info, || format!("Completed authorizer: {id} for request: {}", ids.0));
+        Asked { outcome, log: notes.text(&ids.0), took }
     }
 
     async fn ask_for_trial(&self, visit: &Visit<'_>, judge: &Judge) -> Result<Value, Failure> {
         let identity = judge::identity(visit, judge)?;
-        visit.note(|| {
-            // Who sends it is not told whole.
-            let masked = identity.iter().map(|one| {
-                let shown: String = one.chars().skip(one.chars().count() - one.chars().count().min(6) / 2).collect();
-                format!("{}{shown}", "*".repeat(one.chars().count().saturating_sub(shown.chars().count())))
-            });
-            format!("Incoming identity: {}", masked.collect::<Vec<_>>().join(", "))
+        visit.note(Weight::Info, || {
+            let all: Vec<String> = identity.iter().map(|one| masked(one)).collect();
+            format!("Incoming identity: {}", all.join(", "))
         });
         let question = event::asked(visit, judge, &identity);
-        visit.note(|| format!("Endpoint request body after transformations: {}", text(&question)));
+        visit.note(Weight::Data, || format!("Endpoint request body after transformations: {}", text(&question)));
         let answer = self.asked_of_function(visit, judge, question).await?;
-        visit.note(|| format!("Authorizer result body before parsing: {}", text(&answer)));
+        visit.note(Weight::Data, || format!("Authorizer result body before parsing: {}", text(&answer)));
         judge::verdict(&answer).ok_or_else(Failure::no_verdict)?;
         serde_json::from_slice(&answer).map_err(|_| Failure::no_verdict())
     }
@@ -170,6 +153,7 @@ impl RestApis {
             caller: None,
             integration: None,
             notes: Some(notes),
+            told: None,
         }
     }
 }
@@ -194,25 +178,4 @@ fn request(live: &Live, given: Given, path: &str, request_id: RequestId) -> (Sit
         request_id,
     };
     (request, sent)
-}
-
-/// `{a=1, b=2}`
-fn braces<V: std::fmt::Display>(pairs: impl Iterator<Item = (impl std::fmt::Display, V)>) -> String {
-    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{{{}}}", pairs.join(", "))
-}
-
-fn headers(all: &HeaderMap) -> String {
-    braces(all.iter().map(|(name, value)| (event::written(name.as_str()), String::from_utf8_lossy(value.as_bytes()))))
-}
-
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
-}
-
-fn body(response: &SiteResponse) -> String {
-    match &response.body {
-        Body::Bytes(bytes) => text(bytes).into_owned(),
-        Body::Empty | Body::Stream(_) => String::new(),
-    }
 }

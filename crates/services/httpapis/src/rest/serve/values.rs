@@ -52,7 +52,7 @@ pub(super) fn context(visit: &Visit<'_>) -> Value {
         "resourcePath": visit.route.map(|route| &*route.path),
         "stage": visit.stage.name,
     });
-    if visit.notes.is_some() {
+    if visit.notes.is_some_and(|notes| notes.trial) {
         context["domainName"] = "testPrefix.testDomainName".into();
         context["domainPrefix"] = "testPrefix".into();
         context["identity"]["sourceIp"] = "test-invoke-source-ip".into();

@@ -5,6 +5,7 @@ use door::{Body, SiteResponse};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::live::{Ready, Url};
+use super::notes::Weight;
 use super::{Failure, Visit, answer, values};
 use crate::outbound::{Request, Unreached};
 use crate::rest::RestApis;
@@ -35,11 +36,11 @@ impl RestApis {
             body: visit.request.body.clone(),
             most_bytes: crate::limits::ANSWER_BYTES,
         };
-        visit.note(|| format!("Endpoint request URI: {}", outgoing.url));
-        visit.note(|| {
+        visit.note(Weight::Data, || format!("Endpoint request URI: {}", outgoing.url));
+        visit.note(Weight::Data, || {
             format!("Endpoint request body after transformations: {}", String::from_utf8_lossy(&outgoing.body))
         });
-        visit.note(|| format!("Sending request to {}", outgoing.url));
+        visit.note(Weight::Info, || format!("Sending request to {}", outgoing.url));
         match tokio::time::timeout(route.timeout, self.options().outbound.send(outgoing)).await {
             Ok(Ok(given)) => Ok(SiteResponse {
                 status: given.status,

@@ -129,3 +129,56 @@ async fn each_request_leaves_a_line() {
     rest.visit(&api, "GET", "/dev/none").await;
     assert!(rest.world.lines.take().is_empty());
 }
+
+#[tokio::test]
+async fn methods_tell_as_much_as_their_settings_want() {
+    let rest = Rest::new();
+    let api = rest.serving(&["/a", "/b", "/c"]).await;
+    let shown = rest
+        .set(
+            &api,
+            &[
+                ("replace", "/*/*/logging/loglevel", "INFO"),
+                ("replace", "/b/ANY/logging/loglevel", "INFO"),
+                ("replace", "/b/ANY/logging/dataTrace", "true"),
+                ("replace", "/c/ANY/logging/loglevel", "ERROR"),
+            ],
+        )
+        .await
+        .unwrap();
+    let settings = shown.method_settings.unwrap();
+    assert_eq!(settings["*/*"].logging_level.as_deref(), Some("INFO"));
+    assert_eq!((settings["b/ANY"].data_trace_enabled, settings["*/*"].data_trace_enabled), (Some(true), Some(false)));
+    rest.world.function.does(Does::Answers(json!({"statusCode": 200, "body": "made"})));
+    let ask = async |path: &str| {
+        let sent = request(&api, "POST", path, &[("authorization", "secret-words")], "long ".repeat(1000));
+        let id = rest.send(&sent).await.header("x-amzn-requestid").unwrap().to_owned();
+        let lines = rest.world.lines.take();
+        assert!(lines.iter().all(|line| line.text.starts_with(&format!("({id}) ")) && line.text.len() < 1100));
+        assert!(lines.iter().all(|line| *line.group == *format!("API-Gateway-Execution-Logs_{api}/dev")));
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
+    };
+    let text = ask("/dev/a").await;
+    assert!(
+        text.contains("HTTP Method: POST, Resource Path: /a") && text.contains("Method completed with status: 200")
+    );
+    assert!(!text.contains("long") && !text.contains("made"), "{text}");
+    let text = ask("/dev/b").await;
+    assert!(text.contains("Method request body before transformations: long long"), "{text}");
+    assert!(text.contains("[TRUNCATED]") && text.contains("Authorization=*********rds"), "{text}");
+    assert!(text.contains("Method response body after transformations: made"), "{text}");
+    assert_eq!(ask("/dev/c").await, "");
+    rest.world.function.does(Does::Fails);
+    let text = ask("/dev/c").await;
+    assert!(text.contains("Lambda execution failed with status 200 due to customer function error: {}"), "{text}");
+    assert!(text.contains("Internal server error. Gateway response type: DEFAULT_5XX with status code: 502"), "{text}");
+    assert!(!text.contains("Starting"), "{text}");
+    assert_eq!(ask("/dev/none").await, "");
+    rest.set(
+        &api,
+        &[("replace", "/*/*/logging/loglevel", "OFF"), ("remove", "/b/ANY", "-"), ("remove", "/c/ANY", "-")],
+    )
+    .await
+    .unwrap();
+    assert_eq!(ask("/dev/b").await, "");
+}

@@ -109,6 +109,10 @@ async fn patches_change_what_they_name() {
         (settings["pets/GET"].metrics_enabled, settings["pets/GET"].throttling_burst_limit),
         (Some(false), Some(5000))
     );
+    assert_eq!(
+        (settings["pets/GET"].logging_level.as_deref(), settings["*/*"].logging_level.as_deref()),
+        (Some("OFF"), None)
+    );
     assert_eq!(update(&[("remove", "/*/*", "-")]).await.unwrap().method_settings.unwrap().len(), 1);
     for (patch, code, message) in [
         (
@@ -126,7 +130,7 @@ async fn patches_change_what_they_name() {
         ),
         (("replace", "/*/*/caching/enabled", "true"), "NotImplemented", "caching"),
         (("replace", "/*/*/caching/ttlInSeconds", "1"), "NotImplemented", "caching"),
-        (("replace", "/*/*/logging/loglevel", "INFO"), "NotImplemented", "loglevel"),
+        (("replace", "/*/*/logging/loglevel", "ALL"), "BadRequestException", "Must be one of [OFF, ERROR, INFO]"),
         (("replace", "/accessLogSettings/format", "$context.requestId"), "BadRequestException", "Invalid ARN"),
         (("remove", "/variables/none", "-"), "NotFoundException", "Invalid parameter name specified"),
     ] {
