@@ -339,8 +339,7 @@ impl Handle<ops::GetExport> for RestApis {
         let frozen = state::find_frozen(self.kv(), &live.api.id, &stage.deployment)?.unwrap_or_default();
         let authority = context.host.as_deref().unwrap_or(&self.options().authority);
         let address = endpoint(self.options().scheme, &live.api.id, &live.api.region, authority);
-        let host = address.split_once("://").map_or(&*address, |(_, host)| host);
-        let whole = openapi::write(&live.api, &frozen, host, &name, form);
+        let whole = openapi::write(&live.api, &frozen, &address, &name, form);
         let text = match yaml {
             true => document::yaml(&whole),
             false => serde_json::to_string_pretty(&whole).map_err(|error| Fault::internal(error.to_string()))?,

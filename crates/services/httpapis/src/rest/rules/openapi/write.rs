@@ -25,8 +25,9 @@ pub(crate) struct Form {
 /// The scheme of requests that are signed.
 const SIGNED: &str = "sigv4";
 
-/// The definition of an API in a state of it. `host` is where it answers, and `stage` at what.
-pub(crate) fn write(api: &Api, state: &Frozen, host: &str, stage: &str, form: Form) -> Value {
+/// The definition of an API in a state of it. `address` is where it answers (`http://HOST`), and `stage` at what.
+pub(crate) fn write(api: &Api, state: &Frozen, address: &str, stage: &str, form: Form) -> Value {
+    let (scheme, host) = address.split_once("://").unwrap_or(("http", address));
     let writer = Writer { api: &api.id, state, form };
     let mut whole = json!({});
     let info =
@@ -36,12 +37,12 @@ pub(crate) fn write(api: &Api, state: &Frozen, host: &str, stage: &str, form: Fo
         whole["info"] = info;
         whole["host"] = json!(host);
         whole["basePath"] = json!(format!("/{stage}"));
-        whole["schemes"] = json!(["http"]);
+        whole["schemes"] = json!([scheme]);
     } else {
         whole["openapi"] = json!("3.0.1");
         whole["info"] = info;
         whole["servers"] =
-            json!([{"url": format!("http://{host}/{{basePath}}"), "variables": {"basePath": {"default": stage}}}]);
+            json!([{"url": format!("{address}/{{basePath}}"), "variables": {"basePath": {"default": stage}}}]);
     }
     let mut paths = Map::new();
     for (id, resource) in &state.resources {
