@@ -146,7 +146,8 @@ impl Stream {
 
     /// The answer's body on its way.
     pub(crate) fn answer(mut self, body: Outgoing) -> Answer {
-        self.answered = true;
+        // A body counts once it is asked for: that of a request taken back never is.
+        self.answered = body.is_end_stream();
         Answer { body, rest: Bytes::new(), stream: self }
     }
 }
@@ -190,6 +191,7 @@ impl Body for Answer {
                 ended => return ended,
             }
         }
+        self.stream.answered = true;
         // Until it is asked for more, its reader has not taken what it was given.
         self.stream.set(Some(Instant::now()));
         let bytes = self.rest.len().min(PIECE_BYTES);
@@ -267,7 +269,8 @@ mod tests {
         }
         assert_eq!(end_after(&streams, UNREAD).await, None, "as many are answered");
         for _ in 0..=TAKEN_BACK {
-            drop(streams.begin());
+            // The answer to a request that broke off, which nobody asks for.
+            drop(streams.begin().answer(Outgoing::Whole(Some("no".into()))));
         }
         assert_eq!(end_after(&streams, UNREAD).await, Some(End::TakenBack));
     }
