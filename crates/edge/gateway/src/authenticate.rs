@@ -156,6 +156,7 @@ pub(crate) fn origin_of(arrival: &Arrival<'_>) -> Origin {
         source_ip: (via != Via::Sandbox).then_some(arrival.connection.peer),
         user_agent: arrival.header("user-agent").map(str::to_owned),
         secure: arrival.connection.is_secure(),
+        tls: arrival.connection.tls,
         form: false,
     }
 }

@@ -11,6 +11,8 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// Whether nobody can read along on the way: TLS, or a way that does not leave the machine. `aws:SecureTransport`.
     pub secure: bool,
+    /// Whether it came over TLS: what a client's own address says.
+    pub tls: bool,
     /// It came as a form that a page posted.
     pub form: bool,
 }

@@ -23,6 +23,7 @@ mod top;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -377,7 +378,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tokio::runtime::Builder::new_current_thread()
     };
     let executor = builder.worker_threads(threads).enable_all().build().context("starting the executor")?;
-    executor.block_on(dispatch(arguments))
+    let ended = executor.block_on(dispatch(arguments));
+    // What a stop has given up waiting for is not waited for here.
+    executor.shutdown_timeout(Duration::from_millis(100));
+    ended
 }
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -36,6 +36,9 @@ use late::{LateDispatch, LateNet};
 /// How long a stop waits for what is running.
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// How long a stop waits until unpacked code is on the disk. A slow one takes longer for thousands of files.
+const SETTLE: Duration = Duration::from_secs(3);
+
 /// A platform that answers.
 pub(crate) struct Running {
     pub(crate) endpoint: String,
@@ -428,8 +431,14 @@ impl Running {
         self.observe.drain().await;
         self.observing.await.context("the log writer broke")?;
         self.store.close().await?;
-        self.trees.settle().await?;
-        drop(self.folder);
+        match tokio::time::timeout(SETTLE, self.trees.settle()).await {
+            Ok(settled) => settled?,
+            Err(_) => {
+                tracing::info!("code that is not on the disk yet is unpacked again if the machine restarts first");
+                // Somebody still works in it: it is let go with the process.
+                std::mem::forget(self.folder);
+            }
+        }
         Ok(())
     }
 }

@@ -144,6 +144,7 @@ async fn policies_learn_what_is_known_of_a_request() {
         source_ip: Some("203.0.113.9".parse().unwrap()),
         user_agent: Some("agent".into()),
         secure: true,
+        tls: false,
         form: false,
     };
     router.call(one).await.unwrap();

@@ -20,9 +20,10 @@ pub(super) fn serve(app: &App, concurrency: u16, debugged: bool, contents: &mut 
     let call = if app.is_factory { "()" } else { "" };
     let wsgi = app.interface != Interface::Asgi;
     if wsgi && has("gunicorn") && !debugged {
-        // One process, since an environment has the memory of one; no watching of workers, who stand still with the environment.
+        // One process, since an environment has the memory of one; no watching of workers, who stand still with the environment. The
+        // platform keeps its connections: who closes one while a form is sent on it loses that.
         return Ok(format!(
-            "exec python3 -m gunicorn --bind 0.0.0.0:$PORT --workers 1 --threads {threads} --timeout 0 '{module}:{name}{call}'"
+            "exec python3 -m gunicorn --bind 0.0.0.0:$PORT --workers 1 --threads {threads} --timeout 0 --keep-alive 75 '{module}:{name}{call}'"
         ));
     }
     if wsgi && has("waitress") {
@@ -39,7 +40,9 @@ pub(super) fn serve(app: &App, concurrency: u16, debugged: bool, contents: &mut 
     if let Some(module) = asgi {
         if has("uvicorn") {
             let factory = if app.is_factory { " --factory" } else { "" };
-            return Ok(format!("exec python3 -m uvicorn --host 0.0.0.0 --port $PORT{factory} {module}:{name}"));
+            return Ok(format!(
+                "exec python3 -m uvicorn --host 0.0.0.0 --port $PORT --timeout-keep-alive 75{factory} {module}:{name}"
+            ));
         }
         if has("hypercorn") {
             return Ok(format!("exec python3 -m hypercorn --bind 0.0.0.0:$PORT '{module}:{name}{call}'"));
@@ -77,13 +80,13 @@ mod tests {
         for (interface, is_factory, packages, word) in [
             (Interface::Wsgi, false, &["flask"][..], "lambent_wsgi.py 'm:app'"),
             (Interface::Wsgi, true, &[], "lambent_wsgi.py 'm:app()'"),
-            (Interface::Wsgi, true, &["gunicorn", "uvicorn"], "--threads 64 --timeout 0 'm:app()'"),
+            (Interface::Wsgi, true, &["gunicorn", "uvicorn"], "--keep-alive 75 'm:app()'"),
             (Interface::Wsgi, false, &["waitress"], "-m waitress"),
             (Interface::Wsgi, false, &["gunicorn_extra"], "lambent_wsgi.py"),
-            (Interface::Asgi, true, &["gunicorn", "uvicorn"], "--port $PORT --factory m:app"),
+            (Interface::Asgi, true, &["gunicorn", "uvicorn"], "--timeout-keep-alive 75 --factory m:app"),
             (Interface::Asgi, false, &["hypercorn"], "-m hypercorn"),
             (either(), false, &["gunicorn", "uvicorn"], "-m gunicorn"),
-            (either(), false, &["uvicorn"], "-m uvicorn --host 0.0.0.0 --port $PORT asgi:app"),
+            (either(), false, &["uvicorn"], "--timeout-keep-alive 75 asgi:app"),
             (either(), false, &[], "lambent_wsgi.py"),
         ] {
             let command = served(interface, is_factory, packages).unwrap();

@@ -153,7 +153,7 @@ fn forward(headers: &mut HeaderMap, request: &SiteRequest, prefix: &str) {
     let so_far = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let through = so_far.map_or_else(|| peer.clone(), |so_far| format!("{so_far}, {peer}"));
     put(headers, "x-forwarded-for", &through);
-    let (scheme, port) = if request.origin.secure { ("https", "443") } else { ("http", "80") };
+    let (scheme, port) = if request.origin.tls { ("https", "443") } else { ("http", "80") };
     for (name, value) in [
         ("x-forwarded-proto", scheme),
         ("x-forwarded-host", &request.authority),
