@@ -5,6 +5,7 @@ import signal
 import statistics
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -69,3 +70,31 @@ def test_a_save_is_what_the_next_call_runs(functions, dev):
 def test_a_folder_that_is_none_is_said(platform, tmp_path):
     refused = platform.lambent("dev", str(tmp_path / "none"), check=False)
     assert refused.returncode != 0 and "cannot watch" in refused.stderr
+
+
+SERVES = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{n}']\n"
+
+
+def test_a_program_that_listens_follows_the_folder_too(platform, tmp_path):
+    folder, printed = tmp_path / "served", tmp_path / "printed"
+    folder.mkdir()
+    (folder / "app.py").write_text(SERVES.format(n=0))
+    command = [str(BINARY), "dev", str(folder), "--name", "dev-served", "--memory", "1769", "--endpoint", platform.endpoint]
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with open(printed, "w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment) as process:
+        try:
+            assert "watching" in eventually(printed.read_text, lambda text: "watching" in text)
+            url = next(line.removeprefix("url ") for line in printed.read_text().splitlines() if line.startswith("url "))
+            ask = lambda: urllib.request.urlopen(url, timeout=30).read()
+            assert ask() == b"0"
+            took = []
+            for n in range(1, 6):
+                (folder / "app.py").write_text(SERVES.format(n=n))
+                saved = time.monotonic()
+                while ask() != b"%d" % n:
+                    assert time.monotonic() - saved < 20, printed.read_text()
+                took.append(1000 * (time.monotonic() - saved))
+                eventually(printed.read_text, lambda text: text.count("reloaded") == n)
+            print(f"saved to answered: p50 {statistics.median(took):.0f} ms of {sorted(round(one) for one in took)}")
+        finally:
+            process.kill()
