@@ -10,13 +10,14 @@ import time
 import urllib.parse
 
 import pytest
+import websocket
 from botocore.exceptions import ClientError
 
 from platform_under_test import create, eventually, invoke, node_runtime, python_runtime
 
 # Says what it was asked, waits where it is told to, and breaks in every way.
 SERVER = '''
-import http.server, json, os, sys, threading, time
+import base64, hashlib, http.server, json, os, sys, threading, time
 started, inside, most = time.time(), 0, 0
 count = threading.Lock()
 
@@ -61,6 +62,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.wfile.write(b"0\\r\\n\\r\\n")
         if path == "/go":
             go.set()
+        if path == "/ws":
+            return self.echo_frames()
         if path == "/sleep":
             time.sleep(30)
         if path == "/exit":
@@ -86,6 +89,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         }
         print("asked", self.path, flush=True)
         self.answer(200, json.dumps(said).encode())
+
+    def echo_frames(self):
+        if self.headers.get("Upgrade") != "websocket" or "upgrade" not in self.headers.get("Connection", "").lower():
+            return self.answer(426, b"{}")
+        accept = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(accept).decode())
+        self.end_headers()
+        # With the head's last bytes, so that it is read along with it.
+        self.wfile.write(b"\\x81\\x05hello")
+        self.close_connection = True
+        while head := self.rfile.read(2):
+            length = head[1] & 127
+            if length == 126:
+                length = int.from_bytes(self.rfile.read(2), "big")
+            mask = self.rfile.read(4)
+            body = bytes(byte ^ mask[at % 4] for at, byte in enumerate(self.rfile.read(length)))
+            length = bytes([len(body)]) if len(body) < 126 else b"\\x7e" + len(body).to_bytes(2, "big")
+            self.wfile.write(bytes([head[0]]) + length + body)
+            if head[0] & 15 == 8:
+                return
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = serve
 
@@ -164,10 +190,66 @@ def test_a_request_comes_as_it_was_sent_and_goes_back_as_it_was_answered(platfor
     assert (said["path"], said["headers"]["x-forwarded-prefix"]) == ("/deep?q=1", f"/_lambent/url/{label}")
 
 
-def test_a_websocket_is_refused_by_name(site):
-    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-    status, _, body = site.ask("/", headers=headers)
-    assert (status, json.loads(body)) == (501, {"Message": "WebSocket connections to web functions are not served yet"})
+def websocket_of(site, path="/ws", **more):
+    host, port = site.address.split(":")
+    return websocket.create_connection(f"ws://{site.host}{path}", socket=socket.create_connection((host, int(port))), timeout=20, **more)
+
+
+def test_a_websocket_is_the_programs_own(platform, site):
+    first, second = websocket_of(site), websocket_of(site)
+    assert (first.recv(), second.recv()) == ("hello", "hello")
+    for text in ("a", "b" * 5000, "ü"):
+        first.send(text)
+        assert first.recv() == text
+    second.send_binary(b"\x00\xff")
+    assert second.recv() == b"\x00\xff"
+    first.ping("still there?")
+    assert first.recv_data(control_frame=True)[1] == b"still there?"
+    # Meanwhile others are served, in the same environment.
+    assert site.json("/")["method"] == "GET"
+    first.close()
+    second.close()
+    logs = platform.client("logs")
+
+    def reports():
+        found = logs.filter_log_events(logGroupName="/aws/lambda/web-site", filterPattern='"GET /ws 101"')
+        return [event["message"] for event in found["events"]]
+
+    assert len(eventually(reports, lambda seen: len(seen) >= 2)) == 2
+
+
+def test_a_websocket_ends_with_the_timeout_and_the_environment_goes_on(platform, client):
+    site = Site(platform, web(client, "web-talks", Timeout=2))
+    pid = site.json("/")["pid"]
+    talk = websocket_of(site)
+    assert talk.recv() == "hello"
+    begun = time.monotonic()
+    with pytest.raises(websocket.WebSocketConnectionClosedException):
+        talk.recv()
+    assert time.monotonic() - begun < 10
+    assert site.json("/")["pid"] == pid
+
+
+def test_a_program_may_decline_a_websocket(site):
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        websocket_of(site, "/cookies")
+    assert refused.value.status_code == 302
+    # Over HTTP/1.0 there is none.
+    with socket.create_connection(site.address.split(":")) as plain:
+        plain.sendall(f"GET /ws HTTP/1.0\r\nHost: {site.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".encode())
+        assert plain.recv(100).startswith(b"HTTP/1.0 501")
+
+
+def test_a_stop_ends_websockets(own_platform):
+    platform = own_platform()
+    site = Site(platform, web(platform.client("lambda"), "web-stops", Timeout=60))
+    talk = websocket_of(site)
+    assert talk.recv() == "hello"
+    begun = time.monotonic()
+    platform.stop()
+    assert time.monotonic() - begun < 8
+    with pytest.raises((websocket.WebSocketConnectionClosedException, ConnectionError)):
+        talk.recv()
 
 
 def test_many_requests_share_one_environment(platform, client):

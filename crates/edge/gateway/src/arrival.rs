@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use base::{Principal, RequestId};
 use bytes::Bytes;
-use door::{Origin, SiteRequest, Via};
+use door::{Origin, SiteRequest, Takeover, Via};
 use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use http::{Uri, Version};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::arriving::Arriving;
+use crate::takeover;
 
 /// What a listener says of everyone who comes in through it.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) tls: bool,
     /// True once the listener stops: endless answers end then.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Held by whoever takes the connection over, which counts until it is let go.
+    pub(crate) hold: mpsc::Sender<()>,
 }
 
 impl Connection {
@@ -70,6 +73,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) stored: bool,
     /// A page of this machine sent it, to a bucket whose rules let it in.
     pub(crate) welcome: bool,
+    /// The connection, where WebSocket is asked for.
+    pub(crate) takeover: Option<Takeover>,
 }
 
 impl<'a> Arrival<'a> {
@@ -84,6 +89,8 @@ impl<'a> Arrival<'a> {
         if head.version == Version::HTTP_2 {
             as_before_2(&head.uri, &mut head.headers);
         }
+        let said = (&head.method, head.version);
+        let takeover = takeover::wanted(connection, said, &head.headers, &mut head.extensions);
         let body = Arriving::new(body, &head, linger);
         let authority = head
             .uri
@@ -108,6 +115,7 @@ impl<'a> Arrival<'a> {
                 streams: false,
                 stored: false,
                 welcome: false,
+                takeover,
             },
             body,
         )
@@ -145,6 +153,7 @@ impl<'a> Arrival<'a> {
             principal,
             origin,
             request_id: self.request_id,
+            takeover: self.takeover,
         }
     }
 }

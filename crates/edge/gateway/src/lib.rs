@@ -27,6 +27,7 @@ mod server;
 mod sharing;
 mod sites;
 mod streams;
+mod takeover;
 mod tls;
 mod upload;
 mod way;

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::Gateway;
@@ -55,8 +55,10 @@ impl Gateway {
                     Ok((stream, peer)) => {
                         let Ok(local) = stream.local_addr() else { continue };
                         let entrance = Arc::clone(&entrance);
-                        let connection = Connection { entrance, peer: peer.ip(), local, tls: false, stopping: watched.clone() };
-                        connections.spawn(connected(Arc::clone(self), connection, stream));
+                        let (hold, held) = mpsc::channel(1);
+                        let stopping = watched.clone();
+                        let connection = Connection { entrance, peer: peer.ip(), local, tls: false, stopping, hold };
+                        connections.spawn(connected(Arc::clone(self), connection, stream, held));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
@@ -86,7 +88,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// The life of one connection.
-async fn connected(gateway: Arc<Gateway>, mut connection: Connection, socket: TcpStream) {
+async fn connected(gateway: Arc<Gateway>, mut connection: Connection, socket: TcpStream, mut held: mpsc::Receiver<()>) {
     // Answers are small and complete: waiting to fill a segment only delays them.
     if let Err(error) = socket.set_nodelay(true).and_then(|()| watch(&socket, connection.peer)) {
         tracing::debug!(%error, "cannot set the options of a connection");
@@ -98,7 +100,13 @@ async fn connected(gateway: Arc<Gateway>, mut connection: Connection, socket: Tc
         () = stopped => return,
     };
     let ended = match opened {
-        Ok(Some((Http::One, wire))) => one(&gateway, &connection, wire).await,
+        Ok(Some((Http::One, wire))) => {
+            let ended = one(&gateway, &connection, wire).await;
+            drop(connection);
+            // Whoever has taken it over lets it go.
+            held.recv().await;
+            ended
+        }
         Ok(Some((Http::Two, wire))) => two(gateway, connection, wire).await,
         Ok(None) => Ok(()),
         Err(error) => return tracing::debug!(%error, "a connection did not come to a request"),
@@ -156,7 +164,7 @@ async fn one(gateway: &Gateway, connection: &Connection, wire: Wire) -> hyper::R
         .max_header_size(HEAD_BYTES)
         .max_buf_size(HEAD_BYTES * 8);
     let service = service_fn(|incoming| async move { Ok::<_, Infallible>(gateway.answer(connection, incoming).await) });
-    let mut serving = pin!(http.serve_connection(TokioIo::new(wire), service));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(wire), service).with_upgrades());
     tokio::select! {
         ended = serving.as_mut() => ended,
         () = connection.stopped() => {

@@ -84,10 +84,13 @@ impl Gateway {
 fn from_site(answer: SiteResponse, connection: &Connection, only_head: bool) -> Response {
     let SiteResponse { status, mut headers, body } = answer;
     for name in OURS {
-        if only_head && name == header::CONTENT_LENGTH {
+        if (only_head && name == header::CONTENT_LENGTH) || (status == 101 && name == header::UPGRADE) {
             continue;
         }
         headers.remove(name);
+    }
+    if status == 101 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
     let is_events =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));

@@ -44,4 +44,4 @@ pub use snapstart::{InitFailure, Snapshotted};
 pub use stream::Flowing;
 pub use tally::{Counted, Spread};
 pub use target::{Credentials, Granted, Invocation, Target, TargetKey, Web};
-pub use web::{Answered, WebBody, WebBroken, WebCall};
+pub use web::{Answered, WebBody, WebBroken, WebCall, WebWire};

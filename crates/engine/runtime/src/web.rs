@@ -51,6 +51,22 @@ pub struct Client {
     idle: Mutex<Vec<Line>>,
 }
 
+/// What became of a request for another protocol.
+#[derive(Debug)]
+pub enum Switched {
+    /// The program has switched.
+    Over {
+        /// Its answer.
+        head: http::response::Parts,
+        /// The connection from there on.
+        stream: TcpStream,
+        /// What of the other protocol has been read already.
+        early: Bytes,
+    },
+    /// It has not, and answers.
+    Not(http::response::Parts, Answer),
+}
+
 /// Why there is no answer, or only a part of one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -174,6 +190,45 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Asks the program to go on with another protocol, on a connection of its own.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn switch(self: &Arc<Self>, mut request: Request, protocol: &'static str) -> Result<Switched, Error> {
+        prepare(&mut request);
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(protocol));
+        let stream = (self.connect)().await.map_err(Error::Refused)?;
+        let Line { mut sender, connection } = handshake(stream).await.map_err(|_| Error::NoAnswer)?;
+        let mut connection = connection.ok_or(Error::NoAnswer)?;
+        let mut answer = pin!(sender.send_request(request.map(Full::new)));
+        // Whether the connection has spoken its last HTTP, or has ended.
+        let mut over = false;
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            over = over || connection.poll_without_shutdown(cx).is_ready();
+            answer.as_mut().poll(cx)
+        });
+        let answered = answered.await.map_err(|error| match error.is_parse() {
+            true => Error::Malformed(error.to_string()),
+            false => Error::NoAnswer,
+        })?;
+        let (mut head, body) = answered.into_parts();
+        strip(&mut head.headers);
+        if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            let connection = Some(connection).filter(|_| !over);
+            let line = Some(Line { sender, connection });
+            return Ok(Switched::Not(head, Answer { client: Arc::clone(self), line, body }));
+        }
+        if !over {
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await.map_err(|_| Error::NoAnswer)?;
+        }
+        let parts = Pin::into_inner(connection).into_parts();
+        Ok(Switched::Over { head, stream: parts.io.into_inner(), early: parts.read_buf })
     }
 
     /// A connection that waits, if one is still good.

@@ -31,5 +31,5 @@ pub use grade::{Grade, Graded};
 pub use origin::Origin;
 pub use ports::{Ask, Buckets, Credential, CrossOrigin, Decision, Denial, Dispatch, Keys, Policies, Temporary};
 pub use router::{Handle, Router, RouterBuilder};
-pub use site::{Site, SiteRequest, SiteResponse};
+pub use site::{Duplex, Site, SiteRequest, SiteResponse, Takeover};
 pub use throttle::Throttle;

@@ -1,7 +1,10 @@
 //! Hosts and paths outside the AWS APIs: function URLs, the console, later API Gateway's data plane.
 
+use std::sync::{Mutex, PoisonError};
+
 use base::{BoxFuture, Principal, RequestId};
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{Body, Origin};
 
@@ -30,12 +33,40 @@ pub struct SiteRequest {
     pub origin: Origin,
     /// Names the request.
     pub request_id: RequestId,
+    /// The connection itself, where the client asks for WebSocket on one that can be had (HTTP/1.1).
+    pub takeover: Option<Takeover>,
+}
+
+/// A connection after its last HTTP: bytes both ways. It ends when the platform stops.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// The right to the connection of a request. Dropped, the connection goes on with HTTP.
+pub struct Takeover(Mutex<BoxFuture<'static, Option<Box<dyn Duplex>>>>);
+
+impl Takeover {
+    /// `taken` completes when the answer has gone out; with nothing if it did not.
+    pub fn new(taken: BoxFuture<'static, Option<Box<dyn Duplex>>>) -> Self {
+        Self(Mutex::new(taken))
+    }
+
+    /// The connection, once a [`SiteResponse`] with status 101 has gone out; none when the client has left before.
+    pub async fn take(self) -> Option<Box<dyn Duplex>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).await
+    }
+}
+
+impl std::fmt::Debug for Takeover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Takeover")
+    }
 }
 
 /// A [`Site`]'s answer.
 #[derive(Debug, Default)]
 pub struct SiteResponse {
-    /// The status.
+    /// The status; 101 where the connection is taken over.
     pub status: u16,
     /// The headers; `content-length` is the gateway's.
     pub headers: http::HeaderMap,

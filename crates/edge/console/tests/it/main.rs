@@ -111,6 +111,7 @@ async fn ask(console: &Console, method: Method, path: &str, query: &str, princip
         principal,
         origin: door::Origin::default(),
         request_id: RequestId::new(&SystemRng),
+        takeover: None,
     };
     assert!(console.claims("localhost", path));
     console.serve(request).await

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use base::{Invoked, Phases, RequestId, StartKind, Timestamp};
 use bytes::Bytes;
-use runtime::web;
+use runtime::web::{self, Switched};
 use sandbox::{ExitCause, Usage};
 use tokio::time::{timeout, timeout_at};
 
 use super::body::WebBody;
 use super::hall::{Birth, Hall};
+use super::wire::WebWire;
 use super::{Answered, Opened, Shut};
 use crate::crowd::Crowd;
 use crate::debug;
@@ -124,7 +125,7 @@ impl Member {
     }
 
     /// Hands the request over, and waits until the answer begins.
-    pub(super) async fn ask(mut self, request: web::Request) -> Answered {
+    pub(super) async fn ask(mut self, request: web::Request, switch: Option<&'static str>) -> Answered {
         let Some(hall) = self.hall.clone() else { return Answered::Failed(Box::new(self.no_answer("it never began"))) };
         self.birth = hall.books().birth.take();
         self.begun = self.engine.options.clocks.monotonic();
@@ -133,12 +134,22 @@ impl Member {
         // A debugger may hold it.
         let limit = self.target.debug.map_or(limit, |_| debug::PATIENCE);
         let deadline = tokio::time::Instant::now() + limit;
-        match timeout_at(deadline, hall.client.send(request)).await {
-            Ok(Ok((head, answer))) => {
-                self.status = Some(head.status);
-                self.first_byte_us = Some(micros(self.begun, self.engine.options.clocks.monotonic()));
+        let asking = async {
+            match switch {
+                None => hall.client.send(request).await.map(|(head, answer)| Switched::Not(head, answer)),
+                // Apart, so that other requests stay small.
+                Some(protocol) => Box::pin(hall.client.switch(request, protocol)).await,
+            }
+        };
+        match timeout_at(deadline, asking).await {
+            Ok(Ok(Switched::Not(head, answer))) => {
+                self.begins(&head);
                 let deadline = Box::pin(tokio::time::sleep_until(deadline));
                 Answered::Answer { head, body: Box::new(WebBody { member: Some(self), answer, deadline, done: None }) }
+            }
+            Ok(Ok(Switched::Over { head, stream, early })) => {
+                self.begins(&head);
+                Answered::Switched { head, wire: Box::new(WebWire { member: self, stream, early, deadline }) }
             }
             Ok(Err(error)) => {
                 // Most often the program has ended, and why says more.
@@ -150,6 +161,17 @@ impl Member {
             }
             Err(_) => Answered::Failed(Box::new(self.timed_out())),
         }
+    }
+
+    /// The program's answer has begun.
+    fn begins(&mut self, head: &http::response::Parts) {
+        self.status = Some(head.status);
+        self.first_byte_us = Some(micros(self.begun, self.engine.options.clocks.monotonic()));
+    }
+
+    /// Adds to what REPORT says of the request.
+    pub(super) fn note(&mut self, words: &str) {
+        self.call.line.push_str(words);
     }
 
     /// There is no environment for this request, nor for the others of its crowd.
@@ -219,7 +241,7 @@ impl Member {
     }
 
     /// The request is over: leaves, and writes down what it used.
-    fn finish(mut self, result: Finished, status: Option<&Status>) -> Done {
+    pub(super) fn finish(mut self, result: Finished, status: Option<&Status>) -> Done {
         let failed = matches!(result, Finished::FunctionError { .. });
         let (row, tail) = self.end(failed, status);
         Done { result, tail, row, notes: self.target.notes.clone() }
@@ -306,7 +328,7 @@ impl Drop for Member {
         }
         if self.hall.is_some() {
             // The caller went away: what was used is counted all the same.
-            self.call.line.push_str(" (the caller left)");
+            self.note(" (the caller left)");
             self.end(false, None);
         } else {
             self.leave();

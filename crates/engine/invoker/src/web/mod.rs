@@ -7,6 +7,7 @@
 mod body;
 mod hall;
 mod member;
+mod wire;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use runtime::web;
 pub use body::{WebBody, WebBroken};
 use hall::Hall;
 use member::{Called, Member};
+pub use wire::WebWire;
 
 use crate::engine::{Engine, Running};
 use crate::{Done, Finished, Refusal, Target};
@@ -35,6 +37,8 @@ pub struct WebCall {
     pub by_receipt: bool,
     /// The least status that is a failure of the function; none where every answer is as good as another.
     pub fails_from: Option<u16>,
+    /// The protocol to which the connection is to switch, if any.
+    pub switch: Option<&'static str>,
     /// What the program is asked.
     pub request: web::Request,
 }
@@ -48,6 +52,13 @@ pub enum Answered {
         head: http::response::Parts,
         /// The rest.
         body: Box<WebBody>,
+    },
+    /// It has switched to the protocol it was asked for.
+    Switched {
+        /// Status and headers, without those about the connection.
+        head: http::response::Parts,
+        /// The rest.
+        wire: Box<WebWire>,
     },
     /// It does not: [`Done::result`] says why.
     Failed(Box<Done>),
@@ -76,7 +87,7 @@ pub(crate) async fn run(engine: Arc<Engine>, target: Arc<Target>, call: WebCall)
     let clocks = &*engine.options.clocks;
     let (admitted, at) = (clocks.monotonic(), clocks.product());
     let pool = engine.pool(&target);
-    let WebCall { request_id, trace, invoked_arn, want_tail, by_receipt, fails_from, request } = call;
+    let WebCall { request_id, trace, invoked_arn, want_tail, by_receipt, fails_from, switch, request } = call;
     let line = format!("{} {}", request.method(), request.uri().path());
     let (mut crowd, mut opens) = pool.crowds.join(places);
     let mut member = Member {
@@ -119,5 +130,5 @@ pub(crate) async fn run(engine: Arc<Engine>, target: Arc<Target>, call: WebCall)
         (crowd, opens) = pool.crowds.join(places);
         (member.crowd, member.hall, member.inside) = (Arc::clone(&crowd), None, true);
     }
-    Ok(member.ask(request).await)
+    Ok(member.ask(request, switch).await)
 }

@@ -33,6 +33,7 @@ fn call(path: &str) -> WebCall {
         want_tail: true,
         by_receipt: false,
         fails_from: None,
+        switch: None,
         request,
     }
 }
@@ -106,6 +107,7 @@ async fn whole(answered: Answered) -> Done {
             done
         }
         Answered::Failed(done) => *done,
+        Answered::Switched { .. } => panic!("nobody asked for another protocol"),
     }
 }
 

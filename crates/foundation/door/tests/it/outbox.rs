@@ -244,6 +244,7 @@ async fn ask(world: &World, who: Principal, method: http::Method, path: &str, bo
         principal: who,
         origin: Origin::default(),
         request_id: RequestId::new(&SystemRng),
+        takeover: None,
     };
     let response = stuck.serve(request).await;
     let Body::Bytes(bytes) = response.body else { panic!("the answer is bytes") };

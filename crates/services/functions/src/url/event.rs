@@ -244,6 +244,7 @@ mod tests {
             principal: Principal::Anonymous,
             origin: door::Origin::default(),
             request_id: RequestId::new(&base::SystemRng),
+            takeover: None,
         }
     }
 

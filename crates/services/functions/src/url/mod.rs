@@ -18,7 +18,7 @@ pub(crate) use response::bad_gateway;
 
 use base::{BoxFuture, Fault, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
-use door::{Body, Site, SiteRequest, SiteResponse};
+use door::{Body, Site, SiteRequest, SiteResponse, Takeover};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
@@ -76,7 +76,8 @@ impl Functions {
         format!("{}://{id}.{LABEL}.{region}.{}/", self.options.scheme, named_authority(authority))
     }
 
-    async fn serve_url(&self, id: &str, path: &str, request: SiteRequest) -> SiteResponse {
+    async fn serve_url(&self, id: &str, path: &str, mut request: SiteRequest) -> SiteResponse {
+        let takeover = request.takeover.take();
         let request_id = request.request_id;
         let origin = request.headers.get(http::header::ORIGIN).cloned();
         let mut response = match self.behind(id) {
@@ -85,7 +86,7 @@ impl Functions {
             Ok(Some(behind)) => match &behind.url.cors {
                 Some(cors) if cors::is_preflight(&request) => cors::preflight(cors, &request),
                 _ => {
-                    let mut response = self.call(&behind, path, &request).await;
+                    let mut response = self.call(&behind, path, (&request, takeover)).await;
                     share(&mut response.headers, behind.url.cors.as_ref(), origin.as_ref());
                     response
                 }
@@ -95,7 +96,12 @@ impl Functions {
         response
     }
 
-    async fn call(&self, behind: &Behind, path: &str, request: &SiteRequest) -> SiteResponse {
+    async fn call(
+        &self,
+        behind: &Behind,
+        path: &str,
+        (request, takeover): (&SiteRequest, Option<Takeover>),
+    ) -> SiteResponse {
         let (named, url) = (&behind.named, &behind.url);
         if !self.lets_in(behind, request) {
             return message(403, "Forbidden");
@@ -111,7 +117,7 @@ impl Functions {
         };
         if let Some(served) = plan.served() {
             let prefix = request.path.strip_suffix(path).unwrap_or_default();
-            let answered = self.serve_web(named, served.target, (path, prefix), request, &trace).await;
+            let answered = self.serve_web(named, served.target, (path, prefix), (request, takeover), &trace).await;
             let mut response = match answered {
                 Ok((response, Some(done))) => interpreted(response, &done),
                 Ok((response, None)) => response,

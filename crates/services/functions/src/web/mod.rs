@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base::Fault;
 use bytes::Bytes;
-use door::{Body, Pieces, SiteRequest, SiteResponse};
+use door::{Body, Pieces, SiteRequest, SiteResponse, Takeover};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::uri::PathAndQuery;
@@ -20,6 +20,8 @@ use crate::name::Named;
 use crate::target::Plan;
 use crate::{Functions, Request, faults};
 
+/// The other protocol that is spoken to programs.
+const WEBSOCKET: &str = "websocket";
 /// Answers up to this size are held whole: their figures go with them.
 const HELD_BYTES: u64 = 64 * 1024;
 /// The answer to an event, bytes. Source: AWS Lambda quotas, as its words name it.
@@ -57,6 +59,7 @@ impl Functions {
             invoked_arn: self.invoked_arn(named, served.target),
             want_tail: request.want_tail,
             by_receipt: request.by_receipt,
+            switch: None,
             fails_from: (form == event::Form::Other).then_some(event::FAILS_FROM),
             request: asked,
             trace: Some(trace.clone()),
@@ -66,6 +69,7 @@ impl Functions {
         let answered = tokio::spawn(async move {
             Ok(match asking.await? {
                 Answered::Failed(done) => *done,
+                Answered::Switched { .. } => unreachable!("an event asks for no other protocol"),
                 Answered::Answer { head, mut body } => {
                     let whole = body.whole(EVENT_ANSWER_BYTES).await;
                     let result = match whole {
@@ -87,11 +91,11 @@ impl Functions {
         named: &Named,
         target: &Arc<Target>,
         (path, prefix): (&str, &str),
-        request: &SiteRequest,
+        (request, takeover): (&SiteRequest, Option<Takeover>),
         trace: &str,
     ) -> Result<(SiteResponse, Option<Done>), Fault> {
-        if let Some(refused) = no_upgrade(&request.headers) {
-            return Ok((refused, None));
+        if takeover.is_none() && is_websocket(&request.headers) {
+            return Ok((no_websocket(), None));
         }
         let target_path = if request.query.is_empty() { path.to_owned() } else { format!("{path}?{}", request.query) };
         let Ok(uri) = target_path.parse::<http::Uri>() else {
@@ -111,11 +115,22 @@ impl Functions {
             want_tail: false,
             by_receipt: false,
             fails_from: None,
+            switch: takeover.is_some().then_some(WEBSOCKET),
             request: asked,
         };
         let answered = self.invoker.web(Arc::clone(target), call).await.map_err(|refusal| faults::refused(&refusal))?;
         let (head, mut body) = match answered {
             Answered::Failed(done) => return Ok((failed(&done.result), Some(*done))),
+            Answered::Switched { mut head, wire } => {
+                tokio::spawn(async move {
+                    // A caller who has left before leaves the request to its end.
+                    if let Some(caller) = async { takeover?.take().await }.await {
+                        wire.carry(caller).await;
+                    }
+                });
+                head.headers.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));
+                return Ok((SiteResponse { status: 101, headers: head.headers, body: Body::Empty }, None));
+            }
             Answered::Answer { head, body } => (head, body),
         };
         let (status, headers) = (head.status.as_u16(), head.headers);
@@ -134,17 +149,16 @@ impl Functions {
     }
 }
 
-/// The answer to who wants to speak something else on the connection, which would wait for it otherwise.
-fn no_upgrade(headers: &HeaderMap) -> Option<SiteResponse> {
-    let wanted = headers.get(UPGRADE)?.to_str().ok()?;
-    let is_websocket = wanted.split(',').any(|one| one.trim().eq_ignore_ascii_case("websocket"));
-    is_websocket.then(|| {
-        let message = "WebSocket connections to web functions are not served yet";
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = serde_json::json!({ "Message": message }).to_string();
-        SiteResponse { status: 501, headers, body: Body::Bytes(body.into()) }
-    })
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+}
+
+/// The answer to who wants WebSocket on a connection that cannot be had.
+fn no_websocket() -> SiteResponse {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = serde_json::json!({ "Message": "WebSocket is spoken over HTTP/1.1, by GET with Connection: Upgrade" });
+    SiteResponse { status: 501, headers, body: Body::Bytes(body.to_string().into()) }
 }
 
 /// What the program is told of the way the request came.

@@ -29,6 +29,7 @@ pub(crate) fn request(method: &str, host: &str, path: &str, headers: &[(&str, &s
         principal: Principal::Anonymous,
         origin: door::Origin::default(),
         request_id: RequestId::new(&SystemRng),
+        takeover: None,
     }
 }
 

@@ -34,6 +34,7 @@ impl Visit<'_> {
             principal: from.principal.clone(),
             origin: from.origin.clone(),
             request_id: from.request_id,
+            takeover: None,
         };
         let mut path = None;
         for change in changes {

@@ -350,6 +350,7 @@ impl Request {
             principal: self.principal.clone(),
             origin: Origin { key_id, source_ip: Some([127, 0, 0, 1].into()), ..Origin::default() },
             request_id: RequestId::new(&SystemRng),
+            takeover: None,
         }
     }
 }

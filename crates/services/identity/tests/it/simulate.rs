@@ -122,6 +122,7 @@ async fn explained(world: &World, who: base::Principal, body: &Value) -> (u16, V
         principal: who,
         origin: Origin::default(),
         request_id: RequestId::new(&SystemRng),
+        takeover: None,
     };
     assert!(world.identity.claims("localhost", &request.path));
     let response = world.identity.serve(request).await;

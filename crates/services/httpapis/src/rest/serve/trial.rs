@@ -176,6 +176,7 @@ fn request(live: &Live, given: Given, path: &str, request_id: RequestId) -> (Sit
         principal: Principal::Anonymous,
         origin: Origin::default(),
         request_id,
+        takeover: None,
     };
     (request, sent)
 }
