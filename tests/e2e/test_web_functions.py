@@ -183,11 +183,16 @@ def test_a_request_comes_as_it_was_sent_and_goes_back_as_it_was_answered(platfor
         assert site.json("/", method=method)["method"] == method
     status, headers, body = site.ask("/", method="HEAD")
     assert (status, body) == (200, b"") and int(headers["Content-Length"]) > 0
+    # What a caller says of the connection does not take away what the platform adds.
+    said = site.json("/", headers={"Connection": "x-forwarded-for, x-amzn-requestid, host", "X-Forwarded-Prefix": "//evil"})
+    assert (said["headers"]["x-forwarded-for"], said["headers"]["host"]) == ("127.0.0.1", site.host)
+    assert "x-forwarded-prefix" not in said["headers"] and said["headers"]["x-amzn-requestid"]
     # The form by path answers the same, and says where it stands.
     label = site.host.split(".")[0]
     plain = Site(platform, "http://" + site.address)
     said = plain.json(f"/_lambent/url/{label}/deep?q=1")
     assert (said["path"], said["headers"]["x-forwarded-prefix"]) == ("/deep?q=1", f"/_lambent/url/{label}")
+    assert plain.json(f"/_lambent/url/{label}")["headers"]["x-forwarded-prefix"] == f"/_lambent/url/{label}"
 
 
 def websocket_of(site, path="/ws", **more):
@@ -232,8 +237,8 @@ def test_a_websocket_ends_with_the_timeout_and_the_environment_goes_on(platform,
 
 def test_a_program_may_decline_a_websocket(site):
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-        websocket_of(site, "/cookies")
-    assert refused.value.status_code == 302
+        websocket_of(site, "/image")
+    assert refused.value.status_code == 200
     # Over HTTP/1.0 there is none.
     with socket.create_connection(site.address.split(":")) as plain:
         plain.sendall(f"GET /ws HTTP/1.0\r\nHost: {site.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".encode())

@@ -276,13 +276,13 @@ impl Environment {
             tokio::select! {
                 biased;
                 () = noting => InitEnd::Ready,
-                () = serving => InitEnd::Ready,
                 snapshot = self.session.snapshot() => InitEnd::Snapshot(snapshot),
                 outcome = self.session.initialised() => match outcome {
                     InitOutcome::Ready => InitEnd::Ready,
                     InitOutcome::Failed { error_type, payload } => InitEnd::Failed { error_type, payload },
                 },
                 exit = self.control.exited() => InitEnd::Exited(told_apart(exit)),
+                () = serving => InitEnd::Ready,
             }
         };
         tokio::pin!(end);

@@ -3,6 +3,7 @@
 //! Each connection is driven by whoever waits for its answer: no task of its own, no hop. Connections are kept and used
 //! again, the last one first.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -32,7 +33,7 @@ pub type Request = http::Request<Bytes>;
 
 /// Most of the answer's head, bytes, and connections kept.
 const HEAD_BYTES: usize = 64 * 1024;
-const KEPT: usize = 1024;
+const KEPT: usize = 256;
 
 /// Headers about one connection. Source: RFC 9110, section 7.6.1.
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -48,7 +49,8 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 /// The way to one program.
 pub struct Client {
     connect: Connect,
-    idle: Mutex<Vec<Line>>,
+    // The last one used is at the back.
+    idle: Mutex<VecDeque<Line>>,
 }
 
 /// What became of a request for another protocol.
@@ -140,7 +142,7 @@ impl Client {
     /// Asks the program, and waits until its answer begins. Dropping the future ends the connection.
     ///
     /// What the program has not heard of is sent again by itself; and what may be repeated ([RFC 9110, 9.2.2]) where a
-    /// connection that was used before ended without a byte, as servers do that tire of waiting.
+    /// connection that was used before ended without a whole head, as servers do that tire of waiting.
     ///
     /// [RFC 9110, 9.2.2]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
     ///
@@ -234,7 +236,7 @@ impl Client {
     /// A connection that waits, if one is still good.
     async fn idle(&self) -> Option<Line> {
         loop {
-            let mut line = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut line = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back()?;
             let good = poll_fn(|cx| {
                 line.drive(cx);
                 Poll::Ready(line.connection.is_some() && matches!(line.sender.poll_ready(cx), Poll::Ready(Ok(()))))
@@ -245,10 +247,17 @@ impl Client {
         }
     }
 
-    fn keep(&self, line: Line) {
+    /// Keeps a connection, and lets one go that has waited for longest and ended meanwhile: nobody else looks at those.
+    fn keep(&self, line: Line, cx: &mut Context<'_>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(longest) = idle.front_mut() {
+            longest.drive(cx);
+            if longest.connection.is_none() {
+                idle.pop_front();
+            }
+        }
         if idle.len() < KEPT {
-            idle.push(line);
+            idle.push_back(line);
         }
     }
 }
@@ -281,8 +290,8 @@ fn prepare(request: &mut Request) {
     *request.version_mut() = http::Version::HTTP_11;
 }
 
-/// Takes away what is about the connection, and what that names.
-fn strip(headers: &mut HeaderMap) {
+/// Takes away what is about one connection, and what its `Connection` names: to be done before anything is added.
+pub fn strip(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(header::CONNECTION)
@@ -350,7 +359,7 @@ impl Answer {
         let Some(mut line) = self.line.take() else { return };
         line.drive(cx);
         if line.connection.is_some() && matches!(line.sender.poll_ready(cx), Poll::Ready(Ok(()))) {
-            self.client.keep(line);
+            self.client.keep(line, cx);
         }
     }
 }

@@ -31,15 +31,14 @@ pub struct Dial {
 struct Maker {
     socket: AsyncFd<OwnedFd>,
     stock: Mutex<Vec<OwnedFd>>,
-    // Held while more are asked for.
-    asking: tokio::sync::Mutex<()>,
+    // Held while more are asked for: whether somebody has asked who did not wait for the answer.
+    asked: tokio::sync::Mutex<bool>,
 }
 
 impl Dial {
     /// To a port inside, by the socket of the process that makes sockets. Must be called inside a tokio runtime.
     pub(crate) fn inside(port: u16, maker: OwnedFd) -> io::Result<Self> {
-        let maker =
-            Maker { socket: sys::watch(maker)?, stock: Mutex::default(), asking: tokio::sync::Mutex::default() };
+        let maker = Maker { socket: sys::watch(maker)?, stock: Mutex::default(), asked: tokio::sync::Mutex::default() };
         Ok(Self { port, maker: Some(maker) })
     }
 
@@ -81,11 +80,14 @@ impl Maker {
         if let Some(socket) = self.take() {
             return Ok(socket);
         }
-        let _asking = self.asking.lock().await;
+        let mut asked = self.asked.lock().await;
         if let Some(socket) = self.take() {
             return Ok(socket);
         }
-        channel::send(self.socket.get_ref(), &[1], &[])?;
+        // Never waits: the other side is the function's to stop.
+        if !std::mem::replace(&mut *asked, true) {
+            channel::try_send(self.socket.get_ref(), &[1], &[])?;
+        }
         loop {
             let mut ready = self.socket.readable().await?;
             let mut answer = [0u8; 8];
@@ -99,6 +101,7 @@ impl Maker {
             if got.len == 0 {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
+            *asked = false;
             let mut made = got.fds;
             let first = made.pop().ok_or_else(|| io::Error::other("no more sockets can be made in the sandbox"))?;
             self.stock.lock().unwrap_or_else(PoisonError::into_inner).extend(made);

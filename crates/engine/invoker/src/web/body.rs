@@ -36,7 +36,13 @@ impl WebBody {
         if self.member.is_none() {
             return Poll::Ready(None);
         }
+        let late = tokio::time::Instant::now() >= self.deadline.deadline();
         let next = match self.answer.poll_next(cx) {
+            // It is the caller who has not read in time, and the environment is as good as before.
+            Poll::Ready(Some(_)) if late => {
+                self.done = self.member.take().map(|member| Box::new(member.unread()));
+                return Poll::Ready(Some(Err(WebBroken::Timeout)));
+            }
             Poll::Ready(next) => next,
             Poll::Pending => {
                 std::task::ready!(std::future::Future::poll(self.deadline.as_mut(), cx));

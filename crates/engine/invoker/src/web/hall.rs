@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base::{Concurrency, EnvironmentId, StartKind, Timestamp};
+use base::{Concurrency, EnvironmentId, RequestId, StartKind, Timestamp};
 use runtime::web;
 use sandbox::{Control, Usage};
 
@@ -15,6 +15,8 @@ use crate::log::Log;
 use crate::permits::Permit;
 use crate::place::Placed;
 use crate::pool::{Lease, Pool};
+use crate::report::{self, Report};
+use crate::run;
 use crate::{Refusal, Target};
 
 /// How old a reading of what an environment used may be before the next request that ends takes one.
@@ -29,6 +31,8 @@ pub(crate) struct Hall {
     born: Timestamp,
     pub(super) concurrency: Concurrency,
     pub(super) provisioned: bool,
+    // For whom it was opened.
+    opener: Opener,
     books: Mutex<Books>,
 }
 
@@ -55,6 +59,16 @@ pub(super) struct Birth {
     pub(super) spent_us: u64,
 }
 
+/// What is told of a start whose callers have all left before the environment was there.
+pub(super) struct Opener {
+    pub(super) request_id: RequestId,
+    pub(super) invoked_arn: Arc<str>,
+    pub(super) by_receipt: bool,
+    pub(super) at: Timestamp,
+    /// Method and path.
+    pub(super) line: String,
+}
+
 impl std::fmt::Debug for Hall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hall").field("environment", &self.environment).finish_non_exhaustive()
@@ -62,7 +76,12 @@ impl std::fmt::Debug for Hall {
 }
 
 impl Hall {
-    pub(super) fn new(engine: &Engine, mut placed: Placed, permit: Permit) -> Result<Arc<Self>, Refusal> {
+    pub(super) fn new(
+        engine: &Engine,
+        mut placed: Placed,
+        permit: Permit,
+        opener: Opener,
+    ) -> Result<Arc<Self>, Refusal> {
         let clocks = &*engine.options.clocks;
         let provisioned = placed.lease.covered();
         let environment = placed.lease.environment();
@@ -83,6 +102,7 @@ impl Hall {
             born,
             concurrency: permit.concurrency,
             provisioned,
+            opener,
             books: Mutex::new(Books {
                 lease: Some(placed.lease),
                 permit: Some(permit),
@@ -108,7 +128,7 @@ impl Hall {
         let clocks = &*engine.options.clocks;
         let (now, today) = (clocks.monotonic(), clocks.product());
         let mut books = self.books();
-        let Books { lease, permit, billed_until, carry_us, read_at, peak_memory_bytes, .. } = &mut *books;
+        let Books { lease, permit, birth, billed_until, carry_us, read_at, peak_memory_bytes } = &mut *books;
         let Some(held) = lease else { return (Usage::default(), 0) };
         let environment = held.environment();
         let age_ms = today.0.saturating_sub(self.born.0).unsigned_abs();
@@ -131,8 +151,11 @@ impl Hall {
             *carry_us = in_use_us % 1000;
             return (usage, in_use_us / 1000);
         }
-        let (lease, permit) = (lease.take(), permit.take());
+        let (lease, permit, unclaimed) = (lease.take(), permit.take(), birth.take());
         drop(books);
+        if let Some(birth) = unclaimed.filter(|birth| birth.start == StartKind::Cold) {
+            self.tell_of(birth, (usage, in_use_us), (engine, target, pool));
+        }
         match lease {
             Some(lease) if !closed => {
                 if lease.give_back(today) {
@@ -145,6 +168,36 @@ impl Hall {
         }
         drop(permit);
         (usage, in_use_us.div_ceil(1000))
+    }
+
+    /// Puts down a start that no request came out of: it has been paid for.
+    fn tell_of(
+        &self,
+        birth: Birth,
+        (usage, in_use_us): (Usage, u64),
+        (engine, target, pool): (&Engine, &Target, &Pool),
+    ) {
+        let Opener { request_id, invoked_arn, by_receipt, at, line } = &self.opener;
+        let mut row = run::row(target, (*request_id, invoked_arn, *by_receipt), *at);
+        (row.environment, row.start, row.concurrency) = (Some(self.environment), StartKind::Cold, self.concurrency);
+        row.phases.sandbox_us = birth.sandbox_us;
+        row.phases.init_us = birth.init_us;
+        (row.cpu_user_us, row.cpu_system_us) = (usage.cpu_user_us, usage.cpu_system_us);
+        row.peak_memory_bytes = usage.peak_memory_bytes;
+        row.billed_ms = (birth.init_us + birth.spent_us + in_use_us).div_ceil(1000);
+        let http = format!("{line} (the caller left)");
+        self.log.finish(report::report(&Report {
+            row: &row,
+            duration_us: 0,
+            init_shown: birth.spent_us == 0,
+            status: None,
+            first_byte_us: None,
+            restore_billed_us: 0,
+            http: Some(&http),
+            weak: engine.weak,
+        }));
+        pool.tally.invoked(&row);
+        engine.options.meter.invoked(&row);
     }
 
     /// Whether its program has ended.

@@ -10,7 +10,7 @@ use sandbox::{ExitCause, Usage};
 use tokio::time::{timeout, timeout_at};
 
 use super::body::WebBody;
-use super::hall::{Birth, Hall};
+use super::hall::{Birth, Hall, Opener};
 use super::wire::WebWire;
 use super::{Answered, Opened, Shut};
 use crate::crowd::Crowd;
@@ -21,7 +21,7 @@ use crate::place::Unplaced;
 use crate::pool::Pool;
 use crate::report::{self, Report, Status};
 use crate::run::{self, Run};
-use crate::{Done, FailureKind, Finished, Invocation, Target};
+use crate::{Done, FailureKind, Finished, Invocation, Refusal, Target};
 
 /// What a status is called that is a failure.
 const STATUS: &str = "Runtime.WebStatus";
@@ -73,32 +73,41 @@ impl Member {
             trace,
             client_context: None,
             invoked_arn: Arc::clone(&self.call.invoked_arn),
-            want_tail: false,
+            want_tail: self.call.want_tail,
             by_receipt: self.call.by_receipt,
             sink: None,
         };
         let permit = match run::admit(&self.engine, &self.target, &self.pool, &invocation) {
             Ok(permit) => permit,
-            Err(refusal) => {
-                self.pool.crowds.close(&self.crowd);
-                return self.crowd.open(Err(Shut::Refused(refusal)));
-            }
+            Err(refusal) => return self.refuse(refusal),
         };
-        let (admitted, at) = (self.admitted, self.at);
-        let run =
-            Run::new(&self.engine, &self.target, invocation.clone(), Arc::clone(&self.pool), (admitted, at), &permit);
+        let opener = Opener {
+            request_id: self.call.request_id,
+            invoked_arn: Arc::clone(&self.call.invoked_arn),
+            by_receipt: self.call.by_receipt,
+            at: self.at,
+            line: self.call.line.clone(),
+        };
+        let began = (self.admitted, self.at);
+        let run = Run::new(&self.engine, &self.target, invocation.clone(), Arc::clone(&self.pool), began, &permit);
         if let Some(placed) = run.idle() {
-            let opened = Hall::new(&self.engine, placed, permit).map_err(Shut::Refused);
+            let opened = Hall::new(&self.engine, placed, permit, opener).map_err(Shut::Refused);
             return self.crowd.open(opened);
         }
+        let running = match Running::begin(Arc::clone(&self.engine)) {
+            Ok(running) => running,
+            Err(refusal) => return self.refuse(refusal),
+        };
         // In it as well, so that what it makes is anybody's when it is there.
         self.pool.crowds.make(&self.crowd);
         let (engine, target) = (Arc::clone(&self.engine), Arc::clone(&self.target));
-        let (pool, crowd) = (Arc::clone(&self.pool), Arc::clone(&self.crowd));
+        let mut making = Making { pool: Arc::clone(&self.pool), crowd: Some(Arc::clone(&self.crowd)) };
         self.engine.tasks.spawn(async move {
-            let run = Run::new(&engine, &target, invocation, Arc::clone(&pool), (admitted, at), &permit);
+            let _running = running;
+            let pool = Arc::clone(&making.pool);
+            let run = Run::new(&engine, &target, invocation, Arc::clone(&pool), began, &permit);
             let of = run.invocation.request_id;
-            let failed = |done: Done| Err(Shut::Failed { of, result: done.result });
+            let failed = |done: Done| Err(Shut::Failed { of, done: Arc::new(done) });
             let opened: Opened = match run.place().await {
                 Err(Unplaced::Refused(refusal)) => {
                     pool.tally.refused();
@@ -106,22 +115,21 @@ impl Member {
                 }
                 Err(Unplaced::Unstartable(program)) => failed(run.unstartable(program, permit)),
                 Ok(mut placed) => match std::mem::replace(&mut placed.end, InitEnd::Ready) {
-                    InitEnd::Ready => Hall::new(&engine, placed, permit).map_err(Shut::Refused),
+                    InitEnd::Ready => Hall::new(&engine, placed, permit, opener).map_err(Shut::Refused),
                     end => {
                         let ending = run.init_failed(&mut placed, end).await;
                         failed(run.settle(placed, ending, permit))
                     }
                 },
             };
-            if opened.is_err() {
-                pool.crowds.close(&crowd);
-            }
-            crowd.open(opened.clone());
-            match opened {
-                Ok(hall) => drop(hall.left(&engine, &target, &pool, &crowd, (0, || pool.crowds.made(&crowd)))),
-                Err(_) => drop(pool.crowds.made(&crowd)),
-            }
+            making.made(&engine, &target, opened);
         });
+    }
+
+    /// Nobody of the crowd is served.
+    fn refuse(&self, refusal: Refusal) {
+        self.pool.crowds.close(&self.crowd);
+        self.crowd.open(Err(Shut::Refused(refusal)));
     }
 
     /// Hands the request over, and waits until the answer begins.
@@ -152,6 +160,10 @@ impl Member {
                 Answered::Switched { head, wire: Box::new(WebWire { member: self, stream, early, deadline }) }
             }
             Ok(Err(error)) => {
+                if matches!(error, web::Error::Refused(_)) {
+                    // Nothing listens any more: what lives of it may never serve again.
+                    self.pool.crowds.close(&self.crowd);
+                }
                 // Most often the program has ended, and why says more.
                 let exit = timeout(BREAK_WAIT, hall.control.exited()).await;
                 Answered::Failed(Box::new(match exit {
@@ -175,14 +187,15 @@ impl Member {
     }
 
     /// There is no environment for this request, nor for the others of its crowd.
-    pub(super) fn shut_out(mut self, of: RequestId, result: Finished) -> Done {
-        let row = self.row(Usage::default(), 0, 0, true);
-        let told = of == self.call.request_id;
+    pub(super) fn shut_out(mut self, of: RequestId, done: &Done) -> Done {
         self.leave();
-        if !told {
-            self.count(&row);
+        if of == self.call.request_id {
+            // It has been told and metered.
+            return done.clone();
         }
-        Done { result, tail: None, row, notes: self.target.notes.clone() }
+        let row = self.row(Usage::default(), 0, 0, true);
+        self.count(&row);
+        Done { result: done.result.clone(), tail: None, row, notes: self.target.notes.clone() }
     }
 
     fn exited(self, cause: ExitCause) -> Done {
@@ -219,6 +232,11 @@ impl Member {
     /// What hangs once may hang again: the environment takes no more requests, and ends with those it has.
     pub(super) fn timed_out(self) -> Done {
         self.pool.crowds.close(&self.crowd);
+        self.unread()
+    }
+
+    /// Too slow, through no fault of the program's.
+    pub(super) fn unread(self) -> Done {
         let (id, timeout_ms) = (self.call.request_id, self.target.timeout_ms);
         self.say([report::timed_out(self.engine.options.clocks.product(), &id, timeout_ms)]);
         let result = Finished::FunctionError {
@@ -283,15 +301,19 @@ impl Member {
         if !std::mem::replace(&mut self.inside, false) {
             return (Usage::default(), 0);
         }
-        let Some(hall) = &self.hall else {
-            // With nobody left an environment that is being made is its maker's.
-            self.pool.crowds.leave(&self.crowd);
-            return (Usage::default(), 0);
-        };
         let cold = self.birth.filter(|birth| birth.start == StartKind::Cold);
         let began_us = cold.map_or(0, |birth| birth.init_us + birth.spent_us);
-        let leave = || self.pool.crowds.leave(&self.crowd);
-        hall.left(&self.engine, &self.target, &self.pool, &self.crowd, (began_us, leave))
+        if let Some(hall) = &self.hall {
+            let leave = || self.pool.crowds.leave(&self.crowd);
+            return hall.left(&self.engine, &self.target, &self.pool, &self.crowd, (began_us, leave));
+        }
+        // One who never came to an environment that is there by now may be the last of its crowd.
+        match (self.pool.crowds.leave(&self.crowd), self.crowd.now()) {
+            ((true, closed), Some(Ok(hall))) => {
+                hall.left(&self.engine, &self.target, &self.pool, &self.crowd, (0, || (true, closed)))
+            }
+            _ => (Usage::default(), 0),
+        }
     }
 
     fn row(&self, usage: Usage, handler_us: u64, billed_ms: u64, failed: bool) -> Invoked {
@@ -332,6 +354,39 @@ impl Drop for Member {
             self.end(false, None);
         } else {
             self.leave();
+        }
+    }
+}
+
+/// Somebody who makes the environment of a crowd. Dropped before it is made, the crowd hears that there will be none.
+struct Making {
+    pool: Arc<Pool>,
+    // None once it is made.
+    crowd: Option<Arc<Crowd<Opened>>>,
+}
+
+impl Making {
+    fn made(&mut self, engine: &Engine, target: &Target, opened: Opened) {
+        let Some(crowd) = self.crowd.take() else { return };
+        let pool = &self.pool;
+        if opened.is_err() {
+            pool.crowds.close(&crowd);
+        }
+        crowd.open(opened.clone());
+        match opened {
+            Ok(hall) => drop(hall.left(engine, target, pool, &crowd, (0, || pool.crowds.made(&crowd)))),
+            Err(_) => drop(pool.crowds.made(&crowd)),
+        }
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        if let Some(crowd) = self.crowd.take() {
+            self.pool.crowds.close(&crowd);
+            let message = "the environment could not be made".to_owned();
+            crowd.open(Err(Shut::Refused(Refusal::Walls { message, fix: None })));
+            self.pool.crowds.made(&crowd);
         }
     }
 }

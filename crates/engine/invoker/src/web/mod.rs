@@ -20,7 +20,7 @@ use member::{Called, Member};
 pub use wire::WebWire;
 
 use crate::engine::{Engine, Running};
-use crate::{Done, Finished, Refusal, Target};
+use crate::{Done, Refusal, Target};
 
 /// One request to a web function.
 #[derive(Debug)]
@@ -71,10 +71,10 @@ pub(crate) type Opened = Result<Arc<Hall>, Shut>;
 #[derive(Debug, Clone)]
 pub(crate) enum Shut {
     Refused(Refusal),
-    /// The function failed before it could serve; `of` is the request that has been told and metered already.
+    /// The function failed before it could serve; `of` is the request of which that is, and which has been metered.
     Failed {
         of: RequestId,
-        result: Finished,
+        done: Arc<Done>,
     },
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn run(engine: Arc<Engine>, target: Arc<Target>, call: WebCall)
         let hall = match opened {
             Ok(hall) => hall,
             Err(Shut::Refused(refusal)) => return Err(refusal),
-            Err(Shut::Failed { of, result }) => return Ok(Answered::Failed(Box::new(member.shut_out(of, result)))),
+            Err(Shut::Failed { of, done }) => return Ok(Answered::Failed(Box::new(member.shut_out(of, &done)))),
         };
         let ended = hall.has_ended();
         member.hall = Some(hall);

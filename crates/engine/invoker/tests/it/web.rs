@@ -227,10 +227,14 @@ async fn what_cannot_begin_is_told_to_all_and_counted_once_for_each() {
         tokio::spawn(async move { whole(asked.await.unwrap()).await })
     };
     let (one, two, three) = (asked(), asked(), asked());
+    let mut tails = Vec::new();
     for asked in [one, two, three] {
         let done = asked.await.unwrap();
         assert_eq!(kind(&done), Some(FailureKind::Init));
+        tails.extend(done.tail);
     }
+    // Whose start it was is told what happened.
+    assert!(tails.len() == 1 && String::from_utf8_lossy(&tails[0]).contains("exit status 3"));
     assert_eq!((world.launches(), world.ears.rows.lock().unwrap().len()), (1, 3));
     assert!(world.handle.live().is_empty());
 }
@@ -292,8 +296,63 @@ async fn callers_who_leave_during_a_start_leave_an_environment_behind() {
     while web3.world.handle.live()[0].idle == 0 {
         tokio::task::yield_now().await;
     }
+    // What the start has cost is told.
+    while web3.rows().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(web3.rows()[0].start == StartKind::Cold && web3.rows()[0].billed_ms > 0);
+    assert!(web3.world.texts().iter().any(|line| line.ends_with("\tHTTP: GET / (the caller left)")));
     web3.ask(&target, "/").await.unwrap();
-    assert_eq!(web3.world.launches(), 1);
+    assert_eq!((web3.world.launches(), web3.rows().len()), (1, 2));
+}
+
+// The deadline is the reader's, too, and the program is not to blame.
+#[tokio::test]
+async fn a_reader_who_is_too_slow_is_cut_off_and_the_environment_goes_on() {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 16 << 20);
+    let big: Bytes = [head.into_bytes(), vec![b'x'; 16 << 20]].concat().into();
+    let walls = FakeWalls::listening(move |_, asked| {
+        let answer = if asked == "GET /big" { big.clone() } else { Bytes::from_static(HELLO) };
+        Box::pin(async move { Some(answer) })
+    });
+    let world = World::on_walls(walls, |_| {});
+    let target = web(5, |target| target.timeout_ms = 1_000);
+    let answered = world.handle.web(Arc::clone(&target), call("/big")).await.unwrap();
+    let Answered::Answer { mut body, .. } = answered else { panic!("it answers") };
+    assert!(body.next().await.unwrap().is_ok());
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // Bytes are there all the time.
+    assert_eq!(body.next().await, Some(Err(invoker::WebBroken::Timeout)));
+    assert_eq!((body.next().await, kind(body.done().unwrap())), (None, Some(FailureKind::Timeout)));
+    assert_eq!(kind(&whole(world.handle.web(target, call("/")).await.unwrap()).await), None);
+    assert_eq!(world.launches(), 1);
+}
+
+#[tokio::test]
+async fn a_program_that_listens_no_more_is_replaced() {
+    let walls = FakeWalls::new(Arc::new(|inside| {
+        Box::pin(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", inside.served.unwrap())).await.unwrap();
+            loop {
+                let (mut peer, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1000];
+                // The first connection only sees that somebody listens.
+                if peer.read(&mut head).await.unwrap_or(0) > 0 {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    peer.write_all(answer).await.unwrap();
+                    break;
+                }
+            }
+            drop(listener);
+            std::future::pending().await
+        })
+    }));
+    let world = World::on_walls(walls, |_| {});
+    let target = web(1, |_| {});
+    let ask = || async { kind(&whole(world.handle.web(Arc::clone(&target), call("/")).await.unwrap()).await) };
+    assert_eq!((ask().await, ask().await), (None, Some(FailureKind::BrokenOff)));
+    assert_eq!((ask().await, world.launches()), (None, 2));
 }
 
 // Servers close connections that were idle for a while, in the very moment in which they are used again.

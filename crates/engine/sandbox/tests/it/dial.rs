@@ -63,6 +63,29 @@ async fn what_serves_nothing_has_no_way_in() {
     assert!(matches!(walls.launch(spec).await, Err(sandbox::Error::Spec(_))));
 }
 
+// The function may stop it, and waits for itself alone.
+#[tokio::test]
+async fn a_stopped_maker_holds_up_nobody_else() {
+    let walls = walls();
+    let mut spec = python(
+        "
+import os, signal, time
+print('listening', flush=True)
+os.kill(-1, signal.SIGSTOP)
+time.sleep(60)
+",
+    );
+    spec.serves = Some(8080);
+    let environment = walls.launch(spec).await.unwrap();
+    wait_for(&environment, "listening").await;
+    let dial = environment.dial.as_ref().unwrap();
+    // More askers than the way to it holds questions, none of whom waits for long.
+    for _ in 0..2000 {
+        let asked = tokio::time::timeout(std::time::Duration::from_micros(200), dial.connect()).await;
+        assert!(!matches!(asked, Ok(Ok(_))));
+    }
+}
+
 // The process that makes sockets has the walls of all others, and the function cannot even see it.
 #[tokio::test]
 async fn who_makes_the_sockets_is_within_the_walls() {

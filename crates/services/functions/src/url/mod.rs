@@ -116,7 +116,9 @@ impl Functions {
             Err(fault) => return failed(&fault),
         };
         if let Some(served) = plan.served() {
-            let prefix = request.path.strip_suffix(path).unwrap_or_default();
+            // The root of a form by path may lack its slash.
+            let root = if path == "/" { &request.path } else { "" };
+            let prefix = request.path.strip_suffix(path).unwrap_or(root);
             let answered = self.serve_web(named, served.target, (path, prefix), (request, takeover), &trace).await;
             let mut response = match answered {
                 Ok((response, Some(done))) => interpreted(response, &done),

@@ -84,6 +84,8 @@ fn requested(told: Told) -> Option<(Request<Bytes>, Form)> {
     let target = if query.is_empty() { path } else { format!("{path}?{query}") };
     let target: PathAndQuery = target.parse().ok()?;
     let mut headers = headers(&told)?;
+    invoker::program::strip(&mut headers);
+    headers.remove("x-forwarded-prefix");
     if !stage.is_empty() && form != (Form::Balancer { many: false }) {
         headers.insert(HeaderName::from_static("x-forwarded-prefix"), HeaderValue::from_str(&prefix).ok()?);
     }

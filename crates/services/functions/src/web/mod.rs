@@ -12,7 +12,7 @@ use door::{Body, Pieces, SiteRequest, SiteResponse, Takeover};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::uri::PathAndQuery;
-use invoker::{Answered, Done, FailureKind, Finished, Target, WebBody, WebCall};
+use invoker::{Answered, Done, FailureKind, Finished, Target, WebBody, WebCall, program};
 
 pub(crate) use setup::Setup;
 
@@ -106,6 +106,7 @@ impl Functions {
         *asked.method_mut() = request.method.clone();
         *asked.uri_mut() = uri;
         *asked.headers_mut() = request.headers.clone();
+        program::strip(asked.headers_mut());
         forward(asked.headers_mut(), request, prefix);
         mark(asked.headers_mut(), &id.to_string(), trace);
         let call = WebCall {
@@ -177,6 +178,8 @@ fn forward(headers: &mut HeaderMap, request: &SiteRequest, prefix: &str) {
             put(headers, name, value);
         }
     }
+    // What the caller says of it would stand in the program's own links.
+    headers.remove("x-forwarded-prefix");
     if !prefix.is_empty() {
         put(headers, "x-forwarded-prefix", prefix);
     }
