@@ -17,6 +17,7 @@ mod grade;
 mod origin;
 pub mod outbox;
 mod ports;
+pub mod proxy;
 mod router;
 mod site;
 mod throttle;

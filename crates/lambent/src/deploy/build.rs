@@ -50,6 +50,7 @@ const NEVER: &[&str] = &[
     "lambent.json",
     ".gitignore",
     ".lambentignore",
+    ".vercelignore",
     ".coverage",
 ];
 
@@ -136,6 +137,7 @@ pub(crate) fn own(directory: &Path, node: bool, contents: &mut Contents) -> anyh
         .parents(false)
         .require_git(false)
         .add_custom_ignore_filename(".lambentignore")
+        .add_custom_ignore_filename(".vercelignore")
         .filter_entry(move |entry| {
             let name = entry.file_name().to_string_lossy();
             let secret = name.starts_with(".env.");

@@ -76,19 +76,25 @@ fn command(program: &str, file: &str, found: &[(String, Signature)], told: &Told
     };
     if let Some(target) = &told.target {
         let kind = found.iter().find(|(name, _)| name == target).map_or(Signature::Http, |(_, kind)| *kind);
-        return Ok(format!("{program} --target={target}{}", signature(kind)));
+        return Ok(format!("{program} --target={}{}", quoted(target), signature(kind)));
     }
     if told.has_target {
         return Ok(program.to_owned());
     }
     match found {
-        [(name, kind)] => Ok(format!("{program} --target={name}{}", signature(*kind))),
+        [(name, kind)] => Ok(format!("{program} --target={}{}", quoted(name), signature(*kind))),
         [] => bail!("{file} defines no function that functions-framework could serve; --target names one"),
         many => {
             let names: Vec<&str> = many.iter().map(|(name, _)| name.as_str()).collect();
             bail!("{file} defines several functions ({}): say which with --target", names.join(", "))
         }
     }
+}
+
+/// A name as it stands in a command: JavaScript's may hold `$`.
+fn quoted(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// Functions of a Python file: those that are registered, else every one whose parameters say what it is.

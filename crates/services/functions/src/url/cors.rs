@@ -2,31 +2,24 @@
 //! Source: AWS Lambda API reference, `Cors`.
 
 use bytes::Bytes;
+use door::proxy::{SHARING, put_list};
 use door::{Body, SiteRequest, SiteResponse};
-use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN,
+    VARY,
 };
 
 use crate::types::Cors;
 
-/// Whether a browser asks before it sends the request itself.
-pub(super) fn is_preflight(request: &SiteRequest) -> bool {
-    request.method == Method::OPTIONS
-        && request.headers.contains_key(ORIGIN)
-        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// The answer to such a question: the function is not invoked.
+/// The answer to a browser that asks before it sends the request itself: the function is not invoked.
 pub(super) fn preflight(cors: &Cors, request: &SiteRequest) -> SiteResponse {
     let mut headers = HeaderMap::new();
     if let Some(origin) = request.headers.get(ORIGIN)
         && answer(cors, origin, &mut headers)
     {
-        list(&mut headers, ACCESS_CONTROL_ALLOW_METHODS, cors.allow_methods.as_ref());
-        list(&mut headers, ACCESS_CONTROL_ALLOW_HEADERS, cors.allow_headers.as_ref());
+        put_list(&mut headers, ACCESS_CONTROL_ALLOW_METHODS, cors.allow_methods.as_ref());
+        put_list(&mut headers, ACCESS_CONTROL_ALLOW_HEADERS, cors.allow_headers.as_ref());
         if let Some(seconds) = cors.max_age_s {
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(seconds));
         }
@@ -40,14 +33,7 @@ pub(super) fn answer(cors: &Cors, origin: &HeaderValue, headers: &mut HeaderMap)
     let everyone = origins.iter().any(|allowed| allowed == "*");
     let credentials = cors.allow_credentials == Some(true);
     let allowed = everyone || origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
-    for name in [
-        ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_ALLOW_METHODS,
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        ACCESS_CONTROL_MAX_AGE,
-    ] {
+    for name in SHARING {
         headers.remove(name);
     }
     headers.append(VARY, HeaderValue::from_static("Origin"));
@@ -59,15 +45,8 @@ pub(super) fn answer(cors: &Cors, origin: &HeaderValue, headers: &mut HeaderMap)
     if credentials {
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose_headers.as_ref());
+    put_list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose_headers.as_ref());
     true
-}
-
-fn list(headers: &mut HeaderMap, name: HeaderName, items: Option<&Vec<String>>) {
-    let Some(items) = items.filter(|items| !items.is_empty()) else { return };
-    if let Ok(value) = HeaderValue::from_str(&items.join(",")) {
-        headers.insert(name, value);
-    }
 }
 
 #[cfg(test)]

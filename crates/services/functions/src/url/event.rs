@@ -4,12 +4,9 @@
 use std::collections::BTreeMap;
 
 use base::{Principal, Timestamp};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use door::SiteRequest;
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
+use door::{SiteRequest, proxy};
+use http::header::{COOKIE, USER_AGENT};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -75,16 +72,16 @@ struct Http<'a> {
 /// The event's bytes.
 pub(super) fn payload(call: &Call<'_>) -> Bytes {
     let request = call.request;
-    let (body, is_base64_encoded) = body(request);
+    let (body, is_base64_encoded) = proxy::body(request);
     let iam = call.url.auth == UrlAuth::Iam;
     let event = Event {
         version: "2.0",
         route_key: "$default",
         raw_path: call.path,
         raw_query_string: &request.query,
-        cookies: cookies(&request.headers),
+        cookies: proxy::cookies(&request.headers),
         headers: headers(call),
-        query_string_parameters: parameters(&request.query),
+        query_string_parameters: proxy::joined(proxy::parameters(&request.query)),
         request_context: Context {
             account_id: if iam { call.address.account.as_str() } else { "anonymous" },
             api_id: &call.url.id,
@@ -96,12 +93,12 @@ pub(super) fn payload(call: &Call<'_>) -> Bytes {
                 path: call.path,
                 protocol: "HTTP/1.1",
                 source_ip: request.peer.to_string(),
-                user_agent: text(&request.headers, &USER_AGENT),
+                user_agent: proxy::text(&request.headers, &USER_AGENT),
             },
             request_id: request.request_id.as_str(),
             route_key: "$default",
             stage: "$default",
-            time: time(call.now),
+            time: proxy::time(call.now),
             time_epoch: call.now.0,
         },
         body,
@@ -119,77 +116,11 @@ fn base_host(host: &str) -> &str {
     }
 }
 
-fn text(headers: &HeaderMap, name: &http::HeaderName) -> String {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
-}
-
 /// Names in lower case, values of one name joined by commas; cookies have a member of their own.
 fn headers(call: &Call<'_>) -> BTreeMap<String, String> {
-    let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in &call.request.headers {
-        if name == COOKIE {
-            continue;
-        }
-        let value = String::from_utf8_lossy(value.as_bytes());
-        joined
-            .entry(name.as_str().to_owned())
-            .and_modify(|all| *all = format!("{all},{value}"))
-            .or_insert(value.into());
-    }
-    let port = call.request.authority.rsplit_once(':').map_or("80", |(_, port)| port);
-    joined.insert("x-amzn-trace-id".into(), call.trace.to_owned());
-    joined.entry("x-forwarded-proto".into()).or_insert_with(|| "http".into());
-    joined.entry("x-forwarded-port".into()).or_insert_with(|| port.to_owned());
-    joined
-        .entry("x-forwarded-for".into())
-        .and_modify(|all| *all = format!("{all}, {}", call.request.peer))
-        .or_insert_with(|| call.request.peer.to_string());
-    joined
-}
-
-fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let all = headers.get_all(COOKIE).iter();
-    let texts = all.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    texts
-        .flat_map(|text| text.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>())
-        .filter(|cookie| !cookie.is_empty())
-        .collect()
-}
-
-/// Decoded, values of one name joined by commas.
-fn parameters(query: &str) -> BTreeMap<String, String> {
-    let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        joined
-            .entry(name.into_owned())
-            .and_modify(|all| {
-                all.push(',');
-                all.push_str(&value);
-            })
-            .or_insert_with(|| value.clone().into_owned());
-    }
-    joined
-}
-
-/// Text as it is, everything else in base64.
-fn body(request: &SiteRequest) -> (Option<String>, bool) {
-    if request.body.is_empty() {
-        return (None, false);
-    }
-    let kind = text(&request.headers, &CONTENT_TYPE);
-    match std::str::from_utf8(&request.body) {
-        Ok(body) if is_text(&kind) => (Some(body.to_owned()), false),
-        _ => (Some(STANDARD.encode(&request.body)), true),
-    }
-}
-
-/// Whether bodies of a content type are text, which events hold as it is.
-pub(crate) fn is_text(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind.starts_with("text/")
-        || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
-        || kind.ends_with("+json")
-        || kind.ends_with("+xml")
+    let mut many = proxy::headers(call.request, call.trace);
+    many.remove(COOKIE.as_str());
+    proxy::joined(many)
 }
 
 /// What is known of who signed.
@@ -208,18 +139,11 @@ fn authorizer(principal: &Principal) -> Value {
     })
 }
 
-/// `21/Nov/2026:05:20:00 +0000`.
-fn time(at: Timestamp) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (year, month, day, hour, minute, second, _) = at.civil();
-    let month = MONTHS[(month as usize - 1) % 12];
-    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
-}
-
 #[cfg(test)]
 mod tests {
     use base::{Account, Region, RequestId};
-    use http::{HeaderValue, Method};
+    use http::header::CONTENT_TYPE;
+    use http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
 

@@ -13,12 +13,11 @@ mod event;
 mod flow;
 mod response;
 
-pub(crate) use event::is_text;
 pub(crate) use response::bad_gateway;
 
 use base::{BoxFuture, Fault, Region, RequestId, StartKind, TraceHeader};
 use bytes::Bytes;
-use door::{Body, Site, SiteRequest, SiteResponse, Takeover};
+use door::{Body, Site, SiteRequest, SiteResponse, Takeover, proxy};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use invoker::{Done, Finished};
 
@@ -84,7 +83,7 @@ impl Functions {
             Err(fault) => failed(&fault),
             Ok(None) => message(404, "Not Found"),
             Ok(Some(behind)) => match &behind.url.cors {
-                Some(cors) if cors::is_preflight(&request) => cors::preflight(cors, &request),
+                Some(cors) if proxy::is_preflight(&request.method, &request.headers) => cors::preflight(cors, &request),
                 _ => {
                     let mut response = self.call(&behind, path, (&request, takeover)).await;
                     share(&mut response.headers, behind.url.cors.as_ref(), origin.as_ref());

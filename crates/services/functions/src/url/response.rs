@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use door::proxy::{items, plain, status};
 use door::{Body, SiteResponse};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
 use serde_json::{Map, Value};
@@ -60,16 +61,6 @@ fn structured(mut answer: Map<String, Value>) -> Option<SiteResponse> {
     Some(SiteResponse { status, headers, body: Body::Bytes(body) })
 }
 
-fn status(named: &Value) -> Option<u16> {
-    let status = match named {
-        Value::Number(number) => u16::try_from(number.as_u64()?).ok()?,
-        Value::String(text) => text.parse().ok()?,
-        _ => return None,
-    };
-    // Interim answers (1xx) are not a function's to give.
-    (200..=599).contains(&status).then_some(status)
-}
-
 /// The headers and cookies an answer names; none when they cannot be headers.
 fn named(answer: &Map<String, Value>) -> Option<HeaderMap> {
     let mut headers = headers(answer.get("headers"))?;
@@ -94,22 +85,6 @@ fn headers(named: Option<&Value>) -> Option<HeaderMap> {
         headers.append(name, HeaderValue::from_bytes(plain(value)?.as_bytes()).ok()?);
     }
     Some(headers)
-}
-
-fn items(list: Option<&Value>) -> Option<&[Value]> {
-    match list {
-        None | Some(Value::Null) => Some(&[]),
-        Some(list) => list.as_array().map(Vec::as_slice),
-    }
-}
-
-/// Text, or what a number or truth value looks like.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -6,14 +6,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use door::proxy::is_text;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
 use invoker::{FailureKind, Finished};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-
-use crate::url::is_text;
 
 /// The least status that says that an event which is no request has failed.
 pub(crate) const FAILS_FROM: u16 = 400;

@@ -2,25 +2,15 @@
 //! Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs".
 
 use base::Fault;
-use http::Method;
+use door::proxy::{SHARING, put_list};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderName,
+    HeaderValue,
 };
 
 use crate::faults;
 use crate::types::Cors;
-
-/// What a configuration decides: an integration's own give way.
-const DECIDED: [HeaderName; 6] = [
-    ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_HEADERS,
-    ACCESS_CONTROL_MAX_AGE,
-];
 
 /// Whether a configuration makes sense.
 ///
@@ -67,17 +57,12 @@ pub(crate) fn check(cors: &Cors) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a browser asks before it sends the request itself.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
 /// What a browser hears that asks; nothing if the origin is not welcome.
 pub(crate) fn preflight(cors: &Cors, origin: &HeaderValue) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if welcome(cors, origin, &mut headers) {
-        list(&mut headers, ACCESS_CONTROL_ALLOW_METHODS, cors.methods.as_ref());
-        list(&mut headers, ACCESS_CONTROL_ALLOW_HEADERS, cors.headers.as_ref());
+        put_list(&mut headers, ACCESS_CONTROL_ALLOW_METHODS, cors.methods.as_ref());
+        put_list(&mut headers, ACCESS_CONTROL_ALLOW_HEADERS, cors.headers.as_ref());
         if let Some(seconds) = cors.max_age_s {
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(seconds));
         }
@@ -87,7 +72,7 @@ pub(crate) fn preflight(cors: &Cors, origin: &HeaderValue) -> HeaderMap {
 
 /// Tells the browser whether the origin may read an answer; what the integration said of it gives way.
 pub(crate) fn answer(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-    for name in DECIDED {
+    for name in SHARING {
         headers.remove(name);
     }
     if let Some(origin) = origin {
@@ -112,15 +97,8 @@ fn welcome(cors: &Cors, origin: &HeaderValue, headers: &mut HeaderMap) -> bool {
     if cors.credentials == Some(true) {
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose.as_ref());
+    put_list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose.as_ref());
     true
-}
-
-fn list(headers: &mut HeaderMap, name: HeaderName, items: Option<&Vec<String>>) {
-    let Some(items) = items.filter(|items| !items.is_empty()) else { return };
-    if let Ok(value) = HeaderValue::from_str(&items.join(",")) {
-        headers.insert(name, value);
-    }
 }
 
 #[cfg(test)]

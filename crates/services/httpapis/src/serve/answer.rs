@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use door::proxy::{items, plain, status};
 use door::{Body, SiteResponse};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
 use serde_json::{Map, Value};
@@ -50,15 +51,7 @@ pub(super) fn first(payload: &Bytes) -> Option<SiteResponse> {
 }
 
 fn finish(mut answer: Map<String, Value>, mut headers: HeaderMap) -> Option<SiteResponse> {
-    let status = match answer.get("statusCode")? {
-        Value::Number(number) => u16::try_from(number.as_u64()?).ok()?,
-        Value::String(text) => text.parse().ok()?,
-        _ => return None,
-    };
-    // Interim answers (1xx) are not a function's to give.
-    if !(200..=599).contains(&status) {
-        return None;
-    }
+    let status = status(answer.get("statusCode")?)?;
     let encoded = match answer.get("isBase64Encoded") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(encoded)) => *encoded,
@@ -96,22 +89,6 @@ fn entries(object: Option<&Value>) -> Option<impl Iterator<Item = (&String, &Val
         Some(object) => Some(object.as_object()?),
     };
     Some(object.into_iter().flatten())
-}
-
-fn items(list: Option<&Value>) -> Option<&[Value]> {
-    match list {
-        None | Some(Value::Null) => Some(&[]),
-        Some(list) => list.as_array().map(Vec::as_slice),
-    }
-}
-
-/// Text, or what a number or truth value looks like.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use base::Timestamp;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
+use door::proxy::{self, Many};
+use http::header::{COOKIE, USER_AGENT};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -53,7 +50,6 @@ pub(super) fn question(form: Payload, visit: &Visit<'_>, identity: &[String]) ->
     Value::Object(event).to_string().into()
 }
 
-type Many = BTreeMap<String, Vec<String>>;
 type One = BTreeMap<String, String>;
 
 #[derive(Serialize)]
@@ -107,20 +103,17 @@ struct SecondHttp<'a> {
 
 fn second<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> Second<'a> {
     let (request, api) = (visit.request, &visit.live.api);
-    let (body, is_base64_encoded) = body(visit);
-    let mut headers = headers(visit);
+    let (body, is_base64_encoded) = proxy::body(visit.request);
+    let mut headers = proxy::headers(request, visit.trace);
     headers.remove(COOKIE.as_str());
     Second {
         version: "2.0",
         route_key: &visit.route.key,
         raw_path: visit.path,
         raw_query_string: &request.query,
-        cookies: cookies(&request.headers),
-        headers: headers.into_iter().map(|(name, values)| (name, values.join(","))).collect(),
-        query_string_parameters: parameters(&request.query)
-            .into_iter()
-            .map(|(name, values)| (name, values.join(",")))
-            .collect(),
+        cookies: proxy::cookies(&request.headers),
+        headers: proxy::joined(headers),
+        query_string_parameters: proxy::joined(proxy::parameters(&request.query)),
         request_context: SecondContext {
             account_id: &api.account,
             api_id: &api.id,
@@ -132,12 +125,12 @@ fn second<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> Second<'a> {
                 path: visit.path,
                 protocol: "HTTP/1.1",
                 source_ip: request.peer.to_string(),
-                user_agent: text(&request.headers, &USER_AGENT),
+                user_agent: proxy::text(&request.headers, &USER_AGENT),
             },
             request_id: visit.id,
             route_key: &visit.route.key,
             stage: &visit.stage.name,
-            time: time(visit.now),
+            time: proxy::time(visit.now),
             time_epoch: visit.now.0,
         },
         body,
@@ -188,8 +181,8 @@ struct FirstContext<'a> {
 
 fn first<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> First<'a> {
     let (request, api) = (visit.request, &visit.live.api);
-    let (body, is_base64_encoded) = body(visit);
-    let (headers, parameters) = (headers(visit), parameters(&request.query));
+    let (body, is_base64_encoded) = proxy::body(visit.request);
+    let (headers, parameters) = (proxy::headers(request, visit.trace), proxy::parameters(&request.query));
     let resource = visit.route.key.split_once(' ').map_or(&*visit.route.key, |(_, path)| path);
     let variables: BTreeMap<_, _> = visit.variables().into_iter().collect();
     let (key_id, account, arn) = match authorizer {
@@ -225,13 +218,13 @@ fn first<'a>(visit: &'a Visit<'_>, authorizer: &Authorizer) -> First<'a> {
                 "principalOrgId": null,
                 "sourceIp": request.peer.to_string(),
                 "user": null,
-                "userAgent": text(&request.headers, &USER_AGENT),
+                "userAgent": proxy::text(&request.headers, &USER_AGENT),
                 "userArn": arn,
             }),
             path: visit.path,
             protocol: "HTTP/1.1",
             request_id: visit.id,
-            request_time: time(visit.now),
+            request_time: proxy::time(visit.now),
             request_time_epoch: visit.now.0,
             resource_id: &visit.route.key,
             resource_path: resource,
@@ -253,79 +246,4 @@ fn last(many: &Many) -> One {
 pub(super) fn domain(visit: &Visit<'_>) -> String {
     let api = &visit.live.api;
     format!("{}.{LABEL}.{}.{}", api.id, api.region, base_of(&visit.request.host).unwrap_or("localhost"))
-}
-
-fn text(headers: &HeaderMap, name: &http::HeaderName) -> String {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
-}
-
-/// Names in lower case, with what a proxy adds.
-fn headers(visit: &Visit<'_>) -> Many {
-    let request = visit.request;
-    let mut many = Many::new();
-    for (name, value) in &request.headers {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        match many.get_mut(name.as_str()) {
-            Some(values) => values.push(value),
-            None => drop(many.insert(name.as_str().to_owned(), vec![value])),
-        }
-    }
-    let peer = request.peer.to_string();
-    let port = request.authority.rsplit_once(':').map_or("80", |(_, port)| port);
-    let forwarded = match many.get("x-forwarded-for") {
-        Some(values) => format!("{}, {peer}", values.join(", ")),
-        None => peer,
-    };
-    many.insert("x-forwarded-for".into(), vec![forwarded]);
-    many.insert("x-amzn-trace-id".into(), vec![visit.trace.to_owned()]);
-    many.entry("x-forwarded-proto".into()).or_insert_with(|| vec!["http".into()]);
-    many.entry("x-forwarded-port".into()).or_insert_with(|| vec![port.to_owned()]);
-    many
-}
-
-fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let all = headers.get_all(COOKIE).iter();
-    let texts = all.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    texts
-        .flat_map(|text| text.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>())
-        .filter(|cookie| !cookie.is_empty())
-        .collect()
-}
-
-/// Decoded, in the order of each name's values.
-fn parameters(query: &str) -> Many {
-    let mut many = Many::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        many.entry(name.into_owned()).or_default().push(value.into_owned());
-    }
-    many
-}
-
-/// Text as it is, everything else in base64.
-fn body(visit: &Visit<'_>) -> (Option<String>, bool) {
-    let request = visit.request;
-    if request.body.is_empty() {
-        return (None, false);
-    }
-    let kind = text(&request.headers, &CONTENT_TYPE);
-    match std::str::from_utf8(&request.body) {
-        Ok(body) if is_text(&kind) => (Some(body.to_owned()), false),
-        _ => (Some(STANDARD.encode(&request.body)), true),
-    }
-}
-
-fn is_text(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind.starts_with("text/")
-        || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
-        || kind.ends_with("+json")
-        || kind.ends_with("+xml")
-}
-
-/// `21/Nov/2026:05:20:00 +0000`.
-pub(crate) fn time(at: Timestamp) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (year, month, day, hour, minute, second, _) = at.civil();
-    let month = MONTHS[(month as usize - 1) % 12];
-    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
 }

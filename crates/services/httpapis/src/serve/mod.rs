@@ -30,7 +30,6 @@ use crate::{HttpApis, limits};
 
 pub(crate) use authorize::INVOKE;
 use authorize::Refused;
-pub(crate) use event::time;
 pub(crate) use invoke::PRINCIPAL;
 pub(crate) use issuers::Issuers;
 pub(crate) use judge::{for_anybody, permits};
@@ -131,7 +130,7 @@ impl HttpApis {
         let Some((stage, rest)) = live.stage(path) else { return not_found() };
         let origin = request.headers.get(ORIGIN);
         if let (Some(cors), Some(origin)) = (&stage.content.cors, origin)
-            && cors::is_preflight(&request.method, &request.headers)
+            && door::proxy::is_preflight(&request.method, &request.headers)
         {
             return SiteResponse { status: 204, headers: cors::preflight(cors, origin), body: Body::Empty };
         }

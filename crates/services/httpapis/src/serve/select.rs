@@ -46,7 +46,7 @@ impl Visit<'_> {
             }
             "path" => text(self.path),
             "protocol" => text("HTTP/1.1"),
-            "requestTime" => Some(event::time(self.now)),
+            "requestTime" => Some(door::proxy::time(self.now)),
             "requestTimeEpoch" => Some(self.now.0.to_string()),
             "routeKey" => text(&self.route.key),
             "stage" => text(&self.stage.name),

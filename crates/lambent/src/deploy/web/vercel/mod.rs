@@ -251,14 +251,25 @@ fn files(names: &[&str], settings: &Settings) -> anyhow::Result<Value> {
 
 fn is_private(name: &str) -> bool {
     name.starts_with("api/")
-        || name.ends_with(".py")
-        || PRIVATE.contains(&name)
+        // No browser reads these; scripts for pages may stand anywhere.
+        || [".py", ".ts", ".tsx", ".jsx", ".sql", ".sh", ".env"].iter().any(|kind| name.ends_with(kind))
+        || PRIVATE.contains(&name.rsplit('/').next().unwrap_or(name))
         || name.split('/').any(|part| part.starts_with('.') || part == "node_modules")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_page_reads_is_nobodys_page() {
+        for name in
+            ["api/a.js", "lib/db.py", "server.ts", "schema.sql", "backend/package.json", ".env", "a/.git/config"]
+        {
+            assert!(is_private(name), "{name}");
+        }
+        assert!(["index.html", "script.js", "img/a.png"].iter().all(|name| !is_private(name)));
+    }
 
     #[test]
     fn files_become_routes() {

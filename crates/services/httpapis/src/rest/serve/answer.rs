@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use door::proxy::plain;
 use door::{Body, SiteResponse};
 use http::header::{self, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -84,15 +85,6 @@ fn headers(answer: &Map<String, Value>) -> Option<HeaderMap> {
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     Some(headers)
-}
-
-/// Text, or what a number or truth value looks like.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    }
 }
 
 /// An integration's headers as they go out.

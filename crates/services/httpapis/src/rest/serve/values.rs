@@ -1,6 +1,5 @@
 //! The values that parameters, templates and events are made of.
 
-use base::Timestamp;
 use http::header::USER_AGENT;
 use serde_json::{Value, json};
 
@@ -46,7 +45,7 @@ pub(super) fn context(visit: &Visit<'_>) -> Value {
         "path": visit.sent,
         "protocol": "HTTP/1.1",
         "requestId": visit.id,
-        "requestTime": time(visit.now),
+        "requestTime": door::proxy::time(visit.now),
         "requestTimeEpoch": visit.now.0,
         "resourceId": visit.route.map(|route| &*route.resource),
         "resourcePath": visit.route.map(|route| &*route.path),
@@ -69,10 +68,6 @@ pub(super) fn context(visit: &Visit<'_>) -> Value {
 fn domain(visit: &Visit<'_>) -> String {
     let api = &visit.live.api;
     format!("{}.{LABEL}.{}.{}", api.id, api.region, base_of(&visit.request.host).unwrap_or("localhost"))
-}
-
-fn time(now: Timestamp) -> String {
-    crate::serve::time(now)
 }
 
 /// A part of the context as text.
