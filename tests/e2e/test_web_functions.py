@@ -50,6 +50,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with count:
                 inside -= 1
             return self.answer(200, json.dumps({"pid": os.getpid(), "most": most, "started": started}).encode())
+        if path == "/long":
+            with count:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(5)
+            with count:
+                inside -= 1
+            return self.answer(200, json.dumps({"most": most, "started": started}).encode())
         if path == "/stream":
             self.send_response(200)
             self.send_header("Content-Type", "text/plain")
@@ -270,10 +278,11 @@ def test_many_requests_share_one_environment(platform, client):
 
 
 def test_its_concurrency_is_honoured(platform, client):
-    site = Site(platform, web(client, "web-two", variables={"TOGETHER": "2", "LAMBENT_WEB_CONCURRENCY": "2"}))
+    site = Site(platform, web(client, "web-two", variables={"LAMBENT_WEB_CONCURRENCY": "2"}, Timeout=60))
     site.json("/")
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: site.json("/together"), range(6)))
+        # Long enough for two environments to start meanwhile.
+        answers = list(pool.map(lambda _: site.json("/long"), range(6)))
     assert len({answer["started"] for answer in answers}) == 3
     assert {answer["most"] for answer in answers} == {2}
 
