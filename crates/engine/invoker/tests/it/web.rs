@@ -199,9 +199,9 @@ async fn the_time_in_use_is_billed_once() {
 #[tokio::test]
 async fn a_request_that_takes_too_long_ends_its_environment_once_the_others_are_done() {
     let mut web3 = Web3::new(|_| {});
-    let target = web(5, |target| target.timeout_ms = 1_000);
+    let target = web(5, |target| target.timeout_ms = 3_000);
     let hangs = web3.spawn(&target, "/hang");
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
     let holds = web3.spawn(&target, "/hold");
     web3.held(1).await;
     let hung = hangs.await.unwrap().unwrap();
@@ -212,7 +212,7 @@ async fn a_request_that_takes_too_long_ends_its_environment_once_the_others_are_
     web3.gate.add_permits(1);
     assert_eq!(kind(&holds.await.unwrap().unwrap()), None);
     web3.world.live(1).await;
-    assert!(web3.world.texts().iter().any(|line| line.ends_with("Task timed out after 1.00 seconds")));
+    assert!(web3.world.texts().iter().any(|line| line.ends_with("Task timed out after 3.00 seconds")));
     let report = String::from_utf8(hung.tail.unwrap()).unwrap();
     assert!(report.contains("\tStatus: timeout\t") && report.ends_with("\tHTTP: GET /hang\n"), "{report}");
 }
