@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use sandbox::{Isolation, Walls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::common::{python, wait_for, walls};
+use crate::common::{eventually, python, wait_for, walls};
 
 // One thread: where no cgroup counts them, all tests of a user share what it may have.
 const ECHO: &str = "
@@ -103,20 +103,21 @@ time.sleep(60)
     spec.serves = Some(8080);
     let environment = walls.launch(spec).await.unwrap();
     wait_for(&environment, "listening 1 False").await;
-    let makers = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
-        std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "lambent-dial")
-    });
-    let mut seen = 0;
-    for maker in makers {
-        // One of another test may end meanwhile.
-        let Ok(status) = std::fs::read_to_string(maker.path().join("status")) else { continue };
-        for wall in ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
-            assert!(status.contains(wall), "{status}");
-        }
-        if let Ok(files) = std::fs::read_dir(maker.path().join("fd")) {
-            assert_eq!(files.count(), 4);
-        }
-        seen += 1;
-    }
-    assert!(seen > 0);
+    // Those of other tests are looked at too, while they hand sockets over, or end.
+    let makers = || {
+        let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        all.filter(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "lambent-dial"))
+    };
+    assert!(makers().count() > 0);
+    let is_walled = |status: String| {
+        ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"].iter().all(|wall| status.contains(wall))
+    };
+    eventually("every maker stands within its walls", || {
+        makers().all(|path| std::fs::read_to_string(path.join("status")).map_or(true, is_walled))
+    })
+    .await;
+    eventually("no maker holds more than it needs", || {
+        makers().all(|path| std::fs::read_dir(path.join("fd")).map_or(true, |files| files.count() == 4))
+    })
+    .await;
 }
