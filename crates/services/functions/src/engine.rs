@@ -202,10 +202,18 @@ impl Functions {
     /// Why it never began, in AWS's words.
     pub(crate) async fn run(&self, named: &Named, request: Request) -> Result<Done, Fault> {
         let plan = self.ready(named).await?;
+        self.run_plan(named, &plan, request).await
+    }
+
+    /// The same, of what is ready.
+    ///
+    /// # Errors
+    /// Those of [`Functions::run`].
+    pub(crate) async fn run_plan(&self, named: &Named, plan: &Plan, request: Request) -> Result<Done, Fault> {
         if let Some(served) = plan.served() {
             return self.run_web(named, served, request).await;
         }
-        let (target, sampled, snapped) = match &*plan {
+        let (target, sampled, snapped) = match plan {
             Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => return Ok(self.no_bootstrap(named, version, &request, *why)),
         };
@@ -222,11 +230,19 @@ impl Functions {
     /// Why it cannot begin, in AWS's words. Why it never began is in the flow's news.
     pub(crate) async fn stream(&self, named: Named, request: Request) -> Result<Flow, Fault> {
         let plan = self.ready(&named).await?;
+        self.stream_plan(named, &plan, request).await
+    }
+
+    /// The same, of what is ready.
+    ///
+    /// # Errors
+    /// Those of [`Functions::stream`].
+    pub(crate) async fn stream_plan(&self, named: Named, plan: &Plan, request: Request) -> Result<Flow, Fault> {
         if let Some(served) = plan.served() {
             let version = served.target.key.version.to_string();
             return Ok(Flow::ended(version, self.run_web(&named, served, request).await?));
         }
-        let (target, sampled, snapped) = match &*plan {
+        let (target, sampled, snapped) = match plan {
             Plan::Run { target, sampled, snapped, .. } => (target, *sampled, *snapped),
             Plan::NoBootstrap { version, why } => {
                 let done = self.no_bootstrap(&named, version, &request, *why);

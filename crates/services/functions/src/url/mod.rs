@@ -142,12 +142,12 @@ impl Functions {
             by_receipt: false,
         };
         let mut response = if url.streams {
-            match self.stream(named.clone(), event).await {
+            match self.stream_plan(named.clone(), &plan, event).await {
                 Ok(flow) => flow::answer(flow).await,
                 Err(fault) => failed(&fault),
             }
         } else {
-            match self.run(named, event).await {
+            match self.run_plan(named, &plan, event).await {
                 Ok(done) => interpreted(buffered(&done.result), &done),
                 Err(fault) => failed(&fault),
             }
