@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{LogLine, LogSink, Region, Timestamp};
+use base::{Account, LogLine, LogSink, Region, Timestamp};
 use door::{Body, SiteResponse};
 use serde_json::Value;
 
@@ -15,13 +15,34 @@ use crate::rules::format::{self, Part};
 use crate::rules::selection::Selection;
 use crate::types::AccessLog;
 
+/// Where lines go.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) account: Account,
+    pub(crate) region: Region,
+    pub(crate) group: Arc<str>,
+    pub(crate) stream: Arc<str>,
+}
+
+impl Place {
+    /// A line of its stream.
+    pub(crate) fn line(&self, at: Timestamp, text: String) -> LogLine {
+        LogLine {
+            account: self.account,
+            region: self.region.clone(),
+            group: Arc::clone(&self.group),
+            stream: Arc::clone(&self.stream),
+            at,
+            text,
+            hops: 0,
+        }
+    }
+}
+
 /// A stage's log.
 #[derive(Debug)]
 pub(crate) struct Log {
-    account: base::Account,
-    region: Region,
-    group: Arc<str>,
-    stream: Arc<str>,
+    place: Place,
     format: Vec<Part>,
 }
 
@@ -30,10 +51,12 @@ impl Log {
     pub(crate) fn of(said: &AccessLog, api: &str, stage: &str) -> Option<Self> {
         let (account, region, group) = format::group_of(&said.destination)?;
         Some(Self {
-            account: account.parse().ok()?,
-            region: region.parse().ok()?,
-            group: group.into(),
-            stream: format!("{api}/{stage}").into(),
+            place: Place {
+                account: account.parse().ok()?,
+                region: region.parse().ok()?,
+                group: group.into(),
+                stream: format!("{api}/{stage}").into(),
+            },
             format: format::parts(&said.format),
         })
     }
@@ -51,16 +74,7 @@ impl Log {
                 },
             }
         }
-        let line = LogLine {
-            account: self.account,
-            region: self.region.clone(),
-            group: Arc::clone(&self.group),
-            stream: Arc::clone(&self.stream),
-            at,
-            text,
-            hops: 0,
-        };
-        sink.write(vec![line]);
+        sink.write(vec![self.place.line(at, text)]);
     }
 }
 

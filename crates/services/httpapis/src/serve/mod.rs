@@ -36,7 +36,7 @@ pub(crate) use judge::{for_anybody, permits};
 pub(crate) use live::Live;
 use live::{Ready, Serving, To};
 use log::Course;
-pub(crate) use log::Log;
+pub(crate) use log::{Log, Place};
 pub(crate) use throttle::{Bucket, Buckets};
 pub(crate) use verdicts::{Asked, Grant, Verdict, Verdicts};
 

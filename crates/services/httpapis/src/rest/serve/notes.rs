@@ -4,12 +4,13 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Account, Clocks, LogLine, LogSink, Region, Timestamp};
+use base::{Clocks, LogSink, Timestamp};
 use door::{Body, SiteResponse};
 use http::header::HeaderMap;
 
 use super::{Failure, Visit, event};
 use crate::rest::types::{Api, Settings};
+use crate::serve::Place;
 
 /// How much must be wanted for a line to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,12 +37,7 @@ impl Weight {
 }
 
 /// Where a stage's execution log goes.
-pub(super) struct Executions {
-    account: Account,
-    region: Region,
-    group: Arc<str>,
-    stream: Arc<str>,
-}
+pub(super) struct Executions(Place);
 
 /// The longest line of an execution log, bytes; what is longer is cut.
 const LINE_BYTES: usize = 1024;
@@ -49,12 +45,12 @@ const LINE_BYTES: usize = 1024;
 impl Executions {
     /// None of an API that is nobody's.
     pub(super) fn of(api: &Api, stage: &str, deployment: &str) -> Option<Self> {
-        Some(Self {
+        Some(Self(Place {
             account: api.account.parse().ok()?,
             region: api.region.parse().ok()?,
             group: format!("API-Gateway-Execution-Logs_{}/{stage}", api.id).into(),
             stream: deployment.into(),
-        })
+        }))
     }
 
     /// Writes the lines of a request that are wanted.
@@ -66,15 +62,7 @@ impl Executions {
                 text.truncate(end);
                 text.push_str(" [TRUNCATED]");
             }
-            LogLine {
-                account: self.account,
-                region: self.region.clone(),
-                group: Arc::clone(&self.group),
-                stream: Arc::clone(&self.stream),
-                at,
-                text,
-                hops: 0,
-            }
+            self.0.line(at, text)
         };
         sink.write(notes.lines(most).into_iter().map(line).collect());
     }
