@@ -161,6 +161,19 @@ def create(client, name, files, runtime=None, handler="app.handler", **more):
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
 
 
+def create_for_apis(client, name, files):
+    """A function that APIs may invoke; its name."""
+    create(client, name, files)
+    client.add_permission(
+        FunctionName=name,
+        StatementId="apis",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn="arn:aws:execute-api:us-east-1:000000000000:*",
+    )
+    return name
+
+
 def invoke(client, name, event=None, **more):
     """The answer's payload as JSON, and the whole answer."""
     answer = client.invoke(FunctionName=name, Payload=json.dumps(event if event is not None else {}), **more)

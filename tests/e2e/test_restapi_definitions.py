@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from platform_under_test import ROOT, create, eventually
+from platform_under_test import ROOT, create_for_apis, eventually
 from test_httpapis import error, visit
 from test_restapis import ECHO, address, uri
 
@@ -54,16 +54,7 @@ def apis(platform):
 
 @pytest.fixture(scope="module")
 def echo(platform):
-    client = platform.client("lambda")
-    create(client, "defined-echo", {"app.py": ECHO})
-    client.add_permission(
-        FunctionName="defined-echo",
-        StatementId="apis",
-        Action="lambda:InvokeFunction",
-        Principal="apigateway.amazonaws.com",
-        SourceArn="arn:aws:execute-api:us-east-1:000000000000:*",
-    )
-    return "defined-echo"
+    return create_for_apis(platform.client("lambda"), "defined-echo", {"app.py": ECHO})
 
 
 def definition(function):

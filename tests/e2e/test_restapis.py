@@ -10,7 +10,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from platform_under_test import create
+from platform_under_test import create, create_for_apis
 from test_httpapis import error, function_arn, visit
 
 ECHO = """
@@ -67,16 +67,7 @@ def apis(platform):
 
 @pytest.fixture(scope="module")
 def echo(platform):
-    client = platform.client("lambda")
-    create(client, "rest-echo", {"app.py": ECHO})
-    client.add_permission(
-        FunctionName="rest-echo",
-        StatementId="apis",
-        Action="lambda:InvokeFunction",
-        Principal="apigateway.amazonaws.com",
-        SourceArn="arn:aws:execute-api:us-east-1:000000000000:*",
-    )
-    return "rest-echo"
+    return create_for_apis(platform.client("lambda"), "rest-echo", {"app.py": ECHO})
 
 
 def test_a_function_is_reached_through_a_rest_api(platform, apis, echo):
