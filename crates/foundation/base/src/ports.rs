@@ -133,6 +133,8 @@ pub enum EventNews {
     Recursive,
     /// It could not be sent to its dead-letter queue.
     DeadLetterFailed,
+    /// Its end could not be reported to a destination.
+    DestinationFailed,
 }
 
 /// The environments of one function version that are kept ready: provisioned concurrency, as it is paid for.

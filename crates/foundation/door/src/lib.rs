@@ -16,6 +16,7 @@ mod gate;
 mod grade;
 mod origin;
 pub mod outbox;
+pub mod pattern;
 mod ports;
 pub mod proxy;
 mod router;

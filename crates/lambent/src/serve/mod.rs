@@ -238,6 +238,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         clocks: Arc::clone(&clocks),
         bell: Arc::clone(&bell),
         rng: Arc::clone(&rng),
+        meter: observe.clone(),
     };
     let stuck = door::outbox::Stuck { outbox, clocks: Arc::clone(&clocks), bell };
 

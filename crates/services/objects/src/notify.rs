@@ -110,6 +110,7 @@ fn delivery(happened: &Happened<'_>, bucket: &Bucket, function: &str, configurat
         trace: cause.trace.clone(),
         attempts: 0,
         last_error: None,
+        failing: None,
         body: happened.record(configuration),
     }
 }

@@ -133,6 +133,7 @@ fn delivery(
         trace: Some(TraceHeader::root(rng, now_s).after(hops).0),
         attempts: 0,
         last_error: None,
+        failing: None,
         body,
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use base::{Bell, BoxFuture, Clocks, Fault, RequestId, Rng, Timestamp, Turn};
+use base::{Bell, BoxFuture, Clocks, EventNews, Fault, Meter, RequestId, Rng, Timestamp, Turn};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{self, Either};
@@ -35,6 +35,8 @@ pub struct Drain {
     pub bell: Arc<dyn Bell>,
     /// Request ids.
     pub rng: Arc<dyn Rng>,
+    /// Told of events whose end nobody will hear of.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Drain {
@@ -138,8 +140,17 @@ impl Drain {
                     row = %place.id, %target, attempts = delivery.attempts, %fault,
                     "a delivery failed too often and is parked: see `lambent events stuck`"
                 );
+                self.tell(&delivery);
                 Settled::Parked(delivery.to_bytes())
             }
+        }
+    }
+
+    /// Counts a delivery that is given up.
+    fn tell(&self, delivery: &Delivery) {
+        if let (Some(failing), Some(account)) = (&delivery.failing, delivery.sender.account()) {
+            let news = if failing.dead_letter { EventNews::DeadLetterFailed } else { EventNews::DestinationFailed };
+            self.meter.event(account, &failing.function_arn, news);
         }
     }
 

@@ -116,6 +116,15 @@ impl Sender {
     }
 }
 
+/// What a delivery that is given up counts as: the end of an asynchronous event that nobody will hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// The function's ARN, as its caller named it.
+    pub function_arn: String,
+    /// Meant for the function's dead-letter queue; otherwise for a destination.
+    pub dead_letter: bool,
+}
+
 /// One call to be made: an AWS request as a client would send it, and who sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -148,6 +157,9 @@ pub struct Delivery {
     /// Why it failed last: a fault's code and message.
     #[serde(default)]
     pub last_error: Option<String>,
+    /// Whom the metrics tell when it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
     /// The request's body. It follows the rest in a row.
     #[serde(skip)]
     pub body: Bytes,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use base::{
-    Account, Bell, BoxFuture, Clocks, Fault, LocalBell, Principal, RequestId, SystemRng, Timestamp, VirtualClocks,
+    Account, Bell, BoxFuture, Clocks, EventNews, Fault, Invoked, KeptReady, LocalBell, Meter, Principal, Receipt,
+    RequestId, SystemRng, Timestamp, VirtualClocks,
 };
 use bytes::Bytes;
-use door::outbox::{Delivery, Drain, OUTBOX_BELL, Outbox, Place, Sender, Settled, Stuck};
+use door::outbox::{Delivery, Drain, Failing, OUTBOX_BELL, Outbox, Place, Sender, Settled, Stuck};
 use door::{Answer, Body, Context, Gate, Handle, Origin, Router, RouterBuilder, Site, SiteRequest};
 use model::lambda::{self, ops};
 use proptest::prelude::*;
@@ -87,7 +88,27 @@ struct World {
     router: Arc<Router>,
     release: Arc<Notify>,
     heard: mpsc::UnboundedReceiver<(String, Principal, Bytes)>,
+    /// What was given up, as the meter heard of it.
+    given_up: GivenUp,
     running: JoinHandle<()>,
+}
+
+type GivenUp = Arc<Mutex<Vec<(Account, String, EventNews)>>>;
+
+struct Ear(GivenUp);
+
+impl Meter for Ear {
+    fn invoked(&self, _: &Invoked) {}
+    fn throttled(&self, _: Account, _: &str, _: &str) {}
+    fn event(&self, account: Account, arn: &str, news: EventNews) {
+        self.0.lock().unwrap().push((account, arn.to_owned(), news));
+    }
+    fn unsigned(&self, _: Account, _: &str) {}
+    fn kept_ready(&self, _: Option<&str>, _: Vec<KeptReady>, _: Timestamp) {}
+    fn receipt(&self, _: &Invoked) -> Option<Receipt> {
+        None
+    }
+    fn receipted(&self) {}
 }
 
 impl World {
@@ -99,8 +120,9 @@ impl World {
         let (rows, clocks) = (Arc::new(Rows::default()), Arc::new(VirtualClocks::default()));
         clocks.pause();
         let bell = Arc::new(LocalBell::over(clocks.clone()));
-        let running = drain(&rows, &clocks, &bell, &router);
-        Self { rows, clocks, bell, router, release, heard, running }
+        let given_up = GivenUp::default();
+        let running = drain(&rows, &clocks, &bell, &router, &given_up);
+        Self { rows, clocks, bell, router, release, heard, given_up, running }
     }
 
     fn write(&self, id: &str, function: &str) {
@@ -126,7 +148,13 @@ impl World {
     }
 }
 
-fn drain(rows: &Arc<Rows>, clocks: &Arc<VirtualClocks>, bell: &Arc<LocalBell>, router: &Arc<Router>) -> JoinHandle<()> {
+fn drain(
+    rows: &Arc<Rows>,
+    clocks: &Arc<VirtualClocks>,
+    bell: &Arc<LocalBell>,
+    router: &Arc<Router>,
+    news: &GivenUp,
+) -> JoinHandle<()> {
     let drain = Drain {
         outbox: rows.clone(),
         dispatch: router.clone(),
@@ -134,6 +162,7 @@ fn drain(rows: &Arc<Rows>, clocks: &Arc<VirtualClocks>, bell: &Arc<LocalBell>, r
         clocks: clocks.clone(),
         bell: bell.clone(),
         rng: Arc::new(SystemRng),
+        meter: Arc::new(Ear(Arc::clone(news))),
     };
     tokio::spawn(drain.run())
 }
@@ -156,6 +185,7 @@ fn delivery(function: &str) -> Delivery {
         trace: None,
         attempts: 0,
         last_error: None,
+        failing: None,
         body: Bytes::from_static(b"{\"an\":\n\"event\"}"),
     }
 }
@@ -216,6 +246,29 @@ async fn what_no_later_try_mends_is_parked_soon() {
     world.bell.ring(OUTBOX_BELL);
     world.until(0).await;
     assert_eq!(world.rows.parked.lock().unwrap().len(), 2, "what does not read is parked at once");
+    assert!(world.given_up.lock().unwrap().is_empty(), "nobody wants to count these");
+}
+
+#[tokio::test]
+async fn the_meter_hears_of_events_whose_end_nobody_will_hear_of() {
+    let mut world = World::new();
+    for (id, dead_letter) in [("1", true), ("2", false)] {
+        let failing = Some(Failing { function_arn: format!("arn:{id}"), dead_letter });
+        let place = Place { due: world.clocks.product(), id: id.into() };
+        let value = Delivery { failing, ..delivery("missing") }.to_bytes();
+        world.rows.due.lock().unwrap().insert(place, value);
+    }
+    world.bell.ring(OUTBOX_BELL);
+    for seconds in [0, 1, 5] {
+        world.clocks.advance(seconds * 1_000).await.unwrap();
+        assert_eq!([world.hears().await, world.hears().await], ["missing", "missing"]);
+        assert!(seconds == 5 || world.given_up.lock().unwrap().is_empty(), "only when it is given up");
+    }
+    world.until(0).await;
+    let mut heard = world.given_up.lock().unwrap().clone();
+    heard.sort_by(|one, other| one.1.cmp(&other.1));
+    let news = |arn: &str, news| (Account::DEFAULT, arn.to_owned(), news);
+    assert_eq!(heard, [news("arn:1", EventNews::DeadLetterFailed), news("arn:2", EventNews::DestinationFailed)]);
 }
 
 #[tokio::test]
@@ -225,7 +278,7 @@ async fn what_was_cut_off_is_delivered_again() {
     assert_eq!(world.hears().await, "hold");
     world.running.abort();
     assert!((&mut world.running).await.unwrap_err().is_cancelled());
-    world.running = drain(&world.rows, &world.clocks, &world.bell, &world.router);
+    world.running = drain(&world.rows, &world.clocks, &world.bell, &world.router, &world.given_up);
     assert_eq!(world.hears().await, "hold");
 }
 

@@ -140,6 +140,7 @@ pub(crate) fn of_event(account: Account, invoked_arn: &str, news: EventNews, at:
         EventNews::Dropped => ("AsyncEventsDropped", Unit::COUNT, 1.0),
         EventNews::Recursive => ("RecursiveInvocationsDropped", Unit::COUNT, 1.0),
         EventNews::DeadLetterFailed => ("DeadLetterErrors", Unit::COUNT, 1.0),
+        EventNews::DestinationFailed => ("DestinationDeliveryFailures", Unit::COUNT, 1.0),
     };
     spread(account, invoked_arn, (name, unit, value), at, take);
 }

@@ -481,6 +481,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
         EventNews::Dropped,
         EventNews::Recursive,
         EventNews::DeadLetterFailed,
+        EventNews::DestinationFailed,
     ] {
         world.observe.event(Account::DEFAULT, arn, news);
     }
@@ -512,6 +513,7 @@ async fn an_invocation_gives_lambdas_metrics_and_ours() {
         (Some(1.0), Some(1.0))
     );
     assert_eq!(lambda("RecursiveInvocationsDropped", "Sum").await, Some(1.0));
+    assert_eq!(lambda("DestinationDeliveryFailures", "Sum").await, Some(1.0));
     let ours = async |name: &str, stat: &str| read("Lambent", name, Some("hello"), stat).await;
     assert_eq!((ours("ColdStarts", "Sum").await, ours("InitDuration", "SampleCount").await), (Some(1.0), Some(1.0)));
     assert_eq!(
