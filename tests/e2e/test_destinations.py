@@ -124,6 +124,9 @@ def test_what_is_wrong_is_refused_in_words(functions):
     )
     code, status, _ = refused(put, FunctionName="dest-wrong", MaximumRetryAttempts=3)
     assert (code, status) == ("ValidationException", 400)
-    queue = {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}}
-    code, status, message = refused(put, FunctionName="dest-wrong", DestinationConfig=queue)
-    assert (code, status) == ("NotImplemented", 501) and "SQS" in message
+    queue = "arn:aws:sqs:us-east-1:000000000000:nobody"
+    told = refused(put, FunctionName="dest-wrong", DestinationConfig={"OnFailure": {"Destination": queue}})
+    assert told == ("InvalidParameterValueException", 400, f"The destination ARN {queue} is invalid.")
+    topic = {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:000000000000:t"}}
+    code, status, message = refused(put, FunctionName="dest-wrong", DestinationConfig=topic)
+    assert (code, status) == ("NotImplemented", 501) and "SNS" in message

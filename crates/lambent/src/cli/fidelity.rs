@@ -271,7 +271,6 @@ async fn registered() -> anyhow::Result<Registered> {
         keys: identity.clone(),
         dispatch: RouterBuilder::default().build(door::Gate::off()),
         logs: observe.clone(),
-        sources: Arc::new(functions::NoSources),
         loopback: true,
         allow_older_runtimes: false,
         authority: String::new(),

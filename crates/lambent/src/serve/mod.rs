@@ -189,7 +189,6 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
         egress: (!survey.weak).then_some(egress),
         dispatch: dispatch.clone(),
         logs: observe.clone(),
-        sources: Arc::new(functions::NoSources),
     })?;
 
     let (objects, keeping) = Objects::open(objects::Options {

@@ -1,16 +1,18 @@
-//! Where the end of an asynchronous invocation is reported: destinations, through the outbox.
+//! Where the end of an asynchronous invocation is reported: destinations and dead-letter queues, through the outbox.
 //!
-//! Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
+//! Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations" and "Adding a dead-letter
+//! queue".
 
 use base::{Fault, Timestamp};
 use bytes::Bytes;
-use door::outbox::{Delivery, Sender};
+use door::outbox::{Delivery, Failing, Sender};
 use form_urlencoded::byte_serialize;
 use invoker::{Done, Finished};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::name::{Address, LATEST, Named};
+use crate::queue::Queue;
 use crate::rules;
 use crate::target::role_name;
 use crate::types::{EventInvoke, Waiting};
@@ -114,51 +116,130 @@ fn record(named: &Named, waiting: &Waiting, end: &End<'_>, now: Timestamp) -> Re
     Ok(json.into())
 }
 
+/// What of an error's message goes to a dead-letter queue, bytes.
+const MESSAGE_BYTES: usize = 1024;
+
+/// The error that a dead-letter queue is told of: an HTTP status and the first kilobyte of the message.
+/// Source: AWS Lambda Developer Guide, "Adding a dead-letter queue".
+fn error(waiting: &Waiting, end: &End<'_>) -> (u16, String) {
+    let (status, mut message) = match (end.done.map(|done| &done.result), &waiting.last) {
+        (Some(Finished::FunctionError { payload, .. }), _) => (200, error_message(payload)),
+        (_, Some((status, message))) => (*status, message.clone()),
+        _ => (500, "the event is too old".to_owned()),
+    };
+    let end = (0..=MESSAGE_BYTES.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
+    message.truncate(end.unwrap_or(0));
+    (status, message)
+}
+
+/// The message of a function's error.
+pub(crate) fn error_message(payload: &Bytes) -> String {
+    let told: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
+    let message = told.as_ref().and_then(|told| told.get("errorMessage")?.as_str());
+    message.map_or_else(|| String::from_utf8_lossy(payload).into_owned(), str::to_owned)
+}
+
+/// The request that sends a message to a queue.
+fn message(queue_url: &str, body: &str, attributes: &[(&str, &str, &str)]) -> Bytes {
+    let mut request = serde_json::json!({"QueueUrl": queue_url, "MessageBody": body});
+    if !attributes.is_empty() {
+        let attribute = |(name, kind, value): &(&str, &str, &str)| {
+            ((*name).to_owned(), serde_json::json!({"DataType": kind, "StringValue": value}))
+        };
+        request["MessageAttributes"] = serde_json::Value::Object(attributes.iter().map(attribute).collect());
+    }
+    request.to_string().into()
+}
+
 impl Functions {
-    /// The row that reports an event's end; none where its function wants no such report.
+    /// The rows that report an event's end: to the destination and to the dead-letter queue, where its function wants it.
     ///
     /// # Errors
     /// The store's faults.
-    pub(crate) fn report(
+    pub(crate) fn reports(
         &self,
         named: &Named,
         config: &EventInvoke,
         waiting: &Waiting,
         end: &End<'_>,
-    ) -> Result<Option<Outgoing>, Fault> {
-        let wanted = if end.condition == Condition::Success { &config.on_success } else { &config.on_failure };
-        let Some(target) = wanted else { return Ok(None) };
+    ) -> Result<Vec<Outgoing>, Fault> {
+        let succeeded = end.condition == Condition::Success;
+        let target = if succeeded { &config.on_success } else { &config.on_failure };
+        if succeeded && target.is_none() {
+            return Ok(Vec::new());
+        }
         let found = match self.find(named.clone()) {
             Ok(found) => found,
             // Nobody's role could send it.
-            Err(fault) if fault.status == 404 => return Ok(None),
+            Err(fault) if fault.status == 404 => return Ok(Vec::new()),
             Err(fault) => return Err(fault),
         };
-        let now = self.options.clocks.product();
+        let (now, settings) = (self.options.clocks.product(), found.edition().settings);
         let delivery = Delivery {
             service: "lambda".into(),
             operation: "Invoke".into(),
             sender: Sender::Role {
                 account: named.address.account.to_string(),
-                role: role_name(&found.edition().settings.role).to_owned(),
+                role: role_name(&settings.role).to_owned(),
                 session: named.address.name.clone(),
             },
             region: named.address.region.to_string(),
-            path: format!(
-                "/2015-03-31/functions/{}/invocations",
-                byte_serialize(target.as_bytes()).collect::<String>()
-            ),
+            path: "/".into(),
             query: String::new(),
-            headers: vec![("x-amz-invocation-type".into(), "Event".into())],
+            headers: vec![("content-type".into(), "application/json".into())],
             first_ms: now.0,
             depth: waiting.depth.saturating_add(1),
             trace: waiting.trace.clone(),
             attempts: 0,
             last_error: None,
-            body: record(named, waiting, end, now)?,
+            failing: None,
+            body: Bytes::new(),
         };
-        // An event ends once, so its request names the row.
-        Ok(Some((now.0, format!("event-{}", waiting.request), delivery.to_bytes())))
+        let failing = |dead_letter| {
+            let function_arn = named.address.qualified(named.qualifier.as_deref());
+            Some(Failing { function_arn, dead_letter })
+        };
+        let send = |queue: &Queue, dead_letter, body| Delivery {
+            service: "sqs".into(),
+            operation: "SendMessage".into(),
+            region: queue.region.to_string(),
+            failing: failing(dead_letter),
+            body,
+            ..delivery.clone()
+        };
+        let mut reports = Vec::new();
+        // An event ends once, so its request names the rows.
+        let mut put = |name: &str, delivery: Delivery| {
+            reports.push((now.0, format!("{name}-{}", waiting.request), delivery.to_bytes()));
+        };
+        if let Some(target) = target {
+            let record = record(named, waiting, end, now)?;
+            match Queue::of(target) {
+                Some(queue) => {
+                    let body = message(&self.queue_url(&queue), &String::from_utf8_lossy(&record), &[]);
+                    put("event", send(&queue, false, body));
+                }
+                None => {
+                    let function: String = byte_serialize(target.as_bytes()).collect();
+                    let path = format!("/2015-03-31/functions/{function}/invocations");
+                    let headers = vec![("x-amz-invocation-type".into(), "Event".into())];
+                    put("event", Delivery { path, headers, failing: failing(false), body: record, ..delivery.clone() });
+                }
+            }
+        }
+        if let Some(queue) = settings.dead_letter.as_deref().and_then(Queue::of).filter(|_| !succeeded) {
+            let (status, why) = error(waiting, end);
+            let status = status.to_string();
+            let mut attributes =
+                vec![("RequestID", "String", waiting.request.as_str()), ("ErrorCode", "Number", &status)];
+            // A queue takes no empty attribute.
+            if !why.is_empty() {
+                attributes.push(("ErrorMessage", "String", &why));
+            }
+            let body = message(&self.queue_url(&queue), &String::from_utf8_lossy(end.payload), &attributes);
+            put("dead-letter", send(&queue, true, body));
+        }
+        Ok(reports)
     }
 }
 
@@ -189,6 +270,7 @@ mod tests {
             since_ms: 0,
             failures: 0,
             refusals: 0,
+            last: None,
             trace: None,
             client_context: None,
             depth: 0,

@@ -21,8 +21,8 @@ use crate::code::Codes;
 use crate::events::Events;
 use crate::flow::Flow;
 use crate::name::{Address, Named};
+use crate::queue::{self, Readers};
 use crate::snapstart::Numbered;
-use crate::source::Sources;
 use crate::state::State;
 use crate::target::{Plan, Targets};
 use crate::ticket::Tickets;
@@ -71,12 +71,10 @@ pub struct Options {
     /// What the platform lets its functions reach; a function's tag may narrow it. None where it cannot keep such a rule:
     /// functions without walls use the host's network, and a tag that narrows that is refused.
     pub egress: Option<base::Egress>,
-    /// Asked for code that lies in a bucket.
+    /// Asked for code that lies in a bucket, and for what lies in queues.
     pub dispatch: Arc<dyn Dispatch>,
     /// Where a function's log tells why its invocation was given up.
     pub logs: Arc<dyn LogSink>,
-    /// Which event sources exist.
-    pub sources: Arc<dyn Sources>,
 }
 
 /// The room: carries out the operations. Held by the door, by the gateway as a [`door::Site`], and by [`Service`].
@@ -97,6 +95,8 @@ pub struct Functions {
     pub(crate) snap_wanted: mpsc::UnboundedSender<Numbered>,
     // The versions that were told to have environments ready, each with what stands in the way.
     pub(crate) provisioned: tokio::sync::Mutex<Told>,
+    // The mappings that read queues, and those whose rows must be looked at.
+    pub(crate) readers: Readers,
     // Held while the meter is told what is kept ready: the last to read is the last to tell.
     pub(crate) billing: std::sync::Mutex<()>,
 }
@@ -157,6 +157,7 @@ impl Functions {
             snap_turns: tokio::sync::Semaphore::new(crate::snapstart::AT_A_TIME),
             snap_wanted,
             provisioned: tokio::sync::Mutex::default(),
+            readers: Readers::default(),
             billing: std::sync::Mutex::default(),
             state,
             options,
@@ -337,7 +338,8 @@ impl Functions {
     }
 }
 
-/// The part that runs beside the calls: delivers asynchronous events and removes code that nothing uses.
+/// The part that runs beside the calls: delivers asynchronous events and what lies in queues, and removes code that nothing
+/// uses.
 pub struct Service {
     functions: Arc<Functions>,
     unused: mpsc::UnboundedReceiver<Digest>,
@@ -371,7 +373,7 @@ impl Service {
             }
             functions.make_snapshots(self.snapshots).await;
         };
-        tokio::join!(provisioning, snapping, sweeping, events::deliver_all(functions));
+        tokio::join!(provisioning, snapping, sweeping, events::deliver_all(functions), queue::read_all(functions));
     }
 }
 

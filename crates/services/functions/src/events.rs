@@ -16,7 +16,7 @@ use invoker::Finished;
 use tokio::sync::Semaphore;
 
 use crate::aws::log_group;
-use crate::destination::{Condition, End, Outgoing};
+use crate::destination::{Condition, End, Outgoing, error_message};
 use crate::name::{Address, Named};
 use crate::rules;
 use crate::state::{EventKey, place};
@@ -137,6 +137,7 @@ impl Functions {
             since_ms: now.0,
             failures: 0,
             refusals: 0,
+            last: None,
             trace: request.trace,
             client_context: request.client_context,
             depth: request.depth,
@@ -149,7 +150,12 @@ impl Functions {
 
     /// Ends an event to which a chain of calls led that came back to the function too often: it is reported as one that
     /// failed, if somebody wants to hear.
-    pub(crate) async fn let_go_looped(&self, named: &Named, context: &Context, payload: Bytes) -> Result<(), Fault> {
+    pub(crate) async fn let_go_looped(
+        &self,
+        named: &Named,
+        context: &Context,
+        (payload, why): (Bytes, &Fault),
+    ) -> Result<(), Fault> {
         let now = self.options.clocks.product();
         let waiting = Waiting {
             account: named.address.account.to_string(),
@@ -160,6 +166,7 @@ impl Functions {
             since_ms: now.0,
             failures: 0,
             refusals: 0,
+            last: Some((why.status, why.message.clone())),
             trace: context.trace.clone(),
             client_context: None,
             depth: context.depth,
@@ -167,9 +174,9 @@ impl Functions {
         let Some(access) = self.state.access(&named.address)? else { return Ok(()) };
         let config = access.event_invoke(named.qualifier.as_deref());
         let end = End { condition: Condition::RetriesExhausted, payload: &payload, done: None, runs: 0 };
-        let report = self.report(named, &config, &waiting, &end)?;
+        let reports = self.reports(named, &config, &waiting, &end)?;
         let function = place(&named.address).into();
-        finish(self, &EventKey { due: now, request: waiting.request, function }, report, None).await
+        finish(self, &EventKey { due: now, request: waiting.request, function }, reports, None).await
     }
 
     /// Says, in the function's log and its metrics, that a chain of calls came back to it too often.
@@ -260,20 +267,20 @@ async fn deliver(functions: &Functions, key: EventKey) {
 
 async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, payload: Bytes) -> Result<(), Fault> {
     let Some((named, id)) = read(&waiting) else {
-        return let_go(functions, key, &waiting, "it does not read", (None, None)).await;
+        return let_go(functions, key, &waiting, "it does not read", (Vec::new(), None)).await;
     };
     let Some(access) = functions.state.access(&named.address)? else {
         functions.tell(&named, EventNews::Dropped);
-        return let_go(functions, key, &waiting, "its function is gone", (None, None)).await;
+        return let_go(functions, key, &waiting, "its function is gone", (Vec::new(), None)).await;
     };
     let config = access.event_invoke(named.qualifier.as_deref());
     let ends = Timestamp(waiting.since_ms).plus_ms(rules::max_event_age_ms(&config));
     let now = functions.options.clocks.product();
     if now > ends {
         let end = End { condition: Condition::EventAgeExceeded, payload: &payload, done: None, runs: waiting.failures };
-        let report = functions.report(&named, &config, &waiting, &end)?;
+        let reports = functions.reports(&named, &config, &waiting, &end)?;
         functions.tell(&named, EventNews::Dropped);
-        return let_go(functions, key, &waiting, "it is too old", (report, None)).await;
+        return let_go(functions, key, &waiting, "it is too old", (reports, None)).await;
     }
     functions.tell(&named, EventNews::Begins((now.0 - waiting.since_ms).max(0).unsigned_abs()));
     let request = Request {
@@ -291,28 +298,30 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
     let due = match ran {
         Ok(done) => {
             let (payload, runs) = (&payload, waiting.failures + 1);
-            let Finished::FunctionError { error_type, .. } = &done.result else {
+            let Finished::FunctionError { error_type, payload: error, .. } = &done.result else {
                 let end = End { condition: Condition::Success, payload, done: Some(&done), runs };
-                return finish(functions, key, functions.report(&named, &config, &waiting, &end)?, receipt).await;
+                return finish(functions, key, functions.reports(&named, &config, &waiting, &end)?, receipt).await;
             };
             let Some(delay_ms) = rules::retry_delay_ms(&config, waiting.failures) else {
                 let end = End { condition: Condition::RetriesExhausted, payload, done: Some(&done), runs };
-                let report = functions.report(&named, &config, &waiting, &end)?;
+                let reports = functions.reports(&named, &config, &waiting, &end)?;
                 let why = format!("the function failed: {error_type}");
                 functions.tell(&named, EventNews::Dropped);
-                return let_go(functions, key, &waiting, &why, (report, receipt)).await;
+                return let_go(functions, key, &waiting, &why, (reports, receipt)).await;
             };
+            waiting.last = Some((200, error_message(error)));
             waiting.failures += 1;
             waiting.refusals = 0;
             functions.options.clocks.product().plus_ms(delay_ms)
         }
         Err(fault) if fault.status == 404 => {
             functions.tell(&named, EventNews::Dropped);
-            return let_go(functions, key, &waiting, "its function is gone", (None, None)).await;
+            return let_go(functions, key, &waiting, "its function is gone", (Vec::new(), None)).await;
         }
         Err(fault) => {
             tracing::debug!(%fault, request = waiting.request, "an asynchronous event could not begin");
             let due = rules::backoff(functions.options.clocks.product(), waiting.refusals);
+            waiting.last = Some((fault.status, fault.message));
             waiting.refusals = waiting.refusals.saturating_add(1);
             due
         }
@@ -332,11 +341,11 @@ async fn attempt(functions: &Functions, key: &EventKey, mut waiting: Waiting, pa
 async fn finish(
     functions: &Functions,
     key: &EventKey,
-    report: Option<Outgoing>,
+    reports: Vec<Outgoing>,
     receipt: Option<Receipt>,
 ) -> Result<(), Fault> {
-    let (reported, counted) = (report.is_some(), receipt.is_some());
-    functions.state.end(key, report, receipt).await?;
+    let (reported, counted) = (!reports.is_empty(), receipt.is_some());
+    functions.state.end(key, reports, receipt).await?;
     if counted {
         functions.options.meter.receipted();
     }
@@ -361,17 +370,17 @@ async fn let_go(
     key: &EventKey,
     waiting: &Waiting,
     why: &str,
-    (report, receipt): (Option<Outgoing>, Option<Receipt>),
+    (reports, receipt): (Vec<Outgoing>, Option<Receipt>),
 ) -> Result<(), Fault> {
     tracing::warn!(
         function = waiting.name,
         request = waiting.request,
         failures = waiting.failures,
         why,
-        reported = report.is_some(),
+        reported = !reports.is_empty(),
         "an asynchronous event is dropped"
     );
-    finish(functions, key, report, receipt).await
+    finish(functions, key, reports, receipt).await
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod lineage;
 mod name;
 mod overview;
 mod provisioning;
+mod queue;
 mod route;
 mod rules;
 mod signing;
@@ -40,7 +41,6 @@ pub use engine::{Functions, Live, Options, Service};
 pub use grades::GRADES;
 pub use name::Address;
 pub use overview::Top;
-pub use source::{NoSources, Sources};
 pub use types::{
     Alias, Code, Cors, EventInvoke, Function, Image, ImageConfig, LayerUse, Provisioned, Published, RuntimeManagement,
     Settings, Share, Snap, Statement, Url, UrlAuth, Version,

@@ -41,6 +41,8 @@ pub(crate) struct Change {
     /// Given: a group of one's own; given and empty: the one of the function's name.
     pub(crate) log_group: Option<String>,
     pub(crate) layers: Option<Vec<LayerUse>>,
+    /// Given: a queue for failed events; given and empty: none.
+    pub(crate) dead_letter: Option<String>,
 }
 
 /// A new function's settings: AWS's defaults and what the request names.
@@ -68,6 +70,7 @@ pub(crate) fn create(request: Change) -> Result<Settings, Fault> {
         active_tracing: false,
         snap_start: false,
         log_group: None,
+        dead_letter: None,
         layers: Vec::new(),
     };
     change(&fresh, request)
@@ -118,6 +121,9 @@ pub(crate) fn change(settings: &Settings, request: Change) -> Result<Settings, F
     }
     if let Some(group) = request.log_group {
         next.log_group = Some(group).filter(|group| !group.is_empty());
+    }
+    if let Some(target) = request.dead_letter {
+        next.dead_letter = Some(target).filter(|target| !target.is_empty());
     }
     if let Some(layers) = request.layers {
         next.layers = layers;

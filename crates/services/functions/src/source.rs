@@ -1,33 +1,19 @@
-//! Event sources: which kinds there are, what may be configured for each, and the port that knows which exist.
+//! Event sources: which kinds there are, and what may be configured for each.
 //!
 //! Source: AWS Lambda API reference, `CreateEventSourceMapping`; AWS Lambda Developer Guide, "Lambda event filtering".
 
-use base::Fault;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
+use base::Fault;
+use door::pattern::{Operators, Pattern};
+use serde::{Deserialize, Serialize};
+
 use crate::faults;
-
-/// Knows which event sources exist: answered by the rooms that hold queues and streams.
-pub trait Sources: Send + Sync {
-    /// Whether there is a queue or stream with this ARN.
-    fn exists(&self, arn: &str) -> bool;
-}
-
-/// No room holds event sources.
-pub struct NoSources;
-
-impl Sources for NoSources {
-    fn exists(&self, _: &str) -> bool {
-        false
-    }
-}
 
 /// Most filters of one mapping. Source: AWS Lambda quotas.
 const FILTERS: usize = 5;
 /// A batch larger than this waits for a window, and a FIFO queue gives none.
-const QUEUE_BATCH: i64 = 10;
+pub(crate) const QUEUE_BATCH: i64 = 10;
 /// The shortest age a record may be let go at, seconds; -1 is never.
 const RECORD_AGE_S: i64 = 60;
 
@@ -61,7 +47,7 @@ impl Kind {
         }
     }
 
-    fn is_queue(self) -> bool {
+    pub(crate) fn is_queue(self) -> bool {
         matches!(self, Self::Queue | Self::FifoQueue)
     }
 
@@ -139,6 +125,21 @@ pub(crate) struct Mapping {
     pub(crate) tags: BTreeMap<String, String>,
     /// Product time, ms since the epoch.
     pub(crate) modified_ms: i64,
+    /// It goes as soon as the batches under way have ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleting: bool,
+}
+
+impl Mapping {
+    /// Whether messages of a queue shall be delivered by it.
+    pub(crate) fn reads_queue(&self) -> bool {
+        self.enabled && !self.deleting && Kind::of(&self.source).is_ok_and(Kind::is_queue)
+    }
+
+    /// Whether the function tells which messages it could not do.
+    pub(crate) fn hears_items(&self) -> bool {
+        self.response_types.iter().any(|one| one == "ReportBatchItemFailures")
+    }
 }
 
 /// How a stream is read.
@@ -206,6 +207,7 @@ pub(crate) fn create(kind: Kind, source: &str, function: String, wanted: &Wanted
         stream,
         tags: BTreeMap::new(),
         modified_ms: 0,
+        deleting: false,
     };
     change(kind, &fresh, wanted)
 }
@@ -294,43 +296,8 @@ fn check_filters(filters: &[String]) -> Result<(), Fault> {
     if filters.len() > FILTERS {
         return Err(faults::invalid(format!("FilterCriteria holds at most {FILTERS} filters.")));
     }
-    let sound = |filter: &String| serde_json::from_str::<Value>(filter).is_ok_and(|pattern| is_pattern(&pattern));
+    let sound = |filter: &String| Pattern::parse(filter, Operators::Lambda).is_some();
     if filters.iter().all(sound) { Ok(()) } else { Err(faults::invalid("Invalid filter pattern definition.")) }
-}
-
-/// Whether a JSON value is a pattern: an object whose fields are patterns or lists of what may stand there.
-fn is_pattern(pattern: &Value) -> bool {
-    let Value::Object(fields) = pattern else { return false };
-    fields.iter().all(|(name, field)| match field {
-        Value::Array(ways) if name == "$or" => ways.len() > 1 && ways.iter().all(is_pattern),
-        Value::Array(allowed) => !allowed.is_empty() && allowed.iter().all(is_allowed),
-        Value::Object(_) => is_pattern(field),
-        _ => false,
-    })
-}
-
-/// One of the things a field may be: a value, or one comparison.
-fn is_allowed(value: &Value) -> bool {
-    let Value::Object(comparison) = value else { return !value.is_array() };
-    let Some((operator, operand)) = comparison.iter().next().filter(|_| comparison.len() == 1) else { return false };
-    match operator.as_str() {
-        "prefix" | "suffix" | "equals-ignore-case" => operand.is_string(),
-        "exists" => operand.is_boolean(),
-        "numeric" => is_numeric(operand),
-        "anything-but" => match operand {
-            Value::Array(values) => !values.is_empty() && values.iter().all(|one| one.is_string() || one.is_number()),
-            Value::Object(_) => is_allowed(operand),
-            one => one.is_string() || one.is_number(),
-        },
-        _ => false,
-    }
-}
-
-/// `["=", 1]`, or a range: `[">", 0, "<=", 5]`.
-fn is_numeric(operand: &Value) -> bool {
-    let Value::Array(parts) = operand else { return false };
-    let operators = parts.iter().step_by(2).all(|one| matches!(one.as_str(), Some("=" | "<" | "<=" | ">" | ">=")));
-    matches!(parts.len(), 2 | 4) && operators && parts.iter().skip(1).step_by(2).all(Value::is_number)
 }
 
 #[cfg(test)]

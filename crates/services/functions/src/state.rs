@@ -265,14 +265,14 @@ impl State {
     pub(crate) async fn end(
         &self,
         key: &EventKey,
-        report: Option<Outgoing>,
+        reports: Vec<Outgoing>,
         receipt: Option<Receipt>,
     ) -> Result<(), Fault> {
         let key = key.bytes();
         let run = move |_: &store::Rows| {
             let mut batch = Batch::new();
             batch.delete(Space::Queue, key.clone());
-            if let Some((due_ms, id, value)) = &report {
+            for (due_ms, id, value) in &reports {
                 store::outbox::put(&mut batch, *due_ms, id, value.clone());
             }
             keep(&mut batch, receipt.as_ref());
@@ -366,6 +366,7 @@ mod tests {
             since_ms: 1,
             failures: 0,
             refusals: 2,
+            last: Some((200, "why".into())),
             trace: None,
             client_context: None,
             depth: 1,

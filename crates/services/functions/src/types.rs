@@ -256,6 +256,9 @@ pub struct Settings {
     /// Whether its published versions are snapshotted after INIT.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub snap_start: bool,
+    /// The ARN of the queue to which events go that failed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<String>,
     /// Its layers in order: a later one wins over an earlier one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerUse>,
@@ -399,10 +402,10 @@ pub struct EventInvoke {
     /// Oldest an event may become, seconds (60..=21600); none: six hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_s: Option<u32>,
-    /// The ARN of the function that hears of successes.
+    /// The ARN of the function or queue that hears of successes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_success: Option<String>,
-    /// The ARN of the function that hears of failures.
+    /// The ARN of the function or queue that hears of failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
     /// Product time, ms since the epoch.
@@ -431,6 +434,9 @@ pub(crate) struct Waiting {
     /// How often it could not begin since the last failure of the function.
     #[serde(default)]
     pub(crate) refusals: u32,
+    /// Why it failed last: an HTTP status, 200 where the function ran, and a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<(u16, String)>,
     /// The trace header to hand on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<String>,

@@ -128,7 +128,11 @@ impl Handle<ops::UpdateFunctionConfiguration> for Functions {
             self.fits(self.code.tree(&found.code).await?.size_bytes, &layers).await?;
             requested.layers = Some(layers);
         }
-        self.accepts(&address, &rules::change(&found.settings, requested.clone())?)?;
+        let next = rules::change(&found.settings, requested.clone())?;
+        self.accepts(&address, &next)?;
+        if requested.dead_letter.is_some() {
+            self.accepts_dead_letters("UpdateFunctionConfiguration", (&context, &address), &next).await?;
+        }
         if let Some(role) = &requested.role {
             self.may_assume(&address, role, context.request_id)?;
         }
@@ -165,7 +169,6 @@ fn unsupported(input: &aws::UpdateFunctionConfigurationRequest) -> Result<(), Fa
         "UpdateFunctionConfiguration",
         &[
             ("VpcConfig", vpc),
-            ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
@@ -190,6 +193,7 @@ fn requested(input: aws::UpdateFunctionConfigurationRequest) -> Result<Change, F
         snap_start: snap_start(input.snap_start.as_ref()),
         log_group: log_group("UpdateFunctionConfiguration", input.logging_config)?,
         image_config: input.image_config.map(image::config),
+        dead_letter: dead_letter(input.dead_letter_config),
         ..Change::default()
     })
 }

@@ -45,6 +45,7 @@ impl Handle<ops::CreateFunction> for Functions {
         let mut settings = rules::create(Change { image, ..requested(input)? })?;
         self.accepts(&address, &settings)?;
         self.may_assume(&address, &settings.role, context.request_id)?;
+        self.accepts_dead_letters("CreateFunction", (&context, &address), &settings).await?;
         if self.state.get(&address)?.is_some() {
             return Err(exists(&address));
         }
@@ -114,7 +115,6 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
         &[
             ("PublishTo", input.publish_to.is_some()),
             ("VpcConfig", vpc),
-            ("DeadLetterConfig", dead_letter(input.dead_letter_config.as_ref())),
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("FileSystemConfigs", some_of(input.file_system_configs.as_ref())),
             ("TenancyConfig", input.tenancy_config.is_some()),
@@ -126,8 +126,9 @@ fn unsupported(input: &aws::CreateFunctionRequest) -> Result<(), Fault> {
     )
 }
 
-pub(super) fn dead_letter(config: Option<&aws::DeadLetterConfig>) -> bool {
-    config.is_some_and(|config| some_text(config.target_arn.as_ref()))
+/// The target that a request gives: an empty text for none, and for a configuration without one.
+pub(super) fn dead_letter(config: Option<aws::DeadLetterConfig>) -> Option<String> {
+    config.map(|config| config.target_arn.unwrap_or_default())
 }
 
 pub(super) fn active_tracing(config: Option<&aws::TracingConfig>) -> Option<bool> {
@@ -152,6 +153,7 @@ fn requested(input: aws::CreateFunctionRequest) -> Result<Change, Fault> {
         active_tracing: active_tracing(input.tracing_config.as_ref()),
         snap_start: snap_start(input.snap_start.as_ref()),
         log_group: log_group("CreateFunction", input.logging_config)?,
+        dead_letter: dead_letter(input.dead_letter_config),
         ..Change::default()
     })
 }

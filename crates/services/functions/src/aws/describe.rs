@@ -48,6 +48,10 @@ pub(super) fn configuration(
         code_sha256: base64_of_hex(&edition.code.sha256),
         version: text(&edition.version),
         environment: environment(settings),
+        dead_letter_config: settings
+            .dead_letter
+            .as_ref()
+            .map(|target| aws::DeadLetterConfig { target_arn: Some(target.clone()) }),
         layers: layers(settings),
         tracing_config: Some(aws::TracingConfigResponse {
             mode: text(if settings.active_tracing { "Active" } else { "PassThrough" }),

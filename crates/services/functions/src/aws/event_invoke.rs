@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Fault, Principal, Timestamp};
+use base::{Fault, Timestamp};
 use door::{Answer, Ask, Body, Context, Handle, Mode};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
@@ -11,7 +11,7 @@ use super::list::{after, marker};
 use super::{alter, required, whole};
 use crate::find::Found;
 use crate::name::{self, LATEST, Named};
-use crate::target::role_name;
+use crate::queue::{Queue, no_queue, role_of};
 use crate::types::{EventInvoke, Function};
 use crate::{Functions, destination, faults};
 
@@ -61,7 +61,7 @@ impl Functions {
     }
 
     /// One destination of a request, checked; an empty one takes it away.
-    fn destination(
+    async fn destination(
         &self,
         context: &Context,
         found: &Found,
@@ -71,14 +71,19 @@ impl Functions {
         let Some(arn) = arn.filter(|arn| !arn.is_empty()) else { return Ok(None) };
         let missing = match arn.split(':').nth(2).unwrap_or_default() {
             _ if arn.starts_with("kafka://") => Some("Kafka"),
-            "sqs" => Some("SQS"),
+            "sqs" => {
+                self.accepts_queue(context, found, &arn).await?;
+                return Ok(Some(arn));
+            }
             "sns" => Some("SNS"),
             "events" => Some("EventBridge"),
             "s3" => Some("S3"),
             _ => None,
         };
         if let Some(service) = missing {
-            return Err(Fault::not_implemented(format_args!("{member} to {service}: destinations are functions")));
+            return Err(Fault::not_implemented(format_args!(
+                "{member} to {service}: destinations are functions and queues"
+            )));
         }
         let invalid = || faults::invalid(format!("The destination ARN {arn} is invalid."));
         let target = destination::function(&context.region, &arn).ok_or_else(invalid)?;
@@ -93,16 +98,28 @@ impl Functions {
         Ok(Some(arn))
     }
 
+    /// Checks that a function's role may send to a queue that is there.
+    async fn accepts_queue(&self, context: &Context, found: &Found, arn: &str) -> Result<(), Fault> {
+        let invalid = || faults::invalid(format!("The destination ARN {arn} is invalid."));
+        // Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations": FIFO queues are none.
+        let queue = Queue::of(arn).filter(|queue| queue.region == context.region && !queue.is_fifo());
+        let queue = queue.ok_or_else(invalid)?;
+        let about = self.look_at_queue(&queue).await;
+        let looked = (&queue, about.as_ref().ok());
+        if self.role_may_not((context, &role_of(found)), looked, &["sqs:SendMessage"]).is_some() {
+            return Err(faults::invalid(format!(
+                "The function's execution role does not have permissions to call SendMessage on {arn}"
+            )));
+        }
+        about.map(drop).map_err(|fault| if no_queue(&fault) { invalid() } else { fault })
+    }
+
     /// As on AWS, what the function's role may not call is refused when it is configured, not when it is called.
     fn role_may_invoke(&self, context: &Context, found: &Found, arn: &str) -> Result<(), Fault> {
         if self.options.gate.mode() != Mode::Enforce {
             return Ok(());
         }
-        let principal = Principal::Session {
-            account: context.account,
-            role: role_name(&found.edition().settings.role).to_owned(),
-            session: found.named.address.name.clone(),
-        };
+        let principal = role_of(found);
         let ask = Ask {
             principal: &principal,
             key_id: None,
@@ -142,10 +159,10 @@ impl Functions {
         let member = |name: &str| format!("{}.DestinationConfig.{name}", asked.operation);
         let destinations = asked.destinations.unwrap_or_default();
         if let Some(on_success) = destinations.on_success {
-            next.on_success = self.destination(context, &found, member("OnSuccess"), on_success.destination)?;
+            next.on_success = self.destination(context, &found, member("OnSuccess"), on_success.destination).await?;
         }
         if let Some(on_failure) = destinations.on_failure {
-            next.on_failure = self.destination(context, &found, member("OnFailure"), on_failure.destination)?;
+            next.on_failure = self.destination(context, &found, member("OnFailure"), on_failure.destination).await?;
         }
         let named = found.named;
         let (at, written, missing) = (key(&named), next.clone(), none_there(&named));

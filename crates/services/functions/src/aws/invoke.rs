@@ -41,7 +41,7 @@ impl Handle<ops::Invoke> for Functions {
             // Nobody would hear of it, and it would be delivered again: the event ends here.
             Err(fault) if kind == "Event" && context.via == Via::Room("outbox") => {
                 tracing::debug!(%fault, function = %named.address.name, "an event ends");
-                self.let_go_looped(&named, &context, payload).await?;
+                self.let_go_looped(&named, &context, (payload, &fault)).await?;
                 return Ok(aws::InvocationResponse { status_code: Some(202), ..Default::default() }.into());
             }
             traced => traced?,

@@ -1,21 +1,23 @@
 //! Create, Get, Update, Delete and ListEventSourceMapping(s).
 //!
-//! An answer tells the step (`Creating`, `Updating`, `Deleting`), as AWS's does; the row is already what comes of it.
+//! An answer tells the step (`Creating`, `Updating`, `Deleting`), as AWS's does; the row is already what comes of it, but
+//! for what is deleted while its batches are under way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Fault, Principal, RequestId, Timestamp};
+use base::{Fault, RequestId, Timestamp};
 use door::{Answer, Ask, Body, Context, Handle, Mode};
 use model::lambda::{self as aws, ops};
+use model::{dynamodbstreams, kinesis};
 
 use super::list::{after, marker};
 use super::{refuse, required, some_text};
 use crate::find::Found;
 use crate::name;
+use crate::queue::{Queue, Seen, Spot, no_queue, role_of};
 use crate::source::{self, Kind, Mapping, Wanted};
 use crate::state::Home;
-use crate::target::role_name;
 use crate::{Functions, faults, rules};
 
 /// Most of one page. Source: AWS Lambda API reference, `ListEventSourceMappings`.
@@ -44,10 +46,26 @@ fn moved() -> Fault {
     faults::user(aws::resource_in_use_exception("Cannot update the event source mapping because it is in use."))
 }
 
-/// A mapping as AWS describes it.
-fn shown(context: &Context, uuid: &str, mapping: Mapping, state: Option<&str>) -> aws::EventSourceMappingConfiguration {
+/// What a mapping is, as its row and its reader say.
+fn state(mapping: &Mapping, seen: &Seen) -> &'static str {
+    match (mapping.enabled, seen.running > 0) {
+        _ if mapping.deleting => "Deleting",
+        (true, _) => "Enabled",
+        (false, true) => "Disabling",
+        (false, false) => "Disabled",
+    }
+}
+
+/// A mapping as AWS describes it: under way to `step`, or as it is.
+fn shown(
+    context: &Context,
+    uuid: &str,
+    mapping: Mapping,
+    seen: Seen,
+    step: Option<&str>,
+) -> aws::EventSourceMappingConfiguration {
     let kind = Kind::of(&mapping.source).ok();
-    let state = state.unwrap_or(if mapping.enabled { "Enabled" } else { "Disabled" });
+    let state = step.unwrap_or_else(|| self::state(&mapping, &seen));
     let filters = mapping.filters.into_iter().map(|pattern| aws::Filter { pattern: Some(pattern) });
     let filters: Vec<_> = filters.collect();
     let stream = mapping.stream;
@@ -63,7 +81,7 @@ fn shown(context: &Context, uuid: &str, mapping: Mapping, state: Option<&str>) -
         function_response_types: Some(mapping.response_types),
         scaling_config: mapping.max_concurrency.map(|most| aws::ScalingConfig { maximum_concurrency: Some(most) }),
         last_modified: Some(Timestamp(mapping.modified_ms)),
-        last_processing_result: of_stream.map(|_| "No records processed".to_owned()),
+        last_processing_result: of_stream.map_or(seen.problem, |_| Some("No records processed".to_owned())),
         state: Some(state.to_owned()),
         state_transition_reason: kind.map(|kind| kind.reason().to_owned()),
         destination_config: of_stream
@@ -121,31 +139,70 @@ impl Functions {
         }
     }
 
-    /// Whether the function's role may read a source.
-    fn role_may_read(&self, context: &Context, found: &Found, kind: Kind, arn: &str) -> Result<(), Fault> {
-        if self.options.gate.mode() != Mode::Enforce {
-            return Ok(());
+    /// Whether a source is there, the function's role may read it, and they go together.
+    async fn may_read(&self, context: &Context, found: &Found, kind: Kind, arn: &str) -> Result<(), Fault> {
+        if !kind.is_queue() {
+            return self.may_read_stream(context, found, kind, arn).await;
         }
-        let principal = Principal::Session {
-            account: context.account,
-            role: role_name(&found.edition().settings.role).to_owned(),
-            session: found.named.address.name.clone(),
-        };
-        for action in kind.actions() {
-            let ask = Ask {
-                principal: &principal,
-                key_id: None,
-                action,
-                resource: arn,
-                owner: None,
-                policy: None,
-                trust: false,
-                keys: &[],
-            };
-            self.options.gate.authorise(&ask, context.request_id).map_err(|_| kind.forbidden(action, arn))?;
+        let queue = Queue::of(arn).filter(|queue| queue.region == context.region);
+        let queue = queue.ok_or_else(|| kind.missing(arn))?;
+        let about = self.look_at_queue(&queue).await;
+        let looked = (&queue, about.as_ref().ok());
+        if let Some(action) = self.role_may_not((context, &role_of(found)), looked, kind.actions()) {
+            return Err(kind.forbidden(action, arn));
+        }
+        let about = about.map_err(|fault| if no_queue(&fault) { kind.missing(arn) } else { fault })?;
+        let timeout_s = found.edition().settings.timeout_s;
+        if about.visibility_s < timeout_s {
+            return Err(faults::invalid(format!(
+                "Queue visibility timeout: {} seconds is less than Function timeout: {timeout_s} seconds",
+                about.visibility_s
+            )));
         }
         Ok(())
     }
+
+    async fn may_read_stream(&self, context: &Context, found: &Found, kind: Kind, arn: &str) -> Result<(), Fault> {
+        let role = role_of(found);
+        if self.options.gate.mode() == Mode::Enforce {
+            for action in kind.actions() {
+                let ask = Ask {
+                    principal: &role,
+                    key_id: None,
+                    action,
+                    resource: arn,
+                    owner: None,
+                    policy: None,
+                    trust: false,
+                    keys: &[],
+                };
+                self.options.gate.authorise(&ask, context.request_id).map_err(|_| kind.forbidden(action, arn))?;
+            }
+        }
+        let stream_arn = Some(arn.to_owned());
+        let there = if kind == Kind::Stream {
+            let input = kinesis::DescribeStreamSummaryInput { stream_arn, ..Default::default() };
+            self.ask_source::<kinesis::ops::DescribeStreamSummary>(&role, &context.region, input).await.is_ok()
+        } else {
+            let input = dynamodbstreams::DescribeStreamInput { stream_arn, ..Default::default() };
+            self.ask_source::<dynamodbstreams::ops::DescribeStream>(&role, &context.region, input).await.is_ok()
+        };
+        if there { Ok(()) } else { Err(kind.missing(arn)) }
+    }
+
+    /// What is seen of a mapping besides its row.
+    fn seen(&self, context: &Context, uuid: &str) -> Seen {
+        self.readers.seen(&spot(context, uuid))
+    }
+
+    /// A mapping's row has changed.
+    fn mapping_changed(&self, context: &Context, uuid: &str, mapping: Option<&Mapping>) {
+        self.readers.changed(&spot(context, uuid), mapping, &*self.options.clocks);
+    }
+}
+
+fn spot(context: &Context, uuid: &str) -> Spot {
+    Spot { home: home(context), uuid: uuid.to_owned() }
 }
 
 /// What is said of a second mapping of the same source and function.
@@ -214,14 +271,12 @@ impl Handle<ops::CreateEventSourceMapping> for Functions {
         let mut mapping = source::create(kind, &source, receiver, &wanted)?;
         mapping.tags = tags;
         mapping.modified_ms = self.options.clocks.product().0;
-        self.role_may_read(&context, &found, kind, &source)?;
-        if !self.options.sources.exists(&source) {
-            return Err(kind.missing(&source));
-        }
+        self.may_read(&context, &found, kind, &source).await?;
         let uuid = RequestId::new(&*self.options.rng).to_string();
         let taken = taken(kind, &mapping);
         self.state.put_mapping(&home(&context), &uuid, (None, Some(mapping.clone())), taken, moved()).await?;
-        Ok(shown(&context, &uuid, mapping, Some("Creating")).into())
+        self.mapping_changed(&context, &uuid, Some(&mapping));
+        Ok(shown(&context, &uuid, mapping, Seen::default(), Some("Creating")).into())
     }
 }
 
@@ -234,7 +289,8 @@ impl Handle<ops::GetEventSourceMapping> for Functions {
     ) -> Result<Answer<aws::EventSourceMappingConfiguration>, Fault> {
         let uuid = required(input.uuid, "UUID")?;
         let mapping = self.state.mapping(&home(&context), &uuid)?.ok_or_else(none_there)?;
-        Ok(shown(&context, &uuid, mapping, None).into())
+        let seen = self.seen(&context, &uuid);
+        Ok(shown(&context, &uuid, mapping, seen, None).into())
     }
 }
 
@@ -265,6 +321,9 @@ impl Handle<ops::UpdateEventSourceMapping> for Functions {
         unsupported_change(&input)?;
         let uuid = required(input.uuid, "UUID")?;
         let before = self.state.mapping(&home(&context), &uuid)?.ok_or_else(none_there)?;
+        if before.deleting {
+            return Err(moved());
+        }
         let kind = Kind::of(&before.source)?;
         let wanted = Wanted {
             enabled: input.enabled,
@@ -284,8 +343,11 @@ impl Handle<ops::UpdateEventSourceMapping> for Functions {
         let mut next = source::change(kind, &before, &wanted)?;
         if let Some(text) = input.function_name {
             let found = self.receiver(&context, &text)?;
-            self.role_may_read(&context, &found, kind, &next.source)?;
             next.function = found.named.address.qualified(found.named.qualifier.as_deref());
+        }
+        if next.enabled {
+            let found = self.receiver(&context, &next.function)?;
+            self.may_read(&context, &found, kind, &next.source).await?;
         }
         next.modified_ms = self.options.clocks.product().0;
         let step = match (before.enabled, next.enabled) {
@@ -295,7 +357,9 @@ impl Handle<ops::UpdateEventSourceMapping> for Functions {
         };
         let taken = taken(kind, &next);
         self.state.put_mapping(&home(&context), &uuid, (Some(before), Some(next.clone())), taken, moved()).await?;
-        Ok(shown(&context, &uuid, next, Some(step)).into())
+        self.mapping_changed(&context, &uuid, Some(&next));
+        let seen = self.seen(&context, &uuid);
+        Ok(shown(&context, &uuid, next, seen, Some(step)).into())
     }
 }
 
@@ -308,9 +372,23 @@ impl Handle<ops::DeleteEventSourceMapping> for Functions {
     ) -> Result<Answer<aws::EventSourceMappingConfiguration>, Fault> {
         let uuid = required(input.uuid, "UUID")?;
         let mapping = self.state.mapping(&home(&context), &uuid)?.ok_or_else(none_there)?;
+        if mapping.deleting {
+            return Err(moved());
+        }
+        // No batch begins from here on; those under way end, and the last one takes the row along.
+        self.mapping_changed(&context, &uuid, None);
+        let next = (self.seen(&context, &uuid).running > 0).then(|| Mapping { deleting: true, ..mapping.clone() });
         let taken = |_: &str| none_there();
-        self.state.put_mapping(&home(&context), &uuid, (Some(mapping.clone()), None), taken, moved()).await?;
-        Ok(shown(&context, &uuid, mapping, Some("Deleting")).into())
+        let change = (Some(mapping.clone()), next.clone());
+        if let Err(fault) = self.state.put_mapping(&home(&context), &uuid, change, taken, moved()).await {
+            self.mapping_changed(&context, &uuid, self.state.mapping(&home(&context), &uuid)?.as_ref());
+            return Err(fault);
+        }
+        let seen = self.seen(&context, &uuid);
+        if let Some(next) = next.filter(|_| seen.running == 0) {
+            self.remove_mapping(&spot(&context, &uuid), next).await;
+        }
+        Ok(shown(&context, &uuid, mapping, seen, Some("Deleting")).into())
     }
 }
 
@@ -338,7 +416,10 @@ impl Handle<ops::ListEventSourceMappings> for Functions {
         let more = found.len() > wanted;
         found.truncate(wanted);
         let next_marker = found.last().filter(|_| more).map(|(uuid, _)| marker(uuid));
-        let mappings = found.into_iter().map(|(uuid, mapping)| shown(&context, &uuid, mapping, None));
+        let mappings = found.into_iter().map(|(uuid, mapping)| {
+            let seen = self.seen(&context, &uuid);
+            shown(&context, &uuid, mapping, seen, None)
+        });
         Ok(aws::ListEventSourceMappingsResponse { next_marker, event_source_mappings: Some(mappings.collect()) }.into())
     }
 }

@@ -8,7 +8,7 @@ use super::State;
 use crate::source::Mapping;
 
 /// Where mappings lie.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Home {
     pub(crate) account: Account,
     pub(crate) region: Region,
@@ -23,6 +23,10 @@ impl Home {
         let digest = Digest::of(format!("{} {}", mapping.source, mapping.function).as_bytes());
         format!("event-source-of/{}/{}/{digest}", self.account, self.region)
     }
+}
+
+fn damaged() -> Fault {
+    Fault::internal("an event source mapping's row does not read; the data folder is damaged")
 }
 
 impl State {
@@ -74,6 +78,24 @@ impl State {
         Ok(store::transact_with(&*self.kv, keys, run).await?)
     }
 
+    /// Every mapping of every account.
+    pub(crate) fn every_mapping(&self) -> Result<Vec<(Home, String, Mapping)>, Fault> {
+        let (mut all, mut range) = (Vec::new(), Range::prefix("event-source/"));
+        loop {
+            let rows = self.kv.range(Space::Control, range.clone(), super::PAGE, false)?;
+            let Some((last, _)) = rows.last() else { return Ok(all) };
+            range = range.after(last.clone());
+            for (key, value) in &rows {
+                let read = || {
+                    let mut parts = std::str::from_utf8(key).ok()?.strip_prefix("event-source/")?.splitn(3, '/');
+                    let home = Home { account: parts.next()?.parse().ok()?, region: parts.next()?.parse().ok()? };
+                    Some((home, parts.next()?.to_owned(), serde_json::from_slice(value).ok()?))
+                };
+                all.push(read().ok_or_else(damaged)?);
+            }
+        }
+    }
+
     /// At most `limit` mappings that match, by UUID, after one of them.
     pub(crate) fn mappings(
         &self,
@@ -93,8 +115,6 @@ impl State {
             let Some((last, _)) = rows.last() else { return Ok(found) };
             range = range.after(last.clone());
             for (key, value) in &rows {
-                let damaged =
-                    || Fault::internal("an event source mapping's row does not read; the data folder is damaged");
                 let uuid = std::str::from_utf8(&key[prefix.len()..]).map_err(|_| damaged())?;
                 let mapping: Mapping = serde_json::from_slice(value).map_err(|_| damaged())?;
                 if matches(&mapping) {

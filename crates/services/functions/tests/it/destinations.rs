@@ -172,7 +172,6 @@ async fn what_cannot_be_configured_is_refused_in_words() {
         assert_eq!(refused(at(arn)).await, invalid(&format!("The destination ARN {arn} is invalid.")));
     }
     for (arn, service) in [
-        ("arn:aws:sqs:us-east-1:000000000000:q", "SQS"),
         ("arn:aws:sns:us-east-1:000000000000:t", "SNS"),
         ("arn:aws:events:us-east-1:000000000000:event-bus/b", "EventBridge"),
         ("arn:aws:s3:::bucket", "S3"),

@@ -24,7 +24,8 @@ impl Dispatch for Objects {
         Box::pin(async move {
             let Input::Typed(input) = call.input else { return Err(Fault::internal("typed")) };
             let input: Box<dyn std::any::Any> = input;
-            let asked = input.downcast::<s3::GetObjectRequest>().map_err(|_| Fault::internal("another operation"))?;
+            let asked =
+                input.downcast::<s3::GetObjectRequest>().map_err(|_| Fault::not_implemented("another operation"))?;
             assert!(matches!(call.principal, Principal::Root { .. }), "asked as the caller");
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let version = asked.version_id.as_deref();

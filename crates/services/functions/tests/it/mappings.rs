@@ -1,28 +1,16 @@
-//! Event source mappings: their rules, their rows, their answers. Which sources exist is told by the test.
-
-use std::sync::Arc;
+//! Event source mappings: their rules, their rows, their answers. Every source exists that is not called `gone`.
 
 use base::Fault;
-use functions::Sources;
 use model::lambda::{self as aws, ops};
 
+use crate::queue::{QUEUE, world_on};
 use crate::world::{Disk, World};
 
-const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
 const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:hello";
 
-/// Whatever is not called `gone` exists.
-struct Most;
-
-impl Sources for Most {
-    fn exists(&self, arn: &str) -> bool {
-        !arn.ends_with("gone")
-    }
-}
-
 fn on(disk: Disk) -> World {
-    World::with(disk, |options| options.sources = Arc::new(Most))
+    world_on(disk, |_| {}).0
 }
 
 async fn world() -> World {

@@ -91,8 +91,8 @@ async fn what_is_not_done_is_refused_by_name() {
             let subnet_ids = Some(vec!["subnet-1".to_owned()]);
             input.vpc_config = Some(aws::VpcConfig { subnet_ids, ..aws::VpcConfig::default() });
         }),
-        ("CreateFunction.DeadLetterConfig", |input| {
-            let target_arn = Some("arn:aws:sqs:us-east-1:000000000000:q".to_owned());
+        ("CreateFunction.DeadLetterConfig to SNS", |input| {
+            let target_arn = Some("arn:aws:sns:us-east-1:000000000000:t".to_owned());
             input.dead_letter_config = Some(aws::DeadLetterConfig { target_arn });
         }),
         ("CreateFunction.KMSKeyArn", |input| input.kms_key_arn = Some("arn:aws:kms:x".into())),

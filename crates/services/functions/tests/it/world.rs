@@ -144,6 +144,14 @@ impl World {
                 {
                     return Reply::Error("ValueError".into(), Bytes::from_static(b"{\"errorType\":\"ValueError\"}"));
                 }
+                if text.contains("part") {
+                    let event: serde_json::Value = serde_json::from_slice(&request.payload).unwrap();
+                    let records = event["Records"].as_array().unwrap().iter();
+                    let bad = records.filter(|record| record["body"].as_str().unwrap().contains("bad"));
+                    let bad: Vec<_> =
+                        bad.map(|record| serde_json::json!({"itemIdentifier": record["messageId"]})).collect();
+                    return Reply::Response(serde_json::json!({"batchItemFailures": bad}).to_string().into());
+                }
                 if text == "\"trace\"" {
                     let header = request.headers.iter().find(|(name, _)| name == "lambda-runtime-trace-id");
                     return Reply::Response(serde_json::json!(header.map(|(_, value)| value)).to_string().into());
@@ -176,7 +184,7 @@ impl World {
             bootstraps: "/bootstraps".into(),
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
-            bell: Arc::new(LocalBell::new()),
+            bell: Arc::new(LocalBell::over(clocks.clone())),
             meter: deaf,
             gate: door::Gate::off(),
             keys: Arc::new(TestKeys),
@@ -188,7 +196,6 @@ impl World {
             egress: Some(base::Egress::All),
             dispatch: Arc::new(crate::from_s3::Objects),
             logs: Arc::new(Deaf),
-            sources: Arc::new(functions::NoSources),
         };
         change(&mut options);
         let (functions, service) = Functions::open(options).unwrap();
