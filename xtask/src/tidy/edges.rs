@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("identity", &["base", "wire", "model", "store", "door"]),
     ("observe", &["base", "wire", "model", "store", "door"]),
     ("objects", &["base", "wire", "model", "store", "door"]),
+    ("messaging", &["base", "wire", "model", "store", "door"]),
     ("httpapis", &["base", "wire", "model", "store", "door"]),
     ("gateway", &["base", "wire", "model", "door"]),
     ("console", &["base", "wire", "door"]),

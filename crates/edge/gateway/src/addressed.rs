@@ -9,7 +9,7 @@ use http::Method;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use wire::route::{self, Guess};
 use wire::sigv4::Scope;
-use wire::{Request, Service};
+use wire::{Operation, Protocol, Request, Service};
 
 use crate::Options;
 use crate::arrival::Arrival;
@@ -90,6 +90,29 @@ impl Addressed {
         }
     }
 }
+
+/// Old clients of queues post a form to the queue's own URL, and some do not repeat it: `POST /000000000000/jobs`. The request's
+/// signature was checked.
+pub(crate) fn name_the_queue(request: &mut Request, protocol: Protocol, operation: &'static Operation) {
+    if protocol != Protocol::Query || request.path.trim_matches('/').is_empty() {
+        return;
+    }
+    let takes = operation.input_shape.members().iter().any(|member| member.name == QUEUE && member.required);
+    let named = |form: &[u8]| form_urlencoded::parse(form).any(|(name, _)| name == QUEUE);
+    if takes && !named(&request.body) && !named(request.query.as_bytes()) {
+        let mut query = std::mem::take(&mut request.query);
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(QUEUE);
+        query.push('=');
+        query.extend(form_urlencoded::byte_serialize(request.path.as_bytes()));
+        request.query = query;
+    }
+}
+
+/// The parameter that names a queue.
+const QUEUE: &str = "QueueUrl";
 
 /// The first part of a path, if there is one.
 fn first(path: &str) -> Option<&str> {

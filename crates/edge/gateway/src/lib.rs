@@ -203,6 +203,7 @@ impl Gateway {
         // Held until the answer: what is unpacked is as large in memory as if it had come so.
         let _room = packed::unpack(arrival, guess.protocol, self.rooms(arrival)).await?;
         addressed.settle(&mut arrival.request);
+        addressed::name_the_queue(&mut arrival.request, guess.protocol, operation);
         // The checksum in the head of the last of an upload's requests is the object's.
         let of_object = operation.streams() || operation.name == "CompleteMultipartUpload";
         if body.is_none() && !of_object && operation.service.bare_errors {

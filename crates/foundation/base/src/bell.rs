@@ -24,9 +24,39 @@ pub trait Bell: Send + Sync {
 /// The bell of a single node.
 #[derive(Clone)]
 pub struct LocalBell {
-    // Keys somebody waits for; an entry goes when its last waiter has gone.
-    keys: Arc<Mutex<HashMap<String, Vec<oneshot::Sender<Turn>>>>>,
+    waiting: Arc<Mutex<Waiting>>,
     clocks: Arc<dyn Clocks>,
+}
+
+/// Who waits for which key.
+#[derive(Default)]
+struct Waiting {
+    keys: HashMap<String, Vec<oneshot::Sender<Turn>>>,
+    // Waiters that came since those who had gone were last cleared away, and how many were left then: to clear once in so
+    // many costs each waiter the same, however many keys there are.
+    came: usize,
+    left: usize,
+}
+
+/// Waiters that may have gone and still be held, besides as many as there are.
+const GONE: usize = 64;
+
+impl Waiting {
+    fn add(&mut self, key: &str, ring: oneshot::Sender<Turn>) {
+        if self.came > self.left + GONE {
+            self.keys.retain(|_, waiting| {
+                waiting.retain(|waiter| !waiter.is_closed());
+                !waiting.is_empty()
+            });
+            self.left = self.keys.values().map(Vec::len).sum();
+            self.came = 0;
+        }
+        self.came += 1;
+        match self.keys.get_mut(key) {
+            Some(waiting) => waiting.push(ring),
+            None => drop(self.keys.insert(key.to_owned(), vec![ring])),
+        }
+    }
 }
 
 impl Default for LocalBell {
@@ -43,13 +73,13 @@ impl LocalBell {
 
     /// The same, whose rings give turns of these clocks.
     pub fn over(clocks: Arc<dyn Clocks>) -> Self {
-        Self { keys: Arc::default(), clocks }
+        Self { waiting: Arc::default(), clocks }
     }
 }
 
 impl Bell for LocalBell {
     fn ring(&self, key: &str) {
-        let waiting = self.keys.lock().expect("no code panics while holding it").remove(key);
+        let waiting = self.waiting.lock().expect("no code panics while holding it").keys.remove(key);
         for waiter in waiting.into_iter().flatten() {
             // Whoever has gone meanwhile leaves the turn to be dropped.
             drop(waiter.send(self.clocks.turn()));
@@ -58,12 +88,7 @@ impl Bell for LocalBell {
 
     fn news(&self, key: &str) -> BoxFuture<'static, Turn> {
         let (ring, rung) = oneshot::channel();
-        let mut keys = self.keys.lock().expect("no code panics while holding it");
-        keys.retain(|_, waiting| {
-            waiting.retain(|waiter| !waiter.is_closed());
-            !waiting.is_empty()
-        });
-        keys.entry(key.to_owned()).or_default().push(ring);
+        self.waiting.lock().expect("no code panics while holding it").add(key, ring);
         Box::pin(async move {
             match rung.await {
                 Ok(turn) => turn,
@@ -71,5 +96,27 @@ impl Bell for LocalBell {
                 Err(_) => std::future::pending().await,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_went_away_is_cleared_away_and_who_waits_is_not() {
+        let bell = LocalBell::new();
+        let kept: Vec<_> = (0..10).map(|n| bell.wait(&format!("kept {n}"))).collect();
+        for n in 0..10_000 {
+            drop(bell.wait(&format!("gone {n}")));
+        }
+        let held: usize = bell.waiting.lock().unwrap().keys.values().map(Vec::len).sum();
+        assert!(held <= 2 * 10 + 2 * GONE, "{held} are held");
+        for n in 0..10 {
+            bell.ring(&format!("kept {n}"));
+        }
+        for waiter in kept {
+            waiter.await;
+        }
     }
 }

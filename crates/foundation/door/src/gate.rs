@@ -201,6 +201,10 @@ pub(crate) fn fault(service: &Service, mut denial: Denial, is_nobody: bool) -> F
         "Access Denied".clone_into(&mut denial.message);
     }
     match service.protocols.first() {
+        // It keeps the code that it has in the query protocol.
+        Some(Protocol::Json10 | Protocol::Json11) if service.query_compatible => {
+            Fault::new("AccessDenied", 403, denial.message)
+        }
         Some(Protocol::Json10 | Protocol::Json11 | Protocol::Cbor) => {
             Fault::new("AccessDeniedException", 400, denial.message)
         }

@@ -78,6 +78,13 @@ fn media_type(protocol: Protocol, operation: &'static Operation, request: &Reque
     Ok(())
 }
 
+/// What the framework calls, in JSON, the errors that no model has and that the query protocol has by these codes.
+const OF_QUERIES: [(&str, &str); 3] = [
+    ("AccessDenied", "AccessDeniedException"),
+    ("InvalidParameterValue", "InvalidParameterValueException"),
+    ("MissingParameter", "MissingRequiredParameterException"),
+];
+
 /// An error's full name: its service's name space, or that of AWS's framework, and the shape.
 pub(crate) fn type_name(
     service: Option<&'static Service>,
@@ -86,7 +93,9 @@ pub(crate) fn type_name(
 ) -> String {
     let (Some(service), Some(shape)) = (service, shape) else {
         let room = if fault.code == "ValidationException" { "validate" } else { "service" };
-        return format!("com.amazon.coral.{room}#{}", fault.code);
+        let queried = service.is_some_and(|service| service.query_compatible);
+        let own = OF_QUERIES.iter().find(|(code, _)| queried && *code == fault.code).map(|(_, name)| *name);
+        return format!("com.amazon.coral.{room}#{}", own.unwrap_or(&fault.code));
     };
     // `DynamoDB_20120810` → `com.amazonaws.dynamodb.v20120810`.
     let date = service.target_prefix.rsplit_once('_').map(|(_, date)| date);

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use httpapis::HttpApis;
 use identity::Identity;
 use invoker::Invoker;
+use messaging::queues::{self, Queues};
 use objects::Objects;
 use observe::Observe;
 use sandbox::{Environment, Spec, Survey, Walls};
@@ -181,6 +182,7 @@ struct Registered {
     identity: Vec<&'static Operation>,
     observe: Vec<&'static Operation>,
     objects: Vec<&'static Operation>,
+    queues: Vec<&'static Operation>,
     httpapis: Vec<&'static Operation>,
     restapis: Vec<&'static Operation>,
 }
@@ -192,6 +194,7 @@ impl Registered {
             ("identity", identity::GRADES, &self.identity),
             ("observe", observe::GRADES, &self.observe),
             ("objects", objects::GRADES, &self.objects),
+            ("messaging", queues::GRADES, &self.queues),
             ("httpapis", httpapis::GRADES, &self.httpapis),
             ("httpapis", httpapis::rest::GRADES, &self.restapis),
         ]
@@ -290,6 +293,14 @@ async fn registered() -> anyhow::Result<Registered> {
     })
     .await?;
 
+    let (queues, _) = Queues::open(queues::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::new(LocalBell::new()),
+        authority: String::new(),
+        scheme: "http",
+    });
     let httpapis = HttpApis::open(httpapis::Options {
         kv: Arc::clone(&kv),
         clocks: Arc::clone(&clocks),
@@ -309,6 +320,7 @@ async fn registered() -> anyhow::Result<Registered> {
         identity: of(identity::register(RouterBuilder::default(), &identity)),
         observe: of(observe::register(RouterBuilder::default(), &observe)),
         objects: of(objects::register(RouterBuilder::default(), &objects)),
+        queues: of(queues::register(RouterBuilder::default(), &queues)),
         httpapis: of(httpapis::register(RouterBuilder::default(), &httpapis)),
         restapis: of(httpapis::rest::register(RouterBuilder::default(), &restapis)),
     })

@@ -25,6 +25,7 @@ use gateway::Gateway;
 use httpapis::HttpApis;
 use identity::Identity;
 use invoker::Invoker;
+use messaging::queues::{self, Queues};
 use objects::Objects;
 use observe::Observe;
 use sandbox::Walls;
@@ -203,6 +204,14 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     .await?;
 
     let authority = format!("localhost:{}", address.port());
+    let (queues, queueing) = Queues::open(queues::Options {
+        kv: Arc::clone(&kv),
+        clocks: Arc::clone(&clocks),
+        rng: Arc::clone(&rng),
+        bell: Arc::clone(&bell),
+        authority: authority.clone(),
+        scheme,
+    });
     let httpapis = HttpApis::open(httpapis::Options {
         kv: Arc::clone(&kv),
         clocks: Arc::clone(&clocks),
@@ -221,6 +230,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     builder = identity::register(builder, &identity);
     builder = observe::register(builder, &observe);
     builder = objects::register(builder, &objects);
+    builder = queues::register(builder, &queues);
     builder = httpapis::register(builder, &httpapis);
     builder = httpapis::rest::register(builder, &restapis);
     if arguments.throttle == ThrottleArgument::Aws {
@@ -286,6 +296,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     loops.start(|stop| async move { either(delivering.run(), stop).await });
     loops.start(|stop| async move { either(draining.run(), stop).await });
     loops.start(|stop| async move { either(keeping.run(), stop).await });
+    loops.start(|stop| async move { either(queueing.run(), stop).await });
     loops.start(|stop| async move {
         either(invoker.run(), stop).await;
         invoker.drain().await;

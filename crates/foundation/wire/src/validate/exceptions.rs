@@ -2,7 +2,7 @@
 
 use base::Fault;
 
-use crate::{Operation, Shape};
+use crate::{Member, Operation, Shape};
 
 /// One such shape.
 struct Exception {
@@ -23,11 +23,33 @@ const ALL: &[Exception] = &[Exception {
 }];
 
 /// Enumerations that the service takes less literally than its model, or answers in words of its own: its room checks them.
-const LEFT: &[(&str, &str)] = &[("s3", "Event"), ("s3", "FilterRuleName")];
+const LEFT: &[(&str, &str)] = &[
+    ("s3", "Event"),
+    ("s3", "FilterRuleName"),
+    ("sqs", "QueueAttributeName"),
+    ("sqs", "MessageSystemAttributeName"),
+    ("sqs", "MessageSystemAttributeNameForSends"),
+];
+
+/// Members that must be there and whose absence the service answers in words of its own: its room checks them.
+const LEFT_IF_MISSING: &[(&str, &str)] = &[("sqs", "Entries"), ("sqs", "DataType")];
+
+/// Whether a member that is not there is the room's to miss.
+pub(super) fn may_be_missing(operation: &'static Operation, member: &'static Member) -> bool {
+    LEFT_IF_MISSING.contains(&(operation.service.name, member.name))
+}
 
 /// Whether the values of a shape are the room's to check.
 pub(super) fn is_left_to_the_room(operation: &'static Operation, shape: &'static Shape) -> bool {
     LEFT.contains(&(operation.service.name, shape.name))
+}
+
+/// Services that name the first parameter that is missing, before all else that is wrong, and what ends their sentence.
+const NAMES_THE_MISSING: &[(&str, &str)] = &[("ec2", ""), ("sqs", ".")];
+
+/// What ends the sentence of a service that names the first parameter that is missing, if it is one.
+pub(super) fn names_the_missing(operation: &'static Operation) -> Option<&'static str> {
+    NAMES_THE_MISSING.iter().find(|(service, _)| *service == operation.service.name).map(|(_, end)| *end)
 }
 
 /// S3's own faults for what its models forbid, by the shape that is broken: code and words.

@@ -60,12 +60,12 @@ fn code(operation: &'static Operation) -> &'static str {
     }
 }
 
-/// EC2 names the first parameter that is missing, before all else that is wrong.
+/// EC2 and SQS name the first parameter that is missing, before all else that is wrong.
 fn missing(operation: &'static Operation, input: &dyn Structure) -> Option<Fault> {
-    operation.service.protocols.contains(&Protocol::Ec2Query).then_some(())?;
+    let end = exceptions::names_the_missing(operation)?;
     let mut members = input.shape().members().iter().enumerate();
     let (_, member) = members.find(|(index, member)| member.required && input.get(*index).is_none())?;
-    let words = format!("The request must contain the parameter {}", member.name);
+    let words = format!("The request must contain the parameter {}{end}", member.name);
     Some(Fault::new("MissingParameter", 400, words))
 }
 
@@ -273,7 +273,7 @@ impl Sink for Check {
         for (index, member) in value.shape().members().iter().enumerate() {
             match value.get(index) {
                 Some(field) => self.within(member.name, |check| field.emit(member.shape, check)),
-                None if member.required => {
+                None if member.required && !exceptions::may_be_missing(self.operation, member) => {
                     self.within(member.name, |check| check.violated(member.shape, None, "Member must not be null"));
                 }
                 None => {}
@@ -303,7 +303,8 @@ impl Sink for Check {
         let whole = show::Entries(&entries);
         self.own(shape, &whole, size_breaks(shape, "length", entries.len() as i64));
         let Kind::Map(key, item) = shape.kind else { return };
-        if entries.iter().any(|(name, _)| !text_breaks(key.shape, name).is_empty()) {
+        let known = exceptions::is_left_to_the_room(self.operation, key.shape);
+        if !known && entries.iter().any(|(name, _)| !text_breaks(key.shape, name).is_empty()) {
             let words = format!("Map keys must satisfy constraint: [{}]", all_words(key.shape));
             self.violated(shape, Some(&whole), &words);
         }
