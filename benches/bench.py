@@ -1,9 +1,10 @@
 """Measures the platform beside its yardsticks in one run and prints medians and ratios.
 
-usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick]
+usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick] [--python RUNTIME]
 
 Parts are start, idle, hello, node, official, storms, sandboxes and thousand (density.py), functions (all of workloads.py), or the name of one
 of those functions; without --only all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
+--python is the runtime of the Python functions; without it, the version this runs on.
 
 DIR holds yardstick programs, each optional: `target/release/echo` (a hyper echo server: `echo PORT`), `fakeapi.py` (a
 runtime client's own floor) with `venv/bin/python`. Absolute times drift between machines and days; quote the ratios.
@@ -265,9 +266,10 @@ def main():
     arguments.add_argument("--yardsticks", type=pathlib.Path)
     arguments.add_argument("--only", type=parts, default=PARTS, metavar="PART,PART")
     arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--python", default="python%d.%d" % sys.version_info[:2], metavar="RUNTIME")
     chosen = arguments.parse_args()
     only = chosen.only
-    python = "python%d.%d" % sys.version_info[:2]
+    python = chosen.python
     yard = yardsticks(chosen.yardsticks) if chosen.yardsticks else {}
     data = tempfile.mkdtemp(prefix="lambent-bench-")
     platform = Lambent(chosen.lambent, data)

@@ -442,6 +442,14 @@ pub(crate) enum Report {
     Ready,
 }
 
+impl Report {
+    /// [`Report::Ended`] as it is written, by someone who has no heap.
+    pub(crate) fn ended(signaled: bool, code: i32) -> [u8; 6] {
+        let [a, b, c, d] = code.to_le_bytes();
+        [5, u8::from(signaled), a, b, c, d]
+    }
+}
+
 impl Message for Report {
     fn write(&self, w: Writer) -> Writer {
         match self {
@@ -449,7 +457,7 @@ impl Message for Report {
             Self::Confined { uplink } => w.u8(2).u32(*uplink),
             Self::Started => w.u8(3),
             Self::NotStarted { errno } => w.u8(4).u32(*errno as u32),
-            Self::Ended { signaled, code } => w.u8(5).u8(u8::from(*signaled)).u32(*code as u32),
+            Self::Ended { signaled, code } => Self::ended(*signaled, *code).into_iter().fold(w, Writer::u8),
             Self::Failed { step, errno } => w.u8(6).bytes(step.as_bytes()).u32(*errno as u32),
             Self::Ready => w.u8(7),
             Self::Forkable => w.u8(8),

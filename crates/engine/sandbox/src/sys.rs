@@ -267,6 +267,50 @@ pub(crate) fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
+/// Where this process's heap begins, if it has one.
+pub(crate) fn heap_start() -> Option<usize> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let heap = maps.lines().find(|line| line.ends_with("[heap]"))?;
+    usize::from_str_radix(heap.split('-').next()?, 16).ok()
+}
+
+/// The last thing the first process of a sandbox does: gives its heap, which begins at `heap`, back to the kernel, waits until
+/// `child` has ended, reaping whatever is orphaned meanwhile, sends what `report` makes of the wait status (whether by a
+/// signal; its number or the exit status), and ends. When it ends, the kernel kills all that is left in its pid namespace.
+///
+/// It is a fork of the helper: each page of the heap that the helper writes to afterwards would else be kept for it alone.
+pub(crate) fn reap_without_heap(
+    child: i32,
+    socket: BorrowedFd<'_>,
+    heap: Option<usize>,
+    report: fn(bool, i32) -> [u8; 6],
+) -> ! {
+    // SAFETY: the range is the heap, whole pages of it, and nothing below uses the heap: no allocation, no value that owns
+    // one is read or dropped, and the process ends without running anything else. All pointers are to live locals.
+    unsafe {
+        if let Some(start) = heap {
+            let end = libc::sbrk(0) as usize;
+            libc::madvise(start as *mut libc::c_void, end.saturating_sub(start), libc::MADV_DONTNEED);
+        }
+        let mut status = 0;
+        loop {
+            let ended = libc::waitpid(-1, &raw mut status, 0);
+            if ended == child {
+                break;
+            }
+            if ended < 0 && *libc::__errno_location() != libc::EINTR {
+                libc::_exit(1);
+            }
+        }
+        let signaled = libc::WIFSIGNALED(status);
+        let code = if signaled { libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) };
+        let message = report(signaled, code);
+        // Whoever does not hear it hears that this process has ended.
+        libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL);
+        libc::_exit(0);
+    }
+}
+
 /// Waits for a child's end. Answers what it and everything it waited for has used.
 pub(crate) fn reap(pid: i32) -> io::Result<crate::walls::Usage> {
     // SAFETY: an all-zero rusage is valid.

@@ -11,6 +11,8 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/logs.py", include_bytes!("python/logs.py")),
         ("python/streams.py", include_bytes!("python/streams.py")),
         ("python/zygote.py", include_bytes!("python/zygote.py")),
+        ("python/thrift.py", include_bytes!("python/thrift.py")),
+        ("python/rehearsal.py", include_bytes!("python/rehearsal.py")),
         ("python/decimals.py", include_bytes!("python/decimals.py")),
         ("python/image.py", include_bytes!("python/image.py")),
         ("python/snapshot.py", include_bytes!("python/snapshot.py")),

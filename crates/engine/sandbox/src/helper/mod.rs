@@ -164,6 +164,7 @@ impl Host {
             filter,
             ranges: ids.is_ok(),
             landlock: landlock_abi > 0,
+            heap: sys::heap_start(),
             pids_limited: layout.pids.is_some(),
             memory_limited: layout.memory.is_some(),
         };

@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) pids_limited: bool,
     /// See `pids_limited`.
     pub(crate) memory_limited: bool,
+    /// Where the heap of the helper begins, and so that of what it forks.
+    pub(crate) heap: Option<usize>,
 }
 
 /// Lives the life of a sandbox's first process.
@@ -132,8 +134,8 @@ impl First {
             (None, Some(output)) => program::start(&self.socket, program, &output),
             (None, None) => Err(io::Error::from_raw_os_error(libc::EPROTO)),
         }
-        .and_then(|child| program::reap(&self.socket, child))
         .step("start the program")
+        .map(|child| sys::reap_without_heap(child, self.socket.as_fd(), setup.heap, Report::ended))
     }
 
     /// Starts a program that does not know its function yet, inside all walls, or lets a zygote fork one into here, and

@@ -1,4 +1,4 @@
-//! The program itself: its listeners, its start, now or ahead of need, and the reaping of everything it leaves behind.
+//! The program itself: its listeners, and its start, now or ahead of need.
 
 use std::ffi::CString;
 use std::io;
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Resource, Rlimit, WaitIdOptions, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Resource, Rlimit, WaitIdOptions};
 
 use super::{Failure, Step, confine};
 use crate::channel;
@@ -150,17 +150,6 @@ pub(super) fn socket_maker() -> Result<OwnedFd, Failure> {
     }
 }
 
-/// Waits for the program to end, reaping whatever is orphaned meanwhile, and reports. When this process then ends, the
-/// kernel kills all that is left in its pid namespace.
-pub(super) fn reap(socket: &OwnedFd, child: i32) -> io::Result<()> {
-    let status = reap_until(child)?;
-    let ended = match status.terminating_signal() {
-        Some(signal) => Report::Ended { signaled: true, code: signal },
-        None => Report::Ended { signaled: false, code: status.exit_status().unwrap_or(0) },
-    };
-    channel::send(socket, &ended.encode(), &[])
-}
-
 /// Turns this process into the program. Returns only on failure. The other signals have had their default actions since
 /// the helper's start.
 fn become_program(
@@ -188,15 +177,5 @@ fn become_program(
     match ready() {
         Ok(()) => sys::exec(argv, env),
         Err(error) => error,
-    }
-}
-
-fn reap_until(child: i32) -> io::Result<WaitStatus> {
-    loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == child => return Ok(status),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }

@@ -138,15 +138,19 @@ def _json_header(headers, name, called):
 
 
 class Channel:
-    """The Runtime API over one kept-alive connection. After a restore it is opened anew."""
+    """The Runtime API over one kept-alive connection: `line`, where there is that descriptor. After a restore it is opened
+    anew."""
 
-    def __init__(self, address):
+    def __init__(self, address, line=None):
         import _socket
 
-        host, _, port = address.rpartition(":")
-        self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        self.socket.connect((host, int(port)))
-        self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        if line is None:
+            host, _, port = address.rpartition(":")
+            self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            self.socket.connect((host, int(port)))
+            self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        else:
+            self.socket = _socket.socket(fileno=line)
         self.pending = b""
         self.host = host = (" HTTP/1.1\r\nHost: %s\r\n" % address).encode()
         self.get_next = b"GET /2018-06-01/runtime/invocation/next" + host + b"\r\n"
@@ -304,9 +308,7 @@ def prepare():
     import builtins
 
     sys.dont_write_bytecode = True
-    for stream in (sys.stdout, sys.stderr):
-        # Whole lines go out at once; the rest is flushed before an answer is sent.
-        stream.reconfigure(encoding="utf-8", line_buffering=True)
+    set_streams()
     builtins.exit = builtins.quit = sys.exit
     root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     site = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
@@ -325,6 +327,13 @@ def prepare():
         piece("logs")["install"](logging)
 
 
+def set_streams():
+    """Whole lines go out at once; the rest is flushed before an answer is sent."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream.encoding != "utf-8" or not stream.line_buffering:
+            stream.reconfigure(encoding="utf-8", line_buffering=True)
+
+
 def make_way(folders):
     """What the function brings wins over what was imported before it was known."""
     for folder in folders if _AHEAD else ():
@@ -333,7 +342,8 @@ def make_way(folders):
         except OSError:
             continue
         brought = {name.partition(".")[0] for name in names} & _AHEAD
-        for name in list(sys.modules):
+        # Without need nothing of the modules is touched: to count references is to write.
+        for name in list(sys.modules) if brought else ():
             if name.partition(".")[0] in brought:
                 del sys.modules[name]
 
@@ -344,11 +354,13 @@ def warm_up():
     before = set(sys.modules)
     import _socket, datetime, decimal, json, json.decoder, json.encoder, logging, traceback
 
+    set_streams()
     piece("faults")
-    piece("logs")
+    piece("logs")["install"](logging)
     if sys.argv[1:] == ["zygote"]:
         piece("zygote")
         piece("restore")
+        piece("thrift")
     _AHEAD.update(name for name in set(sys.modules) - before if "." not in name)
 
 
@@ -369,6 +381,11 @@ def wait_for_function():
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    become(words)
+
+
+def become(words):
+    """Becomes whom the words name: a folder to work in, then variables, then nothing."""
     # Set by the interpreter where the host lacks the locale.
     coerced = os.environ.get("LC_CTYPE")
     os.environ.clear()

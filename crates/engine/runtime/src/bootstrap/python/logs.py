@@ -18,11 +18,24 @@ class Sink:
         sys.stdout.write(msg)
 
 
+# The module that has the handler, and the handler.
+INSTALLED = []
+
+
 def install(logging):
-    """Called once, when the function first imports `logging`."""
-    structured = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+    """Called when `logging` is there, and again when the function is known."""
+    if INSTALLED[:1] != [logging]:
+        INSTALLED[:] = logging, handler_of(logging)
+    if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
+        INSTALLED[1].setFormatter(json_formatter(logging))
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     level = {"TRACE": "DEBUG"}.get(level, level)
+    if level in logging._nameToLevel:
+        logging.getLogger().setLevel(level)
+
+
+def handler_of(logging):
+    """Lambda's, added to the root logger."""
     logging.Formatter.converter = time.gmtime
 
     class LambdaLoggerHandler(logging.Handler):
@@ -44,16 +57,11 @@ def install(logging):
             return True
 
     handler = LambdaLoggerHandler(Sink())
-    if structured:
-        handler.setFormatter(json_formatter(logging))
-    else:
-        line = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-        handler.setFormatter(logging.Formatter(line, "%Y-%m-%dT%H:%M:%S"))
+    line = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+    handler.setFormatter(logging.Formatter(line, "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(LambdaLoggerFilter())
-    root = logging.getLogger()
-    if level in logging._nameToLevel:
-        root.setLevel(level)
-    root.addHandler(handler)
+    logging.getLogger().addHandler(handler)
+    return handler
 
 
 def json_formatter(logging):

@@ -13,7 +13,6 @@ last, a file for each group, and the rules if any.
 
 import _socket
 import ctypes
-import gc
 import os
 
 USER, GROUP = 993, 990
@@ -50,8 +49,7 @@ def serve():
     code = socket.recv(1 << 16)
     filter = ctypes.create_string_buffer(code, len(code))
     program = Program(len(code) // 8, ctypes.addressof(filter))
-    gc.collect()
-    gc.freeze()
+    piece("thrift")["settle"]()
     socket.send(b"\n")
     space = _socket.CMSG_SPACE(32 * 4)
     while True:
