@@ -290,8 +290,8 @@ pub const GRADES: &[Graded] = &[
     row(
         "PutBucketNotificationConfiguration",
         "NotificationConfiguration.QueueConfigurations",
-        Refused,
-        "as AWS refuses a queue that does not exist",
+        Acts,
+        "standard queues, whose policies must let S3 in",
     ),
     row(
         "PutBucketNotificationConfiguration",

@@ -8,13 +8,19 @@ use base64::engine::general_purpose::STANDARD;
 use door::{Answer, Body, Call, Context, Handle, Input, Origin, Via};
 use model::lambda::{self, ops as lambda_ops};
 use model::s3::{self, ops};
+use model::sqs::{self, ops as sqs_ops};
 use wire::{Op, Unit};
 
 use super::refuse;
 use crate::Objects;
-use crate::notify::{PRINCIPAL, SETTING, source_arn};
+use crate::cause::Cause;
+use crate::notify::{PRINCIPAL, Queue, SETTING, source_arn};
 use crate::rules::destinations::{self, Kind};
+use crate::rules::record;
 use crate::types::Bucket;
+
+/// What is said of a FIFO queue before it is asked.
+const FIFO: &str = "FifoQueue";
 
 /// The fields in which a fault names the destinations that are wrong, as many as it names.
 const NUMBERED: [(&str, &str); 8] = [
@@ -40,10 +46,10 @@ impl Handle<ops::PutBucketNotificationConfiguration> for Objects {
         let bucket = self.bucket(Some(&name), owner)?;
         let mut configuration = input.notification_configuration.unwrap_or_default();
         let unproved = input.skip_destination_validation == Some(true);
-        let others = configuration.queue_configurations.is_some() || configuration.topic_configurations.is_some();
+        let topics = configuration.topic_configurations.as_ref().is_some_and(|topics| !topics.is_empty());
         refuse(&[
             ("NotificationConfiguration.EventBridgeConfiguration", configuration.event_bridge_configuration.is_some()),
-            ("SkipDestinationValidation for queues and topics", unproved && others),
+            ("SkipDestinationValidation for topics", unproved && topics),
         ])?;
         let mut all = destinations::of(&mut configuration);
         // As AWS's look: base64 of a UUID.
@@ -95,8 +101,18 @@ impl Objects {
                 tracing::debug!(%fault, %arn, "a bucket's function cannot be invoked");
                 return Some((format!("{arn}, null"), format!("Not authorized to invoke function [{arn}]")));
             }
+            Kind::Queue => {
+                let fault = self.send_test(context, bucket, arn).await.err()?;
+                tracing::debug!(%fault, %arn, "a bucket cannot send to its queue");
+                match fault.code.as_ref() {
+                    FIFO => "FIFO queues are not supported as a destination",
+                    code if code.starts_with("AccessDenied") => {
+                        "Permissions on the destination queue do not allow S3 to publish notifications from this bucket"
+                    }
+                    _ => "The destination queue does not exist",
+                }
+            }
             // No room of the platform has any yet.
-            Kind::Queue => "The destination queue does not exist",
             Kind::Topic => "The destination topic does not exist",
         };
         Some((arn.to_owned(), why.to_owned()))
@@ -109,6 +125,41 @@ impl Objects {
             invocation_type: Some("DryRun".into()),
             ..Default::default()
         };
+        self.ask::<lambda_ops::Invoke>(context, (name, bucket), input).await
+    }
+
+    /// Sends a queue the message by which it knows that a bucket will send. Source: Amazon S3 User Guide, "Event message
+    /// structure", test message.
+    async fn send_test(&self, context: &Context, (name, bucket): (&str, &Bucket), arn: &str) -> Result<(), Fault> {
+        let gone = || Fault::new("QueueDoesNotExist", 400, "it is none");
+        let queue = Queue::of(arn).ok_or_else(gone)?;
+        if queue.is_fifo() {
+            return Err(Fault::new(FIFO, 400, "a FIFO queue takes no messages without a group"));
+        }
+        let cause = Cause::of(context);
+        let body = serde_json::json!({
+            "Service": "Amazon S3",
+            "Event": "s3:TestEvent",
+            "Time": record::date(self.clocks.product()),
+            "Bucket": name,
+            "RequestId": cause.request,
+            "HostId": cause.host,
+        });
+        let input = sqs::SendMessageRequest {
+            queue_url: Some(queue.url()),
+            message_body: Some(body.to_string()),
+            ..Default::default()
+        };
+        self.ask::<sqs_ops::SendMessage>(context, (name, bucket), input).await
+    }
+
+    /// Asks another service as the bucket.
+    async fn ask<O: Op>(
+        &self,
+        context: &Context,
+        (name, bucket): (&str, &Bucket),
+        input: O::Input,
+    ) -> Result<(), Fault> {
         let call = Call {
             principal: Principal::Service {
                 name: PRINCIPAL,
@@ -117,7 +168,7 @@ impl Objects {
             },
             via: Via::Room("s3"),
             origin: Origin { secure: true, ..Origin::default() },
-            operation: lambda_ops::Invoke::ROW,
+            operation: O::ROW,
             input: Input::Typed(Box::new(input)),
             body: Body::Empty,
             region: bucket.region(),

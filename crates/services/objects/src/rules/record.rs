@@ -139,7 +139,7 @@ impl Happened<'_> {
 }
 
 /// `2026-11-21T05:20:00.007Z`
-fn date(at: Timestamp) -> String {
+pub(crate) fn date(at: Timestamp) -> String {
     let (year, month, day, hour, minute, second, ms) = at.civil();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }

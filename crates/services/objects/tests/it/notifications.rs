@@ -337,26 +337,38 @@ async fn what_would_not_arrive_is_refused() {
         ..asked(BUCKET, functions(vec![stranger]))
     };
     world.call::<ops::PutBucketNotificationConfiguration>(skipped).await.unwrap();
-    let queue = s3::QueueConfiguration {
-        queue_arn: Some("arn:aws:sqs:us-east-1:000000000000:q".into()),
-        events: Some(vec!["s3:ObjectCreated:*".into()]),
+    let queue = |name: &str, event: &str| s3::QueueConfiguration {
+        queue_arn: Some(format!("arn:aws:sqs:us-east-1:000000000000:{name}")),
+        events: Some(vec![event.into()]),
         ..Default::default()
     };
+    let queues = vec![
+        queue("gone", "s3:ObjectCreated:*"),
+        queue("closed", "s3:ObjectTagging:*"),
+        queue("q.fifo", "s3:ObjectAcl:Put"),
+    ];
     let topic = s3::TopicConfiguration {
         topic_arn: Some("arn:aws:sns:us-east-1:000000000000:t".into()),
         events: Some(vec!["s3:ObjectRemoved:*".into()]),
         ..Default::default()
     };
     let both = s3::NotificationConfiguration {
-        queue_configurations: Some(vec![queue]),
+        queue_configurations: Some(queues),
         topic_configurations: Some(vec![topic]),
         ..Default::default()
     };
     let fields = vec![
-        ("ArgumentName1", "arn:aws:sqs:us-east-1:000000000000:q".to_owned()),
+        ("ArgumentName1", "arn:aws:sqs:us-east-1:000000000000:gone".to_owned()),
         ("ArgumentValue1", "The destination queue does not exist".to_owned()),
-        ("ArgumentName2", "arn:aws:sns:us-east-1:000000000000:t".to_owned()),
-        ("ArgumentValue2", "The destination topic does not exist".to_owned()),
+        ("ArgumentName2", "arn:aws:sqs:us-east-1:000000000000:closed".to_owned()),
+        (
+            "ArgumentValue2",
+            "Permissions on the destination queue do not allow S3 to publish notifications from this bucket".to_owned(),
+        ),
+        ("ArgumentName3", "arn:aws:sqs:us-east-1:000000000000:q.fifo".to_owned()),
+        ("ArgumentValue3", "FIFO queues are not supported as a destination".to_owned()),
+        ("ArgumentName4", "arn:aws:sns:us-east-1:000000000000:t".to_owned()),
+        ("ArgumentValue4", "The destination topic does not exist".to_owned()),
     ];
     assert_eq!(told(&configure(&world, BUCKET, both.clone()).await.unwrap_err()), (words, fields));
     let skipped = s3::PutBucketNotificationConfigurationRequest {
@@ -370,6 +382,55 @@ async fn what_would_not_arrive_is_refused() {
         ..Default::default()
     };
     assert_eq!(configure(&world, BUCKET, bridge).await.unwrap_err().code, "NotImplemented");
+}
+
+#[tokio::test]
+async fn a_queue_is_told_first_that_it_will_be_and_then_of_what_happens() {
+    let world = World::new().await;
+    let queue = s3::QueueConfiguration {
+        id: Some("to-queue".into()),
+        queue_arn: Some("arn:aws:sqs:us-east-1:000000000000:q".into()),
+        events: Some(vec!["s3:ObjectCreated:*".into()]),
+        filter: configuration(None, &[], &[("suffix", ".jpg")]).filter,
+    };
+    let wanted = s3::NotificationConfiguration { queue_configurations: Some(vec![queue]), ..Default::default() };
+    configure(&world, BUCKET, wanted.clone()).await.unwrap();
+    let (url, test) = world.sent.lock().unwrap().remove(0);
+    assert_eq!(url, "https://sqs.us-east-1.amazonaws.com/000000000000/q");
+    let test: Value = serde_json::from_str(&test).unwrap();
+    assert_eq!((&test["Service"], &test["Event"]), (&"Amazon S3".into(), &"s3:TestEvent".into()));
+    assert_eq!(test["Bucket"], BUCKET);
+    assert!(
+        test["Time"].as_str().unwrap().ends_with('Z') && test["RequestId"].is_string() && test["HostId"].is_string()
+    );
+    world.put("a.jpg", "jpg").await;
+    world.put("a.txt", "txt").await;
+    let sent = deliveries(&world);
+    assert_eq!(sent.len(), 1);
+    let delivery = &sent[0];
+    assert_eq!((delivery.service.as_str(), delivery.operation.as_str()), ("sqs", "SendMessage"));
+    assert!(matches!(&delivery.sender, Sender::Service { name, .. } if name == "s3.amazonaws.com"));
+    let row = <model::sqs::ops::SendMessage as wire::Op>::ROW;
+    let request = wire::Request {
+        method: http::Method::POST,
+        path: delivery.path.clone(),
+        query: String::new(),
+        headers: http::HeaderMap::new(),
+        body: delivery.body.clone(),
+    };
+    let input: Box<dyn std::any::Any> = wire::decode(row.service.protocols[0], row, request).unwrap();
+    let message = input.downcast::<model::sqs::SendMessageRequest>().unwrap();
+    assert_eq!(message.queue_url, Some(url));
+    let record: Value = serde_json::from_str(message.message_body.as_deref().unwrap()).unwrap();
+    let told = &record["Records"][0]["s3"];
+    assert_eq!((&told["configurationId"], &told["object"]["key"]), (&"to-queue".into(), &"a.jpg".into()));
+    // Unproved, nothing is sent.
+    let skipped = s3::PutBucketNotificationConfigurationRequest {
+        skip_destination_validation: Some(true),
+        ..asked(BUCKET, wanted)
+    };
+    world.call::<ops::PutBucketNotificationConfiguration>(skipped).await.unwrap();
+    assert!(world.sent.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! A room with its service running, and a caller.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use base::{Account, BoxFuture, Fault, LocalBell, Principal, Region, RequestId, SystemRng, VirtualClocks};
 use door::{Body, Call, Dispatch, Gate, Handle, Input, Origin, Reply, Router, RouterBuilder, Via};
 use futures_util::StreamExt;
-use model::lambda;
 use model::s3::{self, ops};
+use model::{lambda, sqs};
 use objects::{Objects, Options};
 use store::Kv;
 use wire::Op;
@@ -19,7 +19,11 @@ pub(crate) struct World {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) blobs: store::Blobs,
     folder: Arc<store::Folder>,
+    /// What was sent to queues: their URLs and the messages.
+    pub(crate) sent: Sent,
 }
+
+pub(crate) type Sent = Arc<Mutex<Vec<(String, String)>>>;
 
 /// The bucket that [`World::new`] makes.
 pub(crate) const BUCKET: &str = "bucket";
@@ -49,6 +53,7 @@ impl World {
     async fn behind(gate: Arc<Gate>, kv: Arc<dyn Kv>, folder: Arc<store::Folder>) -> Self {
         let clocks = Arc::new(VirtualClocks::default());
         clocks.pause();
+        let sent = Sent::default();
         let blobs = store::Blobs::at(&folder);
         let options = Options {
             kv: Arc::clone(&kv),
@@ -56,13 +61,13 @@ impl World {
             clocks: clocks.clone(),
             rng: Arc::new(SystemRng),
             bell: Arc::new(LocalBell::new()),
-            dispatch: Arc::new(Elsewhere),
+            dispatch: Arc::new(Elsewhere(Arc::clone(&sent))),
             gate: Arc::clone(&gate),
         };
         let (objects, service) = Objects::open(options).await.unwrap();
         tokio::spawn(service.run());
         let router = objects::register(RouterBuilder::default(), &objects).dropping(dropped()).build(gate);
-        Self { objects, router, clocks, kv, blobs, folder }
+        Self { objects, router, clocks, kv, blobs, folder, sent }
     }
 
     /// The same rows and folder under a room that has just started.
@@ -138,20 +143,33 @@ fn dropped() -> Option<door::Dropped> {
 }
 
 /// The other rooms: there is one function.
-struct Elsewhere;
+struct Elsewhere(Sent);
 
 impl Dispatch for Elsewhere {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Reply, Fault>> {
         Box::pin(async move {
             let Input::Typed(input) = call.input else { return Err(Fault::internal("typed")) };
             let input: Box<dyn std::any::Any> = input;
-            let Ok(asked) = input.downcast::<lambda::InvocationRequest>() else {
-                return Err(Fault::internal("no other room is here"));
-            };
             let Principal::Service { name: "s3.amazonaws.com", source_arn, source_account } = call.principal else {
                 return Err(Fault::denied("not by a bucket"));
             };
             assert!(source_arn.starts_with("arn:aws:s3:::") && source_account == Account::DEFAULT);
+            let input = match input.downcast::<sqs::SendMessageRequest>() {
+                Ok(asked) => {
+                    let url = asked.queue_url.unwrap();
+                    match url.rsplit('/').next() {
+                        Some("q") => {}
+                        Some("closed") => return Err(Fault::new("AccessDeniedException", 400, "not this bucket")),
+                        _ => return Err(sqs::queue_does_not_exist("The specified queue does not exist.")),
+                    }
+                    self.0.lock().unwrap().push((url, asked.message_body.unwrap()));
+                    return Ok(Reply { output: Box::new(sqs::SendMessageResult::default()), body: Body::Empty });
+                }
+                Err(input) => input,
+            };
+            let Ok(asked) = input.downcast::<lambda::InvocationRequest>() else {
+                return Err(Fault::internal("no other room is here"));
+            };
             assert_eq!(asked.invocation_type.as_deref(), Some("DryRun"));
             if asked.function_name.as_deref() != Some(FUNCTION) {
                 return Err(Fault::new("ResourceNotFoundException", 404, "no function"));
