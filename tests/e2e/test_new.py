@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from platform_under_test import ROOT, invoke, node_runtime, python_runtime
+from platform_under_test import ROOT, eventually, invoke, node_runtime, python_runtime
 
 TEMPLATES = ["http", "cron", "queue", "s3", "crud", "stream", "webhook", "web"]
 APEX = pathlib.Path(__file__).parent / "apex"
@@ -43,6 +43,30 @@ def test_each_template_answers_what_its_trigger_sends(platform, tmp_path, templa
     assert "FunctionError" not in answer and SAYS[template](said), said
     with platform_files(platform, folder.name) as files:
         assert "event.json" not in files and "README.md" not in files and "lambent.json" not in files
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_a_queue_drives_what_was_made_for_one(platform, tmp_path, language):
+    if language == "node" and not node_runtime():
+        pytest.skip("this host has no node")
+    folder = tmp_path / f"driven-{language}"
+    platform.lambent("new", str(folder), "--template", "queue", "--language", language)
+    (folder / "requirements.txt").unlink(missing_ok=True)
+    if (folder / "package.json").exists():
+        (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    platform.lambent("deploy", str(folder), "--no-url")
+    sqs = platform.client("sqs")
+    url = sqs.create_queue(QueueName=folder.name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    platform.client("lambda").create_event_source_mapping(
+        FunctionName=folder.name, EventSourceArn=arn, FunctionResponseTypes=["ReportBatchItemFailures"]
+    )
+    bodies = [record["body"] for record in json.loads((folder / "event.json").read_text())["Records"]]
+    sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies)])
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = lambda: [int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][name]) for name in names]
+    # The second one is made to fail: it stays until its visibility timeout.
+    assert eventually(left, lambda left: left == [0, 1]) == [0, 1]
 
 
 def platform_files(platform, name):

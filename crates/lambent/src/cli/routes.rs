@@ -36,6 +36,7 @@ pub(crate) async fn show(client: &Client, arguments: &Arguments) -> anyhow::Resu
     routes.extend(served(http_apis(client).await)?);
     routes.extend(served(rest_apis(client).await)?);
     routes.extend(websites(client).await?);
+    routes.extend(sources(client).await?);
     if let Some(name) = &arguments.name {
         routes.retain(|route| route.target == *name || route.target.split(':').next() == Some(name));
     }
@@ -49,7 +50,9 @@ pub(crate) async fn show(client: &Client, arguments: &Arguments) -> anyhow::Resu
     if routes.is_empty() {
         match &arguments.name {
             Some(name) => println!("nothing that answers leads to {name}"),
-            None => println!("no routes yet: a function's URL, an HTTP API or a bucket's website makes one"),
+            None => println!(
+                "no routes yet: a function's URL, an HTTP API, a bucket's website or a queue's mapping makes one"
+            ),
         }
         return Ok(());
     }
@@ -101,6 +104,27 @@ async fn function_urls(client: &Client) -> anyhow::Result<Vec<Route>> {
         }
     }
     Ok(out)
+}
+
+/// The queues and streams that lead to functions, each with its mapping's state.
+async fn sources(client: &Client) -> anyhow::Result<Vec<Route>> {
+    let (mut out, mut marker) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/2015-03-31/event-source-mappings?MaxItems=100{marker}");
+        let page = client.lambda("GET", &path, None).await?;
+        for one in page["EventSourceMappings"].as_array().into_iter().flatten() {
+            out.push(Route {
+                method: "EVENT".to_owned(),
+                url: text(one, "EventSourceArn"),
+                target: shortened(&text(one, "FunctionArn")),
+                who: format!("its messages ({})", text(one, "State").to_lowercase()),
+            });
+        }
+        match page["NextMarker"].as_str().filter(|next| !next.is_empty()) {
+            Some(next) => marker = format!("&Marker={}", escaped(next)),
+            None => return Ok(out),
+        }
+    }
 }
 
 async fn http_apis(client: &Client) -> anyhow::Result<Vec<Route>> {
