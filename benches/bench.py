@@ -31,6 +31,7 @@ import zipfile
 import apis
 import density
 import objects
+import sources
 import streams
 import web
 import workloads
@@ -249,7 +250,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "apis", "web", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3"]
 
 
 def parts(text):
@@ -302,6 +303,8 @@ def main():
                 workloads.measure(platform, name, python, chosen.quick, row)
         if "streams" in only:
             streams.measure(platform, python, cpu_us, row)
+        if "sources" in only:
+            sources.measure(platform, python, cpu_us, row, chosen.quick)
         if "apis" in only:
             apis.measure(platform, python, row)
         if "web" in only:

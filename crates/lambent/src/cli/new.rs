@@ -174,9 +174,21 @@ impl Template {
             "webhook" => " --env WEBHOOK_SECRET=change-me",
             _ => "",
         };
+        // `deploy` gives a minute; a queue must give its messages at least as long, and AWS advises six times that.
+        let trigger = if self.name == "queue" {
+            format!(
+                "\nA queue that calls it:\n\n    lambent aws sqs create-queue --queue-name {function} --attributes \
+                 VisibilityTimeout=360\n    lambent aws lambda create-event-source-mapping --function-name {function} \\\n        \
+                 --event-source-arn arn:aws:sqs:us-east-1:000000000000:{function} --function-response-types \
+                 ReportBatchItemFailures\n    lambent aws sqs send-message --message-body '{{\"order\": 1}}' \\\n        \
+                 --queue-url http://localhost:4566/000000000000/{function}\n"
+            )
+        } else {
+            String::new()
+        };
         format!(
             "# {function}\n\nA function that {what}.\n\n    lambent deploy .{options}\n    lambent invoke {function} --file \
-             event.json\n    lambent logs {function} --follow\n\n`event.json` is what its trigger sends.\n",
+             event.json\n    lambent logs {function} --follow\n\n`event.json` is what its trigger sends.\n{trigger}",
             what = self
                 .what
                 .strip_prefix("a web application")

@@ -115,6 +115,7 @@ impl Batch {
             };
             if fault.status == 404 {
                 self.reader.lacks(&fault);
+                super::lock(&self.reader.inner).troubled = true;
                 return (End::Left, turn);
             }
             tracing::debug!(%fault, queue = self.queue.arn, "a batch of messages could not begin");

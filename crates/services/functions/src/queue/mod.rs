@@ -156,9 +156,7 @@ impl Reader {
 
     /// There is no function.
     fn lacks(&self, fault: &Fault) {
-        let mut inner = lock(&self.inner);
-        inner.problem = Some(("Invoke", format!("PROBLEM: {}", fault.message)));
-        inner.troubled = true;
+        lock(&self.inner).problem = Some(("Invoke", format!("PROBLEM: {}", fault.message)));
     }
 
     fn can(&self, action: &'static str) {

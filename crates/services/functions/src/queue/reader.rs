@@ -118,7 +118,10 @@ impl Work {
             }
             self.make_batches(mapping, now);
             let found = match functions.receiver_of(mapping, &queue) {
-                Ok(found) => found,
+                Ok(found) => {
+                    reader.can("Invoke");
+                    found
+                }
                 Err(fault) => {
                     reader.lacks(&fault);
                     return Some(self.rest(now));

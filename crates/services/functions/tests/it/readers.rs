@@ -416,6 +416,46 @@ async fn the_groups_of_a_fifo_queue_go_side_by_side_each_in_order() {
 }
 
 #[tokio::test]
+async fn a_mapping_of_an_alias_runs_what_that_points_to() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let version = aws::PublishVersionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::PublishVersion>(version).await.unwrap();
+    let alias = aws::CreateAliasRequest {
+        function_name: Some("hello".into()),
+        name: Some("live".into()),
+        function_version: Some("1".into()),
+        ..aws::CreateAliasRequest::default()
+    };
+    world.call::<ops::CreateAlias>(alias).await.unwrap();
+    map(&world, aws::CreateEventSourceMappingRequest { function_name: Some("hello:live".into()), ..from_queue() })
+        .await;
+    queues.send("q", "hold");
+    batch(&mut world).await;
+    let versions: Vec<String> = world.functions.live().into_iter().map(|live| live.version).collect();
+    assert_eq!(versions, ["1"]);
+    world.gate.add_permits(1);
+    empty(&queues).await;
+}
+
+#[tokio::test]
+async fn a_mapping_outlives_its_function() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let uuid = map(&world, from_queue()).await;
+    let delete = aws::DeleteFunctionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::DeleteFunction>(delete).await.unwrap();
+    queues.send("q", "waits");
+    let result = async |world: &World| get(world, &uuid).await.unwrap().last_processing_result;
+    until("it says so", async || result(&world).await.is_some()).await;
+    assert!(result(&world).await.unwrap().starts_with("PROBLEM: Function not found: arn:aws:lambda:"));
+    assert_eq!(queues.left("q"), ["waits"]);
+    world.create("hello").await;
+    world.clocks.advance(1_000).await.unwrap();
+    assert_eq!(batch(&mut world).await, ["waits"]);
+    empty(&queues).await;
+    assert_eq!(result(&world).await, None);
+}
+
+#[tokio::test]
 async fn the_queue_must_give_the_function_its_time() {
     let (world, queues) = serving(|_| {}).await;
     queues.set("q", "VisibilityTimeout", "2");
