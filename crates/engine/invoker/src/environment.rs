@@ -236,7 +236,7 @@ impl Environment {
             born: engine.options.clocks.product(),
             credentials_end: None,
             output,
-            _serving: Task::spawn(Arc::clone(&session).serve(runtime_api)),
+            _serving: Task::spawn(Arc::clone(&session).serve(runtime_api, built.line)),
             _watching: Task::spawn(watcher.run(control.exited())),
             session,
             control,

@@ -135,6 +135,7 @@ impl FakeWalls {
         let control = FakeControl { exit, usage, task: task.abort_handle() };
         Ok(Environment {
             listeners,
+            line: None,
             uplink: None,
             output,
             ahead: false,

@@ -265,9 +265,9 @@ pub(crate) enum News {
     /// The helper is ready; what holds on this host.
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
-    /// (0: none), `uplink` sockets of the way out, then the listeners. Its program may have been started ahead; `shared` bytes of its program's memory are a
-    /// zygote's or a snapshot's, and are counted there.
-    Launched { seq: u64, meters: u32, quota: u8, uplink: u8, pid: u32, ahead: bool, shared: u64 },
+    /// (0: none), the program's line if there is a `line`, `uplink` sockets of the way out, then the listeners. Its program may have been
+    /// started ahead; `shared` bytes of its program's memory are a zygote's or a snapshot's, and are counted there.
+    Launched { seq: u64, meters: u32, quota: u8, line: bool, uplink: u8, pid: u32, ahead: bool, shared: u64 },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },
     /// A sandbox is gone.
@@ -341,8 +341,9 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, uplink, pid, ahead, shared } => {
-                w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*uplink).u32(*pid).u8(u8::from(*ahead)).u64(*shared)
+            Self::Launched { seq, meters, quota, line, uplink, pid, ahead, shared } => {
+                let w = w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(u8::from(*line)).u8(*uplink);
+                w.u32(*pid).u8(u8::from(*ahead)).u64(*shared)
             }
             Self::Failed { seq, fault, why, fix } => {
                 w.u8(3).u64(*seq).u8(*fault as u8).bytes(why.as_bytes()).bytes(fix.as_bytes())
@@ -360,9 +361,9 @@ impl Message for News {
                 Self::Hello { walls, usable, ranges }
             }
             2 => {
-                let (seq, meters, quota) = (r.u64()?, r.u32()?, r.u8()?);
+                let (seq, meters, quota, line) = (r.u64()?, r.u32()?, r.u8()?, r.u8()? != 0);
                 let (uplink, pid, ahead) = (r.u8()?, r.u32()?, r.u8()? != 0);
-                Self::Launched { seq, meters, quota, uplink, pid, ahead, shared: r.u64()? }
+                Self::Launched { seq, meters, quota, line, uplink, pid, ahead, shared: r.u64()? }
             }
             3 => {
                 let seq = r.u64()?;
@@ -428,7 +429,7 @@ pub(crate) enum Report {
     Prepared { closed: String },
     /// All walls stand. Descriptors: `uplink` sockets of the way out, then the listeners.
     Confined { uplink: u32 },
-    /// The program was started.
+    /// The program was started. Descriptor: its line, if it keeps one.
     Started,
     /// The program cannot be started.
     NotStarted { errno: i32 },

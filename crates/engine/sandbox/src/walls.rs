@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -97,6 +98,9 @@ pub struct Spec {
 /// it writes its pid and a newline to its standard input, which is a socket, and reads from it: the working folder, then each
 /// variable as `NAME=value`, each ended by a NUL byte; then the end. From there on code and layers are there, and it must
 /// do what [`Spec::argv`] with [`Spec::env`] would have done. It closes its standard input, or reads `/dev/null` there.
+///
+/// One that writes ` keeps` behind its pid keeps that socket under another number: the words then end with an empty one, and what
+/// follows on it is between the program and the caller ([`Environment::line`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ahead {
     /// The program and its arguments.
@@ -114,6 +118,8 @@ pub struct Ahead {
 pub struct Environment {
     /// The listeners of [`Spec::ports`] in their order: sockets of the inner network, descriptors of ours. Non-blocking.
     pub listeners: Vec<TcpListener>,
+    /// The other end of the socket that a program started ahead has kept, see [`Ahead`].
+    pub line: Option<UnixStream>,
     /// Where everything that leaves it arrives. `None` where there is no way out at all (weak walls use the host's).
     pub uplink: Option<Uplink>,
     /// What the processes write to stdout and stderr, one pipe. Non-blocking. Bytes written before a response was sent

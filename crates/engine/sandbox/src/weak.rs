@@ -71,6 +71,7 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
     });
     Ok(Environment {
         listeners,
+        line: None,
         uplink: None,
         output,
         ahead: false,

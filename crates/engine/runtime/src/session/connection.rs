@@ -6,9 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
@@ -16,6 +13,7 @@ use super::answer::{self, Fault};
 use super::claim::{Claim, InitClaim, error_type, failure};
 use super::exchange::Next;
 use super::http::{self, Chunks, Head, Length, Malformed, Piece, Route, TRAILER_LINE_BYTES};
+use super::socket::{Receiving, Sending};
 use super::stream::{self, Mode};
 use super::{BrokenOff, Event, InitOutcome, Outcome, Session, Snapshot, SnapshotWanted};
 
@@ -46,7 +44,7 @@ pub(super) const STRAY_PAUSE: Duration = Duration::from_millis(20);
 /// invocation writes to the socket itself.
 #[derive(Debug)]
 pub(super) struct Wire {
-    socket: OwnedWriteHalf,
+    socket: Sending,
     // Answers not yet written. Whoever writes to the socket holds the lock.
     out: Mutex<Vec<u8>>,
     // Told when a write was begun and not ended: the connection is of no use.
@@ -141,7 +139,7 @@ enum Body {
 /// One client's connection.
 pub(super) struct Connection {
     pub(super) session: Arc<Session>,
-    socket: OwnedReadHalf,
+    socket: Receiving,
     wire: Arc<Wire>,
     // What has arrived and was not yet taken.
     pub(super) buffer: BytesMut,
@@ -152,10 +150,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(session: Arc<Session>, stream: TcpStream) -> Self {
-        // A failure means the peer has gone; the first read will say so.
-        let _ = stream.set_nodelay(true);
-        let (socket, writing) = stream.into_split();
+    pub(super) fn new(session: Arc<Session>, (socket, writing): (Receiving, Sending)) -> Self {
         let wire = Wire { socket: writing, out: Mutex::default(), broken: Notify::new() };
         Self { session, socket, wire: Arc::new(wire), buffer: BytesMut::new(), parked: false, strays: 0 }
     }

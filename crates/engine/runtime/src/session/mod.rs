@@ -8,10 +8,12 @@ mod claim;
 mod connection;
 mod exchange;
 mod http;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -235,11 +237,18 @@ impl Session {
         })
     }
 
-    /// Serves the Runtime API at `listener` until the session is closed or the future is dropped; both end every
-    /// connection.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+    /// Serves the Runtime API at `listener`, and over `line` to a client that is connected already, until the session is closed or
+    /// the future is dropped; both end every connection.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, line: Option<UnixStream>) {
         let mut closed = self.closed.subscribe();
         let mut connections = JoinSet::new();
+        if let Some(line) = line {
+            match socket::of_unix(line) {
+                Ok(socket) => drop(connections.spawn(Connection::new(Arc::clone(&self), socket).run())),
+                // Its end tells the client.
+                Err(error) => tracing::warn!(%error, "cannot speak with a runtime client"),
+            }
+        }
         loop {
             while connections.try_join_next().is_some() {}
             tokio::select! {
@@ -248,7 +257,7 @@ impl Session {
                 _ = connections.join_next(), if connections.len() >= self.limits.connections => {}
                 accepted = listener.accept(), if connections.len() < self.limits.connections => match accepted {
                     Ok((stream, _peer)) => {
-                        let connection = Connection::new(Arc::clone(&self), stream);
+                        let connection = Connection::new(Arc::clone(&self), socket::of_tcp(stream));
                         connections.spawn(connection.run());
                     }
                     // Out of descriptors, or the peer has gone already: let others end before trying again.

@@ -61,7 +61,7 @@ impl Environment {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let session = Session::new();
-        let serving = tokio::spawn(Arc::clone(&session).serve(listener));
+        let serving = tokio::spawn(Arc::clone(&session).serve(listener, None));
         let (output, writer) = std::io::pipe().unwrap();
         let task = code.task();
         let own = [

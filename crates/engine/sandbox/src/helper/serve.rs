@@ -348,7 +348,12 @@ impl<'a> Helper<'a> {
                 Err(why) => self.give_up(number, &format!("a wall does not stand: {why}"), None),
             },
             Report::Ready => self.spare_ready(number, fds),
-            Report::Started => self.hand_over(number),
+            Report::Started => {
+                if let Some(assigned) = &mut set.assigned {
+                    assigned.line = fds.pop();
+                }
+                self.hand_over(number)
+            }
             Report::NotStarted { errno } => {
                 let why = format!("{}: {}", set.program(), io::Error::from_raw_os_error(errno));
                 self.refuse_launch(number, Fault::Program, why)
@@ -407,7 +412,7 @@ impl<'a> Helper<'a> {
             return Ok(());
         }
         let (output, listeners) = (assigned.output.take(), std::mem::take(&mut assigned.listeners));
-        let uplink = std::mem::take(&mut assigned.uplink);
+        let (line, uplink) = (assigned.line.take(), std::mem::take(&mut assigned.uplink));
         let seq = assigned.seq;
         let quota = set.group.as_ref().filter(|_| self.host.cpu_limit).and_then(|(_, group)| group.open_quota());
         let fds: Vec<BorrowedFd<'_>> = output
@@ -415,6 +420,7 @@ impl<'a> Helper<'a> {
             .chain([&set.pidfd])
             .chain(&set.meters)
             .chain(&quota)
+            .chain(&line)
             .chain(&uplink)
             .chain(&listeners)
             .map(AsFd::as_fd)
@@ -427,7 +433,7 @@ impl<'a> Helper<'a> {
         let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
         let shared = set.shared();
         let ahead = set.spare.is_some();
-        let news = News::Launched { seq, meters, quota, uplink, pid, ahead, shared };
+        let news = News::Launched { seq, meters, quota, line: line.is_some(), uplink, pid, ahead, shared };
         match channel::send(self.server, &news.encode(), &fds) {
             // Too many descriptors are on their way to a server that does not fetch them.
             Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {

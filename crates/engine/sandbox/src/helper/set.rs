@@ -60,6 +60,8 @@ pub(super) struct Assigned {
     /// The reading end of the output, until it is handed over.
     pub(super) output: Option<OwnedFd>,
     pub(super) listeners: Vec<OwnedFd>,
+    /// What its program has kept of how it was told its function, until it is handed over.
+    pub(super) line: Option<OwnedFd>,
     /// The sockets of the way out, until they are handed over.
     pub(super) uplink: Vec<OwnedFd>,
     /// What starts, for messages.
@@ -239,6 +241,7 @@ impl Set {
             seq: launch.seq,
             output: Some(output),
             listeners: Vec::new(),
+            line: None,
             uplink: Vec::new(),
             program,
         });

@@ -51,6 +51,8 @@ pub(super) struct Ahead {
     pub(super) pidfd: OwnedFd,
     /// The other end of its standard input.
     input: OwnedFd,
+    /// Whether it keeps its standard input, to speak with the server.
+    keeps: bool,
 }
 
 /// The standard input of a program started ahead: our end and its own.
@@ -94,11 +96,17 @@ impl Ahead {
                 other => drop(other.step("hear a program started ahead")?),
             }
         }
+        let words = String::from_utf8_lossy(&words);
+        let (word, keeps) = match words.trim_end().split_once(' ') {
+            Some((word, "keeps")) => (word, true),
+            _ => (words.trim_end(), false),
+        };
         if let Some((pid, pidfd)) = own {
-            return Ok(Self { pid, pidfd, input });
+            return Ok(Self { pid, pidfd, input, keeps });
         }
-        let pid = std::str::from_utf8(&words).ok().and_then(|words| words.trim_end().parse().ok());
-        let pid = pid
+        let pid = word
+            .parse()
+            .ok()
             .and_then(Pid::from_raw)
             .ok_or_else(|| Failure { step: "be told who was forked".to_owned(), errno: libc::EPROTO })?;
         // ECHILD: it is nobody's of this sandbox.
@@ -109,7 +117,7 @@ impl Ahead {
         .step("find who was forked")?;
         let pidfd =
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).step("find who was forked")?;
-        Ok(Self { pid: pid.as_raw_nonzero().get(), pidfd, input })
+        Ok(Self { pid: pid.as_raw_nonzero().get(), pidfd, input, keeps })
     }
 
     /// Lowers a limit of the program, which has our user.
@@ -126,6 +134,9 @@ impl Ahead {
             words.extend_from_slice(word);
             words.push(0);
         }
+        if self.keeps {
+            words.push(0);
+        }
         let mut rest = words.as_slice();
         while !rest.is_empty() {
             match rustix::net::send(&self.input, rest, rustix::net::SendFlags::NOSIGNAL) {
@@ -136,7 +147,8 @@ impl Ahead {
                 Err(error) => return Err(error.into()),
             }
         }
-        channel::send(socket, &Report::Started.encode(), &[])?;
+        let line: Vec<_> = self.keeps.then(|| self.input.as_fd()).into_iter().collect();
+        channel::send(socket, &Report::Started.encode(), &line)?;
         Ok(self.pid)
     }
 }

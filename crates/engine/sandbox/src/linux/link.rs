@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -301,8 +302,8 @@ impl Link {
     fn hear(&self, news: News, fds: Vec<OwnedFd>) {
         match news {
             News::Hello { .. } => {}
-            News::Launched { seq, meters, quota, uplink, pid, ahead, shared } => {
-                self.launched(seq, (meters as usize, quota, uplink as usize), (pid, ahead, shared), fds);
+            News::Launched { seq, meters, quota, line, uplink, pid, ahead, shared } => {
+                self.launched(seq, (meters as usize, quota, line, uplink as usize), (pid, ahead, shared), fds);
             }
             News::Failed { seq, fault, why, fix } => {
                 let mut table = self.table();
@@ -337,12 +338,12 @@ impl Link {
     fn launched(
         &self,
         seq: u64,
-        counts: (usize, u8, usize),
+        counts: (usize, u8, bool, usize),
         (pid, ahead, shared): (u32, bool, u64),
-        mut fds: Vec<OwnedFd>,
+        fds: Vec<OwnedFd>,
     ) {
-        let (meters, quota, uplink) = counts;
-        if fds.len() < 2 + meters + usize::from(quota > 0) + uplink {
+        let (meters, quota, line, uplink) = counts;
+        if fds.len() < 2 + meters + usize::from(quota > 0) + usize::from(line) + uplink {
             // Descriptors were lost because we have too many open: the sandbox dies with those that came.
             if let Some(pidfd) = fds.get(1) {
                 let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
@@ -357,21 +358,21 @@ impl Link {
             }
             return;
         }
-        let mut rest = fds.split_off(2);
-        let mut after_meters = rest.split_off(meters);
-        let mut uplink_first = after_meters.split_off(usize::from(quota > 0));
-        let listeners = uplink_first.split_off(uplink);
-        let uplink = way_out(uplink_first);
-        let [output, pidfd]: [OwnedFd; 2] = fds.try_into().expect("two are left of a longer list");
+        let mut fds = fds.into_iter();
+        let mut next = |count: usize| fds.by_ref().take(count).collect::<Vec<_>>();
+        let [output, pidfd]: [OwnedFd; 2] = next(2).try_into().expect("the list is longer");
+        let (meters, quota_file) = (next(meters), next(usize::from(quota > 0)).pop());
+        let line = next(usize::from(line)).pop().map(UnixStream::from);
+        let uplink = way_out(next(uplink));
+        let listeners = fds.map(std::net::TcpListener::from).collect();
         let (exit, exited) = watch::channel(None);
-        let meters = Arc::new(Meters::new(rest, pid, shared));
-        let reins = Reins::new(pidfd, Arc::clone(&meters), after_meters.pop().map(|file| (file, quota)), exited);
-        let listeners = listeners.into_iter().map(std::net::TcpListener::from).collect();
+        let meters = Arc::new(Meters::new(meters, pid, shared));
+        let reins = Reins::new(pidfd, Arc::clone(&meters), quota_file.map(|file| (file, quota)), exited);
         let mut table = self.table();
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);
         drop(table);
-        let environment = Environment { listeners, uplink, output, ahead, dial: None, control: Box::new(reins) };
+        let environment = Environment { listeners, line, uplink, output, ahead, dial: None, control: Box::new(reins) };
         // Dropping the environment, when nobody waits for it any more, kills it.
         if let Some(answer) = answer {
             let _ = answer.send(Ok(environment));

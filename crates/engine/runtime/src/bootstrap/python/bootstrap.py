@@ -137,6 +137,10 @@ def _json_header(headers, name, called):
         raise Fault("Runtime.LambdaContextUnmarshalError", message)
 
 
+# How long one wait for the platform takes at most; then it begins anew. poll(2) counts milliseconds in 31 bits.
+LINE_WAIT_S = 86400 * 20
+
+
 class Channel:
     """The Runtime API over one kept-alive connection: `line`, where there is that descriptor. After a restore it is opened
     anew."""
@@ -151,6 +155,10 @@ class Channel:
             self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         else:
             self.socket = _socket.socket(fileno=line)
+            # With a time limit the interpreter waits by poll(2). Who waits in recv(2) of a Unix socket is also woken by
+            # every read at the other end.
+            self.socket.settimeout(LINE_WAIT_S)
+        self.timeout = _socket.timeout
         self.pending = b""
         self.host = host = (" HTTP/1.1\r\nHost: %s\r\n" % address).encode()
         self.get_next = b"GET /2018-06-01/runtime/invocation/next" + host + b"\r\n"
@@ -173,9 +181,16 @@ class Channel:
     def header_value(text):
         return text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
 
+    def recv(self, size):
+        while True:
+            try:
+                return self.socket.recv(size)
+            except self.timeout:
+                pass
+
     def receive(self):
         """Reads one answer: its status, its headers by lower-case name, its body."""
-        pending, recv = self.pending, self.socket.recv
+        pending, recv = self.pending, self.recv
         end = pending.find(b"\r\n\r\n")
         while end < 0:
             data = recv(65536)
@@ -366,18 +381,18 @@ def warm_up():
 
 def wait_for_function():
     """Says that it is ready, with its pid, and waits for a function. Its folder and its variables come on the standard
-    input, each ended by a NUL byte."""
-    os.write(0, b"%d\n" % os.getpid())
-    parts = []
-    while True:
+    input, each ended by a NUL byte, and after them an empty one. Answers a descriptor of that socket: the Runtime API is
+    spoken over it."""
+    os.write(0, b"%d keeps\n" % os.getpid())
+    words = b""
+    while not words.endswith(b"\0\0"):
         data = os.read(0, 65536)
         if not data:
-            break
-        parts.append(data)
-    words = b"".join(parts).split(b"\0")
-    if len(words) < 2:
-        # The platform has gone.
-        os._exit(0)
+            # The platform has gone.
+            os._exit(0)
+        words += data
+    words = words.split(b"\0")
+    line = os.dup(0)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -391,11 +406,12 @@ def become(words):
     os.environ.clear()
     if coerced is not None:
         os.environ["LC_CTYPE"] = coerced
-    for word in words[1:-1]:
+    for word in words[1:-2]:
         name, _, value = word.partition(b"=")
         os.environb[name] = value
     tzset()
     os.chdir(words[0])
+    return line
 
 
 def serve(handler, channel, marshaller):
@@ -444,11 +460,12 @@ def serve(handler, channel, marshaller):
 def main():
     global json
     ahead = sys.argv[1:]
+    line = None
     if ahead:
         warm_up()
         if ahead == ["zygote"]:
             piece("zygote")["serve"]()
-        wait_for_function()
+        line = wait_for_function()
     snapshot = os.environ.pop("_LAMBENT_SNAPSHOT", None)
     if snapshot == "restore":
         piece("restore")["restore"]()
@@ -461,7 +478,7 @@ def main():
 
     LambdaContext.describe()
     # Before the function's code: it may change the environment.
-    channel = Channel(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    channel = Channel(os.environ["AWS_LAMBDA_RUNTIME_API"], line)
     marshaller = Marshaller()
     try:
         handler = find_handler(os.environ["_HANDLER"])

@@ -34,7 +34,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let session = Session::with(limits);
-        let serving = tokio::spawn(Arc::clone(&session).serve(listener));
+        let serving = tokio::spawn(Arc::clone(&session).serve(listener, None));
         Self { session, address, serving }
     }
 
