@@ -31,6 +31,7 @@ import zipfile
 import apis
 import density
 import objects
+import peers
 import sources
 import streams
 import web
@@ -250,7 +251,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "peers", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3"]
 
 
 def parts(text):
@@ -294,6 +295,8 @@ def main():
             official = official_client(platform)
             if official and "fakeapi" in yard and "hyper echo" in yard:
                 print(f"  = {official / (yard['fakeapi'] + yard['hyper echo']):.2f} x (hyper echo + the client's own floor)")
+        if "peers" in only:
+            peers.measure(platform, Connection, python, chosen.yardsticks, zipped, row)
         if "storms" in only:
             storms(platform, python)
         if "thousand" in only:
