@@ -145,6 +145,50 @@ async fn lose_zygote(walls: &Linux, signal: &str) {
 }
 
 #[tokio::test]
+async fn what_a_program_keeps_of_its_input_is_a_line_to_the_caller() {
+    use std::io::{Read, Write};
+    let walls = walls();
+    walls.settled().await;
+    let task = folder().join("line");
+    let with_zygote = in_python(&task);
+    std::fs::write(task.join("app.py"), "def handler(event, context):\n    return event\n").unwrap();
+    let ahead = with_zygote.ahead.clone().unwrap();
+    let alone = Spec { ahead: Some(Ahead { zygote: Vec::new(), ..ahead }), ..with_zygote.clone() };
+    for spec in [with_zygote.clone(), alone] {
+        let mut environment = walls.launch(spec.clone()).await.unwrap();
+        // The first may come before there is anything to be kept.
+        for _ in 0..200 {
+            if environment.line.is_some() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            environment = walls.launch(spec.clone()).await.unwrap();
+        }
+        assert!(environment.ahead);
+        let mut line = environment.line.take().unwrap();
+        line.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let mut heard = [0; 44];
+        line.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"GET /2018-06-01/runtime/invocation/next HTTP");
+        line.write_all(b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 7\r\nContent-Length: 2\r\n\r\n42").unwrap();
+        let mut rest = Vec::new();
+        while !rest.windows(3).any(|three| three == b"42G") {
+            let mut some = [0; 512];
+            let read = line.read(&mut some).unwrap();
+            assert!(read > 0, "{}", String::from_utf8_lossy(&rest));
+            rest.extend(&some[..read]);
+        }
+        assert!(String::from_utf8(rest).unwrap().contains("POST /2018-06-01/runtime/invocation/7/response"));
+        // Who hangs up is told by the end of the program.
+        drop(line);
+        assert_eq!(environment.control.exited().await.cause, ExitCause::Exited(1));
+    }
+    // Nothing is started ahead: it has no line.
+    let environment = walls.launch(Spec { ahead: None, ..with_zygote }).await.unwrap();
+    assert!(environment.line.is_none());
+}
+
+#[tokio::test]
 async fn what_is_expected_is_there_for_the_first_launch() {
     let walls = walls();
     walls.settled().await;

@@ -1,5 +1,6 @@
 mod bounds;
 mod fuzz;
+mod line;
 mod parser;
 mod snapshots;
 mod strays;
