@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use base::{BoxFuture, EnvironmentId, Uplink};

@@ -61,7 +61,6 @@ impl Environment {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let session = Session::new();
-        let serving = tokio::spawn(Arc::clone(&session).serve(listener, None));
         let (output, writer) = std::io::pipe().unwrap();
         let task = code.task();
         let own = [
@@ -80,23 +79,29 @@ impl Environment {
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).env_clear().stdout(writer.try_clone().unwrap()).stderr(writer);
         let ahead = program.last() == Some(&Path::new("ahead"));
-        let child = if ahead {
+        let (child, line) = if ahead {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             let child =
                 command.env("LANG", "en_US.UTF-8").current_dir("/").stdin(OwnedFd::from(theirs)).spawn().unwrap();
             drop(command);
             let mut words = vec![task.to_str().unwrap().to_owned()];
             words.extend(own().chain(more.iter().copied()).map(|(name, value)| format!("{name}={value}")));
-            let words = words.iter().map(|word| format!("{word}\0")).collect::<String>();
-            tokio::task::block_in_place(|| {
-                assert!(ours.read(&mut [0; 64]).unwrap() > 1);
+            let mut words = words.iter().map(|word| format!("{word}\0")).collect::<String>();
+            let keeps = tokio::task::block_in_place(|| {
+                let mut said = [0; 64];
+                let length = ours.read(&mut said).unwrap();
+                assert!(length > 1);
+                let keeps = said[..length].ends_with(b" keeps\n");
+                words.extend(keeps.then_some('\0'));
                 ours.write_all(words.as_bytes()).unwrap();
+                keeps
             });
-            child
+            (child, keeps.then_some(ours))
         } else {
             let child = command.envs(own().chain(more.iter().copied())).current_dir(&task).stdin(Stdio::null());
-            child.spawn().unwrap()
+            (child.spawn().unwrap(), None)
         };
+        let serving = tokio::spawn(Arc::clone(&session).serve(listener, line));
         Self { session, child: Mutex::new(child), output: Mutex::new(output), serving }
     }
 

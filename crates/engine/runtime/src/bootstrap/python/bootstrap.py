@@ -391,12 +391,12 @@ def wait_for_function():
             # The platform has gone.
             os._exit(0)
         words += data
-    words = words.split(b"\0")
     line = os.dup(0)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    become(words)
+    become(words[:-1].split(b"\0"))
+    return line
 
 
 def become(words):
@@ -406,12 +406,11 @@ def become(words):
     os.environ.clear()
     if coerced is not None:
         os.environ["LC_CTYPE"] = coerced
-    for word in words[1:-2]:
+    for word in words[1:-1]:
         name, _, value = word.partition(b"=")
         os.environb[name] = value
     tzset()
     os.chdir(words[0])
-    return line
 
 
 def serve(handler, channel, marshaller):
