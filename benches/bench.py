@@ -32,6 +32,7 @@ import apis
 import density
 import objects
 import peers
+import queues
 import sources
 import streams
 import web
@@ -251,7 +252,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "peers", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3"]
+PARTS = ["start", "idle", "hello", "node", "official", "peers", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3", "queues"]
 
 
 def parts(text):
@@ -314,6 +315,8 @@ def main():
             web.measure(platform, Connection, zipped, chosen.yardsticks, row)
         if "s3" in only:
             objects.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
+        if "queues" in only:
+            queues.measure(platform, Connection, tree, chosen.yardsticks, chosen.quick)
         if "start" in only:
             print(f"memory: server and helper PSS {pss_kib([platform.process.pid]) / 1024:.1f} MiB after the run")
             platform.stop(signal.SIGKILL)

@@ -235,7 +235,7 @@ impl Gateway {
         let dispatch = Arc::clone(&self.options.dispatch);
         // A call that changes something is seen through, whether or not its caller waits: what follows a committed change (a
         // cache to forget, a line in the audit log) must not depend on a connection.
-        let reply = if operation.name.starts_with("Invoke") {
+        let reply = if ends_with_its_caller(operation) {
             dispatch.call(call).await?
         } else {
             let done = tokio::spawn(async move { dispatch.call(call).await }).await;
@@ -243,6 +243,12 @@ impl Gateway {
         };
         Ok((operation, reply))
     }
+}
+
+/// Whether a call is given up when its caller leaves: an invocation ends, and who waits for messages must be handed none. Such
+/// rooms see through by themselves what they have begun to change.
+fn ends_with_its_caller(operation: &wire::Operation) -> bool {
+    operation.name.starts_with("Invoke") || operation.name == "ReceiveMessage"
 }
 
 /// What whoever speaks plain HTTP hears where others can listen in.

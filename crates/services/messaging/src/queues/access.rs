@@ -2,7 +2,7 @@
 //!
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SQS".
 
-use door::{About, AuthContext, Subject};
+use door::{About, AuthContext, Need, Subject};
 
 use super::engine::Queues;
 use super::rules::name;
@@ -15,8 +15,20 @@ impl AuthContext for Queues {
         // What cannot be read has no policy, and its own handler says why.
         let Ok(Some(queue)) = self.find(&meant) else { return About { resource, ..About::default() } };
         let settings = queue.settings();
-        About { resource, policy: settings.policy.clone(), keys: settings.keys.clone(), ..About::default() }
+        let also = needs(subject, &meant);
+        About { also, resource, policy: settings.policy.clone(), keys: settings.keys.clone(), ..About::default() }
     }
+}
+
+/// Who moves messages out of a queue must be allowed to receive and delete them, and to send them to where they go.
+fn needs(subject: &Subject<'_>, source: &QueueName) -> Vec<Need> {
+    if subject.operation.name != "StartMessageMoveTask" {
+        return Vec::new();
+    }
+    let of_source = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+    let of_source = of_source.into_iter().map(|action| (action, source.arn()));
+    let sends = subject.text("DestinationArn").map(|arn| ("sqs:SendMessage", arn));
+    of_source.chain(sends).map(|(action, resource)| Need { action, resource, ..Need::default() }).collect()
 }
 
 /// The queue that an input names.

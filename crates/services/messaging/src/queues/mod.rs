@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod grades;
 mod index;
+mod moves;
 mod queue;
 mod receive;
 mod redrive;

@@ -9,6 +9,7 @@ use super::engine::Queues;
 use super::index::{Arrival, Taken};
 use super::queue::{Queue, Settings};
 use super::rules::stored::{State, Stored};
+use super::send::message_id;
 use super::settle::erase;
 use super::state::{self, Count};
 
@@ -75,7 +76,13 @@ impl Queues {
         let large = stored.body.is_none();
         let body = if large { self.kv.get(Space::Queue, &state::body(from, one.number))? } else { None };
         stored.source = dead.then(|| queue.arn.clone());
-        let before = one.before.unwrap_or_default();
+        let mut before = one.before.unwrap_or_default();
+        if !dead {
+            // As on AWS it is a new message.
+            stored.id = message_id(self);
+            stored.sent_ms = now;
+            before = State::default();
+        }
         // In a FIFO queue a message begins anew; in others it is as old as it was.
         let sent_ms = if into.is_fifo() { now } else { stored.sent_ms };
         let earlier = before.earlier.saturating_add(before.receives);

@@ -244,7 +244,8 @@ fn hash(id: &str, group: Option<&str>) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text).as_ref().to_vec()
 }
 
-fn message_id(room: &Queues) -> [u8; 16] {
+/// A message's id, never used before.
+pub(crate) fn message_id(room: &Queues) -> [u8; 16] {
     let mut raw = [0; 16];
     room.rng.fill(&mut raw);
     raw[6] = raw[6] & 0x0f | 0x40;

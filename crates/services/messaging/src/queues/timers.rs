@@ -74,6 +74,9 @@ impl Service {
     /// Runs until it is dropped; nothing is lost then.
     pub async fn run(self) {
         let room = &self.queues;
+        if let Err(fault) = room.take_up_tasks() {
+            tracing::error!(%fault, "tasks that move messages cannot be taken up");
+        }
         let mut turn = Turn::default();
         loop {
             let now = room.now();

@@ -81,3 +81,58 @@ async fn another_account_may_send_and_receive_but_not_govern() {
         assert_eq!(fault.code, "AccessDenied");
     }
 }
+
+#[tokio::test]
+async fn permissions_are_statements_of_the_policy() {
+    let world = World::new();
+    world.create("jobs", &[]).await;
+    let add = async |label: &str| {
+        let input = aws::AddPermissionRequest {
+            queue_url: url("jobs"),
+            label: Some(label.into()),
+            aws_account_ids: Some(vec!["111111111111".into()]),
+            actions: Some(vec!["SendMessage".into(), "ReceiveMessage".into()]),
+        };
+        world.call::<ops::AddPermission>(input).await
+    };
+    add("share").await.unwrap();
+    let policy = world.attributes("jobs").await["Policy"].clone();
+    for part in ["arn:aws:iam::111111111111:root", "SQS:SendMessage", "SQS:ReceiveMessage", "\"share\""] {
+        assert!(policy.contains(part), "{part}: {policy}");
+    }
+    let fault = add("share").await.unwrap_err();
+    assert_eq!(fault.message, "Value share for parameter Label is invalid. Reason: Already exists.");
+    let remove = async |label: &str| {
+        let input = aws::RemovePermissionRequest { queue_url: url("jobs"), label: Some(label.into()) };
+        world.call::<ops::RemovePermission>(input).await
+    };
+    remove("share").await.unwrap();
+    assert!(!world.attributes("jobs").await.contains_key("Policy"));
+    assert_eq!(remove("share").await.unwrap_err().code, "InvalidParameterValue");
+}
+
+#[tokio::test]
+async fn who_moves_messages_must_be_allowed_each_step() {
+    let world = World::new();
+    let asked = Arc::new(Asked::default());
+    // Warns only, so that all are asked.
+    let router = world.behind(Arc::new(Gate::new(asked.clone(), Mode::Warn, Arc::new(SystemClocks))));
+    world.create("dead", &[]).await;
+    let input = aws::StartMessageMoveTaskRequest {
+        source_arn: Some(crate::world::arn("dead")),
+        destination_arn: Some(crate::world::arn("jobs")),
+        ..Default::default()
+    };
+    let root = Principal::Root { account: Account::DEFAULT, verified: true };
+    drop(router.call(call::<ops::StartMessageMoveTask>(root, input)).await);
+    let asked: Vec<_> = asked.0.lock().unwrap().iter().map(|one| (one.0.clone(), one.1.clone())).collect();
+    let (dead, jobs) = (crate::world::arn("dead"), crate::world::arn("jobs"));
+    let wanted = [
+        ("sqs:StartMessageMoveTask", &dead),
+        ("sqs:ReceiveMessage", &dead),
+        ("sqs:DeleteMessage", &dead),
+        ("sqs:GetQueueAttributes", &dead),
+        ("sqs:SendMessage", &jobs),
+    ];
+    assert_eq!(asked, wanted.map(|(action, arn)| (action.to_owned(), arn.clone())));
+}

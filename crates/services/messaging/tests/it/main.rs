@@ -8,6 +8,7 @@ mod fifo;
 mod grades;
 mod lists;
 mod messages;
+mod moves;
 mod queues;
 mod receiving;
 mod redrive;

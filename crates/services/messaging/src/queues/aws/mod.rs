@@ -2,6 +2,8 @@
 
 mod attributes;
 mod list;
+mod moves;
+mod permissions;
 mod queues;
 mod receive;
 mod send;
@@ -28,6 +30,11 @@ pub fn register(builder: RouterBuilder, queues: &Arc<Queues>) -> RouterBuilder {
         .on::<ops::ListDeadLetterSourceQueues, _>(queues)
         .on::<ops::GetQueueAttributes, _>(queues)
         .on::<ops::SetQueueAttributes, _>(queues)
+        .on::<ops::AddPermission, _>(queues)
+        .on::<ops::RemovePermission, _>(queues)
+        .on::<ops::StartMessageMoveTask, _>(queues)
+        .on::<ops::ListMessageMoveTasks, _>(queues)
+        .on::<ops::CancelMessageMoveTask, _>(queues)
         .on::<ops::ListQueueTags, _>(queues)
         .on::<ops::TagQueue, _>(queues)
         .on::<ops::UntagQueue, _>(queues)

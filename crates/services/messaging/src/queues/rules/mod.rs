@@ -5,5 +5,6 @@ pub(crate) mod batch;
 pub(crate) mod handle;
 pub(crate) mod message;
 pub(crate) mod name;
+pub(crate) mod policy;
 pub(crate) mod redrive;
 pub(crate) mod stored;
