@@ -2,7 +2,7 @@
 Function Service", IEEE CLOUD 2019): each in `functions/NAME.py`, some with packages from PyPI.
 
 A function's packages are installed at the time of the measurement, without bytecode, and kept in `target/bench-packages`. What cannot
-be installed, or is larger than a zip in a request may be, is skipped by name.
+be installed, or is larger than a function may be, is skipped by name. A zip that is larger than one in a request may be goes by a bucket.
 """
 
 import base64
@@ -16,6 +16,8 @@ import threading
 import time
 import zipfile
 
+import objects
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Source: AWS Lambda quotas, "Deployment package": zipped in a request, and unpacked.
 ZIPPED_BYTES, UNPACKED_BYTES = 50 << 20, 250 << 20
@@ -28,6 +30,7 @@ WORKLOADS = {
     "image": (["Pillow==13.0.0"], ["examples/thumbnail/photo.jpg"], lambda answer: len(answer["bytes"]) == 4),
     "html": (["Jinja2==3.1.6", "MarkupSafe==3.0.4"], [], lambda answer: answer["cells"] == 2000),
     "pandas_frame": (["pandas==3.1.1", "numpy==2.4.6"], [], lambda answer: answer["keys"] == 50),
+    "pandas_large": (["pandas==3.1.1", "numpy==2.4.6", "pyarrow==26.0.1"], [], lambda answer: answer["same"]),
 }
 
 
@@ -63,9 +66,17 @@ def package(name):
             archive.write(path, inside)
             unpacked += path.stat().st_size
     zipped = out.getvalue()
-    if len(zipped) > ZIPPED_BYTES or unpacked > UNPACKED_BYTES:
-        raise Skipped(f"{len(zipped) >> 20} MiB zipped and {unpacked >> 20} unpacked are more than {ZIPPED_BYTES >> 20} and {UNPACKED_BYTES >> 20}")
+    if unpacked > UNPACKED_BYTES:
+        raise Skipped(f"{unpacked >> 20} MiB unpacked are more than {UNPACKED_BYTES >> 20}")
     return zipped, unpacked
+
+
+def stored(platform, name, zipped):
+    """The code as an object of a bucket."""
+    for path, body in [("/bench-code", b""), (f"/bench-code/{name}", zipped)]:
+        _, status, answer = platform.connection.call("PUT", path, body, objects.SIGNED.format(key="test"))
+        assert status < 300 or b"BucketAlreadyOwnedByYou" in answer, (status, answer)
+    return {"S3Bucket": "bench-code", "S3Key": name}
 
 
 def checked(name, body):
@@ -103,10 +114,11 @@ def measure(platform, name, runtime, quick, row):
     except Skipped as why:
         print(f"{name}: skipped: {why}", flush=True)
         return
+    code = stored(platform, name, zipped) if len(zipped) > ZIPPED_BYTES else {"ZipFile": base64.b64encode(zipped).decode()}
     began = time.perf_counter()
     platform.json("POST", "/2015-03-31/functions", {
         "FunctionName": name, "Runtime": runtime, "Role": "arn:aws:iam::000000000000:role/bench", "Handler": "app.handler", "MemorySize": 1769,
-        "Timeout": 60, "Code": {"ZipFile": base64.b64encode(zipped).decode()},
+        "Timeout": 60, "Code": code,
     })
     created = (time.perf_counter() - began) * 1e3
     first, body = platform.invoke(name)
