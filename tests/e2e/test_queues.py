@@ -107,6 +107,11 @@ def test_the_older_protocol_is_spoken_at_the_queues_own_url(platform, sqs, queue
     form(queue, Action="SetQueueAttributes", **{"Attribute.1.Name": "DelaySeconds", "Attribute.1.Value": "3"})
     shown = form(queue, Action="GetQueueAttributes", **{"AttributeName.1": "DelaySeconds"})
     assert shown("GetQueueAttributesResult/Attribute/Value") == ["3"]
+    # Older clients write a single item without its number.
+    form(queue, Action="SetQueueAttributes", **{"Attribute.Name": "DelaySeconds", "Attribute.Value": "4"})
+    shown = form(queue, Action="GetQueueAttributes", AttributeName="DelaySeconds")
+    assert shown("GetQueueAttributesResult/Attribute/Value") == ["4"]
+    form(queue, expect=400, Action="SetQueueAttributes", **{"Attribute.1.Name": "DelaySeconds"})
     made = form(platform.endpoint, Action="CreateQueue", QueueName="of-a-form", **{"Tag.1.Key": "a", "Tag.1.Value": "b"})
     url = made("CreateQueueResult/QueueUrl")[0]
     assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"a": "b"}

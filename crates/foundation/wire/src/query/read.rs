@@ -127,6 +127,11 @@ impl<'a> At<'a> {
         }
     }
 
+    /// Whether a flattened list or map has one item and no numbers, as old clients write it: `AttributeName=All`.
+    fn is_only(&self, holds: impl FnOnce(&Node) -> bool) -> bool {
+        self.flattened && holds(self.node)
+    }
+
     /// The numbered children under the wrapping element, if there is one.
     fn items(&self, wrapper: &str) -> Vec<(u64, &'a Node)> {
         let wrapped = if self.flattened || self.ec2 { None } else { self.node.children.get(wrapper) };
@@ -177,7 +182,11 @@ impl Source for At<'_> {
         item: &mut dyn FnMut(&mut dyn Source) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let Kind::List(element) = shape.kind else { return Ok(()) };
-        self.items(element.wire).into_iter().try_for_each(|(_, node)| item(&mut self.item(node)))
+        let items = self.items(element.wire);
+        if items.is_empty() && self.is_only(|node| node.value.as_deref().is_some_and(|value| !value.is_empty())) {
+            return item(&mut self.item(self.node));
+        }
+        items.into_iter().try_for_each(|(_, node)| item(&mut self.item(node)))
     }
 
     fn map(
@@ -186,12 +195,16 @@ impl Source for At<'_> {
         entry: &mut dyn FnMut(String, &mut dyn Source) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let Kind::Map(key, value) = shape.kind else { return Ok(()) };
-        for (number, node) in self.items("entry") {
+        let mut items = self.items("entry");
+        if items.is_empty() && self.is_only(|node| node.children.contains_key(key.wire)) {
+            items.push((1, self.node));
+        }
+        for (number, node) in items {
+            let without = |what: &str| Malformed(format!("The map's entry {number} has no {what}"));
             let name = node.children.get(key.wire).and_then(|key| key.value.clone());
-            let name = name.ok_or_else(|| Malformed(format!("The map's entry {number} has no {}", key.wire)))?;
-            if let Some(node) = node.children.get(value.wire) {
-                entry(name, &mut self.item(node))?;
-            }
+            let name = name.ok_or_else(|| without(key.wire))?;
+            let node = node.children.get(value.wire).ok_or_else(|| without(value.wire))?;
+            entry(name, &mut self.item(node))?;
         }
         Ok(())
     }
