@@ -15,6 +15,7 @@ mod queue;
 mod receive;
 mod redrive;
 mod rules;
+mod seen;
 mod send;
 mod settle;
 mod state;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use base::Fault;
 use bytes::Bytes;
 use store::{Batch, Error, Space};
-use tokio::sync::{OwnedRwLockReadGuard, oneshot};
+use tokio::sync::OwnedRwLockReadGuard;
 
 use super::engine::Queues;
 use super::index::{Taken, Want};
 use super::queue::{Queue, Settings};
 use super::rules::handle::Handle;
 use super::rules::stored::{State, Stored};
+use super::seen::{Waiting, see_through};
 use super::state;
 
 /// Messages of a queue that may be in flight.
@@ -101,10 +102,8 @@ impl Queues {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        let (answer, received) = oneshot::channel();
         let (room, of, attempt) = (Arc::clone(self), Arc::clone(queue), ask.attempt.clone());
-        tokio::spawn(async move { room.hand_over(&of, settings, taken, attempt, answer, inside).await });
-        received.await.map_err(Fault::internal)?
+        see_through(|waiting| room.hand_over(of, settings, taken, attempt, waiting, inside)).await
     }
 
     fn take(
@@ -137,39 +136,35 @@ impl Queues {
     /// Writes down that messages are handed out, and hands them out.
     async fn hand_over(
         self: Arc<Self>,
-        queue: &Arc<Queue>,
+        queue: Arc<Queue>,
         settings: Arc<Settings>,
         taken: Vec<Taken>,
         attempt: Option<String>,
-        answer: oneshot::Sender<Result<Vec<Received>, Fault>>,
+        waiting: Waiting,
         inside: OwnedRwLockReadGuard<bool>,
-    ) {
+    ) -> Result<Vec<Received>, Fault> {
+        let queue = &queue;
         let (generation, now) = (settings.definition.generation, self.now());
         let states = taken.iter().map(|one| (one.number, one.state, one.group.clone())).collect::<Vec<_>>();
         if let Err(error) = self.write_states(generation, states).await {
             queue.with(|index| taken.into_iter().for_each(|one| index.give_back(one, now)));
             self.wake(queue);
-            // Whoever asked has gone, and with it the question.
-            drop(answer.send(Err(error.into())));
-            return;
+            return Err(error.into());
         }
-        let mut received = Vec::with_capacity(taken.len());
-        let mut missing = Vec::new();
-        for one in &taken {
-            match self.read(&settings, one) {
-                Ok(Some(message)) => received.push(message),
-                Ok(None) => missing.push(one.number),
-                Err(error) => {
-                    drop(answer.send(Err(error.into())));
-                    return;
-                }
-            }
-        }
+        let read: Result<Vec<_>, Error> = taken.iter().map(|one| self.read(&settings, one)).collect();
         let available = queue.with(|index| {
             taken.iter().for_each(|one| index.settle(one.number));
             index.advance(now);
             index.is_available()
         });
+        let mut received = Vec::with_capacity(taken.len());
+        let mut missing = Vec::new();
+        for (one, read) in taken.iter().zip(read?) {
+            match read {
+                Some(message) => received.push(message),
+                None => missing.push(one.number),
+            }
+        }
         if !missing.is_empty() {
             tracing::error!(queue = queue.arn, ?missing, "messages have a state and no row; they are forgotten");
             queue.with(|index| missing.iter().for_each(|number| index.gone(*number)));
@@ -178,12 +173,13 @@ impl Queues {
             let of = received.iter().map(|one| (one.number, one.state.receipt)).collect();
             queue.remember_attempt(attempt, now, of);
         }
-        if answer.send(Ok(received)).is_err() {
+        if waiting.has_gone() {
             self.take_back(queue, generation, taken).await;
         } else if available == Some(true) {
             queue.arrivals.notify_one();
         }
         drop(inside);
+        Ok(received)
     }
 
     /// Nobody is there to receive what was taken.

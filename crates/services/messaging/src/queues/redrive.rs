@@ -9,6 +9,7 @@ use super::engine::Queues;
 use super::index::{Arrival, Taken};
 use super::queue::{Queue, Settings};
 use super::rules::stored::{State, Stored};
+use super::seen::see_through;
 use super::send::message_id;
 use super::settle::erase;
 use super::state::{self, Count};
@@ -34,7 +35,7 @@ impl Queues {
     ) -> bool {
         let (room, queue, settings, target) =
             (Arc::clone(self), Arc::clone(queue), Arc::clone(settings), Arc::clone(target));
-        let moving = tokio::spawn(async move {
+        let moving = see_through(|_| async move {
             let mut all = true;
             for one in dead {
                 let number = one.number;
@@ -46,10 +47,7 @@ impl Queues {
             }
             all
         });
-        moving.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "moving dead letters failed");
-            false
-        })
+        moving.await
     }
 
     /// Moves one message, which is leaving already, to the end of another queue.

@@ -11,6 +11,7 @@ use super::engine::Queues;
 use super::index::Arrival;
 use super::queue::{Queue, Settings};
 use super::rules::stored::{INLINE_BYTES, State, Stored};
+use super::seen::see_through;
 use super::state::{self, Count, DEDUPLICATION_MS};
 
 /// A message to be sent: checked, and without what the queue gives it.
@@ -56,13 +57,13 @@ impl Queues {
             .unwrap_or_default();
         let (room, queue) = (Arc::clone(self), Arc::clone(queue));
         // Once it has begun it goes on, whoever waits for it: the index must hear of what is durable.
-        let written = tokio::spawn(async move {
+        see_through(|_| async move {
             let sent = room.write(&queue, &settings, &ready, now).await;
             room.arrive(&queue, &settings, ready, &sent, now);
             drop(inside);
             sent
-        });
-        written.await.map_err(Fault::internal)?
+        })
+        .await
     }
 
     fn ready(&self, number: u64, draft: Draft, settings: &Settings, now: i64) -> Ready {

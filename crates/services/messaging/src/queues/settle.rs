@@ -12,6 +12,7 @@ use super::queue::{Queue, Settings};
 use super::receive::is_old;
 use super::rules::handle::Handle;
 use super::rules::stored::State;
+use super::seen::see_through;
 use super::state::{self, Count};
 
 /// How long a message may be a receiver's, ms, all extensions together.
@@ -52,12 +53,12 @@ impl Queues {
         });
         if !leaving.is_empty() {
             let (room, queue) = (Arc::clone(self), Arc::clone(queue));
-            let done = tokio::spawn(async move {
+            let done = see_through(|_| async move {
                 let done = room.remove(&queue, &settings, leaving).await;
                 drop(inside);
                 done
             });
-            done.await.map_err(Fault::internal)??;
+            done.await?;
         }
         Ok(outcomes.unwrap_or_default())
     }
@@ -135,12 +136,12 @@ impl Queues {
         });
         if !made.is_empty() {
             let (room, queue) = (Arc::clone(self), Arc::clone(queue));
-            let done = tokio::spawn(async move {
+            let done = see_through(|_| async move {
                 let done = room.restate(&queue, &settings, made).await;
                 drop(inside);
                 done
             });
-            done.await.map_err(Fault::internal)??;
+            done.await?;
         }
         Ok(outcomes.unwrap_or_default())
     }
