@@ -1,6 +1,7 @@
 """`lambent new` and `lambent deploy` of folders made for Apex."""
 
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -59,7 +60,7 @@ def test_a_queue_drives_what_was_made_for_one(platform, tmp_path, language):
     # As the project's own README says.
     commands = (folder / "README.md").read_text().replace("\\\n", " ").splitlines()
     for command in [shlex.split(line) for line in commands if line.startswith("    lambent aws ")][:2]:
-        platform.cli("--endpoint-url", platform.endpoint, *command[2:])
+        platform.lambent(*command[1:], environment={"PATH": f"{ROOT / 'target/venv/bin'}:{os.environ['PATH']}"})
     sqs = platform.client("sqs")
     url = sqs.get_queue_url(QueueName=folder.name)["QueueUrl"]
     bodies = [record["body"] for record in json.loads((folder / "event.json").read_text())["Records"]]

@@ -28,6 +28,8 @@ pub(crate) fn print_environment(client: &Client) {
 /// Runs the AWS CLI.
 pub(crate) fn aws(client: &Client, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let status = Command::new("aws")
+        // Version 1 of the CLI does not hear of `AWS_ENDPOINT_URL` for SQS: it would ask AWS itself.
+        .args(["--endpoint-url", &client.endpoint])
         .args(arguments)
         .envs(environment(client))
         .status()

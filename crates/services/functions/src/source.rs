@@ -237,13 +237,16 @@ fn reading(kind: Kind, source: &str, wanted: &Wanted) -> Result<Reading, Fault> 
     })
 }
 
+/// What AWS says of a member that a kind of source does not have.
+pub(crate) fn unsupported(member: &str) -> Fault {
+    faults::invalid(format!("Unsupported {member} parameter for given event source mapping type."))
+}
+
 /// A mapping after a change.
 ///
 /// # Errors
 /// AWS's words for what its kind does not have, and for what does not go together.
 pub(crate) fn change(kind: Kind, before: &Mapping, wanted: &Wanted) -> Result<Mapping, Fault> {
-    let unsupported =
-        |member: &str| faults::invalid(format!("Unsupported {member} parameter for given event source mapping type."));
     if kind.is_queue() {
         if let Some((member, _)) = wanted.for_streams().into_iter().find(|(_, given)| *given) {
             return Err(unsupported(member));

@@ -105,6 +105,15 @@ fn destination(config: Option<&aws::DestinationConfig>) -> bool {
     })
 }
 
+/// Queues have their redrive policy instead, and AWS says so; of streams this platform has none yet.
+fn refuse_destination(operation: &str, kind: Kind, config: Option<&aws::DestinationConfig>) -> Result<(), Fault> {
+    match (destination(config), kind.is_queue()) {
+        (false, _) => Ok(()),
+        (true, true) => Err(source::unsupported("DestinationConfig")),
+        (true, false) => refuse(operation, &[("DestinationConfig", true)]),
+    }
+}
+
 fn patterns(criteria: Option<aws::FilterCriteria>) -> Option<Vec<String>> {
     let filters = criteria?.filters.unwrap_or_default();
     Some(filters.into_iter().map(|filter| filter.pattern.unwrap_or_default()).collect())
@@ -233,7 +242,6 @@ fn unsupported(input: &aws::CreateEventSourceMappingRequest) -> Result<(), Fault
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("MetricsConfig", input.metrics_config.is_some()),
             ("LoggingConfig", input.logging_config.is_some()),
-            ("DestinationConfig", destination(input.destination_config.as_ref())),
         ],
     )
 }
@@ -249,6 +257,7 @@ impl Handle<ops::CreateEventSourceMapping> for Functions {
         let source = input.event_source_arn.filter(|arn| !arn.is_empty());
         let source = source.ok_or_else(|| faults::invalid("Unrecognized event source."))?;
         let kind = Kind::of(&source)?;
+        refuse_destination("CreateEventSourceMapping", kind, input.destination_config.as_ref())?;
         let tags = input.tags.unwrap_or_default();
         rules::tags(&tags)?;
         let found = self.receiver(&context, &required(input.function_name, "FunctionName")?)?;
@@ -306,7 +315,6 @@ fn unsupported_change(input: &aws::UpdateEventSourceMappingRequest) -> Result<()
             ("KMSKeyArn", some_text(input.kms_key_arn.as_ref())),
             ("MetricsConfig", input.metrics_config.is_some()),
             ("LoggingConfig", input.logging_config.is_some()),
-            ("DestinationConfig", destination(input.destination_config.as_ref())),
         ],
     )
 }
@@ -325,6 +333,7 @@ impl Handle<ops::UpdateEventSourceMapping> for Functions {
             return Err(moved());
         }
         let kind = Kind::of(&before.source)?;
+        refuse_destination("UpdateEventSourceMapping", kind, input.destination_config.as_ref())?;
         let wanted = Wanted {
             enabled: input.enabled,
             batch_size: input.batch_size,

@@ -196,6 +196,20 @@ async fn what_cannot_be_mapped_is_refused_in_words() {
         assert_eq!(code, "NotImplemented");
         assert!(message.contains(name), "{message}");
     }
+    let on_failure = Some(aws::OnFailure { destination: Some(QUEUE.into()) });
+    let destination = Some(aws::DestinationConfig { on_success: None, on_failure });
+    let input = aws::CreateEventSourceMappingRequest { destination_config: destination.clone(), ..from(QUEUE) };
+    let of_queue = "Unsupported DestinationConfig parameter for given event source mapping type.";
+    assert_eq!(refused(&world, input).await, invalid(of_queue));
+    let input = aws::CreateEventSourceMappingRequest {
+        destination_config: destination.clone(),
+        starting_position: Some("LATEST".into()),
+        ..from(STREAM)
+    };
+    assert_eq!(refused(&world, input).await.0, "NotImplemented");
+    let uuid = world.call::<ops::CreateEventSourceMapping>(from(QUEUE)).await.unwrap().uuid.unwrap();
+    let change = aws::UpdateEventSourceMappingRequest { destination_config: destination, ..update(&uuid) };
+    assert_eq!(told(world.call::<ops::UpdateEventSourceMapping>(change).await.unwrap_err()), invalid(of_queue));
     // As long as no room holds sources, none exists.
     let world = World::on(world.die().await);
     assert!(refused(&world, from(QUEUE)).await.2.starts_with("Error occurred while ReceiveMessage."));
