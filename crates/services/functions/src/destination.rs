@@ -127,9 +127,15 @@ fn error(waiting: &Waiting, end: &End<'_>) -> (u16, String) {
         (_, Some((status, message))) => (*status, message.clone()),
         _ => (500, "the event is too old".to_owned()),
     };
+    // A queue takes no others. Source: Amazon SQS API Reference, `SendMessage`.
+    message = message.replace(|letter: char| !is_sendable(letter), "\u{fffd}");
     let end = (0..=MESSAGE_BYTES.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
     message.truncate(end.unwrap_or(0));
     (status, message)
+}
+
+fn is_sendable(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// The message of a function's error.

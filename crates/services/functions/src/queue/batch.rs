@@ -16,6 +16,9 @@ use crate::{Functions, Request, rules};
 /// Most messages of one call of DeleteMessageBatch.
 const DELETED_AT_ONCE: usize = 10;
 
+/// The longest a batch waits before it tries a function without room again, ms.
+const LONGEST_WAIT_MS: i64 = 10_000;
+
 /// Messages that are delivered together.
 pub(super) struct Batch {
     functions: Arc<Functions>,
@@ -83,7 +86,10 @@ impl Batch {
                     delete(&self.functions, &self.reader, asked, receipts).await;
                 }
             }
-            End::Failed => super::lock(&self.reader.inner).failures += 1,
+            End::Failed => {
+                self.reader.freed.notify_one();
+                super::lock(&self.reader.inner).failures += 1;
+            }
             End::Left => {}
         }
         turn
@@ -119,7 +125,8 @@ impl Batch {
                 return (End::Left, turn);
             }
             tracing::debug!(%fault, queue = self.queue.arn, "a batch of messages could not begin");
-            let due = rules::backoff(clocks.product(), refusals);
+            let now = clocks.product();
+            let due = rules::backoff(now, refusals).min(now.plus_ms(LONGEST_WAIT_MS));
             refusals += 1;
             let ends = match ends {
                 Some(ends) => ends,
@@ -133,6 +140,10 @@ impl Batch {
             turn = self.wait(turn, due).await;
             super::lock(&self.reader.inner).throttled -= 1;
             self.reader.news.tell(&**clocks);
+            if self.reader.mapping().is_none() {
+                // The mapping has ended: what never began is left to others.
+                return (End::Left, turn);
+            }
         }
     }
 

@@ -32,14 +32,35 @@ fn body(pattern: &Value) -> Option<Body> {
     }
 }
 
+/// The ways of a pattern's own `$or`, each with what must hold besides: one may mean JSON and another text.
+fn ways(mut pattern: Value) -> Vec<Value> {
+    let Some(ways) = pattern.as_object_mut().and_then(|fields| fields.remove("$or")) else { return vec![pattern] };
+    let clash = |way: &Value| way.as_object().into_iter().flatten().any(|(name, _)| pattern.get(name).is_some());
+    match ways.as_array() {
+        Some(all) if !all.iter().any(clash) => {
+            let joined = |way: &Value| {
+                let mut joined = pattern.clone();
+                for (name, value) in way.as_object().into_iter().flatten() {
+                    joined[name] = value.clone();
+                }
+                joined
+            };
+            all.iter().map(joined).collect()
+        }
+        _ => {
+            pattern["$or"] = ways;
+            vec![pattern]
+        }
+    }
+}
+
 impl Filters {
     /// Reads them. One that does not read lets nothing pass: it was read when it was written.
     pub(super) fn new(filters: &[String]) -> Self {
-        let read = |text: &String| {
-            let pattern: Value = serde_json::from_str(text).ok()?;
-            Some(Filter { pattern: Pattern::of(&pattern, Operators::Lambda)?, body: body(&pattern) })
-        };
-        Self(filters.iter().filter_map(read).collect())
+        let read = |text: &String| serde_json::from_str(text).ok();
+        let one =
+            |pattern: Value| Some(Filter { pattern: Pattern::of(&pattern, Operators::Lambda)?, body: body(&pattern) });
+        Self(filters.iter().filter_map(read).flat_map(ways).filter_map(one).collect())
     }
 
     /// Whether one of them wants a record.
@@ -83,6 +104,8 @@ mod tests {
         let ways = json!({"$or": [{"body": {"n": [1]}}, {"body": {"m": [2]}}]});
         assert!(wants(&ways, r#"{"m": 2}"#));
         assert!(!wants(&ways, r#"{"m": 3}"#) && !wants(&ways, "m"));
+        let mixed = json!({"$or": [{"body": {"n": [1]}}, {"body": ["stop"]}]});
+        assert!(wants(&mixed, r#"{"n": 1}"#) && wants(&mixed, "stop") && !wants(&mixed, "go"));
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl Reader {
         lock(&self.inner).mapping.clone()
     }
 
+    /// Whether the mapping is still this one.
+    fn still(&self, mapping: &Arc<Mapping>) -> bool {
+        lock(&self.inner).mapping.as_ref().is_some_and(|now| Arc::ptr_eq(now, mapping))
+    }
+
     /// Begins a batch, if the mapping still wants any.
     fn begin(&self) -> bool {
         let mut inner = lock(&self.inner);

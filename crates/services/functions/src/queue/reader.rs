@@ -104,6 +104,10 @@ impl Work {
         let most = mapping.max_concurrency;
         self.hear(functions, reader, mapping);
         loop {
+            if !reader.still(mapping) {
+                // It was told, and looks again by what the mapping is now.
+                return None;
+            }
             let now = clocks.product();
             if let Some(until) = self.until.filter(|until| *until > now) {
                 return Some(until);
@@ -142,6 +146,8 @@ impl Work {
                     }
                     return (!self.gathered.is_empty()).then(|| self.window_ends(mapping));
                 }
+                // What an older mapping wants is not deleted any more: the messages come again.
+                Ok(_) if !reader.still(mapping) => return None,
                 Ok(messages) => {
                     self.reads(reader);
                     self.take(functions, reader, (&found, &queue), messages, now).await;

@@ -416,6 +416,26 @@ async fn the_groups_of_a_fifo_queue_go_side_by_side_each_in_order() {
 }
 
 #[tokio::test]
+async fn a_batch_without_room_ends_with_its_mapping() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let reserve = aws::PutFunctionConcurrencyRequest {
+        function_name: Some("hello".into()),
+        reserved_concurrent_executions: Some(0),
+    };
+    world.call::<ops::PutFunctionConcurrency>(reserve).await.unwrap();
+    queues.set("q", "VisibilityTimeout", "3600");
+    let uuid = map(&world, from_queue()).await;
+    queues.send("q", "one");
+    settle(&world).await;
+    let delete = aws::DeleteEventSourceMappingRequest { uuid: Some(uuid.clone()) };
+    world.call::<ops::DeleteEventSourceMapping>(delete).await.unwrap();
+    world.clocks.advance(10_000).await.unwrap();
+    until("it is gone", async || get(&world, &uuid).await.is_err()).await;
+    assert_eq!(queues.left("q"), ["one"]);
+    assert!(world.begun.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_mapping_of_an_alias_runs_what_that_points_to() {
     let (mut world, queues) = serving(|_| {}).await;
     let version = aws::PublishVersionRequest { function_name: Some("hello".into()), ..Default::default() };
