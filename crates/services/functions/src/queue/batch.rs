@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use base::{Principal, RequestId, Timestamp, TraceHeader, Turn};
+use base::{Fault, Principal, RequestId, Timestamp, TraceHeader, Turn};
 use futures_util::future::{self, Either};
 use invoker::Finished;
 use model::sqs::{self, ops};
 
 use super::event::{self, Piece};
-use super::{Queue, Reader, answer, denied, role_of};
+use super::{Queue, Reader, answer, denied, no_queue, role_of};
 use crate::find::Found;
 use crate::source::Mapping;
 use crate::{Functions, Request, rules};
@@ -27,8 +27,6 @@ pub(super) struct Batch {
     queue: Queue,
     hears_items: bool,
     pieces: Vec<Piece>,
-    /// When they were received, so that it is known when they become visible again.
-    since: Timestamp,
 }
 
 /// What became of a batch.
@@ -47,7 +45,6 @@ impl Batch {
         (found, queue): (Found, Queue),
         mapping: &Mapping,
         pieces: Vec<Piece>,
-        since: Timestamp,
     ) -> Self {
         Self {
             functions: Arc::clone(functions),
@@ -56,13 +53,12 @@ impl Batch {
             queue,
             hears_items: mapping.hears_items(),
             pieces,
-            since,
         }
     }
 }
 
 /// Begins a batch by itself, unless its mapping has gone meanwhile: a clean stop lets it end.
-pub(super) fn begin(batch: Batch) {
+pub(super) fn begin(mut batch: Batch) {
     if !batch.reader.begin() {
         return;
     }
@@ -75,8 +71,12 @@ pub(super) fn begin(batch: Batch) {
 }
 
 impl Batch {
-    async fn run(&self, turn: Turn) -> Turn {
-        let (end, turn) = self.deliver(turn).await;
+    async fn run(&mut self, turn: Turn) -> Turn {
+        // What has become visible to others while the batch waited is theirs.
+        let now = self.functions.options.clocks.product();
+        self.pieces.retain(|piece| piece.until > now);
+        let Some(ends) = self.pieces.iter().map(|piece| piece.until).min() else { return turn };
+        let (end, turn) = self.deliver(turn, ends).await;
         match end {
             End::Done(receipts) => {
                 // As many as there are wait for room: one has it now.
@@ -96,7 +96,7 @@ impl Batch {
     }
 
     /// Invokes the function, again and again while it has no room, until the messages become visible to others.
-    async fn deliver(&self, mut turn: Turn) -> (End, Turn) {
+    async fn deliver(&self, mut turn: Turn, ends: Timestamp) -> (End, Turn) {
         let (functions, clocks) = (&self.functions, &self.functions.options.clocks);
         let id = RequestId::new(&*functions.options.rng);
         let payload = event::of(&self.pieces);
@@ -104,7 +104,7 @@ impl Batch {
         let trace = self.pieces.iter().filter_map(|piece| piece.trace.as_ref()).max_by_key(|(_, count)| *count);
         let trace = trace.map(|(trace, _)| trace.clone());
         let depth = trace.as_deref().map_or(0, TraceHeader::hops);
-        let (mut refusals, mut ends) = (0, None);
+        let mut refusals = 0;
         loop {
             let request = Request {
                 id,
@@ -128,10 +128,6 @@ impl Batch {
             let now = clocks.product();
             let due = rules::backoff(now, refusals).min(now.plus_ms(LONGEST_WAIT_MS));
             refusals += 1;
-            let ends = match ends {
-                Some(ends) => ends,
-                None => *ends.insert(self.visible_again().await),
-            };
             if due >= ends {
                 super::lock(&self.reader.inner).failures += 1;
                 return (End::Left, turn);
@@ -159,14 +155,6 @@ impl Batch {
         }
     }
 
-    /// When the messages become visible to others.
-    async fn visible_again(&self) -> Timestamp {
-        let about = self.functions.look_at_queue(&self.queue).await;
-        // A queue that cannot be asked has the time that queues have at first.
-        let visibility_s = about.map_or(30, |about| about.visibility_s);
-        self.since.plus_ms(i64::from(visibility_s) * 1_000)
-    }
-
     fn judge(&self, result: &Finished) -> End {
         let receipts = |done: &dyn Fn(&Piece) -> bool| {
             End::Done(self.pieces.iter().filter(|piece| done(piece)).map(|piece| piece.receipt.clone()).collect())
@@ -185,43 +173,58 @@ impl Batch {
     }
 }
 
-/// Deletes messages. What cannot be deleted is delivered again.
-pub(super) async fn delete(
-    functions: &Functions,
-    reader: &Reader,
-    (principal, queue): (&Principal, &Queue),
-    receipts: Vec<String>,
-) {
-    let mut receipts = receipts.into_iter().peekable();
-    while receipts.peek().is_some() {
-        let entries = receipts.by_ref().take(DELETED_AT_ONCE).enumerate();
-        let entries = entries.map(|(at, receipt)| sqs::DeleteMessageBatchRequestEntry {
-            id: Some(at.to_string()),
-            receipt_handle: Some(receipt),
-        });
-        let input = sqs::DeleteMessageBatchRequest {
-            queue_url: Some(functions.queue_url(queue)),
-            entries: Some(entries.collect()),
-        };
-        match functions.ask_source::<ops::DeleteMessageBatch>(principal, &queue.region, input).await {
-            Ok(answer) => {
-                reader.can("DeleteMessage");
-                for failed in answer.failed.unwrap_or_default() {
-                    tracing::warn!(
-                        queue = queue.arn,
-                        code = failed.code,
-                        "a message cannot be deleted; it will come again"
-                    );
+/// Deletes messages; those whose deletion failed once more. What cannot be deleted is delivered again.
+pub(super) async fn delete(functions: &Functions, reader: &Reader, asked: (&Principal, &Queue), receipts: Vec<String>) {
+    let (mut left, mut failed) = (receipts, Vec::new());
+    for _ in 0..2 {
+        for receipts in left.chunks(DELETED_AT_ONCE) {
+            match delete_some(functions, asked, receipts).await {
+                Ok(mut some) => {
+                    reader.can("DeleteMessage");
+                    failed.append(&mut some);
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, queue = asked.1.arn, "messages cannot be deleted");
+                    reader.cannot("DeleteMessage", &fault);
+                    if denied(&fault) || no_queue(&fault) {
+                        // What is delivered now would only be delivered again.
+                        super::lock(&reader.inner).troubled |= denied(&fault);
+                        return;
+                    }
+                    failed.extend_from_slice(receipts);
                 }
             }
-            Err(fault) => {
-                tracing::warn!(%fault, queue = queue.arn, "messages cannot be deleted; they will come again");
-                reader.cannot("DeleteMessage", &fault);
-                let mut inner = super::lock(&reader.inner);
-                // What is delivered now would only be delivered again.
-                inner.troubled |= denied(&fault);
-                return;
-            }
         }
+        left = std::mem::take(&mut failed);
     }
+    if !left.is_empty() {
+        tracing::warn!(queue = asked.1.arn, messages = left.len(), "messages were not deleted; they will come again");
+    }
+}
+
+/// Deletes at most [`DELETED_AT_ONCE`] messages. Those that could not be deleted, though nothing is wrong with the call.
+async fn delete_some(
+    functions: &Functions,
+    (principal, queue): (&Principal, &Queue),
+    receipts: &[String],
+) -> Result<Vec<String>, Fault> {
+    let entries = receipts.iter().enumerate().map(|(at, receipt)| sqs::DeleteMessageBatchRequestEntry {
+        id: Some(at.to_string()),
+        receipt_handle: Some(receipt.clone()),
+    });
+    let input = sqs::DeleteMessageBatchRequest {
+        queue_url: Some(functions.queue_url(queue)),
+        entries: Some(entries.collect()),
+    };
+    let answer = functions.ask_source::<ops::DeleteMessageBatch>(principal, &queue.region, input).await?;
+    let mut again = Vec::new();
+    for failed in answer.failed.unwrap_or_default() {
+        if failed.sender_fault == Some(true) {
+            tracing::warn!(queue = queue.arn, code = failed.code, "a message cannot be deleted; it will come again");
+            continue;
+        }
+        let at = failed.id.and_then(|id| id.parse::<usize>().ok());
+        again.extend(at.and_then(|at| receipts.get(at)).cloned());
+    }
+    Ok(again)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Account, Fault, Principal, Region, RequestId};
+use base::{Account, Fault, Principal, Region, RequestId, Timestamp};
 use door::{Ask, Body, Call, Context, Input, Mode, Origin, Via};
 use model::sqs::{self, ops};
 use wire::Op;
@@ -123,6 +123,14 @@ impl Functions {
             policy: some("Policy").cloned(),
             redrives: some("RedrivePolicy").is_some(),
         })
+    }
+
+    /// When messages of a queue become visible to others that were received at a moment. Those of a queue that cannot be
+    /// asked have the time that queues have at first.
+    pub(super) async fn visible_again(&self, queue: &Queue, received: Timestamp) -> Timestamp {
+        let visibility_s = self.look_at_queue(queue).await.map_or(30, |about| about.visibility_s);
+        // Of a queue whose messages never become invisible nothing would be delivered.
+        received.plus_ms(i64::from(visibility_s.max(1)) * 1_000)
     }
 
     /// The first of some actions on a queue that the function's role may not do.

@@ -2,6 +2,7 @@
 //!
 //! Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS", example events.
 
+use base::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -18,6 +19,10 @@ const TAIL: &[u8] = b"]}";
 pub(super) struct Piece {
     pub(super) id: String,
     pub(super) receipt: String,
+    /// When it was received.
+    pub(super) received: Timestamp,
+    /// When it becomes visible to others, and is this reader's no more.
+    pub(super) until: Timestamp,
     /// It as the event tells it, JSON.
     pub(super) record: Vec<u8>,
     /// The trace header it carries, in which the function is counted, and how often it now is.
@@ -95,7 +100,8 @@ mod tests {
 
     fn piece(bytes: usize) -> Piece {
         let record = serde_json::to_vec(&"x".repeat(bytes)).unwrap();
-        Piece { id: "m".into(), receipt: "r".into(), record, trace: None }
+        let at = Timestamp(0);
+        Piece { id: "m".into(), receipt: "r".into(), received: at, until: at, record, trace: None }
     }
 
     #[test]

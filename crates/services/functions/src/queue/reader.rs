@@ -26,10 +26,10 @@ struct Work {
     pace: Pace,
     /// What was received and makes no batch yet.
     gathered: Vec<Piece>,
-    /// When the first of that was received.
-    first: Timestamp,
     /// Whole batches that wait for room.
-    ready: VecDeque<(Vec<Piece>, Timestamp)>,
+    ready: VecDeque<Vec<Piece>>,
+    /// How long the function may take, ms.
+    timeout_ms: i64,
     /// It cannot read: how often it has found so, and when it looks again.
     rests: u32,
     until: Option<Timestamp>,
@@ -120,7 +120,6 @@ impl Work {
             if room == 0 {
                 return self.pace.crowded(now, most);
             }
-            self.make_batches(mapping, now);
             let found = match functions.receiver_of(mapping, &queue) {
                 Ok(found) => {
                     reader.can("Invoke");
@@ -131,8 +130,10 @@ impl Work {
                     return Some(self.rest(now));
                 }
             };
-            if let Some((pieces, since)) = self.ready.pop_front() {
-                batch::begin(Batch::new((functions, reader), (found, queue.clone()), mapping, pieces, since));
+            self.timeout_ms = i64::from(found.edition().settings.timeout_s) * 1_000;
+            self.make_batches(mapping, now);
+            if let Some(pieces) = self.ready.pop_front() {
+                batch::begin(Batch::new((functions, reader), (found, queue.clone()), mapping, pieces));
                 continue;
             }
             let wanted = wanted(mapping, room, self.gathered.len());
@@ -144,7 +145,7 @@ impl Work {
                     } else {
                         self.pace.enough();
                     }
-                    return (!self.gathered.is_empty()).then(|| self.window_ends(mapping));
+                    return self.window_ends(mapping);
                 }
                 // What an older mapping wants is not deleted any more: the messages come again.
                 Ok(_) if !reader.still(mapping) => return None,
@@ -189,21 +190,30 @@ impl Work {
         until
     }
 
-    fn window_ends(&self, mapping: &Mapping) -> Timestamp {
-        self.first.plus_ms(mapping.window_s.saturating_mul(1_000))
+    /// When what was gathered goes at the latest: once its window has passed, and early enough for the function to be
+    /// done before the first of it becomes visible to others.
+    fn window_ends(&self, mapping: &Mapping) -> Option<Timestamp> {
+        let first = self.gathered.first()?;
+        let window = first.received.plus_ms(mapping.window_s.saturating_mul(1_000));
+        Some(window.min(first.until.plus_ms(-self.timeout_ms)))
+    }
+
+    /// Leaves to the queue what has become visible to others: it is received again.
+    fn let_go(&mut self, now: Timestamp) {
+        self.gathered.retain(|piece| piece.until > now);
     }
 
     /// Makes batches of what was gathered: those that are whole, and the rest once its time has come.
     fn make_batches(&mut self, mapping: &Mapping, now: Timestamp) {
         let whole = usize::try_from(mapping.batch_size).unwrap_or(1).max(1);
-        while !self.gathered.is_empty() {
+        self.let_go(now);
+        while let Some(ends) = self.window_ends(mapping) {
             let most = self.gathered.len().min(whole);
             let fitting = event::fitting(&self.gathered[..most]);
-            let due = self.window_ends(mapping) <= now;
-            if fitting < whole && fitting == self.gathered.len() && !due {
+            if fitting < whole && fitting == self.gathered.len() && ends > now {
                 return;
             }
-            self.ready.push_back((self.gathered.drain(..fitting).collect(), self.first));
+            self.ready.push_back(self.gathered.drain(..fitting).collect());
             if Kind::of(&mapping.source) == Ok(Kind::FifoQueue) {
                 // What one event cannot carry comes again when its group is free: it must not overtake the others.
                 self.gathered.clear();
@@ -222,9 +232,9 @@ impl Work {
     ) {
         let filtered = self.filters.0.as_ref().is_some_and(|mapping| !mapping.filters.is_empty());
         let (mut unwanted, mut looped) = (Vec::new(), Vec::new());
-        if self.gathered.is_empty() {
-            self.first = now;
-        }
+        let until = functions.visible_again(queue, now).await;
+        // One of those may be among the messages: it must not be in a batch twice.
+        self.let_go(functions.options.clocks.product());
         for message in messages {
             let record = event::record(&message, &queue.arn, queue.region.as_str());
             let receipt = message.receipt_handle.unwrap_or_default();
@@ -237,6 +247,8 @@ impl Work {
             let piece = Piece {
                 id: message.message_id.unwrap_or_default(),
                 receipt,
+                received: now,
+                until,
                 record: serde_json::to_vec(&record).unwrap_or_default(),
                 trace,
             };

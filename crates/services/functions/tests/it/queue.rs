@@ -1,6 +1,6 @@
 //! A service of queues in memory: what a reader of queues meets there, and no more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use base::{Bell, BoxFuture, Clocks, Fault, Principal};
@@ -41,6 +41,15 @@ struct Inner {
     denied: HashSet<String>,
     /// Who received, and how much was asked for.
     receives: Vec<(Principal, i64)>,
+    /// How the next deletions fail.
+    broken: VecDeque<Broken>,
+}
+
+/// How a deletion fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Broken {
+    Whole,
+    First,
 }
 
 impl Queues {
@@ -104,6 +113,11 @@ impl Queues {
         };
     }
 
+    /// Lets the next deletions fail.
+    pub(crate) fn break_deletions(&self, how: &[Broken]) {
+        self.inner.lock().unwrap().broken.extend(how);
+    }
+
     pub(crate) fn receives(&self) -> Vec<(Principal, i64)> {
         self.inner.lock().unwrap().receives.clone()
     }
@@ -146,10 +160,22 @@ impl Queues {
                 let asked = input.downcast::<sqs::DeleteMessageBatchRequest>().unwrap();
                 let entries = asked.entries.unwrap();
                 assert!((1..=10).contains(&entries.len()));
-                let gone: HashSet<String> = entries.into_iter().filter_map(|entry| entry.receipt_handle).collect();
+                let broken = inner.broken.pop_front();
+                if let Some(Broken::Whole) = broken {
+                    return Err(Fault::internal("broken"));
+                }
+                let mut entries = entries.into_iter();
+                let failed = broken.and_then(|_| entries.next()).map(|entry| sqs::BatchResultErrorEntry {
+                    id: entry.id,
+                    sender_fault: Some(false),
+                    code: Some("InternalError".into()),
+                    ..sqs::BatchResultErrorEntry::default()
+                });
+                let gone: HashSet<String> = entries.filter_map(|entry| entry.receipt_handle).collect();
                 let queue = inner.queues.entry(name(asked.queue_url)?).or_default();
                 queue.messages.retain(|message| !gone.contains(&format!("{}-{}", message.id, message.received)));
-                Box::new(sqs::DeleteMessageBatchResult::default())
+                let failed = failed.map(|failed| vec![failed]);
+                Box::new(sqs::DeleteMessageBatchResult { failed, ..sqs::DeleteMessageBatchResult::default() })
             }
             "DescribeStreamSummary" => {
                 let asked = input.downcast::<kinesis::DescribeStreamSummaryInput>().unwrap();

@@ -8,7 +8,7 @@ use functions::Options;
 use model::lambda::{self as aws, ops};
 use serde_json::Value;
 
-use crate::queue::{QUEUE, Queues, world_on};
+use crate::queue::{Broken, QUEUE, Queues, world_on};
 use crate::world::{Disk, PATIENCE, World};
 
 async fn serving(change: impl FnOnce(&mut Options)) -> (World, Arc<Queues>) {
@@ -114,6 +114,81 @@ async fn a_batch_waits_for_its_window_or_until_it_is_whole() {
     world.clocks.advance(20_000).await.unwrap();
     assert_eq!(batch(&mut world).await.len(), 5);
     empty(&queues).await;
+}
+
+#[tokio::test]
+async fn a_window_ends_early_enough_for_the_queue() {
+    let (mut world, queues) = serving(|_| {}).await;
+    queues.set("q", "VisibilityTimeout", "10");
+    let input = aws::CreateEventSourceMappingRequest {
+        batch_size: Some(25),
+        maximum_batching_window_in_seconds: Some(60),
+        ..from_queue()
+    };
+    map(&world, input).await;
+    settle(&world).await;
+    queues.send("q", "one");
+    world.clocks.advance(6_000).await.unwrap();
+    queues.send("q", "two");
+    settle(&world).await;
+    assert!(world.begun.try_recv().is_err(), "the function's 3 s fit still");
+    world.clocks.advance(1_000).await.unwrap();
+    assert_eq!(batch(&mut world).await, ["one", "two"]);
+    empty(&queues).await;
+}
+
+#[tokio::test]
+async fn what_is_visible_again_is_left_to_the_queue() {
+    let (mut world, queues) = serving(|_| {}).await;
+    queues.set("q", "VisibilityTimeout", "10");
+    let input = aws::CreateEventSourceMappingRequest {
+        batch_size: Some(2),
+        maximum_batching_window_in_seconds: Some(60),
+        ..from_queue()
+    };
+    map(&world, input).await;
+    settle(&world).await;
+    queues.send("q", "left");
+    settle(&world).await;
+    // It is in hand, and there is no function until it is visible again.
+    let delete = aws::DeleteFunctionRequest { function_name: Some("hello".into()), ..Default::default() };
+    world.call::<ops::DeleteFunction>(delete).await.unwrap();
+    world.clocks.advance(12_000).await.unwrap();
+    world.create("hello").await;
+    queues.ring("q");
+    settle(&world).await;
+    assert!(world.begun.try_recv().is_err(), "it is not the reader's any more");
+    world.clocks.advance(7_000).await.unwrap();
+    assert_eq!(batch(&mut world).await, ["left"], "received again, it has a window of its own");
+    empty(&queues).await;
+    settle(&world).await;
+    assert!(world.begun.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn deletions_go_on_after_one_that_failed() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let input = aws::CreateEventSourceMappingRequest {
+        batch_size: Some(25),
+        maximum_batching_window_in_seconds: Some(20),
+        ..from_queue()
+    };
+    map(&world, input).await;
+    settle(&world).await;
+    let mut deliver = async |broken: &[Broken]| {
+        queues.break_deletions(broken);
+        for n in 0..25 {
+            queues.lay("q", &n.to_string(), None, None);
+        }
+        queues.ring("q");
+        assert_eq!(batch(&mut world).await.len(), 25);
+    };
+    // The first ten, and one of the others, are deleted at the second try.
+    deliver(&[Broken::Whole, Broken::First]).await;
+    empty(&queues).await;
+    // What fails twice stays, and nothing else.
+    deliver(&[Broken::Whole, Broken::First, Broken::First, Broken::Whole]).await;
+    until("15 are deleted", async || queues.left("q").len() == 10).await;
 }
 
 #[tokio::test]
