@@ -40,6 +40,9 @@ const FIRST_SET: u64 = 2;
 /// it is done in small portions when nothing else is to be done.
 const REAP_MS: i64 = 20;
 const REAP_MOST: usize = 16;
+/// How long nothing is made ahead of need after the start, ms: the server has its own start to do, and a launch is answered
+/// sooner all the same.
+const START_REST_MS: u64 = 30;
 
 pub(super) struct Helper<'a> {
     pub(super) host: Host,
@@ -56,7 +59,9 @@ pub(super) struct Helper<'a> {
     pub(super) dying: Vec<Zygote>,
     /// Where `/tmp` comes from.
     pub(super) scratch: Scratch,
-    /// How many sets to keep ready; 0 after one could not be made, until the next launch.
+    /// When it begins to make things ahead of need (see `now_ms`); none once it has.
+    begins: Option<u64>,
+    /// How many sets to keep ready; 0 until it begins, and after one could not be made, until the next launch.
     pub(super) wanted: usize,
     prepared: usize,
     /// Groups to be removed. One whose last process is still being buried cannot be yet.
@@ -123,8 +128,9 @@ impl<'a> Helper<'a> {
             _pressure: pressure,
             zygotes: BTreeMap::new(),
             dying: Vec::new(),
-            wanted: config.prepared,
+            wanted: 0,
             prepared: config.prepared,
+            begins: Some(now_ms() + START_REST_MS),
             leftover: VecDeque::new(),
             buffer: vec![0; channel::MAX_BYTES],
         })
@@ -132,7 +138,6 @@ impl<'a> Helper<'a> {
 
     fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
-        self.start_scratch()?;
         loop {
             match self.turn(&mut events) {
                 Ok(true) => {}
@@ -145,7 +150,9 @@ impl<'a> Helper<'a> {
     /// Waits for events and handles them. Answers false when the server is gone.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
         events.clear();
-        let wait = if self.refill_due() || self.ahead_due() {
+        let wait = if let Some(begins) = self.begins {
+            Some(begins.saturating_sub(now_ms()) as i64)
+        } else if self.refill_due() || self.ahead_due() {
             Some(0)
         } else if self.leftover.is_empty() && self.dying.is_empty() {
             self.ahead_changes_in()
@@ -158,7 +165,9 @@ impl<'a> Helper<'a> {
             other => other?,
         };
         if events.is_empty() {
-            if self.refill_due() {
+            if self.begins.is_some() {
+                self.begin()?;
+            } else if self.refill_due() {
                 self.refill();
             } else if self.ahead_due() {
                 self.make_ahead()?;
@@ -183,6 +192,15 @@ impl<'a> Helper<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Begins to make things ahead of need, once.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.begins.take().is_none() {
+            return Ok(());
+        }
+        self.wanted = self.prepared;
+        self.start_scratch()
     }
 
     /// Whether it is time to make a set ahead of need: only when no launch is under way.
@@ -270,6 +288,7 @@ impl<'a> Helper<'a> {
 
     /// Begins a launch, with what was made ahead if `ahead`.
     pub(super) fn launch_with(&mut self, launch: Launch, ahead: bool) -> io::Result<()> {
+        self.begin()?;
         self.wanted = self.prepared;
         let seq = launch.seq;
         let kind = if ahead { self.note(&launch)? } else { None };
