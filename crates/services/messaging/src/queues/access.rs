@@ -5,6 +5,7 @@
 use door::{About, AuthContext, Need, Subject};
 
 use super::engine::Queues;
+use super::queue::Queue;
 use super::rules::name;
 use super::types::QueueName;
 
@@ -15,21 +16,43 @@ impl AuthContext for Queues {
         // What cannot be read has no policy, and its own handler says why.
         let Ok(Some(queue)) = self.find(&meant) else { return About { resource, ..About::default() } };
         let settings = queue.settings();
-        let also = needs(subject, &meant);
+        let also = self.needs(subject, &queue);
         About { also, resource, policy: settings.policy.clone(), keys: settings.keys.clone(), ..About::default() }
     }
 }
 
-/// Who moves messages out of a queue must be allowed to receive and delete them, and to send them to where they go.
-fn needs(subject: &Subject<'_>, source: &QueueName) -> Vec<Need> {
-    if subject.operation.name != "StartMessageMoveTask" {
-        return Vec::new();
+impl Queues {
+    /// Who moves messages out of a queue must be allowed to receive and delete them, and to send them to where they go: the queue
+    /// that is named, or all that they may have come from.
+    fn needs(&self, subject: &Subject<'_>, source: &Queue) -> Vec<Need> {
+        if !matches!(subject.operation.name, "StartMessageMoveTask" | "CancelMessageMoveTask") {
+            return Vec::new();
+        }
+        let need = |action, queue: &Queue| {
+            let settings = queue.settings();
+            let (policy, keys) = (settings.policy.clone(), settings.keys.clone());
+            Need { action, resource: queue.arn.clone(), policy, keys, ..Need::default() }
+        };
+        let of_source = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        let mut needs: Vec<_> = of_source.into_iter().map(|action| need(action, source)).collect();
+        if subject.operation.name == "CancelMessageMoveTask" {
+            return needs;
+        }
+        if let Some(resource) = subject.text("DestinationArn") {
+            let target = self.by_arn(&resource).ok().flatten();
+            let unknown = Need { action: SEND, resource, ..Need::default() };
+            needs.push(target.map_or(unknown, |target| need(SEND, &target)));
+            return needs;
+        }
+        // What cannot be read now, the handler cannot either.
+        for name in self.sources_of(source).unwrap_or_default() {
+            needs.extend(self.find(&name).ok().flatten().map(|back| need(SEND, &back)));
+        }
+        needs
     }
-    let of_source = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-    let of_source = of_source.into_iter().map(|action| (action, source.arn()));
-    let sends = subject.text("DestinationArn").map(|arn| ("sqs:SendMessage", arn));
-    of_source.chain(sends).map(|(action, resource)| Need { action, resource, ..Need::default() }).collect()
 }
+
+const SEND: &str = "sqs:SendMessage";
 
 /// The queue that an input names.
 fn meant(subject: &Subject<'_>) -> Option<QueueName> {
@@ -42,6 +65,10 @@ fn meant(subject: &Subject<'_>) -> Option<QueueName> {
         let owner = subject.text("QueueOwnerAWSAccountId").and_then(|account| account.parse().ok());
         return Some(QueueName { account: owner.unwrap_or_else(|| subject.account()), region, name });
     }
-    let arn = subject.text("SourceArn")?.parse::<base::Arn>().ok()?;
+    let arn = match subject.text("TaskHandle") {
+        Some(handle) => super::aws::moves::read(&handle)?.1,
+        None => subject.text("SourceArn")?,
+    };
+    let arn = arn.parse::<base::Arn>().ok()?;
     Some(QueueName { account: arn.account.parse().ok()?, region: arn.region.parse().ok()?, name: arn.resource })
 }

@@ -68,6 +68,8 @@ pub(crate) struct Index {
     pending: BTreeSet<u64>,
     // Whose retention counts from before their number was given: moved here from another queue.
     early: BTreeSet<(i64, u64)>,
+    // Something became visible by itself, and whoever waits has not been told.
+    ripe: bool,
     total: u64,
     in_flight: u64,
     delayed: u64,
@@ -140,7 +142,8 @@ impl Index {
             fifo,
             fresh: BTreeMap::new(),
             held_bytes: 0,
-            beyond: (total > 0).then_some(head),
+            // Whatever is counted: what is there is found by looking.
+            beyond: Some(head),
             known: BTreeMap::new(),
             due: BTreeSet::new(),
             again: BTreeSet::new(),
@@ -148,6 +151,7 @@ impl Index {
             heads: BTreeSet::new(),
             pending: BTreeSet::new(),
             early: BTreeSet::new(),
+            ripe: false,
             total,
             in_flight: 0,
             delayed: 0,
@@ -271,26 +275,37 @@ impl Index {
         self.refresh(group.as_ref());
     }
 
-    /// What is due by now becomes visible; whether anything did.
-    pub(crate) fn advance(&mut self, now: i64) -> bool {
+    /// What is due by now becomes visible. Whoever waits is told by who asks [`Index::has_ripened`].
+    pub(crate) fn advance(&mut self, now: i64) {
         if self.due.first().is_none_or(|(at, _)| *at > now) {
-            return false;
+            return;
         }
         let due = self.due.range(..=(now, u64::MAX)).map(|(_, number)| *number);
         let due: Vec<u64> = due.filter(|number| self.known.get(number).is_some_and(|known| !known.busy)).collect();
         for number in &due {
             self.put(*number, Place::Visible);
         }
-        !due.is_empty()
+        self.ripe |= !due.is_empty();
+    }
+
+    /// Whether anything became visible by itself since this was last asked, and may be received.
+    pub(crate) fn has_ripened(&mut self) -> bool {
+        std::mem::take(&mut self.ripe) && self.is_available()
     }
 
     /// From which number on a page is to be read before `most` can be taken.
     pub(crate) fn wants_page(&self, most: usize) -> Option<u64> {
         let enough = match self.fifo {
-            true => self.heads.len() >= most || self.fresh.len() >= FIFO_WINDOW,
+            true => self.near_heads().take(most).count() >= most || self.fresh.len() >= FIFO_WINDOW,
             false => self.fresh.len() >= most,
         };
         self.beyond.filter(|_| !enough)
+    }
+
+    /// The first of each group of a FIFO queue that may be received. What comes after a number whose messages are on the disk alone
+    /// waits: others of its group may stand before it.
+    fn near_heads(&self) -> impl Iterator<Item = u64> {
+        self.heads.range(..self.beyond.unwrap_or(u64::MAX)).copied()
     }
 
     /// Takes in a page from the first number that was not known; `more` if there may be others after it.
@@ -333,8 +348,9 @@ impl Index {
         }
         let first = match group {
             Some(group) => self.next_of(group),
-            None => self.heads.first().copied(),
+            None => self.near_heads().next(),
         };
+        let first = first.filter(|first| self.beyond.is_none_or(|beyond| *first < beyond));
         first.filter(|first| self.pending.first().is_none_or(|pending| first < pending))
     }
 
@@ -537,7 +553,7 @@ impl Index {
 
     /// Whether a message may be received now.
     pub(crate) fn is_available(&self) -> bool {
-        self.first(None).is_some() || (!self.fifo && self.beyond.is_some())
+        self.first(None).is_some() || self.beyond.is_some()
     }
 
     /// Messages that are visible, in flight, and delayed.

@@ -14,6 +14,7 @@ use super::queue::{Queue, Settings};
 use super::rules::redrive::Redrive;
 use super::rules::stored::Stored;
 use super::state;
+use super::types::QueueName;
 
 /// The prefix of all tasks.
 const TASKS: &str = "sqs/task/";
@@ -88,22 +89,24 @@ impl Queues {
         rows.into_iter().map(read).collect()
     }
 
-    /// Whether some queue sends its dead letters here.
+    /// The names of the queues that send their dead letters here.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) fn is_dead_letter_queue(&self, queue: &Queue) -> Result<bool, Fault> {
+    pub(crate) fn sources_of(&self, queue: &Queue) -> Result<Vec<QueueName>, Fault> {
         let mut range = Range::prefix(state::queues_of(queue.name.account, &queue.name.region));
+        let mut sources = Vec::new();
         loop {
             let rows = self.kv.range(Space::Control, range.clone(), 256, false)?;
-            let Some((last, _)) = rows.last() else { return Ok(false) };
+            let Some((last, _)) = rows.last() else { return Ok(sources) };
             range = range.after(last.clone());
             for (key, value) in &rows {
                 let definition: super::types::Definition =
                     serde_json::from_slice(value).map_err(|_| Fault::from(state::damaged(key)))?;
                 let redrive = definition.attributes.redrive.as_deref().and_then(|policy| Redrive::read(policy).ok());
                 if redrive.is_some_and(|redrive| redrive.target == queue.arn) {
-                    return Ok(true);
+                    let name = key.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+                    sources.push(QueueName { name: String::from_utf8_lossy(name).into_owned(), ..queue.name.clone() });
                 }
             }
         }

@@ -64,6 +64,8 @@ pub(crate) struct Queue {
     pub(crate) gate: Arc<tokio::sync::RwLock<bool>>,
     // None until the first call that needs it.
     index: Mutex<Option<Index>>,
+    // Held by whoever loads it.
+    loading: tokio::sync::Mutex<()>,
     /// Told when a message may have become receivable: whoever hears of it looks, and tells the next if there is more.
     pub(crate) arrivals: Notify,
     /// What receivers may ask for again.
@@ -84,6 +86,7 @@ impl Queue {
             settings: RwLock::new(Settings::of(definition)),
             gate: Arc::default(),
             index: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
             arrivals: Notify::new(),
             attempts: Mutex::default(),
             enrolled: AtomicI64::new(i64::MAX),
@@ -123,8 +126,11 @@ impl Queue {
             return Err(faults::no_queue());
         }
         if self.lock().is_none() {
-            let (queue, room) = (Arc::clone(self), Arc::clone(room));
-            tokio::task::spawn_blocking(move || queue.load(&room)).await.map_err(Fault::internal)??;
+            let _loading = self.loading.lock().await;
+            if self.lock().is_none() {
+                let (queue, room) = (Arc::clone(self), Arc::clone(room));
+                tokio::task::spawn_blocking(move || queue.load(&room)).await.map_err(Fault::internal)??;
+            }
         }
         Ok((inside, self.settings()))
     }
@@ -136,10 +142,6 @@ impl Queue {
 
     fn load(&self, room: &Queues) -> Result<(), Error> {
         let (settings, now) = (self.settings(), room.clocks.product().0);
-        let mut slot = self.lock();
-        if slot.is_some() {
-            return Ok(());
-        }
         let generation = settings.definition.generation;
         let view = room.kv.snapshot()?;
         let Count { total, head } = Count::read(view.get(Space::Queue, &state::count(generation))?.as_deref());
@@ -162,11 +164,12 @@ impl Queue {
         }
         let mut index = Index::new(settings.is_fifo(), total, head, states, now);
         // The number after the last message's, should the clock have been set back.
-        let last = view.range(Space::Queue, Range::prefix(state::all(generation, b'm')), 1, true)?;
+        let last = Range::prefix(state::all(generation, b'm')).starting_at(state::message(generation, head));
+        let last = view.range(Space::Queue, last, 1, true)?;
         if let Some(last) = last.first().and_then(|(key, _)| state::number(key)) {
             index.reached(last);
         }
-        *slot = Some(index);
+        *self.lock() = Some(index);
         Ok(())
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use base::Fault;
 use bytes::Bytes;
 use store::{Batch, Error, Space};
-use tokio::sync::OwnedRwLockReadGuard;
 
 use super::engine::Queues;
 use super::index::{Taken, Want};
@@ -17,9 +16,11 @@ use super::seen::{Waiting, see_through};
 use super::state;
 
 /// Messages of a queue that may be in flight.
-const IN_FLIGHT: u64 = 120_000;
+pub(super) const IN_FLIGHT: u64 = 120_000;
 /// How long a receiver may ask again for the same messages, ms.
 const ATTEMPT_MS: i64 = 300_000;
+/// How often one call looks again after it found dead letters alone: the rest is the next one's.
+const ROUNDS: usize = 8;
 /// Calls of receivers that are remembered for it.
 const ATTEMPTS: usize = 4096;
 
@@ -71,39 +72,63 @@ impl Queues {
         }
     }
 
-    /// Takes what is there now. What was taken for somebody who has gone meanwhile is given back.
+    /// Takes what is there now. What the index says is brought to its end whether or not the receiver still waits.
     async fn look(self: &Arc<Self>, queue: &Arc<Queue>, ask: &Ask, short: bool) -> Result<Vec<Received>, Fault> {
         let (inside, settings) = queue.enter(self).await?;
+        let (room, of, ask) = (Arc::clone(self), Arc::clone(queue), ask.clone());
+        see_through(|waiting| async move {
+            let received = room.look_inside(&of, &settings, &ask, short, &waiting).await;
+            drop(inside);
+            received
+        })
+        .await
+    }
+
+    async fn look_inside(
+        self: &Arc<Self>,
+        queue: &Arc<Queue>,
+        settings: &Arc<Settings>,
+        ask: &Ask,
+        short: bool,
+        waiting: &Waiting,
+    ) -> Result<Vec<Received>, Fault> {
         let now = self.now();
-        if queue.with(|index| is_old(index.oldest_ms(), &settings, now)) == Some(true) {
-            self.expire(queue, &settings).await?;
+        if queue.with(|index| is_old(index.oldest_ms(), settings, now)) == Some(true) {
+            self.expire(queue, settings).await?;
         }
-        let visibility_s = ask.visibility_s.unwrap_or(settings.definition.attributes.visibility_s);
-        let visible_ms = now + i64::from(visibility_s) * 1000;
-        if let Some(again) = self.repeat(queue, &settings, ask, visible_ms).await? {
+        if let Some(again) = self.repeat(queue, settings, ask).await? {
             return Ok(again);
         }
-        let taken = loop {
-            let dead_letters = self.dead_letters(&settings)?;
-            let want = Want { most: ask.most, visible_ms, maximum: dead_letters.as_ref().map(|(_, maximum)| *maximum) };
-            let (taken, dead) = self.take(queue, &settings, want, short)?;
-            match dead_letters {
-                Some((target, _)) if !dead.is_empty() => {
-                    let all = self.bury(queue, &settings, &target, dead).await;
-                    // More may be there behind them.
-                    if taken.is_empty() && all {
-                        continue;
-                    }
-                }
-                _ => {}
+        for _ in 0..ROUNDS {
+            if waiting.has_gone() {
+                return Ok(Vec::new());
             }
-            break taken;
-        };
-        if taken.is_empty() {
-            return Ok(Vec::new());
+            let dead_letters = self.dead_letters(settings)?;
+            let maximum = dead_letters.as_ref().map(|(_, maximum)| *maximum);
+            let want = Want { most: ask.most, visible_ms: self.visible_ms(ask, settings), maximum };
+            let (taken, dead) = self.take(queue, settings, want, short)?;
+            let moved = match dead_letters {
+                Some((target, _)) if !dead.is_empty() => self.bury(queue, settings, &target, dead).await,
+                _ => false,
+            };
+            if !taken.is_empty() {
+                // Last, so that nothing is awaited once it is known that the receiver is still there.
+                return self.hand_over(queue, settings, taken, ask.attempt.clone(), waiting).await;
+            }
+            // More may be there behind dead letters.
+            if !moved {
+                return Ok(Vec::new());
+            }
         }
-        let (room, of, attempt) = (Arc::clone(self), Arc::clone(queue), ask.attempt.clone());
-        see_through(|waiting| room.hand_over(of, settings, taken, attempt, waiting, inside)).await
+        // Whoever comes next goes on.
+        self.wake(queue);
+        Ok(Vec::new())
+    }
+
+    /// Until when what is handed out now is the receiver's.
+    fn visible_ms(&self, ask: &Ask, settings: &Settings) -> i64 {
+        let visibility_s = ask.visibility_s.unwrap_or(settings.definition.attributes.visibility_s);
+        self.now() + i64::from(visibility_s) * 1000
     }
 
     fn take(
@@ -135,15 +160,13 @@ impl Queues {
 
     /// Writes down that messages are handed out, and hands them out.
     async fn hand_over(
-        self: Arc<Self>,
-        queue: Arc<Queue>,
-        settings: Arc<Settings>,
+        &self,
+        queue: &Arc<Queue>,
+        settings: &Settings,
         taken: Vec<Taken>,
         attempt: Option<String>,
-        waiting: Waiting,
-        inside: OwnedRwLockReadGuard<bool>,
+        waiting: &Waiting,
     ) -> Result<Vec<Received>, Fault> {
-        let queue = &queue;
         let (generation, now) = (settings.definition.generation, self.now());
         let states = taken.iter().map(|one| (one.number, one.state, one.group.clone())).collect::<Vec<_>>();
         if let Err(error) = self.write_states(generation, states).await {
@@ -151,7 +174,12 @@ impl Queues {
             self.wake(queue);
             return Err(error.into());
         }
-        let read: Result<Vec<_>, Error> = taken.iter().map(|one| self.read(&settings, one)).collect();
+        // While nobody else can have them: their receipts are known to none.
+        if waiting.has_gone() {
+            self.take_back(queue, generation, taken).await;
+            return Ok(Vec::new());
+        }
+        let read: Result<Vec<_>, Error> = taken.iter().map(|one| self.read(settings, one)).collect();
         let available = queue.with(|index| {
             taken.iter().for_each(|one| index.settle(one.number));
             index.advance(now);
@@ -173,12 +201,9 @@ impl Queues {
             let of = received.iter().map(|one| (one.number, one.state.receipt)).collect();
             queue.remember_attempt(attempt, now, of);
         }
-        if waiting.has_gone() {
-            self.take_back(queue, generation, taken).await;
-        } else if available == Some(true) {
+        if available == Some(true) {
             queue.arrivals.notify_one();
         }
-        drop(inside);
         Ok(received)
     }
 
@@ -203,8 +228,11 @@ impl Queues {
                 queue.with(|index| taken.into_iter().for_each(|one| index.give_back(one, now)));
                 self.wake(queue);
             }
-            // It comes back when its time is over.
-            Err(error) => tracing::warn!(%error, "messages of a receiver that has gone cannot be given back"),
+            // They come back when their time is over.
+            Err(error) => {
+                tracing::warn!(%error, "messages of a receiver that has gone cannot be given back");
+                queue.with(|index| taken.iter().for_each(|one| index.settle(one.number)));
+            }
         }
     }
 
@@ -262,16 +290,9 @@ impl Queues {
 
     /// The messages of an earlier call of the same name, which are the receiver's anew; none if there was no such call, or
     /// something has become of one of them.
-    async fn repeat(
-        &self,
-        queue: &Arc<Queue>,
-        settings: &Settings,
-        ask: &Ask,
-        visible_ms: i64,
-    ) -> Result<Option<Vec<Received>>, Fault> {
-        let now = self.now();
+    async fn repeat(&self, queue: &Arc<Queue>, settings: &Settings, ask: &Ask) -> Result<Option<Vec<Received>>, Fault> {
+        let (now, visible_ms) = (self.now(), self.visible_ms(ask, settings));
         let Some(of) = ask.attempt.as_deref().and_then(|attempt| queue.attempt(attempt, now)) else { return Ok(None) };
-        let generation = settings.definition.generation;
         let changed = queue.with(|index| {
             let held = of.iter().all(|(number, receipt)| index.held(*number, *receipt, now).is_some());
             let change = |(number, receipt): &(u64, u64)| match index.change(*number, *receipt, visible_ms, now) {
@@ -281,25 +302,17 @@ impl Queues {
             held.then(|| of.iter().filter_map(change).collect::<Vec<_>>())
         });
         let Some(changed) = changed.flatten() else { return Ok(None) };
-        let mut again = Vec::with_capacity(changed.len());
-        let mut states = Vec::with_capacity(changed.len());
-        for (number, _, state) in &changed {
+        let read = |(number, _, state): &(u64, State, State)| {
             let taken = Taken { number: *number, state: *state, before: None, row: None, group: None };
-            if let Some(received) = self.read(settings, &taken)? {
-                states.push((*number, *state, received.stored.group.as_deref().map(Into::into)));
-                again.push(received);
-            }
+            self.read(settings, &taken)
+        };
+        let again: Result<Vec<_>, Error> = changed.iter().map(read).collect();
+        if again.is_err() {
+            queue.with(|index| changed.iter().for_each(|(number, before, _)| index.unchange(*number, *before, now)));
         }
-        let written = self.write_states(generation, states).await;
-        queue.with(|index| {
-            for (number, before, _) in &changed {
-                match &written {
-                    Ok(()) => index.settle(*number),
-                    Err(_) => index.unchange(*number, *before, now),
-                }
-            }
-        });
-        written?;
+        let again = again?.into_iter().flatten().collect();
+        // What its receiver deletes meanwhile stays deleted.
+        self.restate(queue, settings, changed).await?;
         Ok(Some(again))
     }
 }

@@ -10,7 +10,7 @@ use super::index::{Arrival, Taken};
 use super::queue::{Queue, Settings};
 use super::rules::stored::{State, Stored};
 use super::seen::see_through;
-use super::send::message_id;
+use super::send::{message_id, uuid};
 use super::settle::erase;
 use super::state::{self, Count};
 
@@ -80,6 +80,10 @@ impl Queues {
             stored.id = message_id(self);
             stored.sent_ms = now;
             before = State::default();
+        }
+        if dead && into.is_fifo() {
+            // As on AWS: what comes from several queues by the same id is not the same.
+            stored.deduplication = Some(uuid(&stored.id));
         }
         // In a FIFO queue a message begins anew; in others it is as old as it was.
         let sent_ms = if into.is_fifo() { now } else { stored.sent_ms };

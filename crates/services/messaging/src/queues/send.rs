@@ -92,7 +92,8 @@ impl Queues {
         let count = state::count(generation);
         let mut keys = vec![Key::new(Space::Queue, count.clone())];
         let span = now.max(0) as u64 / DEDUPLICATION_MS as u64;
-        let spans = [span, span.saturating_sub(1)];
+        // The next one too: another send of this id may have begun later and be durable sooner.
+        let spans = [span, span.saturating_sub(1), span + 1];
         // What is written, apart from what waits in memory for it: a transaction may run again.
         let plan: Vec<_> = ready.iter().map(|one| Plan::of(one, generation, spans)).collect();
         keys.extend(
@@ -191,11 +192,11 @@ struct Plan {
     body: Option<(Bytes, Bytes)>,
     state: Option<(Bytes, Bytes)>,
     // Where its deduplication id is remembered, this span's row first.
-    seen: Option<[Bytes; 2]>,
+    seen: Option<[Bytes; 3]>,
 }
 
 impl Plan {
-    fn of(ready: &Ready, generation: u64, spans: [u64; 2]) -> Self {
+    fn of(ready: &Ready, generation: u64, spans: [u64; 3]) -> Self {
         let Ready { number, id, row, body, state, group, hash } = ready;
         Self {
             sent: Sent { id: uuid(id), number: *number, duplicate: false },
@@ -211,7 +212,7 @@ impl Plan {
         for (key, value) in [Some(&self.message), self.body.as_ref(), self.state.as_ref()].into_iter().flatten() {
             batch.put(Space::Queue, key.clone(), value.clone());
         }
-        if let Some([row, _]) = &self.seen {
+        if let Some([row, ..]) = &self.seen {
             let mut value = BytesMut::with_capacity(32);
             value.put_i64(now);
             value.put_u64(self.sent.number);

@@ -9,7 +9,7 @@ use super::engine::Queues;
 use super::faults;
 use super::index::{Change, Removal};
 use super::queue::{Queue, Settings};
-use super::receive::is_old;
+use super::receive::{IN_FLIGHT, is_old};
 use super::rules::handle::Handle;
 use super::rules::stored::State;
 use super::seen::see_through;
@@ -84,10 +84,11 @@ impl Queues {
         let done = transact_with(&*self.kv, keys, run).await;
         let now = self.now();
         let available = queue.with(|index| {
+            let was_full = index.counts().1 >= IN_FLIGHT;
             for (number, _) in leaving {
                 if done.is_ok() { index.gone(number) } else { index.stay(number, now) }
             }
-            settings.is_fifo() && index.is_available()
+            (settings.is_fifo() || was_full) && index.is_available()
         });
         if available == Some(true) {
             self.wake(queue);
@@ -146,7 +147,7 @@ impl Queues {
         Ok(outcomes.unwrap_or_default())
     }
 
-    async fn restate(
+    pub(super) async fn restate(
         &self,
         queue: &Arc<Queue>,
         settings: &Settings,
@@ -172,7 +173,8 @@ impl Queues {
             for (number, before, _) in made {
                 if done.is_ok() { index.settle(number) } else { index.unchange(number, before, now) }
             }
-            index.advance(now) && index.is_available()
+            index.advance(now);
+            index.has_ripened()
         });
         self.enrol(queue, settings);
         if available == Some(true) {

@@ -110,7 +110,10 @@ impl Queues {
         let (_inside, settings) = queue.enter(self).await?;
         let now = self.now();
         self.expire(queue, &settings).await?;
-        let available = queue.with(|index| index.advance(now) && index.is_available());
+        let available = queue.with(|index| {
+            index.advance(now);
+            index.has_ripened()
+        });
         if available == Some(true) {
             self.wake(queue);
         }

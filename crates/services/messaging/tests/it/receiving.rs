@@ -6,7 +6,7 @@ use base::Principal;
 use door::Dispatch;
 use model::sqs::{self as aws, ops};
 
-use crate::world::{World, ask, call, said, url, waits};
+use crate::world::{World, ask, call, redrive, said, url, waits};
 
 #[tokio::test]
 async fn a_message_is_one_receivers_until_its_time_is_over() {
@@ -221,6 +221,79 @@ async fn who_goes_away_while_messages_are_taken_loses_none() {
         world.delete("jobs", &got[0]).await.unwrap();
     }
     assert_eq!(world.counts("jobs").await, (0, 0, 0));
+}
+
+/// Receives, and goes away after so many polls; what was received if that was enough.
+async fn impatiently(world: &World, ask: aws::ReceiveMessageRequest, polls: usize) -> Option<Vec<aws::Message>> {
+    let mut taking = Box::pin(world.receive_as(ask));
+    std::future::poll_fn(|context| {
+        for _ in 0..polls {
+            if let std::task::Poll::Ready(got) = taking.as_mut().poll(context) {
+                return std::task::Poll::Ready(Some(got));
+            }
+        }
+        std::task::Poll::Ready(None)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_goes_away_before_dead_letters_have_moved_loses_none() {
+    for polls in 0..16 {
+        let world = World::new();
+        world.create("dead", &[]).await;
+        world.create("jobs", &[("RedrivePolicy", &redrive("dead", 1)), ("VisibilityTimeout", "1")]).await;
+        world.send("jobs", "often").await;
+        world.receive("jobs").await;
+        world.pass(1).await;
+        world.send("jobs", "fresh").await;
+        let got = impatiently(&world, ask("jobs"), polls).await;
+        // What was taken for who has gone comes to who waits.
+        let got = match got.unwrap_or_default() {
+            got if got.is_empty() => world.receive_as(patient("jobs", 10)).await,
+            got => got,
+        };
+        assert_eq!(
+            got.iter().map(|one| one.body.as_deref()).collect::<Vec<_>>(),
+            [Some("fresh")],
+            "after {polls} polls"
+        );
+        world.delete("jobs", &got[0]).await.unwrap();
+        assert_eq!(world.counts("jobs").await, (0, 0, 0), "after {polls} polls");
+        assert_eq!(world.bodies("dead").await, ["often"], "after {polls} polls");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_old_messages_are_deleted_leaves_a_queue_that_counts_right() {
+    for polls in 0..16 {
+        let world = World::new();
+        world.create("jobs", &[("MessageRetentionPeriod", "60")]).await;
+        world.send("jobs", "old").await;
+        // Nobody has used the queue in this process: its time does not run by itself.
+        let world = world.again();
+        world.pass(61).await;
+        drop(impatiently(&world, ask("jobs"), polls).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.send("jobs", "new").await;
+        assert_eq!(world.counts("jobs").await, (1, 0, 0), "after {polls} polls");
+        assert_eq!(world.bodies("jobs").await, ["new"]);
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_a_receive_is_repeated_leaves_messages_that_come_again() {
+    for polls in 0..16 {
+        let world = World::new();
+        world.create("q.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "5")]).await;
+        world.send_to("q.fifo", "g", Some("1"), "a").await;
+        let named = aws::ReceiveMessageRequest { receive_request_attempt_id: Some("try".into()), ..ask("q.fifo") };
+        assert_eq!(world.receive_as(named.clone()).await.len(), 1);
+        drop(impatiently(&world, named, polls).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.pass(6).await;
+        assert_eq!(world.bodies("q.fifo").await, ["a"], "after {polls} polls");
+    }
 }
 
 #[tokio::test]

@@ -104,3 +104,18 @@ async fn only_queues_that_may_use_it_name_a_dead_letter_queue() {
     world.set("others", &[("RedrivePolicy", &redrive("dead", 1))]).await.unwrap();
     world.call::<ops::SendMessage>(message("others", "x")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_dead_letter_of_a_fifo_queue_has_its_message_id_as_its_deduplication_id() {
+    let world = World::new();
+    let fifo = ("FifoQueue", "true");
+    world.create("dead.fifo", &[fifo]).await;
+    let policy = redrive("dead.fifo", 1);
+    world.create("jobs.fifo", &[fifo, ("RedrivePolicy", &policy), ("VisibilityTimeout", "1")]).await;
+    world.send_to("jobs.fifo", "g", Some("own"), "a").await;
+    world.receive("jobs.fifo").await;
+    world.pass(1).await;
+    assert!(world.receive("jobs.fifo").await.is_empty());
+    let moved = world.receive("dead.fifo").await.remove(0);
+    assert_eq!(crate::world::said(&moved, "MessageDeduplicationId"), moved.message_id.as_deref());
+}

@@ -97,3 +97,20 @@ async fn dead_letters_are_dead_after_a_restart() {
     assert_eq!(after.bodies("dead").await, ["a"]);
     assert_eq!(after.counts("jobs").await, (0, 0, 0));
 }
+
+#[tokio::test]
+async fn a_group_is_in_order_after_a_restart_whatever_has_a_state() {
+    let world = World::new();
+    world.create("q.fifo", &[("FifoQueue", "true")]).await;
+    world.send_to("q.fifo", "g", Some("1"), "a1").await;
+    // What is delayed has a state from the beginning, what came before it has none.
+    world.set("q.fifo", &[("DelaySeconds", "1")]).await.unwrap();
+    world.send_to("q.fifo", "g", Some("2"), "a2").await;
+    let after = world.again();
+    after.pass(1).await;
+    let one = aws::ReceiveMessageRequest { max_number_of_messages: Some(1), ..ask("q.fifo") };
+    let got = after.receive_as(one).await;
+    assert_eq!(got[0].body.as_deref(), Some("a1"));
+    after.delete("q.fifo", &got[0]).await.unwrap();
+    assert_eq!(after.bodies("q.fifo").await, ["a2"]);
+}

@@ -2,7 +2,7 @@
 
 mod attributes;
 mod list;
-mod moves;
+pub(super) mod moves;
 mod permissions;
 mod queues;
 mod receive;

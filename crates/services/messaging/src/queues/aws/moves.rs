@@ -20,7 +20,8 @@ fn handle(task: &Task) -> String {
     STANDARD.encode(serde_json::json!({"taskId": task.id, "sourceArn": task.source}).to_string())
 }
 
-fn read(handle: &str) -> Option<(String, String)> {
+/// A task's id and its queue's ARN.
+pub(crate) fn read(handle: &str) -> Option<(String, String)> {
     let value: Value = serde_json::from_slice(&STANDARD.decode(handle).ok()?).ok()?;
     Some((value.get("taskId")?.as_str()?.to_owned(), value.get("sourceArn")?.as_str()?.to_owned()))
 }
@@ -64,7 +65,7 @@ impl Handle<ops::StartMessageMoveTask> for Queues {
                 return Err(faults::parameter("DestinationArn", arn, "It must be another queue of the same type."));
             }
         }
-        if !self.is_dead_letter_queue(&queue)? {
+        if self.sources_of(&queue)?.is_empty() {
             return Err(faults::invalid("Source queue must be configured as a Dead Letter Queue."));
         }
         let (inside, settings) = queue.enter(&self).await?;

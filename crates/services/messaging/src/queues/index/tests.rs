@@ -3,7 +3,9 @@ use super::*;
 const MINUTE: i64 = 60_000;
 
 fn empty(fifo: bool) -> Index {
-    Index::new(fifo, 0, 0, Vec::new(), 0)
+    let mut index = Index::new(fifo, 0, 0, Vec::new(), 0);
+    index.page(Vec::new(), false);
+    index
 }
 
 fn send(index: &mut Index, now: i64, group: Option<&str>) -> u64 {
@@ -177,4 +179,26 @@ fn numbers_grow_whatever_the_clock_does() {
         last = number;
     }
     assert_eq!(given_ms(last), 6);
+}
+
+#[test]
+fn what_ripens_is_told_once_whoever_saw_it_first() {
+    let mut index = empty(false);
+    send(&mut index, 1, None);
+    take(&mut index, 1, 1);
+    assert!(!index.has_ripened());
+    // Somebody looks who tells nobody.
+    index.advance(1 + MINUTE);
+    assert!(index.has_ripened());
+    assert!(!index.has_ripened());
+}
+
+#[test]
+fn a_group_waits_for_what_of_it_is_on_the_disk_alone() {
+    let late = State { visible_ms: 5, sent_ms: 1, ..State::default() };
+    let mut index = Index::new(true, 2, 0, vec![(9, late, Some("a".into()))], 10);
+    assert_eq!(index.wants_page(1), Some(0));
+    assert!(take(&mut index, 10, 1).is_empty(), "another of its group may stand before it");
+    index.page(vec![(8, Bytes::new(), Some("a".into()), false), (9, Bytes::new(), Some("a".into()), false)], false);
+    assert_eq!(take(&mut index, 10, 10), [8, 9]);
 }
