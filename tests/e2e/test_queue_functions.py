@@ -208,6 +208,26 @@ def test_a_bucket_tells_a_queue_and_the_queue_a_function(platform, functions):
     assert eventually(lambda: ran(platform, "from-bucket"), lambda seen: seen) == ["ran a.txt"]
 
 
+def test_a_stop_lets_a_batch_end_and_its_messages_be_deleted(own_platform):
+    platform = own_platform()
+    sqs, url, arn = queue(platform, "ending", VisibilityTimeout="60")
+    functions = platform.client("lambda")
+    slow = "import time\ndef handler(event, context):\n    print('ran first')\n    time.sleep(2)\n    print('ran last')\n"
+    create(functions, "ending", {"app.py": slow}, Timeout=30)
+    for at in range(30):
+        sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": f"{at} {n}"} for n in range(10)])
+    # So many that their deletions take longer than the function's end.
+    functions.create_event_source_mapping(
+        FunctionName="ending", EventSourceArn=arn, BatchSize=300, MaximumBatchingWindowInSeconds=10
+    )
+    assert eventually(lambda: ran(platform, "ending"), bool) == ["ran first"]
+    platform.stop()
+    platform.start()
+    assert ran(platform, "ending") == ["ran first", "ran last"]
+    sqs, url, _ = queue(platform, "ending", VisibilityTimeout="60")
+    assert left(sqs, url) == 0
+
+
 def test_a_role_must_be_allowed_to_read(own_platform):
     world = World(own_platform("--iam=enforce"))
     sqs = world.client("sqs")

@@ -293,7 +293,11 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     net.set(gateway::Inside(Arc::clone(&gateway)));
 
     let observing = tokio::spawn(observing.run());
-    loops.start(|stop| async move { either(delivering.run(), stop).await });
+    let delivered = Arc::clone(&functions);
+    loops.start(|stop| async move {
+        either(delivering.run(), stop).await;
+        delivered.drain().await;
+    });
     loops.start(|stop| async move { either(draining.run(), stop).await });
     loops.start(|stop| async move { either(keeping.run(), stop).await });
     loops.start(|stop| async move { either(queueing.run(), stop).await });

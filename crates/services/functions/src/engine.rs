@@ -349,7 +349,7 @@ pub struct Service {
 
 impl Service {
     /// Runs until it is dropped. An event under way then goes on by itself; one that the end of the process cuts off stays
-    /// in the queue, and is delivered again after the next start.
+    /// in the queue, and is delivered again after the next start. [`Functions::drain`] waits for those of SQS's queues.
     pub async fn run(mut self) {
         let functions = &self.functions;
         if let Err(fault) = sweep_leftovers(functions).await {

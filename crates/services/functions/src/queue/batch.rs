@@ -8,7 +8,7 @@ use invoker::Finished;
 use model::sqs::{self, ops};
 
 use super::event::{self, Piece};
-use super::{Queue, Reader, answer, denied, no_queue, role_of};
+use super::{Queue, Reader, UnderWay, answer, denied, no_queue, role_of};
 use crate::find::Found;
 use crate::source::Mapping;
 use crate::{Functions, Request, rules};
@@ -59,6 +59,8 @@ impl Batch {
 
 /// Begins a batch by itself, unless its mapping has gone meanwhile: a clean stop lets it end.
 pub(super) fn begin(mut batch: Batch) {
+    // Counted first: a stop that does not see it keeps it from beginning.
+    let under_way = UnderWay::new(&batch.functions);
     if !batch.reader.begin() {
         return;
     }
@@ -66,7 +68,7 @@ pub(super) fn begin(mut batch: Batch) {
     tokio::spawn(async move {
         let turn = batch.run(turn).await;
         batch.reader.end(&*batch.functions.options.clocks);
-        drop(turn);
+        drop((turn, under_way));
     });
 }
 
@@ -143,12 +145,15 @@ impl Batch {
         }
     }
 
-    /// Waits for a moment, or until another batch has left room.
+    /// Waits for a moment, or until another batch has left room; not at all once the mapping has ended.
     async fn wait(&self, turn: Turn, due: Timestamp) -> Turn {
         let clocks = &self.functions.options.clocks;
+        let freed = std::pin::pin!(self.reader.freed.notified());
+        if self.reader.mapping().is_none() {
+            return turn;
+        }
         let reached = clocks.product_reaches(due);
         drop(turn);
-        let freed = std::pin::pin!(self.reader.freed.notified());
         match future::select(reached, freed).await {
             Either::Left((turn, _)) => turn,
             Either::Right(_) => clocks.turn().called("a batch of a queue's messages"),

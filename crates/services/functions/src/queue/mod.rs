@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{Clocks, Fault, News};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::Functions;
@@ -39,6 +39,24 @@ pub(crate) struct Readers {
     // Mappings that may need a reader: each stands here once.
     changed: Mutex<HashSet<Spot>>,
     news: News,
+    // Batches of all mappings, each until what it has done is deleted.
+    under_way: watch::Sender<usize>,
+}
+
+/// One batch under way.
+struct UnderWay(Arc<Functions>);
+
+impl UnderWay {
+    fn new(functions: &Arc<Functions>) -> Self {
+        functions.readers.under_way.send_modify(|count| *count += 1);
+        Self(Arc::clone(functions))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.readers.under_way.send_modify(|count| *count -= 1);
+    }
 }
 
 /// One mapping that delivers, or whose last batches are under way.
@@ -47,7 +65,7 @@ pub(crate) struct Reader {
     inner: Mutex<Inner>,
     // Told when the mapping changed and when a batch has ended.
     news: News,
-    // A batch has succeeded: one that found no room may try again.
+    // A batch has succeeded: one that found no room may try again. Told to all when there shall be no more.
     freed: Notify,
 }
 
@@ -172,7 +190,8 @@ impl Reader {
     }
 }
 
-/// Keeps a reader for each mapping that shall have one, until it is dropped. Batches under way then go on by themselves.
+/// Keeps a reader for each mapping that shall have one, until it is dropped. Batches under way then go on by themselves:
+/// [`Functions::drain`] waits for them.
 pub(crate) async fn read_all(functions: &Arc<Functions>) {
     let (clocks, readers) = (&functions.options.clocks, &functions.readers);
     let mut tasks = JoinSet::new();
@@ -218,6 +237,18 @@ fn start(functions: &Arc<Functions>, tasks: &mut JoinSet<()>, spot: Spot, mappin
 }
 
 impl Functions {
+    /// Begins no more batches of queues' messages and waits for those under way, until what they have done is deleted. What
+    /// found no room in its function is left to its queue. To be called once [`crate::Service::run`] was dropped.
+    pub async fn drain(&self) {
+        for reader in lock(&self.readers.known).values() {
+            // Who would read on is not there any more, and is not told.
+            lock(&reader.inner).mapping = None;
+            reader.freed.notify_waiters();
+        }
+        // An error would mean that the sender is gone, which this room holds.
+        drop(self.readers.under_way.subscribe().wait_for(|count| *count == 0).await);
+    }
+
     /// Removes the row of a mapping that was being deleted.
     pub(crate) async fn remove_mapping(&self, spot: &Spot, mapping: Mapping) {
         let (taken, moved) = (|_: &str| Fault::internal("taken"), Fault::internal("moved"));

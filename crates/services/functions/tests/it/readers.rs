@@ -491,6 +491,40 @@ async fn the_groups_of_a_fifo_queue_go_side_by_side_each_in_order() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_until_what_is_done_is_deleted() {
+    let (mut world, queues) = serving(|_| {}).await;
+    map(&world, from_queue()).await;
+    queues.send("q", "hold");
+    batch(&mut world).await;
+    world.stop().await;
+    let functions = Arc::clone(&world.functions);
+    let draining = tokio::spawn(async move { functions.drain().await });
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!draining.is_finished(), "the function runs");
+    queues.send("q", "after");
+    world.gate.add_permits(1);
+    tokio::time::timeout(PATIENCE, draining).await.unwrap().unwrap();
+    assert_eq!(queues.left("q"), ["after"]);
+    assert!(world.begun.try_recv().is_err(), "nothing begins any more");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_room() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let reserve = aws::PutFunctionConcurrencyRequest {
+        function_name: Some("hello".into()),
+        reserved_concurrent_executions: Some(0),
+    };
+    world.call::<ops::PutFunctionConcurrency>(reserve).await.unwrap();
+    map(&world, from_queue()).await;
+    queues.send("q", "one");
+    settle(&world).await;
+    world.stop().await;
+    tokio::time::timeout(PATIENCE, world.functions.drain()).await.unwrap();
+    assert_eq!(queues.left("q"), ["one"]);
+}
+
+#[tokio::test]
 async fn a_batch_without_room_ends_with_its_mapping() {
     let (mut world, queues) = serving(|_| {}).await;
     let reserve = aws::PutFunctionConcurrencyRequest {

@@ -211,6 +211,13 @@ impl World {
         self
     }
 
+    /// Ends what `serve` began, as a clean stop does first.
+    pub(crate) async fn stop(&mut self) {
+        let service = self.running.pop().unwrap();
+        service.abort();
+        let _ = service.await;
+    }
+
     /// The process dies: nothing is finished, only the disk stays.
     pub(crate) async fn die(mut self) -> Disk {
         for running in self.running.drain(..) {
