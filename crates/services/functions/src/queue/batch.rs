@@ -27,6 +27,8 @@ pub(super) struct Batch {
     queue: Queue,
     hears_items: bool,
     pieces: Vec<Piece>,
+    /// What follows once those have been done: the rest of a FIFO queue's messages that one event cannot carry.
+    rest: Vec<Piece>,
 }
 
 /// What became of a batch.
@@ -44,7 +46,7 @@ impl Batch {
         (functions, reader): (&Arc<Functions>, &Arc<Reader>),
         (found, queue): (Found, Queue),
         mapping: &Mapping,
-        pieces: Vec<Piece>,
+        (pieces, rest): (Vec<Piece>, Vec<Piece>),
     ) -> Self {
         Self {
             functions: Arc::clone(functions),
@@ -53,6 +55,7 @@ impl Batch {
             queue,
             hears_items: mapping.hears_items(),
             pieces,
+            rest,
         }
     }
 }
@@ -66,35 +69,56 @@ pub(super) fn begin(mut batch: Batch) {
     }
     let turn = batch.functions.options.clocks.turn().called("a batch of a queue's messages");
     tokio::spawn(async move {
-        let turn = batch.run(turn).await;
+        let (mut done, mut turn) = batch.run(turn).await;
+        while done && batch.follows() {
+            (done, turn) = batch.run(turn).await;
+        }
         batch.reader.end(&*batch.functions.options.clocks);
         drop((turn, under_way));
     });
 }
 
 impl Batch {
-    async fn run(&mut self, turn: Turn) -> Turn {
+    /// Takes up the next of what follows. What the function may not be done with before others see it is left to the queue,
+    /// and so is everything once the mapping has ended.
+    fn follows(&mut self) -> bool {
+        let longest_ms = i64::from(self.found.edition().settings.timeout_s) * 1_000;
+        let ends = self.functions.options.clocks.product().plus_ms(longest_ms);
+        if self.rest.is_empty() || self.rest.iter().any(|piece| piece.until < ends) || self.reader.mapping().is_none() {
+            return false;
+        }
+        self.pieces = self.rest.drain(..event::fitting(&self.rest)).collect();
+        true
+    }
+
+    /// Delivers and deletes it; whether all of it has been done.
+    async fn run(&mut self, turn: Turn) -> (bool, Turn) {
         // What has become visible to others while the batch waited is theirs.
         let now = self.functions.options.clocks.product();
         self.pieces.retain(|piece| piece.until > now);
-        let Some(ends) = self.pieces.iter().map(|piece| piece.until).min() else { return turn };
+        let Some(ends) = self.pieces.iter().map(|piece| piece.until).min() else {
+            return (false, turn);
+        };
         let (end, turn) = self.deliver(turn, ends).await;
-        match end {
+        let done = match end {
             End::Done(receipts) => {
+                let all = receipts.len() == self.pieces.len();
                 // As many as there are wait for room: one has it now.
                 self.reader.freed.notify_one();
                 if !receipts.is_empty() {
                     let asked = (&role_of(&self.found), &self.queue);
                     delete(&self.functions, &self.reader, asked, receipts).await;
                 }
+                all
             }
             End::Failed => {
                 self.reader.freed.notify_one();
                 super::lock(&self.reader.inner).failures += 1;
+                false
             }
-            End::Left => {}
-        }
-        turn
+            End::Left => false,
+        };
+        (done, turn)
     }
 
     /// Invokes the function, again and again while it has no room, until the messages become visible to others.

@@ -26,8 +26,8 @@ struct Work {
     pace: Pace,
     /// What was received and makes no batch yet.
     gathered: Vec<Piece>,
-    /// Whole batches that wait for room.
-    ready: VecDeque<Vec<Piece>>,
+    /// Whole batches that wait for room, each with what must follow it.
+    ready: VecDeque<(Vec<Piece>, Vec<Piece>)>,
     /// How long the function may take, ms.
     timeout_ms: i64,
     /// It cannot read: how often it has found so, and when it looks again.
@@ -132,8 +132,8 @@ impl Work {
             };
             self.timeout_ms = i64::from(found.edition().settings.timeout_s) * 1_000;
             self.make_batches(mapping, now);
-            if let Some(pieces) = self.ready.pop_front() {
-                batch::begin(Batch::new((functions, reader), (found, queue.clone()), mapping, pieces));
+            if let Some(parts) = self.ready.pop_front() {
+                batch::begin(Batch::new((functions, reader), (found, queue.clone()), mapping, parts));
                 continue;
             }
             let wanted = wanted(mapping, room, self.gathered.len());
@@ -213,11 +213,11 @@ impl Work {
             if fitting < whole && fitting == self.gathered.len() && ends > now {
                 return;
             }
-            self.ready.push_back(self.gathered.drain(..fitting).collect());
-            if Kind::of(&mapping.source) == Ok(Kind::FifoQueue) {
-                // What one event cannot carry comes again when its group is free: it must not overtake the others.
-                self.gathered.clear();
-            }
+            let pieces = self.gathered.drain(..fitting).collect();
+            let fifo = Kind::of(&mapping.source) == Ok(Kind::FifoQueue);
+            // What one event cannot carry must not overtake the others of its group.
+            let rest = if fifo { std::mem::take(&mut self.gathered) } else { Vec::new() };
+            self.ready.push_back((pieces, rest));
         }
     }
 

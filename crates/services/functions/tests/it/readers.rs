@@ -41,6 +41,11 @@ async fn batch(world: &mut World) -> Vec<String> {
     event["Records"].as_array().unwrap().iter().map(|record| record["body"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The first letters of the bodies of the next batch.
+async fn numbers(world: &mut World) -> String {
+    batch(world).await.iter().map(|body| &body[..1]).collect()
+}
+
 /// Waits until something holds.
 async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let wait = async {
@@ -488,6 +493,43 @@ async fn the_groups_of_a_fifo_queue_go_side_by_side_each_in_order() {
     until("the first of the group has gone", async || queues.left("q.fifo") == ["a2"]).await;
     queues.ring("q.fifo");
     assert_eq!(batch(&mut world).await, ["a2"]);
+}
+
+#[tokio::test]
+async fn what_an_event_of_a_group_cannot_carry_follows_it() {
+    let (mut world, queues) = serving(|_| {}).await;
+    let source = Some(format!("{QUEUE}.fifo"));
+    let uuid = map(&world, aws::CreateEventSourceMappingRequest { event_source_arn: source, ..from_queue() }).await;
+    settle(&world).await;
+    let lay = |word: &str| {
+        for n in 0..9 {
+            queues.lay("q.fifo", &format!("{n} {word}{}", " ".repeat(1_000_000)), Some("a"), None);
+        }
+        queues.ring("q.fifo");
+    };
+    lay("hello");
+    assert_eq!(numbers(&mut world).await, "012345");
+    assert_eq!(numbers(&mut world).await, "678", "at once after the others");
+    until("the queue is empty", async || queues.left("q.fifo").is_empty()).await;
+    // Not after a failure: it would overtake what comes again.
+    world.failures.store(1, Ordering::SeqCst);
+    lay("fail");
+    assert_eq!(numbers(&mut world).await, "012345");
+    settle(&world).await;
+    assert!(world.begun.try_recv().is_err());
+    world.clocks.advance(30_000).await.unwrap();
+    queues.ring("q.fifo");
+    assert_eq!([numbers(&mut world).await, numbers(&mut world).await], ["012345", "678"]);
+    until("the queue is empty", async || queues.left("q.fifo").is_empty()).await;
+    // Nor once the mapping has ended.
+    lay("hold");
+    assert_eq!(numbers(&mut world).await, "012345");
+    let delete = aws::DeleteEventSourceMappingRequest { uuid: Some(uuid.clone()) };
+    world.call::<ops::DeleteEventSourceMapping>(delete).await.unwrap();
+    world.gate.add_permits(1);
+    until("it is gone", async || get(&world, &uuid).await.is_err()).await;
+    assert_eq!(queues.left("q.fifo").len(), 3);
+    assert!(world.begun.try_recv().is_err());
 }
 
 #[tokio::test]
