@@ -113,7 +113,7 @@ impl Functions {
         let owner = Principal::Root { account: queue.account, verified: true };
         let input = sqs::GetQueueAttributesRequest {
             queue_url: Some(self.queue_url(queue)),
-            attribute_names: Some(vec!["All".into()]),
+            attribute_names: Some(["VisibilityTimeout", "Policy", "RedrivePolicy"].map(Into::into).into()),
         };
         let answer = self.ask_source::<ops::GetQueueAttributes>(&owner, &queue.region, input).await?;
         let attributes: BTreeMap<String, String> = answer.attributes.unwrap_or_default();
