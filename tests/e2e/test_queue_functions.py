@@ -58,20 +58,20 @@ def test_a_message_reaches_the_function_as_on_aws(platform, functions):
 
 
 def test_the_aws_cli_makes_changes_and_deletes_a_mapping(platform, functions):
-    sqs, url, arn = queue(platform, "by-cli")
-    create(functions, "by-cli", {"app.py": TELLS})
+    sqs, url, arn = queue(platform, "mapped-by-cli")
+    create(functions, "mapped-by-cli", {"app.py": TELLS})
     run = lambda *words: json.loads(platform.cli("lambda", *words).stdout or "null")
-    made = run("create-event-source-mapping", "--function-name", "by-cli", "--event-source-arn", arn, "--batch-size", "5")
+    made = run("create-event-source-mapping", "--function-name", "mapped-by-cli", "--event-source-arn", arn, "--batch-size", "5")
     sqs.send_message(QueueUrl=url, MessageBody="one")
-    assert eventually(lambda: ran(platform, "by-cli"), lambda seen: seen) == ["ran one"]
+    assert eventually(lambda: ran(platform, "mapped-by-cli"), lambda seen: seen) == ["ran one"]
     assert any(arn in line and "its messages (enabled)" in line for line in platform.lambent("routes").stdout.splitlines())
     changed = run("update-event-source-mapping", "--uuid", made["UUID"], "--no-enabled", "--batch-size", "7")
     assert (changed["State"], changed["BatchSize"]) == ("Disabling", 7)
     sqs.send_message(QueueUrl=url, MessageBody="two")
     time.sleep(0.5)
-    assert ran(platform, "by-cli") == ["ran one"] and left(sqs, url) == 1
+    assert ran(platform, "mapped-by-cli") == ["ran one"] and left(sqs, url) == 1
     run("update-event-source-mapping", "--uuid", made["UUID"], "--enabled")
-    assert eventually(lambda: ran(platform, "by-cli"), lambda seen: len(seen) == 2) == ["ran one", "ran two"]
+    assert eventually(lambda: ran(platform, "mapped-by-cli"), lambda seen: len(seen) == 2) == ["ran one", "ran two"]
     assert run("delete-event-source-mapping", "--uuid", made["UUID"])["State"] == "Deleting"
     assert run("list-event-source-mappings", "--event-source-arn", arn)["EventSourceMappings"] == []
 
