@@ -13,13 +13,20 @@ pub const AUDIT_GROUP: &str = "/lambent/audit";
 
 /// Operations that move data. As in CloudTrail they are not recorded, unless they are denied.
 /// Source: AWS CloudTrail User Guide, "Logging data events".
-const DATA: [(&str, &str); 6] = [
+const DATA: [(&str, &str); 13] = [
     ("lambda", "Invoke"),
     ("lambda", "InvokeAsync"),
     ("lambda", "InvokeWithResponseStream"),
     ("logs", "PutLogEvents"),
     ("logs", "GetLogEvents"),
     ("logs", "FilterLogEvents"),
+    ("sqs", "SendMessage"),
+    ("sqs", "SendMessageBatch"),
+    ("sqs", "ReceiveMessage"),
+    ("sqs", "DeleteMessage"),
+    ("sqs", "DeleteMessageBatch"),
+    ("sqs", "ChangeMessageVisibility"),
+    ("sqs", "ChangeMessageVisibilityBatch"),
 ];
 
 /// Writes one line of JSON for each call into the account's log group [`AUDIT_GROUP`], a stream for each day. The log
@@ -60,7 +67,15 @@ impl Audit {
         Self { sink, clocks }
     }
 
-    pub(crate) fn begin(&self, call: &Recorded<'_>) -> Record {
+    /// What is to be recorded of a call once it has ended; nothing of those that move data, and of what one room asks of another,
+    /// which is no act of anybody's.
+    pub(crate) fn begin(&self, call: &Recorded<'_>) -> Option<Record> {
+        let row = (call.operation.service.name, call.operation.name);
+        let is_recorded = !DATA.contains(&row) && !matches!(call.via, Via::Room(_));
+        is_recorded.then(|| self.record(call))
+    }
+
+    fn record(&self, call: &Recorded<'_>) -> Record {
         Record {
             operation: call.operation,
             action: call.action.to_owned(),
@@ -75,21 +90,17 @@ impl Audit {
     }
 
     /// Records a denial, and of the grounds those that name statements.
-    pub(crate) fn denied(&self, record: &Record, message: &str, because: &str) {
-        let mut line = line(record, "Deny");
+    pub(crate) fn denied(&self, call: &Recorded<'_>, message: &str, because: &str) {
+        let record = self.record(call);
+        let mut line = line(&record, "Deny");
         line["errorCode"] = json!("AccessDenied");
         line["errorMessage"] = json!(message);
         line["because"] = json!(because);
-        self.write(record, &line);
+        self.write(&record, &line);
     }
 
     /// Records how a call that was let in ended. A fault's message may tell of the request, so only its code is kept.
     pub(crate) fn ended(&self, record: &Record, outcome: Result<(), &Fault>) {
-        let row = (record.operation.service.name, record.operation.name);
-        // What one room asks of another on a person's page is no act of anybody's.
-        if DATA.contains(&row) || matches!(record.via, Via::Room(_)) {
-            return;
-        }
         let mut line = line(record, "Allow");
         if let Err(fault) = outcome {
             line["errorCode"] = json!(fault.code);

@@ -152,7 +152,7 @@ impl Gate {
                 region: visit.region,
                 request: visit.request,
             };
-            audit.denied(&audit.begin(&recorded), &denial.message, &denial.because);
+            audit.denied(&recorded, &denial.message, &denial.because);
         }
     }
 

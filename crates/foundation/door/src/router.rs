@@ -157,7 +157,7 @@ impl Router {
             region: &call.region,
             request: call.request_id,
         };
-        let record = self.gate.audit.as_ref().map(|audit| audit.begin(&recorded));
+        let record = self.gate.audit.as_ref().and_then(|audit| audit.begin(&recorded));
         if free {
             return Ok(record);
         }
@@ -185,8 +185,8 @@ impl Router {
             })
         });
         decided.map_err(|denial| {
-            if let (Some(audit), Some(record)) = (&self.gate.audit, &record) {
-                audit.denied(record, &denial.message, &denial.because);
+            if let Some(audit) = &self.gate.audit {
+                audit.denied(&recorded, &denial.message, &denial.because);
             }
             gate::fault(operation.service, denial, is_nobody)
         })?;

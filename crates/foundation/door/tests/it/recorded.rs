@@ -7,13 +7,13 @@ use door::{
     About, Answer, Ask, Audit, AuthContext, Body, Context, Decision, Denial, Dispatch, Gate, Handle, Input, Mode, Need,
     Origin, Policies, Router, RouterBuilder, Subject, Throttle,
 };
-use model::{iam, lambda, logs};
+use model::{iam, lambda, logs, sqs};
 use serde_json::Value;
 use wire::{Op, Unit};
 
 use crate::call;
 
-/// Answers three operations of three services; fails for the name `fail`.
+/// Answers operations of some services; fails for the name `fail`.
 struct Room;
 
 impl Handle<iam::ops::TagUser> for Room {
@@ -29,6 +29,12 @@ impl Handle<logs::ops::DeleteLogGroup> for Room {
         _: logs::DeleteLogGroupRequest,
         _: Body,
     ) -> Result<Answer<Unit>, Fault> {
+        Ok(Unit.into())
+    }
+}
+
+impl Handle<sqs::ops::DeleteMessage> for Room {
+    async fn handle(self: Arc<Self>, _: Context, _: sqs::DeleteMessageRequest, _: Body) -> Result<Answer<Unit>, Fault> {
         Ok(Unit.into())
     }
 }
@@ -113,6 +119,7 @@ fn world(clerk: Clerk, knows: bool) -> (Arc<Router>, Arc<Clerk>, Arc<Book>) {
     let mut builder = RouterBuilder::default()
         .on::<iam::ops::TagUser, _>(&room)
         .on::<logs::ops::DeleteLogGroup, _>(&room)
+        .on::<sqs::ops::DeleteMessage, _>(&room)
         .on::<lambda::ops::GetFunctionConfiguration, _>(&room);
     if knows {
         builder = builder.knows("lambda", Arc::new(Knows));
@@ -225,6 +232,19 @@ async fn the_audit_log_says_who_did_what_and_never_what_it_carried() {
     assert!(!all.contains("blue") && !all.contains("a secret of the request"), "{all}");
     let first = &book.0.lock().unwrap()[0];
     assert_eq!((&*first.group, first.account.as_str()), (door::AUDIT_GROUP, "000000000000"));
+}
+
+#[tokio::test]
+async fn what_moves_data_is_recorded_when_it_is_denied() {
+    for (denies, wanted) in [(Vec::new(), 0), (vec!["sqs:DeleteMessage"], 1)] {
+        let (router, _, book) = world(Clerk { denies, ..Clerk::default() }, false);
+        let url = Some("http://localhost/000000000000/jobs".into());
+        let input = sqs::DeleteMessageRequest { queue_url: url, receipt_handle: Some("h".into()) };
+        let mut delete = call(sqs::ops::DeleteMessage::ROW, Input::Typed(Box::new(input)));
+        delete.via = door::Via::Client { loopback: true };
+        assert_eq!(router.call(delete).await.is_err(), wanted == 1);
+        assert_eq!(book.lines().len(), wanted);
+    }
 }
 
 #[tokio::test]
