@@ -145,8 +145,10 @@ pub(crate) fn error_message(payload: &Bytes) -> String {
     message.map_or_else(|| String::from_utf8_lossy(payload).into_owned(), str::to_owned)
 }
 
-/// The request that sends a message to a queue.
+/// The request that sends a message to a queue, JSON in its body. What a queue does not take stands within texts there, and is
+/// written as JSON can also write it.
 fn message(queue_url: &str, body: &str, attributes: &[(&str, &str, &str)]) -> Bytes {
+    let body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
     let mut request = serde_json::json!({"QueueUrl": queue_url, "MessageBody": body});
     if !attributes.is_empty() {
         let attribute = |(name, kind, value): &(&str, &str, &str)| {
@@ -297,6 +299,14 @@ mod tests {
             (told(b"[1]"), told(b"no \"json\""), told(b"")),
             ("[1]".into(), r#""no \"json\"""#.into(), "null".into())
         );
+    }
+
+    #[test]
+    fn what_no_queue_takes_is_written_otherwise_in_json() {
+        let sent: serde_json::Value = serde_json::from_slice(&message("u", "[\"a\u{ffff}\u{fffe}\"]", &[])).unwrap();
+        let body = sent["MessageBody"].as_str().unwrap();
+        assert_eq!(body, r#"["a\uffff\ufffe"]"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), serde_json::json!(["a\u{ffff}\u{fffe}"]));
     }
 
     #[test]
