@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Account, Fault, Principal, Region, RequestId, Timestamp};
+use base::{Account, Fault, Principal, Region, RequestId};
 use door::{Ask, Body, Call, Context, Input, Mode, Origin, Via};
 use model::sqs::{self, ops};
 use wire::Op;
@@ -25,14 +25,13 @@ pub(crate) struct Queue {
 impl Queue {
     /// Reads `arn:aws:sqs:REGION:ACCOUNT:NAME`; none for anything else.
     pub(crate) fn of(arn: &str) -> Option<Self> {
-        let mut parts = arn.strip_prefix("arn:aws:sqs:")?.splitn(3, ':');
-        let region = parts.next()?.parse().ok()?;
-        let account = parts.next()?.parse().ok()?;
-        let name = parts.next()?;
-        let sound = name.strip_suffix(".fifo").unwrap_or(name);
+        let named = arn.parse::<base::Arn>().ok().filter(|arn| arn.partition == "aws" && arn.service == "sqs")?;
+        let (region, account) = (named.region.parse().ok()?, named.account.parse().ok()?);
+        let name = named.resource;
+        let sound = name.strip_suffix(".fifo").unwrap_or(&name);
         let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
         let sound = !sound.is_empty() && name.len() <= 80 && sound.chars().all(letter);
-        sound.then(|| Self { arn: arn.to_owned(), account, region, name: name.to_owned() })
+        sound.then(|| Self { arn: arn.to_owned(), account, region, name })
     }
 
     pub(crate) fn is_fifo(&self) -> bool {
@@ -125,12 +124,12 @@ impl Functions {
         })
     }
 
-    /// When messages of a queue become visible to others that were received at a moment. Those of a queue that cannot be
-    /// asked have the time that queues have at first.
-    pub(super) async fn visible_again(&self, queue: &Queue, received: Timestamp) -> Timestamp {
+    /// For how long a queue's messages are whoever received them, ms. Of a queue that cannot be asked it is what queues have at
+    /// first.
+    pub(super) async fn visibility_ms(&self, queue: &Queue) -> i64 {
         let visibility_s = self.look_at_queue(queue).await.map_or(30, |about| about.visibility_s);
         // Of a queue whose messages never become invisible nothing would be delivered.
-        received.plus_ms(i64::from(visibility_s.max(1)) * 1_000)
+        i64::from(visibility_s.max(1)) * 1_000
     }
 
     /// The first of some actions on a queue that the function's role may not do.

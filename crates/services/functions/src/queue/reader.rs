@@ -102,6 +102,8 @@ impl Work {
         }
         let queue = Queue::of(&mapping.source)?;
         let most = mapping.max_concurrency;
+        // Asked once for all that is received in one go.
+        let mut visibility_ms = None;
         self.hear(functions, reader, mapping);
         loop {
             if !reader.still(mapping) {
@@ -151,7 +153,12 @@ impl Work {
                 Ok(_) if !reader.still(mapping) => return None,
                 Ok(messages) => {
                     self.reads(reader);
-                    self.take(functions, reader, (&found, &queue), messages, now).await;
+                    let visible_ms = match visibility_ms {
+                        Some(known) => known,
+                        None => *visibility_ms.insert(functions.visibility_ms(&queue).await),
+                    };
+                    let until = now.plus_ms(visible_ms);
+                    self.take(functions, reader, (&found, &queue), messages, (now, until)).await;
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, queue = queue.arn, function = mapping.function, "a queue cannot be read");
@@ -228,11 +235,10 @@ impl Work {
         reader: &Arc<Reader>,
         (found, queue): (&Found, &Queue),
         messages: Vec<sqs::Message>,
-        now: Timestamp,
+        (now, until): (Timestamp, Timestamp),
     ) {
         let filtered = self.filters.0.as_ref().is_some_and(|mapping| !mapping.filters.is_empty());
         let (mut unwanted, mut looped) = (Vec::new(), Vec::new());
-        let until = functions.visible_again(queue, now).await;
         // One of those may be among the messages: it must not be in a batch twice.
         self.let_go(functions.options.clocks.product());
         for message in messages {
