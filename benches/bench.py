@@ -2,12 +2,13 @@
 
 usage: python benches/bench.py --lambent target/fast/lambent [--yardsticks DIR] [--only PART,PART] [--quick] [--python RUNTIME]
 
-Parts are start, idle, hello, node, official, storms, sandboxes and thousand (density.py), functions (all of workloads.py), or the name of one
-of those functions; without --only all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
+Parts are start, idle, hello, signed (signed.py), node, native and boto3 (cold.py), official, storms, mixed and load (storms.py), sandboxes and
+thousand (density.py), functions (all of workloads.py), the parts named after the other files, or the name of one of those functions; without
+--only all are measured. --quick calls those functions a few times only: to see that they work, not to quote.
 --python is the runtime of the Python functions; without it, the version this runs on.
 
 DIR holds yardstick programs, each optional: `target/release/echo` (a hyper echo server: `echo PORT`), `fakeapi.py` (a
-runtime client's own floor) with `venv/bin/python`. Absolute times drift between machines and days; quote the ratios.
+runtime client's own floor) with `venv/bin/python`, `scaleout` (sandboxes around a static program). Absolute times drift between machines and days; quote the ratios.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import json
 import os
 import pathlib
 import re
-import selectors
 import shutil
 import signal
 import socket
@@ -29,18 +29,21 @@ import time
 import zipfile
 
 import apis
+import cold
 import density
 import objects
 import peers
 import queues
+import signed
 import sources
+import storms
 import streams
 import web
 import workloads
 
-HELLO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps({'hello': event.get('name', 'x')})}\n"
+HELLO = storms.HELLO
 ROLE = "arn:aws:iam::000000000000:role/bench"
-EVENT = b'{"name":"lambent"}'
+EVENT = storms.EVENT
 UNSIGNED = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=aa\r\nX-Amz-Date: 20260101T000000Z\r\n"
 
 
@@ -252,7 +255,7 @@ def fresh_interpreter(command, count=20):
     return row(f"yardstick: {' '.join(command)[:34]}", out)
 
 
-PARTS = ["start", "idle", "hello", "node", "official", "peers", "storms", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3", "queues"]
+PARTS = ["start", "idle", "hello", "signed", "node", "native", "boto3", "official", "peers", "storms", "mixed", "load", "sandboxes", "thousand", "functions", "streams", "sources", "apis", "web", "s3", "queues"]
 
 
 def parts(text):
@@ -283,6 +286,7 @@ def main():
                 starts.append(platform.start())
                 platform.stop()
             row("start: cleanly stopped folder → first answer", starts)
+            row("start: empty folder → first answer", [empty_start(chosen.lambent) for _ in range(10)])
         if "sandboxes" in only:
             density.sandboxes(platform)
         platform.start()
@@ -290,8 +294,14 @@ def main():
             idle(platform)
         if "hello" in only:
             hello(platform, python, yard)
+        if "signed" in only:
+            signed.measure(platform, python, EVENT, HELLO, cpu_us, row)
         if "node" in only:
             node(platform)
+        if "native" in only:
+            cold.native(platform, chosen.yardsticks, row)
+        if "boto3" in only:
+            cold.boto3(platform, python, fresh_interpreter, row)
         if "official" in only:
             official = official_client(platform)
             if official and "fakeapi" in yard and "hyper echo" in yard:
@@ -299,7 +309,12 @@ def main():
         if "peers" in only:
             peers.measure(platform, Connection, python, chosen.yardsticks, zipped, row)
         if "storms" in only:
-            storms(platform, python)
+            storms.distinct(platform, python, row)
+            storms.environments(platform, python, pss_kib, tree)
+        if "mixed" in only:
+            storms.mixed(platform, row)
+        if "load" in only:
+            storms.load(platform, python, row)
         if "thousand" in only:
             density.thousand(platform, python, HELLO, lambda: tree(platform.process.pid), cpu_us)
         for name in workloads.WORKLOADS:
@@ -327,6 +342,15 @@ def main():
             platform.process.kill()
             platform.process.wait()
         shutil.rmtree(data, ignore_errors=True)
+
+
+def empty_start(binary):
+    """ms until the first answer of a platform that has nothing yet."""
+    with tempfile.TemporaryDirectory(prefix="lambent-bench-") as data:
+        platform = Lambent(binary, data)
+        took = platform.start()
+        platform.stop()
+        return took
 
 
 def idle(platform):
@@ -364,50 +388,10 @@ def node(platform):
     platform.create("node", f"nodejs{version}.x", {"index.js": "exports.handler = async (e) => ({ hello: e.name });\n"}, "index.handler")
     spaced = row("cold: Node hello, spaced", platform.cold("node", 10, True))
     print(f"  = {spaced / floor:.2f} x node -e 0")
+    row("cold: Node hello, in a loop", platform.cold("node", 20, False))
     row("warm: own Node bootstrap", platform.warm("node", 1000)[0])
-
-
-SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event['s'])\n    return context.log_stream_name\n"
-
-
-def at_once(platform, calls):
-    """Sends (function, event) pairs at the same moment, each over a connection of its own; ms of each, all answers, ms of all."""
-    connections = [platform.connect() for _ in calls]
-    for connection, (name, event) in zip(connections, calls):
-        connection.begin("POST", f"/2015-03-31/functions/{name}/invocations", event)
-    began = time.perf_counter()
-    waiting = selectors.DefaultSelector()
-    for connection, call in zip(connections, calls):
-        connection.socket.sendall(connection.pending)
-        waiting.register(connection.socket, selectors.EVENT_READ, connection)
-    took, answers = [], []
-    while waiting.get_map():
-        for key, _ in waiting.select():
-            waiting.unregister(key.fileobj)
-            status, body = key.data.end()
-            took.append((time.perf_counter() - began) * 1e3)
-            answers.append((status, body))
-            key.fileobj.close()
-    return took, answers, (time.perf_counter() - began) * 1e3
-
-
-def storms(platform, python):
-    for n in range(100):
-        platform.create(f"storm{n}", python, {"app.py": HELLO}, memory=128)
-    pids = tree(platform.process.pid)
-    took, answers, whole = at_once(platform, [(f"storm{n}", EVENT) for n in range(100)])
-    bad = [answer for answer in answers if answer[0] != 200]
-    row("storm: 100 distinct cold functions at once", took, note=f"all {whole:.0f} ms, slowest {max(took) / statistics.median(took):.2f} x the median, {len(bad)} refused")
-    for n in range(100):
-        platform.connection.call("DELETE", f"/2015-03-31/functions/storm{n}")
-    platform.create("sleeper", python, {"app.py": SLEEPER}, memory=128)
-    for count in (100, 500):
-        platform.json("PUT", "/2015-03-31/functions/sleeper/configuration", {"Environment": {"Variables": {"TURN": str(count)}}})
-        wait = count / 100
-        took, answers, whole = at_once(platform, [("sleeper", json.dumps({"s": wait}).encode())] * count)
-        good = {body for status, body in answers if status == 200 and b"errorMessage" not in body}
-        private = pss_kib(tree(platform.process.pid)) / 1024
-        print(f"storm: {count} environments of one function from zero: {whole - wait * 1e3:9.0f} ms, {len(good)} environments, {count - len([a for a in answers if a[0] == 200])} refused, PSS of all {private:.0f} MiB", flush=True)
+    platform.create("node128", f"nodejs{version}.x", {"index.js": "exports.handler = async (e) => ({ hello: e.name });\n"}, "index.handler", 128)
+    row("cold: Node hello at 128 MB, spaced", platform.cold("node128", 10, True))
 
 
 def official_client(platform):
@@ -433,7 +417,10 @@ def official_client(platform):
         "FunctionName": "official", "Runtime": "provided.al2023", "Role": ROLE, "Handler": "app.handler", "MemorySize": 1769,
         "Timeout": 30, "Code": {"ZipFile": base64.b64encode(out.getvalue()).decode()},
     })
-    return row("warm: official Python client", platform.warm("official")[0])
+    took = platform.warm("official")[0]
+    half = row("warm: official Python client", took)
+    print(f"  = p99 is {percentile(took, .99) / half:.1f} x p50", flush=True)
+    return half
 
 
 if __name__ == "__main__":
