@@ -134,7 +134,7 @@ impl Engine {
 
     /// Ends a quarter of the idle environments that may end, at least one, those unused for longest first. Answers how many.
     pub(crate) fn relieve(&self) -> usize {
-        let idle: usize = self.pools().values().map(|pool| pool.counts().idle).sum();
+        let idle: usize = self.pools().values().map(|pool| pool.on_demand()).sum();
         (0..idle.div_ceil(4)).take_while(|_| self.evict_oldest()).count()
     }
 
@@ -321,12 +321,13 @@ impl Handle {
     pub fn provision(&self, target: &Target, wanted: usize) {
         let target = Arc::new(provision::ahead(target));
         let pool = self.engine.pool(&target);
-        if pool.provision(&target, wanted) {
+        let now = self.engine.options.clocks.product();
+        let (begins, watch) = pool.provision(&target, wanted, now);
+        if begins {
             self.engine.tasks.spawn(provision::keep(Arc::clone(&self.engine), Arc::clone(&pool)));
         }
-        if wanted == 0 {
-            // What was kept is unused from now on.
-            self.engine.keep(&pool, self.engine.options.clocks.product());
+        if watch {
+            self.engine.keep(&pool, now);
         }
     }
 

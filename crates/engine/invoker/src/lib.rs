@@ -9,6 +9,7 @@
 
 #![deny(missing_docs)]
 
+mod ahead;
 mod crowd;
 mod debug;
 mod engine;
@@ -37,7 +38,7 @@ mod web;
 pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUse};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
-pub use provision::Provisioned;
+pub use provision::{INIT_FAILURE, Provisioned, init_limit};
 pub use runtime::{Piece, web as program};
 pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use snapstart::{InitFailure, Snapshotted};
