@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{EnvironmentId, Timestamp};
+use base::{EnvironmentId, ProvisionedUse, Timestamp};
 
 use crate::{Provisioned, Target};
 
@@ -132,7 +132,15 @@ impl Ahead {
         Some(Provisioned { wanted: order.wanted, allocated, failure })
     }
 
-    fn wanted(&self) -> usize {
+    /// How many of them have an invocation, `idle` being those that have none; none when none are wanted.
+    pub(crate) fn in_use(&self, idle: usize) -> Option<ProvisionedUse> {
+        let small = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let order = self.order.as_ref()?;
+        Some(ProvisionedUse { in_use: small(self.kept.len().saturating_sub(idle)), wanted: small(order.wanted) })
+    }
+
+    /// How many are wanted.
+    pub(crate) fn wanted(&self) -> usize {
         self.order.as_ref().map_or(0, |order| order.wanted)
     }
 

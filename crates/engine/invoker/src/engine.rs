@@ -102,7 +102,7 @@ impl Engine {
         match pools.get(&name) {
             Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
             _ => {
-                let seat = self.permits.seat(target.account, &target.region, &target.key.function);
+                let seat = self.permits.seat(target.account, &target.region, &target.key.function, &target.key.version);
                 let tally = self.tallies.of(&name, target.memory_mb, &pools);
                 let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally);
                 let earlier = pools.insert(name, Arc::clone(&pool));
@@ -297,7 +297,7 @@ impl Handle {
     /// is the ARN without qualifier, as in [`TargetKey::function`]. Nothing else tells this room of reservations: call it
     /// for each at start, at every change, and with `None` when the function is deleted.
     pub fn reserve(&self, account: Account, region: &Region, function: &Arc<str>, reserved: Option<u32>) {
-        self.engine.permits.seat(account, region, function).reserve(reserved);
+        self.engine.permits.reserve(account, region, function, reserved);
     }
 
     /// Ends the environments of one revision: idle ones now, busy ones when they have answered.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use base::{EnvironmentId, Timestamp};
+use base::{EnvironmentId, ProvisionedUse, Timestamp};
 use sandbox::Control;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
@@ -51,6 +51,17 @@ struct State {
     ahead: Ahead,
 }
 
+impl State {
+    /// Changes how many are started ahead, and what the books hold back for them.
+    fn order<R>(&mut self, seat: &Seat, change: impl FnOnce(&mut Ahead) -> R) -> R {
+        let count = |ahead: &Ahead| u32::try_from(ahead.wanted()).unwrap_or(u32::MAX);
+        let was = count(&self.ahead);
+        let done = change(&mut self.ahead);
+        seat.provision(was, count(&self.ahead));
+        done
+    }
+}
+
 struct Idle {
     environment: Box<Environment>,
     since: Timestamp,
@@ -86,7 +97,8 @@ impl Pool {
         let kept = ahead.is_some();
         let idle = ahead.or_else(|| state.idle.pop())?;
         state.busy += 1;
-        Some(Lease { environment: Some(idle.environment), kept, pool: Arc::clone(self) })
+        let ready = state.ahead.in_use(state.kept.len());
+        Some(Lease { environment: Some(idle.environment), kept, ready, pool: Arc::clone(self) })
     }
 
     /// Joins the line for the next environment that becomes free.
@@ -112,7 +124,7 @@ impl Pool {
         state.retired = true;
         let (idle, waiters) = (std::mem::take(&mut state.idle), std::mem::take(&mut state.waiters));
         let kept = std::mem::take(&mut state.kept);
-        state.ahead.end();
+        state.order(&self.seat, Ahead::end);
         // Environments end outside the lock: their kill is a system call.
         drop(state);
         drop((idle, kept, waiters));
@@ -160,7 +172,7 @@ impl Pool {
         if state.retired {
             return (false, false);
         }
-        let begins = state.ahead.order(target, wanted);
+        let begins = state.order(&self.seat, |ahead| ahead.order(target, wanted));
         let surplus = state.ahead.surplus().min(state.kept.len());
         let freed: Vec<Idle> = state.kept.drain(..surplus).collect();
         for idle in freed {
@@ -265,8 +277,11 @@ impl Starting {
     /// The environment is there and works at once.
     pub(crate) fn lease(self, environment: Box<Environment>) -> Lease {
         self.pool.measure_by(environment.control());
-        self.pool.lock().busy += 1;
-        Lease { environment: Some(environment), kept: false, pool: Arc::clone(&self.pool) }
+        let mut state = self.pool.lock();
+        state.busy += 1;
+        let ready = state.ahead.in_use(state.kept.len());
+        drop(state);
+        Lease { environment: Some(environment), kept: false, ready, pool: Arc::clone(&self.pool) }
     }
 }
 
@@ -282,6 +297,8 @@ pub(crate) struct Lease {
     environment: Option<Box<Environment>>,
     // Whether it was started ahead.
     kept: bool,
+    // How many of those were in use when it was lent.
+    ready: Option<ProvisionedUse>,
     pool: Arc<Pool>,
 }
 
@@ -289,6 +306,11 @@ impl Lease {
     /// Whether provisioned concurrency covers what it is used for: it was started ahead.
     pub(crate) fn covered(&self) -> bool {
         self.kept
+    }
+
+    /// How much of the version's provisioned concurrency was in use when it was lent, itself included.
+    pub(crate) fn ready(&self) -> Option<ProvisionedUse> {
+        self.ready
     }
 
     /// It was started ahead, and is to be replaced at `renew`. One that it replaces ends, if that is idle.
@@ -325,6 +347,7 @@ impl Lease {
             self.kept = false;
             state.ahead.release(self.environment().id);
         }
+        self.ready = state.ahead.in_use(state.kept.len());
         while let Some(waiter) = state.waiters.pop_front() {
             match waiter.send(self) {
                 Ok(()) => return false,

@@ -78,6 +78,44 @@ async fn the_first_calls_find_environments_that_wait_for_them() {
 }
 
 #[tokio::test]
+async fn what_is_provisioned_is_held_back_from_other_functions() {
+    let mut world = World::with(|options| options.account_concurrency = 4);
+    let (f, g) = (target("f"), target("g"));
+    ready(&world, &f, 2).await;
+    let others = [world.spawn(&g, "hold"), world.spawn(&g, "hold")];
+    world.held(2).await;
+    assert!(world.call(&g, "x").await.is_err(), "two are claimed");
+    let own = [world.spawn(&f, "hold"), world.spawn(&f, "hold")];
+    world.held(2).await;
+    assert!(world.call(&f, "x").await.is_err(), "there is nothing to spill over to");
+    world.release(4);
+    for call in own.into_iter().chain(others) {
+        call.await.unwrap().unwrap();
+    }
+    let used = {
+        let rows = world.ears.rows.lock().unwrap();
+        let mut used: Vec<_> =
+            rows.iter().filter_map(|row| row.ready).map(|ready| (ready.in_use, ready.wanted)).collect();
+        used.sort_unstable();
+        assert_eq!(rows.iter().map(|row| row.concurrency.claimed).max(), Some(4));
+        used
+    };
+    assert_eq!(used, [(1, 2), (2, 2)]);
+    // Once they are gone nothing is held back any more, also where the version's code is another.
+    let next = target_with("f", "2", |_| {});
+    ready(&world, &next, 1).await;
+    let others: Vec<_> = (0..3).map(|_| world.spawn(&g, "hold")).collect();
+    world.held(3).await;
+    assert!(world.call(&g, "x").await.is_err());
+    world.handle.evict(&arn("f"));
+    world.call(&g, "x").await.unwrap();
+    world.release(3);
+    for call in others {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn those_on_demand_end_and_the_kept_ones_serve_on() {
     let mut world = World::new().serve();
     let f = target("f");
