@@ -54,9 +54,10 @@ def boto3(platform, python, fresh_interpreter, row):
         if files:
             platform.create(name, python, files)
         else:
+            code = bundle()
             platform.json("POST", "/2015-03-31/functions", {
                 "FunctionName": name, "Runtime": python, "Role": "arn:aws:iam::000000000000:role/bench", "Handler": "app.handler",
-                "MemorySize": 1769, "Timeout": 30, "Code": {"ZipFile": bundle()},
+                "MemorySize": 1769, "Timeout": 30, "Code": {"ZipFile": code},
             })
         first, body = platform.invoke(name)
         if b"errorMessage" in body:
@@ -64,6 +65,8 @@ def boto3(platform, python, fresh_interpreter, row):
             print(f"  the interpreter of {python} must have it: python3.x -m pip install boto3", flush=True)
             continue
         print(f"boto3, {what}: first invoke {first:.1f} ms: {body.decode()}", flush=True)
+        if not files:
+            workloads.compiled(platform, base64.b64decode(code))
         spaced = row(f"cold: Python with boto3 ({what}), spaced", platform.cold(name, 20, True))
         loop = row(f"cold: Python with boto3 ({what}), in a loop", platform.cold(name, 20, False))
         after = fresh_client(fresh_interpreter)

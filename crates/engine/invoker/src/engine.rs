@@ -20,8 +20,8 @@ use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
 use crate::tally::{Name, Tallies};
 use crate::{
-    Answered, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target,
-    TargetKey, WebCall, provision, run, snapstart, stream, web,
+    Answered, Compiled, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target,
+    TargetKey, WebCall, compile, provision, run, snapstart, stream, web,
 };
 
 /// Starts this room.
@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     pub(crate) weak: bool,
     // Finishes invocations whose callers went away, and runs those whose responses are streamed.
     pub(crate) tasks: tokio::runtime::Handle,
-    permits: Permits,
+    pub(crate) permits: Permits,
     // Of each function version the pool of the revision seen last.
     pools: Mutex<Pools>,
     // Of each function version what its invocations came to.
@@ -102,7 +102,7 @@ impl Engine {
         match pools.get(&name) {
             Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
             _ => {
-                let seat = self.permits.seat(target.account, &target.region, &target.key.function, &target.key.version);
+                let seat = self.permits.seat(target.account, &target.region, &target.key.function);
                 let tally = self.tallies.of(&name, target.memory_mb, &pools);
                 let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally);
                 let earlier = pools.insert(name, Arc::clone(&pool));
@@ -134,7 +134,7 @@ impl Engine {
 
     /// Ends a quarter of the idle environments that may end, at least one, those unused for longest first. Answers how many.
     pub(crate) fn relieve(&self) -> usize {
-        let idle: usize = self.pools().values().map(|pool| pool.on_demand()).sum();
+        let idle: usize = self.pools().values().map(|pool| pool.counts().idle).sum();
         (0..idle.div_ceil(4)).take_while(|_| self.evict_oldest()).count()
     }
 
@@ -297,7 +297,7 @@ impl Handle {
     /// is the ARN without qualifier, as in [`TargetKey::function`]. Nothing else tells this room of reservations: call it
     /// for each at start, at every change, and with `None` when the function is deleted.
     pub fn reserve(&self, account: Account, region: &Region, function: &Arc<str>, reserved: Option<u32>) {
-        self.engine.permits.reserve(account, region, function, reserved);
+        self.engine.permits.seat(account, region, function).reserve(reserved);
     }
 
     /// Ends the environments of one revision: idle ones now, busy ones when they have answered.
@@ -321,13 +321,12 @@ impl Handle {
     pub fn provision(&self, target: &Target, wanted: usize) {
         let target = Arc::new(provision::ahead(target));
         let pool = self.engine.pool(&target);
-        let now = self.engine.options.clocks.product();
-        let (begins, watch) = pool.provision(&target, wanted, now);
-        if begins {
+        if pool.provision(&target, wanted) {
             self.engine.tasks.spawn(provision::keep(Arc::clone(&self.engine), Arc::clone(&pool)));
         }
-        if watch {
-            self.engine.keep(&pool, now);
+        if wanted == 0 {
+            // What was kept is unused from now on.
+            self.engine.keep(&pool, self.engine.options.clocks.product());
         }
     }
 
@@ -344,6 +343,16 @@ impl Handle {
     ) -> Result<Snapshotted, Refusal> {
         let _running = Running::begin(&*self.engine)?;
         snapstart::take(&self.engine, target, wanted, limit).await
+    }
+
+    /// Runs a target that compiles what it sees and hands that in, the bytes of which go to `wanted`, for at most `limit`. Nothing
+    /// gives way for it; no log hears of it, and a drain does not wait for it. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when it never began: there is no room now, or the platform stops.
+    pub async fn compile(&self, target: &Target, wanted: SnapshotWanted, limit: Duration) -> Result<Compiled, Refusal> {
+        drop(Running::begin(&*self.engine)?);
+        compile::run(&self.engine, target, wanted, limit).await
     }
 
     /// Whether the snapshot of a target can be restored, found out by restoring it once; the function's own code does not

@@ -32,9 +32,6 @@ const START_HOLD: Duration = Duration::from_millis(500);
 /// A reading younger than this serves as the start of the next invocation: what was used since is the runtime's own loop.
 const FRESH_READING: Duration = Duration::from_millis(5);
 
-/// What a launch is told while there is no helper.
-const HELPER_LOST: &str = "the sandbox helper is being restarted";
-
 /// A live environment.
 pub(crate) struct Environment {
     pub(crate) id: EnvironmentId,
@@ -70,6 +67,8 @@ pub(crate) enum Purpose {
     Serve,
     /// To be snapshotted after INIT.
     Snapshot(SnapshotWanted),
+    /// To compile what it sees, and to hand that in as a snapshot is.
+    Compile(SnapshotWanted),
     /// To see whether a snapshot can be restored; none of the function's own code goes on.
     Try,
 }
@@ -118,11 +117,6 @@ pub(crate) enum NotStarted {
 }
 
 impl NotStarted {
-    /// Whether there would have been one, had the helper not been lost.
-    pub(crate) fn for_want_of_helper(&self) -> bool {
-        matches!(self, Self::Refused(Refusal::Busy(why)) if *why == HELPER_LOST)
-    }
-
     /// For where the program has started once already.
     pub(crate) fn into_refusal(self) -> Refusal {
         match self {
@@ -163,7 +157,7 @@ impl Environment {
         let tries = matches!(purpose, Purpose::Try);
         match purpose {
             Purpose::Serve => {}
-            Purpose::Snapshot(wanted) => session.want_snapshot(wanted),
+            Purpose::Snapshot(wanted) | Purpose::Compile(wanted) => session.want_snapshot(wanted),
             Purpose::Try => session.hold_restored(),
         }
         let gate = debug::gate(engine, target, id, &log);
@@ -213,9 +207,9 @@ impl Environment {
         let mut listener = || listeners.next().ok_or_else(|| io::Error::other("it has no listener"));
         let control: Arc<dyn Control> = Arc::from(built.control);
         let runtime_api = tokio::net::TcpListener::from_std(listener()?)?;
-        let endpoint = match &engine.options.net {
-            Some(net) => Some(net.serve(listener()?, target.principal.clone())),
-            None => None,
+        let endpoint = match (&engine.options.net, &target.principal) {
+            (Some(net), Some(principal)) => Some(net.serve(listener()?, principal.clone())),
+            _ => None,
         };
         let outward = match (&engine.options.outward, built.uplink) {
             (Some(outward), Some(uplink)) => {
@@ -415,17 +409,17 @@ struct Watcher {
 
 impl Watcher {
     async fn run(self, mut exited: BoxFuture<'static, Exit>) {
-        let exit = tokio::select! {
-            exit = &mut exited => exit,
-            () = self.output.follow() => exited.await,
-        };
+        tokio::select! {
+            _ = &mut exited => {}
+            () = self.output.follow() => { exited.await; }
+        }
         self.output.drain();
         self.log.flush();
         self.ended.store(true, Ordering::Release);
         // Whoever waits for an answer learns that none will come.
         self.session.close();
         if let Some(pool) = self.pool.upgrade() {
-            pool.forget(self.id, exit.cause == ExitCause::HelperLost);
+            pool.forget(self.id);
         }
     }
 }
@@ -462,7 +456,7 @@ fn not_started(error: sandbox::Error) -> NotStarted {
         sandbox::Error::Program(why) => return NotStarted::Program(format!("fork/exec {why}")),
         sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
         sandbox::Error::Exhausted { .. } => Refusal::Busy(message.into()),
-        sandbox::Error::HelperLost => Refusal::Busy(HELPER_LOST.into()),
+        sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted".into()),
         sandbox::Error::Spec(_) | sandbox::Error::Tenants => Refusal::Walls { message, fix: None },
     })
 }

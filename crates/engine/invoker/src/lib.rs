@@ -9,7 +9,7 @@
 
 #![deny(missing_docs)]
 
-mod ahead;
+mod compile;
 mod crowd;
 mod debug;
 mod engine;
@@ -35,14 +35,15 @@ mod target;
 pub mod testing;
 mod web;
 
+pub use compile::Compiled;
 pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUse};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
-pub use provision::{INIT_FAILURE, Provisioned, init_limit};
+pub use provision::Provisioned;
 pub use runtime::{Piece, web as program};
 pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use snapstart::{InitFailure, Snapshotted};
 pub use stream::Flowing;
 pub use tally::{Counted, Spread};
-pub use target::{Credentials, Granted, Invocation, Target, TargetKey, Web};
+pub use target::{Bytecode, Credentials, Granted, Invocation, Target, TargetKey, Web};
 pub use web::{Answered, WebBody, WebBroken, WebCall, WebWire};

@@ -140,7 +140,7 @@ pub(crate) async fn try_restore(engine: &Engine, target: &Target) -> Result<bool
 }
 
 /// Takes no lines.
-struct Unheard;
+pub(crate) struct Unheard;
 
 impl base::LogSink for Unheard {
     fn write(&self, _: Vec<base::LogLine>) {}

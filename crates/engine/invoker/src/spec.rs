@@ -1,17 +1,17 @@
 //! What the sandbox of an environment is made of.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::EnvironmentId;
 use runtime::{Session, web};
-use sandbox::{Limits, Spec};
+use sandbox::{BYTECODE, Limits, Mount, Spec};
 
 use crate::debug;
 use crate::engine::Engine;
 use crate::environment::{Purpose, cpu_millis};
 use crate::log::Log;
-use crate::{Granted, Target};
+use crate::{Bytecode, Granted, Target};
 
 /// The Runtime API's port inside.
 const RUNTIME_PORT: u16 = 9001;
@@ -19,6 +19,8 @@ const RUNTIME_PORT: u16 = 9001;
 const ENDPOINT_PORT: u16 = 4566;
 /// CPU during INIT, thousandths.
 const INIT_CPU_MILLIS: u32 = 2000;
+/// CPU of a compiler, thousandths: it takes its time, and invocations go on beside it.
+const COMPILE_CPU_MILLIS: u32 = 500;
 /// Processes and threads, and open files. Source: AWS Lambda quotas.
 const PIDS: u32 = 1024;
 pub(crate) const FILES: u32 = 1024;
@@ -32,12 +34,15 @@ pub(crate) enum Beginning {
     Take,
     /// By a snapshot that is restored.
     Restore,
+    /// By what a compiler hands in, after which it ends.
+    Compile,
 }
 
 impl Beginning {
     pub(crate) fn of(target: &Target, purpose: &Purpose) -> Self {
         match (purpose, &target.image.snapshot) {
             (Purpose::Snapshot(_), _) => Self::Take,
+            (Purpose::Compile(_), _) => Self::Compile,
             (_, Some(_)) => Self::Restore,
             (_, None) => Self::Init,
         }
@@ -70,12 +75,16 @@ pub(crate) fn spec(engine: &Engine, target: &Target, beginning: Beginning, given
     let Given { id, log, session, granted, debugged } = given;
     let options = &engine.options;
     let mut env = target.env.clone();
-    if beginning == Beginning::Init {
-        env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
-        env.extend(granted.into_iter().flat_map(|granted| granted.variables));
-    } else {
-        env.retain(|(name, _)| !OF_SNAP_START.contains(&name.as_str()));
-        env.extend(snap_start(beginning, granted, session, &*options.rng));
+    match beginning {
+        Beginning::Init => {
+            env.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), log.stream.to_string()));
+            env.extend(granted.into_iter().flat_map(|granted| granted.variables));
+        }
+        Beginning::Take | Beginning::Restore => {
+            env.retain(|(name, _)| !OF_SNAP_START.contains(&name.as_str()));
+            env.extend(snap_start(beginning, granted, session, &*options.rng));
+        }
+        Beginning::Compile => {}
     }
     env.push(("AWS_LAMBDA_RUNTIME_API".into(), format!("127.0.0.1:{RUNTIME_PORT}")));
     if target.web.is_some() {
@@ -87,17 +96,25 @@ pub(crate) fn spec(engine: &Engine, target: &Target, beginning: Beginning, given
         env.push((debug::VARIABLE.into(), debug::PORT.to_string()));
     }
     let mut ports = vec![RUNTIME_PORT];
-    if options.net.is_some() {
+    if options.net.is_some() && target.principal.is_some() {
         ports.push(ENDPOINT_PORT);
         if !env.iter().any(|(name, _)| name == "AWS_ENDPOINT_URL") {
             env.push(("AWS_ENDPOINT_URL".into(), format!("http://127.0.0.1:{ENDPOINT_PORT}")));
         }
     }
-    let cpu_millis = options.cpu_limit.then(|| cpu_millis(target.memory_mb).max(INIT_CPU_MILLIS));
+    let cpu_millis = match beginning {
+        Beginning::Compile => Some(COMPILE_CPU_MILLIS),
+        _ => options.cpu_limit.then(|| cpu_millis(target.memory_mb).max(INIT_CPU_MILLIS)),
+    };
+    let mut image = target.image.clone();
+    if beginning == Beginning::Init {
+        // What begins with a snapshot has its modules in it.
+        image.bytecode = target.bytecode.iter().filter_map(compiled).collect();
+    }
     Spec {
         id,
         tenant: target.account.to_string(),
-        image: target.image.clone(),
+        image,
         argv: target.argv.clone(),
         env: env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
         cwd: PathBuf::from("/var/task"),
@@ -108,6 +125,12 @@ pub(crate) fn spec(engine: &Engine, target: &Target, beginning: Beginning, given
         ports,
         serves: target.web.as_ref().map(|_| web::PORT).or(debugged.then_some(debug::PORT)),
     }
+}
+
+/// Bytecode that is there.
+fn compiled(bytecode: &Bytecode) -> Option<Mount> {
+    let source = bytecode.file.get()?.clone();
+    Some(Mount { source, target: Path::new(BYTECODE).join(&bytecode.name) })
 }
 
 /// The variables under SnapStart. Credentials in variables would be kept by whoever read them before the snapshot.

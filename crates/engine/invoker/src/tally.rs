@@ -125,7 +125,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             invocations: AtomicU64::new(0),
             errors: AtomicU64::new(0),

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use base::{Account, Egress, Principal, Region, RequestId, Timestamp};
 use bytes::Bytes;
@@ -69,8 +70,10 @@ pub struct Target {
     pub argv: Vec<OsString>,
     /// How the program may be started before it is known for whom.
     pub ahead: Option<Ahead>,
-    /// The file system.
+    /// The file system. Its bytecode is left to `bytecode`.
     pub image: Image,
+    /// What was or will be compiled of code and layers: what is there by then, a new environment finds.
+    pub bytecode: Vec<Bytecode>,
     /// How it serves, where the program listens on a port instead of asking for events.
     pub web: Option<Web>,
     /// The port of this host's loopback at which debuggers of it connect; none for what is not debugged.
@@ -81,10 +84,19 @@ pub struct Target {
     pub egress: Egress,
     /// For example `/aws/lambda/hello`.
     pub log_group: Arc<str>,
-    /// Who the function is when it calls the platform's own endpoint.
-    pub principal: Principal,
+    /// Who the function is when it calls the platform's own endpoint; none for what finds no endpoint.
+    pub principal: Option<Principal>,
     /// Said in the log of every new environment and in every answer, for example which interpreter stands in.
     pub notes: Vec<String>,
+}
+
+/// Bytecode that may come to be there later.
+#[derive(Debug, Clone)]
+pub struct Bytecode {
+    /// The host's file, once it is there.
+    pub file: Arc<OnceLock<PathBuf>>,
+    /// Where it appears: a name in [`sandbox::BYTECODE`].
+    pub name: String,
 }
 
 /// A program that listens on [`runtime::web::PORT`].

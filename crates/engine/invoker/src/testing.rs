@@ -50,29 +50,19 @@ pub struct FakeWalls {
     program: Program,
     state: Mutex<State>,
     short: watch::Sender<u64>,
-    helpers: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
     launched: Vec<Spec>,
     failures: VecDeque<Error>,
+    compilers_die: bool,
 }
 
 impl FakeWalls {
     /// Every environment runs `program`.
     pub fn new(program: Program) -> Arc<Self> {
-        Arc::new(Self {
-            program,
-            state: Mutex::default(),
-            short: watch::Sender::new(0),
-            helpers: watch::Sender::new(0),
-        })
-    }
-
-    /// Another helper is there.
-    pub fn start_helper(&self) {
-        self.helpers.send_modify(|there_were| *there_were += 1);
+        Arc::new(Self { program, state: Mutex::default(), short: watch::Sender::new(0) })
     }
 
     /// The host is short of memory.
@@ -109,6 +99,11 @@ impl FakeWalls {
         self.lock().failures.push_back(error);
     }
 
+    /// From now on compilers end without handing anything in.
+    pub fn let_compilers_die(&self) {
+        self.lock().compilers_die = true;
+    }
+
     /// What was launched so far, in order.
     pub fn launched(&self) -> Vec<Spec> {
         self.lock().launched.clone()
@@ -136,7 +131,9 @@ impl FakeWalls {
         let served = spec.serves.map(|_| free_port()).transpose().map_err(exhausted)?;
         let usage = Arc::new(Mutex::new(Usage::default()));
         let exit = watch::Sender::new(None);
-        let inside = Inside { spec: Arc::new(spec), api, served, writer: Arc::new(writer), usage: Arc::clone(&usage) };
+        let compiles = !self.lock().compilers_die;
+        let inside =
+            Inside { compiles, spec: Arc::new(spec), api, served, writer: Arc::new(writer), usage: Arc::clone(&usage) };
         let life = (self.program)(inside);
         let (done, measured) = (exit.clone(), Arc::clone(&usage));
         let task = tokio::spawn(async move {
@@ -163,10 +160,6 @@ impl Walls for FakeWalls {
 
     fn short_of_memory(&self) -> Option<watch::Receiver<u64>> {
         Some(self.short.subscribe())
-    }
-
-    fn helpers(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.helpers.subscribe())
     }
 
     fn survey(&self) -> Survey {
@@ -230,6 +223,7 @@ pub struct Inside {
     /// What [`Control::usage`] says.
     pub usage: Arc<Mutex<Usage>>,
     api: SocketAddr,
+    compiles: bool,
     /// Where it is to listen, if it serves a port.
     pub served: Option<u16>,
     writer: Arc<PipeWriter>,
@@ -325,6 +319,8 @@ where
 /// The variables that say how a snapshot of an environment goes: why there is none, and the type of the error of INIT, or of
 /// what runs after a restore.
 pub const UNFIT: &str = "TEST_UNFIT";
+/// What compilers hand in.
+pub const COMPILED: &[u8] = b"bytecode";
 /// See [`UNFIT`].
 pub const INIT_ERROR: &str = "TEST_INIT_ERROR";
 /// See [`UNFIT`].
@@ -335,6 +331,14 @@ async fn begin(inside: &Inside, client: &mut Client) -> Option<ExitCause> {
     if let Some(kind) = inside.env(INIT_ERROR) {
         let _ = client.init_error(&kind, b"{}").await;
         return Some(ExitCause::Exited(1));
+    }
+    if inside.spec.argv.iter().any(|argument| argument.as_encoded_bytes().ends_with(b"/compile.py")) {
+        let _ = match (inside.env(UNFIT), &inside.compiles) {
+            (Some(why), _) => client.post("snapshot/none", "", why.as_bytes()).await,
+            (None, true) => client.post("snapshot", "", COMPILED).await,
+            (None, false) => return Some(ExitCause::Exited(1)),
+        };
+        return Some(ExitCause::Exited(0));
     }
     match inside.env("_LAMBENT_SNAPSHOT")?.as_str() {
         "take" => {

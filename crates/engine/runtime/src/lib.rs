@@ -17,7 +17,7 @@ pub use abi::{Foreign, foreign_module};
 pub use bootstrap::{BOOTSTRAP_FOLDER, bootstraps};
 pub use catalogue::{
     ALLOW_OLDER_OPTION, Ahead, Bootstraps, Choice, Family, Interpreter, InvalidEntrypoint, Launch, Missing, Policy,
-    Runtime, choose, launch,
+    Runtime, choose, compiler, launch,
 };
 pub use environment::{FunctionEnv, environment, reserved, reserved_refusal};
 pub use session::{

@@ -28,6 +28,6 @@ pub use linux::{Linux, Options};
 pub use microvm::survey_microvm;
 pub use sys::{end_on_broken_pipe, free_bytes, original_destination, unmap_own_file};
 pub use walls::{
-    Ahead, Control, Environment, Error, Exit, ExitCause, Image, Isolation, Limits, Mode, Mount, SNAPSHOT, Spec, Survey,
-    Usage, Wall, WallState, Walls,
+    Ahead, BYTECODE, Control, Environment, Error, Exit, ExitCause, Image, Isolation, Limits, Mode, Mount, SNAPSHOT,
+    Spec, Survey, Usage, Wall, WallState, Walls,
 };

@@ -183,6 +183,9 @@ pub(crate) struct Launch {
     /// Empty where there is none.
     pub(crate) snapshot: Vec<u8>,
     /// Host paths, and where each appears.
+    pub(crate) bytecode_sources: Vec<Vec<u8>>,
+    pub(crate) bytecode_targets: Vec<Vec<u8>>,
+    /// Host paths, and where each appears.
     pub(crate) runtime_sources: Vec<Vec<u8>>,
     pub(crate) runtime_targets: Vec<Vec<u8>>,
 }
@@ -195,6 +198,8 @@ impl Message for Request {
                     .bytes(&launch.task)
                     .list(&launch.layers)
                     .bytes(&launch.snapshot)
+                    .list(&launch.bytecode_sources)
+                    .list(&launch.bytecode_targets)
                     .list(&launch.runtime_sources)
                     .list(&launch.runtime_targets)
             }
@@ -217,6 +222,8 @@ impl Message for Request {
                 task: r.bytes()?,
                 layers: r.list()?,
                 snapshot: r.bytes()?,
+                bytecode_sources: r.list()?,
+                bytecode_targets: r.list()?,
                 runtime_sources: r.list()?,
                 runtime_targets: r.list()?,
             })),

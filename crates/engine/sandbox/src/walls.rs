@@ -32,10 +32,14 @@ pub struct Image {
     /// A snapshot of the function after INIT, a file that its owner's code wrote: it appears as [`SNAPSHOT`], read-only. What
     /// is mapped from it is shared by all environments that have it.
     pub snapshot: Option<PathBuf>,
+    /// What was compiled of code and layers, files: each appears in [`BYTECODE`], read-only.
+    pub bytecode: Vec<Mount>,
 }
 
 /// Where a snapshot appears inside.
 pub const SNAPSHOT: &str = "/var/lang/snapshot";
+/// The folder inside in which bytecode appears.
+pub const BYTECODE: &str = "/var/lang/bytecode";
 
 /// What the environment may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,11 +284,6 @@ pub trait Walls: Send + Sync {
     /// with less than 2 GiB left), at most once in 2 s. What was made ahead has been given back when it is told. None where nobody
     /// tells.
     fn short_of_memory(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
-        None
-    }
-    /// Counts the helpers that were there: after [`Error::HelperLost`] a launch may succeed again once this changes. None where
-    /// there is no helper.
-    fn helpers(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
         None
     }
     /// What holds on this host.

@@ -33,6 +33,9 @@ pub(crate) fn launch(spec: Spec) -> Result<Environment, Error> {
     if spec.image.snapshot.is_some() {
         return Err(Error::Spec("a snapshot needs walls: without them its place inside is the host's".to_owned()));
     }
+    if !spec.image.bytecode.is_empty() {
+        return Err(Error::Spec("bytecode needs walls: without them its place inside is the host's".to_owned()));
+    }
     let exhausted = |what: &'static str| move |error: io::Error| Error::Exhausted { what, why: error.to_string() };
     let listeners = listen(spec.ports.len()).map_err(exhausted("ports"))?;
     let words = Words::new(&spec, &listeners);

@@ -91,7 +91,9 @@ impl Folder {
         let made_for_tests = path.join(TEST_MARK).exists();
         let room = Arc::new(Room::of(&path));
         let folder = Self { path, made_for_tests, ephemeral: None, removing: Arc::default(), room, _lock: lock };
-        for part in [folder.kv(), folder.blobs(), folder.trees(), folder.snapshots(), folder.tmp(), folder.run()] {
+        let derived = [folder.snapshots(), folder.bytecode()];
+        let parts = [folder.kv(), folder.blobs(), folder.trees(), folder.tmp(), folder.run()];
+        for part in parts.into_iter().chain(derived) {
             match fs::create_dir(&part) {
                 Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::io("make", &part, &cause));
@@ -136,6 +138,12 @@ impl Folder {
     #[must_use]
     pub fn snapshots(&self) -> PathBuf {
         self.path.join("snapshots")
+    }
+
+    /// Where the bytecode of functions' code is.
+    #[must_use]
+    pub fn bytecode(&self) -> PathBuf {
+        self.path.join("bytecode")
     }
 
     /// For files under way; on the same file system as the rest, so that they can be renamed into place.

@@ -1,6 +1,6 @@
 //! The bytes that survive: ordered rows with transactions, content-addressed blobs, unpacked trees, and the data folder.
 //!
-//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`], [`Snapshots`], [`Folder`] and [`timers`];
+//! What: [`Kv`] (rows over an embedded engine, [`open`], or in memory, [`memory`]), [`Blobs`], [`Trees`], [`Derived`], [`Folder`] and [`timers`];
 //! [`backup`], [`restore`] and [`check`] of all of them together.
 //! Why: an acknowledged write must survive `kill -9` and power loss, and only one room should have to think about how.
 //! Never: no service rule, no AWS word, no clock but the one that timers are given. A reader never sees a row that is not yet on the disk; a sync that failed
@@ -13,6 +13,7 @@ mod batch;
 mod blobs;
 mod blocking;
 mod crowd;
+mod derived;
 mod digest;
 mod disk;
 mod engine;
@@ -28,7 +29,6 @@ mod migrate;
 pub mod outbox;
 mod rows;
 mod sequencer;
-mod snapshots;
 mod staged;
 mod sweep;
 pub mod timers;
@@ -37,6 +37,7 @@ mod trees;
 pub use backup::{Checked, Contents, backup, check, restore, verify};
 pub use batch::{Batch, Write};
 pub use blobs::{Blobs, Unnamed, Writing};
+pub use derived::{Derived, Written};
 pub use digest::{Digest, NotADigest};
 pub use error::Error;
 pub use folder::{Folder, Use};
@@ -46,7 +47,6 @@ pub use kv::{Kv, Snapshot, Transaction, get_json, transact_with};
 pub use lsm::{open, open_in};
 pub use memory::memory;
 pub use rows::Rows;
-pub use snapshots::{Snapshots, Written};
 pub use trees::{Limits, Tree, Trees, ZipError};
 
 #[cfg(test)]

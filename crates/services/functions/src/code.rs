@@ -12,17 +12,18 @@ use base::{Fault, limits};
 use bytes::Bytes;
 use door::Body;
 use futures_util::StreamExt;
-use store::{Blobs, Digest, Limits, Tree, Trees, ZipError};
+use store::{Blobs, Derived, Digest, Limits, Tree, Trees, ZipError};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
 
-use crate::faults;
 use crate::state::State;
 use crate::types::Code;
+use crate::{bytecode, faults};
 
 /// What keeps and removes code.
 pub(crate) struct Codes {
     blobs: Blobs,
     trees: Trees,
+    bytecode: Derived,
     state: State,
     // Held for reading by whoever is about to name code in a row or in a target, for writing while code is removed.
     naming: Arc<RwLock<()>>,
@@ -68,6 +69,15 @@ impl Drop for Kept {
     }
 }
 
+/// What is inside some code.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// The paths of files, folders and links.
+    pub(crate) paths: Vec<String>,
+    /// Bytes of its Python sources.
+    pub(crate) python_bytes: u64,
+}
+
 /// A target's claim on its code: while it lives, the tree stays.
 pub(crate) struct Lease {
     digest: Digest,
@@ -90,10 +100,13 @@ impl Drop for Lease {
 
 impl Codes {
     /// With the end of the channel on which code that may be unused is named.
-    pub(crate) fn new(blobs: Blobs, trees: Trees, state: State) -> (Self, mpsc::UnboundedReceiver<Digest>) {
+    pub(crate) fn new(
+        (blobs, trees, bytecode): (Blobs, Trees, Derived),
+        state: State,
+    ) -> (Self, mpsc::UnboundedReceiver<Digest>) {
         let (unused, news) = mpsc::unbounded_channel();
         let uses = Arc::new(Uses { count: Mutex::default(), unused });
-        (Self { blobs, trees, state, naming: Arc::default(), uses }, news)
+        (Self { blobs, trees, bytecode, state, naming: Arc::default(), uses }, news)
     }
 
     /// Keeps a zip: checked, unpacked and durable when this answers.
@@ -171,11 +184,11 @@ impl Codes {
         Arc::clone(&self.naming).read_owned().await
     }
 
-    /// The unpacked tree of some code, with a claim on it, and the paths of what is inside. Call it under [`Codes::hold`].
+    /// The unpacked tree of some code, with a claim on it, and what is inside. Call it under [`Codes::hold`].
     ///
     /// # Errors
     /// The store's faults; `InternalFailure` when the code is gone, which a row that names it forbids.
-    pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Vec<String>), Fault> {
+    pub(crate) async fn open(&self, code: &Code) -> Result<(Tree, Lease, Contents), Fault> {
         let tree = self.tree(code).await?;
         let contents = self.contents(code).await?;
         *self.uses.lock().entry(tree.digest).or_default() += 1;
@@ -195,11 +208,11 @@ impl Codes {
         }
     }
 
-    /// The paths of what is inside some code that a row names. Call it as [`Codes::tree`].
+    /// What is inside some code that a row names. Call it as [`Codes::tree`].
     ///
     /// # Errors
     /// As [`Codes::open`].
-    pub(crate) async fn contents(&self, code: &Code) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn contents(&self, code: &Code) -> Result<Contents, Fault> {
         let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
         let (file, _) = self.blobs.file(&digest).await?.ok_or_else(gone)?;
         tokio::task::spawn_blocking(move || contents(file)).await.map_err(|_| gone())?.ok_or_else(gone)
@@ -226,6 +239,7 @@ impl Codes {
         if self.uses.lock().contains_key(&digest) || self.state.uses_code(&digest.to_string())? {
             return Ok(());
         }
+        bytecode::remove(&self.bytecode, &digest).await?;
         // The tree goes last: while it is listed, the next start finds what an interrupted removal left.
         self.blobs.remove(&digest).await?;
         self.trees.remove(&digest).await?;
@@ -255,16 +269,19 @@ fn gone() -> Fault {
     Fault::internal("a function's code is missing in the data folder")
 }
 
-/// The paths in a zip that was unpacked before.
-fn contents(zip: File) -> Option<Vec<String>> {
+/// What is in a zip that was unpacked before.
+fn contents(zip: File) -> Option<Contents> {
     let mut archive = zip::ZipArchive::new(BufReader::new(zip)).ok()?;
-    let entries = archive.len();
-    let read = |index| {
+    let mut contents = Contents::default();
+    for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).ok()?;
         let path = String::from_utf8_lossy(entry.name_raw());
-        Some(path.strip_prefix("./").unwrap_or(&path).to_owned())
-    };
-    (0..entries).map(read).collect()
+        if path.ends_with(".py") {
+            contents.python_bytes += entry.size();
+        }
+        contents.paths.push(path.strip_prefix("./").unwrap_or(&path).to_owned());
+    }
+    Some(contents)
 }
 
 /// Why a zip was refused, in AWS's words. Which entry it was stays in the log.

@@ -14,9 +14,10 @@ use futures_util::future::Shared;
 use invoker::{Done, FailureKind, Finished, Invocation, Target};
 use runtime::{Interpreter, InvalidEntrypoint};
 use serde::Serialize;
-use store::{Blobs, Digest, Kv, Snapshots, Trees};
+use store::{Blobs, Derived, Digest, Kv, Trees};
 use tokio::sync::mpsc;
 
+use crate::bytecode::Bytecodes;
 use crate::code::Codes;
 use crate::events::Events;
 use crate::flow::Flow;
@@ -38,7 +39,9 @@ pub struct Options {
     /// Zips unpacked.
     pub trees: Trees,
     /// Functions after INIT.
-    pub snapshots: Snapshots,
+    pub snapshots: Derived,
+    /// What was compiled of functions' code.
+    pub bytecode: Derived,
     /// Runs invocations.
     pub invoker: invoker::Handle,
     /// The interpreters of this host. Looking for them takes longer than a start may, so the first invocations await it.
@@ -88,7 +91,8 @@ pub struct Functions {
     pub(crate) events: Events,
     pub(crate) tickets: Tickets,
     pub(crate) invoker: invoker::Handle,
-    pub(crate) snapshots: Snapshots,
+    pub(crate) snapshots: Derived,
+    pub(crate) bytecode: Bytecodes,
     // Those that are being made, by function and number of the version, and how many are made at a time.
     pub(crate) snapping: std::sync::Mutex<HashSet<(Address, u64)>>,
     pub(crate) snap_turns: tokio::sync::Semaphore,
@@ -141,7 +145,8 @@ impl Functions {
     /// The store's faults.
     pub fn open(options: Options) -> Result<(Arc<Self>, Service), Fault> {
         let state = State::new(Arc::clone(&options.kv), options.account_concurrency);
-        let (code, unused) = Codes::new(options.blobs.clone(), options.trees.clone(), state.clone());
+        let kept = (options.blobs.clone(), options.trees.clone(), options.bytecode.clone());
+        let (code, unused) = Codes::new(kept, state.clone());
         let events = Events::new(state.events()?);
         // No longer than there are versions: each is in it once.
         let (snap_wanted, snapshots) = mpsc::unbounded_channel();
@@ -153,6 +158,7 @@ impl Functions {
             tickets: Tickets::new(&*options.rng),
             invoker: options.invoker.clone(),
             snapshots: options.snapshots.clone(),
+            bytecode: Bytecodes::new(options.bytecode.clone()),
             snapping: std::sync::Mutex::default(),
             snap_turns: tokio::sync::Semaphore::new(crate::snapstart::AT_A_TIME),
             snap_wanted,
@@ -319,7 +325,6 @@ impl Functions {
             at: self.options.clocks.product(),
             start: StartKind::Cold,
             provisioned: false,
-            ready: None,
             phases: Phases::default(),
             cpu_user_us: 0,
             cpu_system_us: 0,
@@ -374,7 +379,20 @@ impl Service {
             }
             functions.make_snapshots(self.snapshots).await;
         };
-        tokio::join!(provisioning, snapping, sweeping, events::deliver_all(functions), queue::read_all(functions));
+        let compiling = async {
+            if let Err(fault) = functions.forget_interpreters().await {
+                tracing::warn!(%fault, "bytecode of interpreters that are gone could not be removed");
+            }
+            functions.compile_all().await;
+        };
+        tokio::join!(
+            provisioning,
+            snapping,
+            compiling,
+            sweeping,
+            events::deliver_all(functions),
+            queue::read_all(functions)
+        );
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod aws;
+mod bytecode;
 mod code;
 mod debug;
 mod destination;

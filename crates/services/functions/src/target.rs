@@ -12,6 +12,7 @@ use invoker::{Ahead, Granted, Image, Isolation, Mount, Target, TargetKey, Web};
 use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
+use crate::code::Contents;
 use crate::debug;
 use crate::name::{Address, LATEST, Named, Qualifier, qualifier};
 use crate::route::Route;
@@ -250,15 +251,15 @@ impl Functions {
             layers.push(self.code.open(&layer.code).await?);
         }
         if let Some(interpreter) = &choice.interpreter {
-            let of_layers = layers.iter().flat_map(|(_, _, contents)| contents);
+            let of_layers = layers.iter().flat_map(|(_, _, contents)| &contents.paths);
             let of_layers = of_layers.filter_map(|path| importable(path, interpreter.version));
-            let modules = contents.iter().map(String::as_str).chain(of_layers);
+            let modules = contents.paths.iter().map(String::as_str).chain(of_layers);
             if let Some(foreign) = runtime::foreign_module(modules, interpreter, std::env::consts::ARCH) {
                 return Err(cannot_run(foreign.to_string()));
             }
         }
         // One that cannot be executed is still started: the invoker says and logs what the kernel says to it.
-        let brings = |contents: &[String]| contents.iter().any(|path| path == "bootstrap");
+        let brings = |contents: &Contents| contents.paths.iter().any(|path| path == "bootstrap");
         let opt = layers.iter().any(|(_, _, contents)| brings(contents));
         let theirs = Bootstraps { task: brings(&contents), opt };
         let setup = Setup::of(settings.environment.as_ref()).map_err(cannot_run)?;
@@ -293,6 +294,15 @@ impl Functions {
         let launch = match &setup {
             Some(setup) => launch.serving(&setup.command),
             None => launch,
+        };
+        let bytecode = match &choice.interpreter {
+            // Of a web function the platform starts no loader that could be given it.
+            Some(interpreter) if setup.is_none() && self.may_compile(interpreter, walls.isolation) => {
+                let layers =
+                    settings.layers.iter().zip(&layers).map(|(layer, (_, _, contents))| (&layer.code, contents));
+                self.bytecode_of(address, interpreter, (edition.code, &contents), layers)
+            }
+            _ => Vec::new(),
         };
         let (layers, leases): (Vec<_>, Vec<_>) = layers.into_iter().map(|(tree, lease, _)| (tree.path, lease)).unzip();
         let role = role_name(&settings.role).to_owned();
@@ -340,13 +350,14 @@ impl Functions {
             argv: launch.argv,
             ahead,
             runtime: snapstart::runtime_words(address, &settings.runtime).into(),
-            image: Image { task: tree.path, layers, runtime: mounts.collect(), snapshot },
+            image: Image { task: tree.path, layers, runtime: mounts.collect(), snapshot, bytecode: Vec::new() },
+            bytecode,
             web: setup.as_ref().map(|setup| Web { concurrency: setup.concurrency, ready: setup.ready.clone() }),
             debug,
             isolation: walls.isolation,
             egress: walls.egress,
             log_group: group.into(),
-            principal: Principal::Session { account, role, session: address.name.clone() },
+            principal: Some(Principal::Session { account, role, session: address.name.clone() }),
             notes: choice.stand_in.into_iter().collect(),
         };
         Ok(Plan::Run {

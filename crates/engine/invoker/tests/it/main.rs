@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in the shared world too")]
 
+mod compile;
 mod concurrency;
 mod failures;
 mod lifecycle;

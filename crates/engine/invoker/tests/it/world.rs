@@ -217,13 +217,20 @@ pub(crate) fn target_with(name: &str, revision: &str, change: impl FnOnce(&mut T
         credentials: None,
         argv: vec!["/bin/true".into()],
         ahead: None,
-        image: Image { task: "/tmp".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
+        image: Image {
+            task: "/tmp".into(),
+            layers: Vec::new(),
+            runtime: Vec::new(),
+            snapshot: None,
+            bytecode: Vec::new(),
+        },
         web: None,
         debug: None,
         isolation: invoker::Isolation::Process,
         egress: base::Egress::None,
         log_group: format!("/aws/lambda/{name}").into(),
-        principal: Principal::Root { account: Account::DEFAULT, verified: true },
+        principal: Some(Principal::Root { account: Account::DEFAULT, verified: true }),
+        bytecode: Vec::new(),
         notes: Vec::new(),
     };
     change(&mut target);

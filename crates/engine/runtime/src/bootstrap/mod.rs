@@ -18,6 +18,8 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/snapshot.py", include_bytes!("python/snapshot.py")),
         ("python/pages.py", include_bytes!("python/pages.py")),
         ("python/descriptors.py", include_bytes!("python/descriptors.py")),
+        ("python/bytecode.py", include_bytes!("python/bytecode.py")),
+        ("python/compile.py", include_bytes!("python/compile.py")),
         ("python/restore.py", include_bytes!("python/restore.py")),
         ("python/runtime/snapshot_restore_py.py", include_bytes!("python/runtime/snapshot_restore_py.py")),
         ("node/bootstrap.cjs", include_bytes!("node/bootstrap.cjs")),

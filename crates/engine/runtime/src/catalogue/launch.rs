@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Choice, Family};
+use super::{Choice, Family, Interpreter};
 use crate::BOOTSTRAP_FOLDER;
 
 /// Which bootstraps of its own a function's code and layers hold: regular files that are executable.
@@ -88,6 +88,22 @@ impl Launch {
             zygote: if self.forks { told("zygote") } else { Vec::new() },
         })
     }
+}
+
+/// Where a function's code lies.
+const TASK: &str = "/var/task";
+
+/// How to compile what Python files lie in `/var/task`: the program hands it in as a snapshot is handed in, after at most
+/// `seconds`, and at most `most_bytes` of it. `ours` is as for [`launch`].
+pub fn compiler(interpreter: &Interpreter, ours: &Path, seconds: u64, most_bytes: u64) -> Launch {
+    let mut argv = vec![interpreter.exe.clone().into_os_string()];
+    // Apart from everything: nothing of what is compiled, and no variable, says what is executed.
+    argv.extend(["-I", "-S", "-B"].map(OsString::from));
+    argv.push(format!("{BOOTSTRAP_FOLDER}/python/compile.py").into());
+    argv.extend([TASK.to_owned(), seconds.to_string(), most_bytes.to_string()].map(OsString::from));
+    let mut mounts = interpreter.mounts.clone();
+    mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
+    Launch { argv, mounts, ours: false, forks: false }
 }
 
 /// A custom runtime without a program: every invocation fails with `Runtime.InvalidEntrypoint`.

@@ -6,7 +6,7 @@ mod launch;
 mod tests;
 
 pub use choose::{ALLOW_OLDER_OPTION, Choice, Interpreter, Missing, Policy, choose};
-pub use launch::{Ahead, Bootstraps, InvalidEntrypoint, Launch, launch};
+pub use launch::{Ahead, Bootstraps, InvalidEntrypoint, Launch, compiler, launch};
 
 /// A language, or none: what has to be on the host for a runtime to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

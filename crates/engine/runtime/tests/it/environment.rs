@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base::{Rng, SystemRng, Timestamp};
 use bytes::Bytes;
-use runtime::{Event, InitOutcome, Outcome, Piece, Session, Sink};
+use runtime::{Event, InitOutcome, Outcome, Piece, Session, Sink, SnapshotWanted};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -58,9 +58,25 @@ impl Environment {
     /// Starts `program` with only the variables a function has. One whose last argument is `ahead` gets them when it is
     /// ready.
     pub(crate) async fn start(code: &Code, program: &[&Path], handler: &str, more: &[(&str, &str)]) -> Self {
+        Self::start_in(Session::new(), code, program, handler, more).await
+    }
+
+    /// The same, of a program that is to hand something in.
+    pub(crate) async fn start_for(code: &Code, program: &[&Path], wanted: SnapshotWanted) -> Self {
+        let session = Session::new();
+        session.want_snapshot(wanted);
+        Self::start_in(session, code, program, "", &[]).await
+    }
+
+    async fn start_in(
+        session: Arc<Session>,
+        code: &Code,
+        program: &[&Path],
+        handler: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let session = Session::new();
         let (output, writer) = std::io::pipe().unwrap();
         let task = code.task();
         let own = [

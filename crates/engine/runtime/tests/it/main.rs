@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test panics to fail, and a measurement prints")]
 
+mod bytecode;
 mod environment;
 mod node;
 mod official;

@@ -67,6 +67,10 @@ pub(super) fn open_function(base: &Base, launch: &Launch, image: &mut Image) -> 
     if !launch.snapshot.is_empty() {
         image.add(base, &launch.snapshot, SNAPSHOT.as_bytes())?;
     }
+    let bytecode = launch.bytecode_sources.iter().zip(&launch.bytecode_targets);
+    for (source, target) in bytecode {
+        image.add(base, source, target)?;
+    }
     match launch.layers.as_slice() {
         [] => {}
         [one] => image.add(base, one, b"/opt")?,

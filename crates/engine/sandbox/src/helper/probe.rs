@@ -71,6 +71,8 @@ fn build(host: &Host, set: &mut Set) -> Result<WayOut, String> {
         task: b"/usr".to_vec(),
         layers: Vec::new(),
         snapshot: Vec::new(),
+        bytecode_sources: Vec::new(),
+        bytecode_targets: Vec::new(),
         runtime_sources: Vec::new(),
         runtime_targets: Vec::new(),
     };

@@ -17,7 +17,7 @@ use crate::channel;
 use crate::message::{self, Launch, Message, Program, Request};
 use crate::microvm::MicroVms;
 use crate::sys;
-use crate::walls::{Ahead, Environment, Error, Image, Isolation, Mode, Mount, Spec, Survey, Walls};
+use crate::walls::{Ahead, BYTECODE, Environment, Error, Image, Isolation, Mode, Mount, Spec, Survey, Walls};
 use crate::weak;
 use link::Link;
 pub(crate) use reins::Meters;
@@ -172,10 +172,6 @@ impl Walls for Linux {
         Some(self.link.short_of_memory())
     }
 
-    fn helpers(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.link.helpers())
-    }
-
     fn survey(&self) -> Survey {
         let weak = self.mode == Mode::Weak;
         let (walls, usable) = self.link.walls();
@@ -243,6 +239,14 @@ fn validate(spec: &Spec) -> Result<(), Error> {
     if spec.image.snapshot.is_some() && spec.isolation != Isolation::Process {
         return refuse("a machine of its own cannot be given a snapshot".to_owned());
     }
+    if !spec.image.bytecode.is_empty() && spec.isolation != Isolation::Process {
+        return refuse("a machine of its own cannot be given bytecode".to_owned());
+    }
+    for mount in &spec.image.bytecode {
+        if !is_plain(&mount.target) || mount.target.parent() != Some(Path::new(BYTECODE)) {
+            return refuse(format!("{} is no place for bytecode", mount.target.display()));
+        }
+    }
     let limits = spec.limits;
     if limits.memory_mb == 0 || limits.pids == 0 || limits.tmp_mb == 0 || limits.files < 16 {
         return refuse("memory, processes and /tmp must not be 0, open files not below 16".to_owned());
@@ -286,6 +290,8 @@ fn encode(seq: u64, spec: &Spec) -> Result<Vec<u8>, Error> {
         task: path(&spec.image.task),
         layers: spec.image.layers.iter().map(path).collect(),
         snapshot: spec.image.snapshot.as_ref().map(path).unwrap_or_default(),
+        bytecode_sources: spec.image.bytecode.iter().map(|mount| path(&mount.source)).collect(),
+        bytecode_targets: spec.image.bytecode.iter().map(|mount| path(&mount.target)).collect(),
         runtime_sources: spec.image.runtime.iter().map(|mount| path(&mount.source)).collect(),
         runtime_targets: spec.image.runtime.iter().map(|mount| path(&mount.target)).collect(),
     };

@@ -7,7 +7,13 @@ fn spec() -> Spec {
     Spec {
         id: base::EnvironmentId(1),
         tenant: "000000000000".to_owned(),
-        image: Image { task: "/t".into(), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
+        image: Image {
+            task: "/t".into(),
+            layers: Vec::new(),
+            runtime: Vec::new(),
+            snapshot: None,
+            bytecode: Vec::new(),
+        },
         argv: vec!["/bin/true".into()],
         env: vec![("A".into(), "b=c".into())],
         cwd: "/var/task".into(),

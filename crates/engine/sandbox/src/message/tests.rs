@@ -22,7 +22,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(program in program(), seq in any::<u64>(), targets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..4)) {
         let ahead = Ahead { argv: program.argv.clone(), env: program.env.clone(), zygote: targets.clone() };
-        let launch = Launch { seq, tenant: b"t".to_vec(), program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), snapshot: b"/s".to_vec(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
+        let launch = Launch { seq, tenant: b"t".to_vec(), program: program.clone(), ahead: Some(ahead.clone()), task: b"/t".to_vec(), layers: targets.clone(), snapshot: b"/s".to_vec(), bytecode_sources: targets.clone(), bytecode_targets: targets.clone(), runtime_sources: targets.clone(), runtime_targets: Vec::new() };
         let request = Request::Launch(Box::new(launch));
         prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
         let kind = Kind { tenant: b"t".to_vec(), ahead: ahead.clone(), files: 3, runtime_sources: targets.clone(), runtime_targets: Vec::new() };

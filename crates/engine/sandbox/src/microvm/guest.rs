@@ -246,6 +246,7 @@ fn spec(assignment: Assignment) -> Spec {
             layers: layers.then(|| "/opt".into()).into_iter().collect(),
             runtime: runtime.into_iter().map(same).collect(),
             snapshot: None,
+            bytecode: Vec::new(),
         },
         argv: program.argv.into_iter().map(OsString::from_vec).collect(),
         env: program.env.into_iter().map(variable).collect(),

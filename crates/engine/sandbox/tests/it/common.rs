@@ -46,7 +46,13 @@ pub(crate) fn program(argv: &[&str]) -> Spec {
     Spec {
         id: EnvironmentId(1),
         tenant: "000000000000".to_owned(),
-        image: Image { task: folder().join("task"), layers: Vec::new(), runtime: Vec::new(), snapshot: None },
+        image: Image {
+            task: folder().join("task"),
+            layers: Vec::new(),
+            runtime: Vec::new(),
+            snapshot: None,
+            bytecode: Vec::new(),
+        },
         argv: argv.iter().map(OsString::from).collect(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: "/var/task".into(),

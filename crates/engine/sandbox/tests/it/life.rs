@@ -1,6 +1,7 @@
 //! From launch to end.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use sandbox::{Error, ExitCause, Mount, WallState, Walls};
@@ -136,6 +137,28 @@ async fn layers_lie_over_each_other_in_order() {
     spec.image.layers.truncate(1);
     spec.argv[2] = "ls /opt".into();
     assert_eq!(run(&walls, spec).await.0, "both\nfirst\n");
+}
+
+#[tokio::test]
+async fn bytecode_appears_in_a_folder_of_its_own_and_cannot_be_changed() {
+    let walls = walls();
+    let file = folder().join("compiled");
+    std::fs::write(&file, "compiled\n").unwrap();
+    let look = "cd /var/lang/bytecode && cat opt0 task; (echo x > task) 2>/dev/null && echo WRITTEN; rm -f task 2>/dev/null; \
+                test -s task && echo there";
+    let mut spec = shell(look);
+    let at = |name: &str| Mount { source: file.clone(), target: Path::new("/var/lang/bytecode").join(name) };
+    spec.image.bytecode = vec![at("task"), at("opt0")];
+    assert_eq!(run(&walls, spec.clone()).await.0, "compiled\ncompiled\nthere\n");
+    // Who has none sees at most where others have theirs.
+    assert_eq!(run(&walls, shell("cat /var/lang/bytecode/* 2>/dev/null")).await.0, "");
+    for target in
+        ["/var/lang/bytecode", "/var/lang/bytecode/../lambent", "/var/lang/bytecode/a/b", "/usr/bytecode", "task"]
+    {
+        spec.image.bytecode = vec![Mount { source: file.clone(), target: target.into() }];
+        let Err(refused) = walls.launch(spec.clone()).await else { panic!("{target} was taken") };
+        assert!(refused.to_string().ends_with("is no place for bytecode"), "{refused}");
+    }
 }
 
 #[tokio::test]

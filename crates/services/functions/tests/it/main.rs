@@ -4,6 +4,7 @@
 
 mod access;
 mod aliases;
+mod bytecode;
 mod code;
 mod control;
 mod coverage;

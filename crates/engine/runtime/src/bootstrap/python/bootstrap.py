@@ -330,6 +330,7 @@ def prepare():
     # The first is this file's folder.
     sys.path[:1] = [root, site, "/opt/python"]
     make_way(sys.path[:3])
+    use_bytecode()
     # What the managed runtimes bring; what the function brings wins.
     sys.path.append(os.path.join(_FOLDER, "runtime"))
     sys.argv[:] = [os.path.join(_FOLDER, "bootstrap.py")]
@@ -363,6 +364,21 @@ def make_way(folders):
                 del sys.modules[name]
 
 
+# Where the platform shows what it has compiled of the function's code and layers.
+BYTECODE = "/var/lang/bytecode"
+
+
+def use_bytecode():
+    """Lets imports find what the platform has compiled, if it has."""
+    try:
+        # A file without bytes is the place of one that this function does not have.
+        names = [name for name in os.listdir(BYTECODE) if os.stat(BYTECODE + "/" + name).st_size]
+    except OSError:
+        return
+    if names:
+        piece("bytecode")["install"](BYTECODE, names)
+
+
 def warm_up():
     """Makes ready what every function needs. What is imported here is what the managed runtimes have imported before a
     handler's module."""
@@ -374,6 +390,7 @@ def warm_up():
     piece("logs")["install"](logging)
     if sys.argv[1:] == ["zygote"]:
         piece("zygote")
+        piece("bytecode")
         piece("restore")
         piece("thrift")
     _AHEAD.update(name for name in set(sys.modules) - before if "." not in name)

@@ -34,7 +34,7 @@ impl Functions {
             }
             let code = found.ok_or_else(|| layer::missing(arn))?.code;
             let contents = self.code.contents(&code).await?;
-            if let Some(extension) = contents.iter().find(|path| is_extension(path)) {
+            if let Some(extension) = contents.paths.iter().find(|path| is_extension(path)) {
                 return Err(Fault::not_implemented(format_args!(
                     "{operation}.Layers with extensions: {arn} brings /opt/{extension}"
                 )));

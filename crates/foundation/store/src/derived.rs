@@ -12,12 +12,13 @@ use crate::disk::Room;
 use crate::folder::sync_folder;
 use crate::{Error, Folder, disk};
 
-/// Snapshots of functions after INIT, one file each, under names that the caller chooses: letters, digits and `-`.
+/// Files that are made of what else is kept, under names that the caller chooses: letters, digits, `.` and `-`. Two kinds have a
+/// folder each: snapshots of functions after INIT, and bytecode of their code.
 ///
 /// They can be made again, so that a backup leaves them out. Readable for everybody who can get at them, which is nobody but
 /// their sandboxes: the data folder is closed. Clones share the folder.
 #[derive(Debug, Clone)]
-pub struct Snapshots {
+pub struct Derived {
     places: Arc<Places>,
 }
 
@@ -28,22 +29,31 @@ struct Places {
     room: Arc<Room>,
 }
 
-/// A snapshot that is written and has no name yet. Dropped without [`Written::keep`] it goes.
+/// A file that is written and has no name yet. Dropped without [`Written::keep`] it goes.
 #[derive(Debug)]
 pub struct Written {
     file: tempfile::NamedTempFile,
     places: Arc<Places>,
 }
 
-impl Snapshots {
-    /// Those of a data folder. The folder must stay open for as long as they are used.
+impl Derived {
+    /// The snapshots of a data folder, which must stay open for as long as they are used.
     #[must_use]
-    pub fn at(folder: &Folder) -> Self {
-        let (folder, tmp, room) = (folder.snapshots(), folder.tmp(), folder.room());
-        Self { places: Arc::new(Places { folder, tmp, room }) }
+    pub fn snapshots(folder: &Folder) -> Self {
+        Self::in_folder(folder, folder.snapshots())
     }
 
-    /// Writes the pieces that come until there are no more. Whether they are a whole snapshot is for the caller to know.
+    /// The bytecode of a data folder, likewise.
+    #[must_use]
+    pub fn bytecode(folder: &Folder) -> Self {
+        Self::in_folder(folder, folder.bytecode())
+    }
+
+    fn in_folder(data: &Folder, folder: PathBuf) -> Self {
+        Self { places: Arc::new(Places { folder, tmp: data.tmp(), room: data.room() }) }
+    }
+
+    /// Writes the pieces that come until there are no more. Whether they are all of it is for the caller to know.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Io`]; nothing half-written stays behind.
@@ -65,14 +75,22 @@ impl Snapshots {
         .await
     }
 
-    /// Where a snapshot is; none when there is none of this name.
+    /// Where a file is; none when there is none of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         let path = self.places.folder.join(name);
         path.is_file().then_some(path)
     }
 
-    /// Removes a snapshot, if it is there. What is mapped from it stays mapped.
+    /// The same, of a file that is there with nothing in it: not even a path.
+    #[must_use]
+    pub fn find_full(&self, name: &str) -> Option<Option<PathBuf>> {
+        let path = self.places.folder.join(name);
+        let found = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        Some((found.len() > 0).then_some(path))
+    }
+
+    /// Removes a file, if it is there. What is mapped from it stays mapped.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -85,7 +103,7 @@ impl Snapshots {
         .await
     }
 
-    /// The names of all snapshots.
+    /// The names of all files.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -130,10 +148,10 @@ mod tests {
     use crate::Use;
 
     #[tokio::test]
-    async fn a_snapshot_has_its_name_only_when_it_is_kept() {
+    async fn a_file_has_its_name_only_when_it_is_kept() {
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::open(&parent.path().join("data"), Use::Test).unwrap();
-        let snapshots = Snapshots::at(&folder);
+        let snapshots = Derived::snapshots(&folder);
         let write = |text: &'static str| {
             let (sender, receiver) = mpsc::channel(4);
             sender.try_send(Bytes::from_static(text.as_bytes())).unwrap();
@@ -152,5 +170,22 @@ mod tests {
         snapshots.remove("a").await.unwrap();
         snapshots.remove("a").await.unwrap();
         assert_eq!(snapshots.list().await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_without_bytes_is_told_from_none() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&parent.path().join("data"), Use::Test).unwrap();
+        let bytecode = Derived::bytecode(&folder);
+        let write = |bytes: &'static [u8]| {
+            let (sender, receiver) = mpsc::channel(1);
+            sender.try_send(Bytes::from_static(bytes)).unwrap();
+            bytecode.write(receiver)
+        };
+        write(b"").await.unwrap().keep("empty").await.unwrap();
+        write(b"full").await.unwrap().keep("full").await.unwrap();
+        assert_eq!((bytecode.find_full("none"), bytecode.find_full("empty")), (None, Some(None)));
+        assert_eq!(bytecode.find_full("full"), Some(bytecode.find("full")));
+        assert_eq!(Derived::snapshots(&folder).list().await.unwrap().len(), 0);
     }
 }
