@@ -259,7 +259,7 @@ def test_a_version_that_cannot_start_says_so(functions):
     functions.put_provisioned_concurrency_config(FunctionName="cannot", Qualifier="1", ProvisionedConcurrentExecutions=1)
     look = lambda: functions.get_provisioned_concurrency_config(FunctionName="cannot", Qualifier="1")
     seen = eventually(look, lambda seen: seen["Status"] != "IN_PROGRESS")
-    assert seen["Status"] == "FAILED" and "initialization failed" in seen["StatusReason"], seen
+    assert (seen["Status"], seen["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE"), seen
     functions.delete_function(FunctionName="cannot")
 
 

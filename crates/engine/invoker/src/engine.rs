@@ -102,7 +102,7 @@ impl Engine {
         match pools.get(&name) {
             Some(pool) if pool.key.revision == target.key.revision => Arc::clone(pool),
             _ => {
-                let seat = self.permits.seat(target.account, &target.region, &target.key.function);
+                let seat = self.permits.seat(target.account, &target.region, &target.key.function, &target.key.version);
                 let tally = self.tallies.of(&name, target.memory_mb, &pools);
                 let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally);
                 let earlier = pools.insert(name, Arc::clone(&pool));
@@ -134,7 +134,7 @@ impl Engine {
 
     /// Ends a quarter of the idle environments that may end, at least one, those unused for longest first. Answers how many.
     pub(crate) fn relieve(&self) -> usize {
-        let idle: usize = self.pools().values().map(|pool| pool.counts().idle).sum();
+        let idle: usize = self.pools().values().map(|pool| pool.on_demand()).sum();
         (0..idle.div_ceil(4)).take_while(|_| self.evict_oldest()).count()
     }
 
@@ -297,7 +297,7 @@ impl Handle {
     /// is the ARN without qualifier, as in [`TargetKey::function`]. Nothing else tells this room of reservations: call it
     /// for each at start, at every change, and with `None` when the function is deleted.
     pub fn reserve(&self, account: Account, region: &Region, function: &Arc<str>, reserved: Option<u32>) {
-        self.engine.permits.seat(account, region, function).reserve(reserved);
+        self.engine.permits.reserve(account, region, function, reserved);
     }
 
     /// Ends the environments of one revision: idle ones now, busy ones when they have answered.
@@ -321,12 +321,13 @@ impl Handle {
     pub fn provision(&self, target: &Target, wanted: usize) {
         let target = Arc::new(provision::ahead(target));
         let pool = self.engine.pool(&target);
-        if pool.provision(&target, wanted) {
+        let now = self.engine.options.clocks.product();
+        let (begins, watch) = pool.provision(&target, wanted, now);
+        if begins {
             self.engine.tasks.spawn(provision::keep(Arc::clone(&self.engine), Arc::clone(&pool)));
         }
-        if wanted == 0 {
-            // What was kept is unused from now on.
-            self.engine.keep(&pool, self.engine.options.clocks.product());
+        if watch {
+            self.engine.keep(&pool, now);
         }
     }
 

@@ -32,6 +32,9 @@ const START_HOLD: Duration = Duration::from_millis(500);
 /// A reading younger than this serves as the start of the next invocation: what was used since is the runtime's own loop.
 const FRESH_READING: Duration = Duration::from_millis(5);
 
+/// What a launch is told while there is no helper.
+const HELPER_LOST: &str = "the sandbox helper is being restarted";
+
 /// A live environment.
 pub(crate) struct Environment {
     pub(crate) id: EnvironmentId,
@@ -117,6 +120,11 @@ pub(crate) enum NotStarted {
 }
 
 impl NotStarted {
+    /// Whether there would have been one, had the helper not been lost.
+    pub(crate) fn for_want_of_helper(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::Busy(why)) if *why == HELPER_LOST)
+    }
+
     /// For where the program has started once already.
     pub(crate) fn into_refusal(self) -> Refusal {
         match self {
@@ -409,17 +417,17 @@ struct Watcher {
 
 impl Watcher {
     async fn run(self, mut exited: BoxFuture<'static, Exit>) {
-        tokio::select! {
-            _ = &mut exited => {}
-            () = self.output.follow() => { exited.await; }
-        }
+        let exit = tokio::select! {
+            exit = &mut exited => exit,
+            () = self.output.follow() => exited.await,
+        };
         self.output.drain();
         self.log.flush();
         self.ended.store(true, Ordering::Release);
         // Whoever waits for an answer learns that none will come.
         self.session.close();
         if let Some(pool) = self.pool.upgrade() {
-            pool.forget(self.id);
+            pool.forget(self.id, exit.cause == ExitCause::HelperLost);
         }
     }
 }
@@ -456,7 +464,7 @@ fn not_started(error: sandbox::Error) -> NotStarted {
         sandbox::Error::Program(why) => return NotStarted::Program(format!("fork/exec {why}")),
         sandbox::Error::Unavailable { fix, .. } => Refusal::Walls { message, fix: Some(fix) },
         sandbox::Error::Exhausted { .. } => Refusal::Busy(message.into()),
-        sandbox::Error::HelperLost => Refusal::Busy("the sandbox helper is being restarted".into()),
+        sandbox::Error::HelperLost => Refusal::Busy(HELPER_LOST.into()),
         sandbox::Error::Spec(_) | sandbox::Error::Tenants => Refusal::Walls { message, fix: None },
     })
 }

@@ -9,6 +9,7 @@
 
 #![deny(missing_docs)]
 
+mod ahead;
 mod compile;
 mod crowd;
 mod debug;
@@ -39,7 +40,7 @@ pub use compile::Compiled;
 pub use engine::{Handle, Invoker, Invoking, Live, Overview, Service, VersionInUse};
 pub use options::Options;
 pub use outcome::{Done, FailureKind, Finished, Refusal, ThrottleReason};
-pub use provision::Provisioned;
+pub use provision::{INIT_FAILURE, Provisioned, init_limit};
 pub use runtime::{Piece, web as program};
 pub use sandbox::{Ahead, Image, Isolation, Mount};
 pub use snapstart::{InitFailure, Snapshotted};

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use base::{EnvironmentId, Timestamp};
+use base::{EnvironmentId, ProvisionedUse, Timestamp};
 use sandbox::Control;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use crate::ahead::{Ahead, Plan};
 use crate::crowd::Crowds;
 use crate::environment::Environment;
 use crate::permits::Seat;
@@ -21,7 +22,7 @@ pub(crate) struct Pool {
     pub(crate) seat: Seat,
     /// Its share of the line for starts, see [`crate::host::Host::place`].
     pub(crate) starts: Arc<Semaphore>,
-    /// Rung when an environment is lost or the number of provisioned ones changes, for their keeper.
+    /// Rung when a provisioned environment is lost or their number changes, for their keeper.
     pub(crate) changed: Notify,
     /// What its version's invocations are counted by.
     pub(crate) tally: Arc<Tally>,
@@ -34,8 +35,10 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    // The last one used is on top and is used next: its caches are warm, and those below grow old and end.
+    // Started on demand. The last one used is on top and is used next: its caches are warm, and those below grow old and end.
     idle: Vec<Idle>,
+    // Started ahead. They are used before the others, and end when they are replaced or no longer wanted.
+    kept: Vec<Idle>,
     // Invocations in the line for an environment, first come first served. A closed sender has gone elsewhere.
     waiters: VecDeque<oneshot::Sender<Lease>>,
     starting: usize,
@@ -44,34 +47,18 @@ struct State {
     retired: bool,
     // Whether the keep-alive wheel will look here: it holds one entry for each pool, however often it is used.
     watched: bool,
-    // Environments that are kept however long they are idle.
-    provisioned: Option<Ahead>,
-    // Whether somebody starts what is missing.
-    keeping: bool,
-}
-
-/// Environments that are started ahead.
-struct Ahead {
-    // What they run.
-    target: Arc<Target>,
-    wanted: usize,
-    failure: Option<String>,
+    // What there is to know of those that are started ahead, idle or not.
+    ahead: Ahead,
 }
 
 impl State {
-    fn alive(&self) -> usize {
-        self.idle.len() + self.busy
-    }
-
-    /// How many idle environments may end without leaving fewer than are provisioned.
-    fn spare(&self) -> usize {
-        let kept = self.provisioned.as_ref().map_or(0, |ahead| ahead.wanted);
-        self.alive().saturating_sub(kept).min(self.idle.len())
-    }
-
-    /// Whether no more environments are in use than are provisioned: what runs beyond that is on demand.
-    fn covers(&self) -> bool {
-        self.provisioned.as_ref().is_some_and(|ahead| self.busy <= ahead.wanted)
+    /// Changes how many are started ahead, and what the books hold back for them.
+    fn order<R>(&mut self, seat: &Seat, change: impl FnOnce(&mut Ahead) -> R) -> R {
+        let count = |ahead: &Ahead| u32::try_from(ahead.wanted()).unwrap_or(u32::MAX);
+        let was = count(&self.ahead);
+        let done = change(&mut self.ahead);
+        seat.provision(was, count(&self.ahead));
+        done
     }
 }
 
@@ -103,13 +90,15 @@ impl Pool {
         })
     }
 
-    /// The environment used last, if one is idle.
+    /// An environment that was started ahead, or else the one used last, if one is idle.
     pub(crate) fn take_idle(self: &Arc<Self>) -> Option<Lease> {
         let mut state = self.lock();
-        let idle = state.idle.pop()?;
+        let ahead = state.kept.pop();
+        let kept = ahead.is_some();
+        let idle = ahead.or_else(|| state.idle.pop())?;
         state.busy += 1;
-        let covered = state.covers();
-        Some(Lease { environment: Some(idle.environment), covered, pool: Arc::clone(self) })
+        let ready = state.ahead.in_use(state.kept.len());
+        Some(Lease { environment: Some(idle.environment), kept, ready, pool: Arc::clone(self) })
     }
 
     /// Joins the line for the next environment that becomes free.
@@ -134,106 +123,127 @@ impl Pool {
         let mut state = self.lock();
         state.retired = true;
         let (idle, waiters) = (std::mem::take(&mut state.idle), std::mem::take(&mut state.waiters));
-        state.provisioned = None;
+        let kept = std::mem::take(&mut state.kept);
+        state.order(&self.seat, Ahead::end);
         // Environments end outside the lock: their kill is a system call.
         drop(state);
-        drop((idle, waiters));
+        drop((idle, kept, waiters));
         self.changed.notify_one();
     }
 
-    /// Ends what is idle for `keep_ms` or longer, as far as it is not provisioned, and what is idle and older than
-    /// `age_ms`: its credentials end. Gives the moment at which the wheel must look again.
+    /// Ends what is idle for `keep_ms` or longer, and what is idle and older than `age_ms`: its credentials end. Those
+    /// that were started ahead stay: their keeper replaces them. Gives the moment at which the wheel must look again.
     pub(crate) fn expire(&self, now: Timestamp, keep_ms: i64, age_ms: i64) -> Option<Timestamp> {
         let mut state = self.lock();
         let mut ended: Vec<Idle> =
             state.idle.extract_if(.., |idle| idle.environment.born.plus_ms(age_ms) <= now).collect();
-        let unused = state.idle.partition_point(|idle| idle.since.plus_ms(keep_ms) <= now).min(state.spare());
+        let unused = state.idle.partition_point(|idle| idle.since.plus_ms(keep_ms) <= now);
         ended.extend(state.idle.drain(..unused));
-        let spare = state.spare();
-        let by_use = state.idle.first().filter(|_| spare > 0).map(|idle| idle.since.plus_ms(keep_ms));
-        // Those that are provisioned end by their age alone.
-        let kept = if spare < state.idle.len() { state.idle.as_slice() } else { &[] };
-        let by_age = kept.iter().map(|idle| idle.environment.born.plus_ms(age_ms)).min();
-        let due = by_use.into_iter().chain(by_age).min();
+        let due = state.idle.first().map(|idle| idle.since.plus_ms(keep_ms));
         state.watched = due.is_some();
+        // Environments end outside the lock, as below.
         drop(state);
-        if !ended.is_empty() {
-            drop(ended);
-            self.changed.notify_one();
-        }
+        drop(ended);
         due
     }
 
-    /// Since when the least recently used idle environment is idle, if it may end.
+    /// Since when the least recently used idle environment is idle that was started on demand.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        let state = self.lock();
-        state.idle.first().filter(|_| state.spare() > 0).map(|idle| idle.since)
+        self.lock().idle.first().map(|idle| idle.since)
     }
 
-    /// Ends the least recently used idle environment, unless as many are provisioned as there are.
+    /// Ends the least recently used idle environment that was started on demand.
     pub(crate) fn evict_oldest(&self) -> bool {
         let mut state = self.lock();
-        let evicted = (state.spare() > 0).then(|| state.idle.remove(0));
+        let evicted = (!state.idle.is_empty()).then(|| state.idle.remove(0));
         drop(state);
         evicted.is_some()
     }
 
-    /// Sets how many environments are kept ready, and what they run; says whether a keeper must begin. With 0 those that are
-    /// there grow old as all do.
-    pub(crate) fn provision(&self, target: &Arc<Target>, wanted: usize) -> bool {
-        let mut state = self.lock();
-        if state.retired {
-            return false;
-        }
-        state.provisioned = (wanted > 0).then(|| Ahead { target: Arc::clone(target), wanted, failure: None });
-        // A keeper that is on its way to its end looks once more.
-        let begins = wanted > 0 && !state.keeping;
-        state.keeping |= begins;
-        drop(state);
-        self.changed.notify_one();
-        begins
+    /// How many idle environments were started on demand.
+    pub(crate) fn on_demand(&self) -> usize {
+        self.lock().idle.len()
     }
 
-    /// What provisioned environments run, how many are missing and how many there are; none when the pool wants none: then
-    /// its keeper ends.
-    pub(crate) fn missing(&self) -> Option<(Arc<Target>, usize, usize)> {
+    /// Sets how many environments are kept ready, and what they run; says whether a keeper must begin, and whether the wheel must
+    /// look at this pool: those that are too many are on demand from now on.
+    pub(crate) fn provision(&self, target: &Arc<Target>, wanted: usize, now: Timestamp) -> (bool, bool) {
         let mut state = self.lock();
-        match &state.provisioned {
-            Some(ahead) => {
-                let alive = state.alive();
-                Some((Arc::clone(&ahead.target), ahead.wanted.saturating_sub(alive), alive))
-            }
-            None => {
-                state.keeping = false;
-                None
-            }
+        if state.retired {
+            return (false, false);
         }
+        let begins = state.order(&self.seat, |ahead| ahead.order(target, wanted));
+        let surplus = state.ahead.surplus().min(state.kept.len());
+        let freed: Vec<Idle> = state.kept.drain(..surplus).collect();
+        for idle in freed {
+            state.ahead.release(idle.environment.id);
+            state.idle.push(Idle { since: now, ..idle });
+        }
+        let watch = surplus > 0 && !std::mem::replace(&mut state.watched, true);
+        drop(state);
+        self.changed.notify_one();
+        (begins, watch)
+    }
+
+    /// What is to be done for those that are started ahead; none when the pool wants none: then its keeper ends.
+    pub(crate) fn plan(&self, now: Timestamp) -> Option<Plan> {
+        self.lock().ahead.plan(now)
+    }
+
+    /// Completes when no more of them are to be started.
+    pub(crate) async fn sated(&self, now: Timestamp) {
+        while self.lock().ahead.missing(now) > 0 {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Completes when another order has come than that of this number.
+    pub(crate) async fn reordered(&self, number: u64) {
+        while self.lock().ahead.number() == Some(number) {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Ends one that was started ahead, is to be replaced, and is idle; says whether there was one.
+    pub(crate) fn end_old(&self, now: Timestamp) -> bool {
+        let mut state = self.lock();
+        let at = state.kept.iter().position(|idle| state.ahead.is_old(idle.environment.id, now));
+        let ended = at.map(|at| state.kept.remove(at));
+        if let Some(idle) = &ended {
+            state.ahead.release(idle.environment.id);
+        }
+        drop(state);
+        ended.is_some()
     }
 
     /// Why the last start ahead failed, or that it did not.
     pub(crate) fn failed(&self, why: Option<String>) {
-        if let Some(ahead) = &mut self.lock().provisioned {
-            ahead.failure = why;
-        }
+        self.lock().ahead.failed(why);
     }
 
     /// How far the provisioned environments are; none when the pool wants none.
     pub(crate) fn provisioned(&self) -> Option<Provisioned> {
-        let state = self.lock();
-        let ahead = state.provisioned.as_ref()?;
-        let allocated = state.alive().min(ahead.wanted);
-        let failure = ahead.failure.clone().filter(|_| allocated < ahead.wanted);
-        Some(Provisioned { wanted: ahead.wanted, allocated, failure })
+        self.lock().ahead.progress()
     }
 
-    /// Forgets an environment whose process has ended by itself.
-    pub(crate) fn forget(&self, id: EnvironmentId) {
+    /// Forgets an environment whose process has ended by itself, or with the helper.
+    pub(crate) fn forget(&self, id: EnvironmentId, with_helper: bool) {
         let mut state = self.lock();
-        let at = state.idle.iter().position(|idle| idle.environment.id == id);
-        let gone = at.map(|at| state.idle.remove(at));
+        let at = |all: &[Idle]| all.iter().position(|idle| idle.environment.id == id);
+        let gone = match (at(&state.idle), at(&state.kept)) {
+            (Some(at), _) => Some(state.idle.remove(at)),
+            (None, Some(at)) => Some(state.kept.remove(at)),
+            (None, None) => None,
+        };
+        let lost = gone.as_ref().is_some_and(|idle| match with_helper {
+            true => state.ahead.release(id),
+            false => state.ahead.lose(id, idle.environment.born),
+        });
         drop(state);
+        if lost {
+            self.changed.notify_one();
+        }
         drop(gone);
-        self.changed.notify_one();
     }
 
     /// Memory that its environments have to themselves now, bytes.
@@ -250,7 +260,7 @@ impl Pool {
 
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
-        Counts { starting: state.starting, busy: state.busy, idle: state.idle.len() }
+        Counts { starting: state.starting, busy: state.busy, idle: state.idle.len() + state.kept.len() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -267,8 +277,11 @@ impl Starting {
     /// The environment is there and works at once.
     pub(crate) fn lease(self, environment: Box<Environment>) -> Lease {
         self.pool.measure_by(environment.control());
-        self.pool.lock().busy += 1;
-        Lease { environment: Some(environment), covered: false, pool: Arc::clone(&self.pool) }
+        let mut state = self.pool.lock();
+        state.busy += 1;
+        let ready = state.ahead.in_use(state.kept.len());
+        drop(state);
+        Lease { environment: Some(environment), kept: false, ready, pool: Arc::clone(&self.pool) }
     }
 }
 
@@ -282,15 +295,38 @@ impl Drop for Starting {
 pub(crate) struct Lease {
     // Present until returned or dropped.
     environment: Option<Box<Environment>>,
-    // Whether provisioned concurrency covers what it is used for: it was there, and no more are in use than are kept ready.
-    covered: bool,
+    // Whether it was started ahead.
+    kept: bool,
+    // How many of those were in use when it was lent.
+    ready: Option<ProvisionedUse>,
     pool: Arc<Pool>,
 }
 
 impl Lease {
-    /// Whether provisioned concurrency covers what it is used for.
+    /// Whether provisioned concurrency covers what it is used for: it was started ahead.
     pub(crate) fn covered(&self) -> bool {
-        self.covered
+        self.kept
+    }
+
+    /// How much of the version's provisioned concurrency was in use when it was lent, itself included.
+    pub(crate) fn ready(&self) -> Option<ProvisionedUse> {
+        self.ready
+    }
+
+    /// It was started ahead, and is to be replaced at `renew`. One that it replaces ends, if that is idle.
+    pub(crate) fn keep(&mut self, renew: Timestamp, now: Timestamp) {
+        let id = self.environment().id;
+        let mut state = self.pool.lock();
+        if state.retired {
+            return;
+        }
+        state.ahead.keep(id, renew);
+        let surplus = state.ahead.surplus() > 0;
+        drop(state);
+        self.kept = true;
+        if surplus {
+            self.pool.end_old(now);
+        }
     }
 
     /// The environment.
@@ -307,7 +343,11 @@ impl Lease {
             drop(state);
             return false;
         }
-        self.covered = state.covers();
+        if self.kept && state.ahead.spares(self.environment().id, now) {
+            self.kept = false;
+            state.ahead.release(self.environment().id);
+        }
+        self.ready = state.ahead.in_use(state.kept.len());
         while let Some(waiter) = state.waiters.pop_front() {
             match waiter.send(self) {
                 Ok(()) => return false,
@@ -316,7 +356,12 @@ impl Lease {
         }
         let Some(environment) = self.environment.take() else { return false };
         state.busy -= 1;
-        state.idle.push(Idle { environment, since: now });
+        let idle = Idle { environment, since: now };
+        if self.kept {
+            state.kept.push(idle);
+            return false;
+        }
+        state.idle.push(idle);
         !std::mem::replace(&mut state.watched, true)
     }
 }
@@ -324,9 +369,14 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(environment) = self.environment.take() {
-            self.pool.lock().busy -= 1;
+            let mut state = self.pool.lock();
+            state.busy -= 1;
+            let lost = self.kept && state.ahead.lose(environment.id, environment.born);
+            drop(state);
             drop(environment);
-            self.pool.changed.notify_one();
+            if lost {
+                self.pool.changed.notify_one();
+            }
         }
     }
 }

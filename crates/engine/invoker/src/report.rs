@@ -248,6 +248,7 @@ mod tests {
             at: Timestamp(0),
             start: StartKind::Cold,
             provisioned: false,
+            ready: None,
             phases: Phases { queue_us: 12, sandbox_us: 1_200, init_us: 120_114, restore_us: 0, handler_us: 1_234 },
             cpu_user_us: 800,
             cpu_system_us: 200,

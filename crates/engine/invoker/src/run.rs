@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
     /// Measures, writes END and REPORT, returns the environment and then the permit, and answers.
     pub(crate) fn settle(&self, mut placed: Placed, ending: Ending, permit: Permit) -> Done {
         let options = &self.engine.options;
-        let provisioned = placed.lease.covered();
+        let (provisioned, ready) = (placed.lease.covered(), placed.lease.ready());
         let environment = placed.lease.environment();
         let usage = environment.end_reading(&*options.clocks);
         environment.drain_output();
@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
         let restore_us = restored.took_us;
         let phases = Phases { queue_us, sandbox_us, init_us, restore_us, handler_us: ending.handler_us };
         let failed = matches!(ending.result, Finished::FunctionError { .. });
-        let mut row = Invoked { provisioned, ..self.row(Some(environment.id), start, phases, usage, failed) };
+        let mut row = Invoked { provisioned, ready, ..self.row(Some(environment.id), start, phases, usage, failed) };
         row.billed_ms = (phases.init_us + phases.handler_us + restored.billed_us).div_ceil(1000);
         environment.log.say(report::end(&self.invocation.request_id));
         let line = report::report(&Report {
@@ -316,6 +316,7 @@ pub(crate) fn row(target: &Target, called: (RequestId, &Arc<str>, bool), at: Tim
         at,
         start: StartKind::Warm,
         provisioned: false,
+        ready: None,
         phases: Phases::default(),
         cpu_user_us: 0,
         cpu_system_us: 0,

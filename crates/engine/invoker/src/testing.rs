@@ -50,6 +50,7 @@ pub struct FakeWalls {
     program: Program,
     state: Mutex<State>,
     short: watch::Sender<u64>,
+    helpers: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -62,7 +63,17 @@ struct State {
 impl FakeWalls {
     /// Every environment runs `program`.
     pub fn new(program: Program) -> Arc<Self> {
-        Arc::new(Self { program, state: Mutex::default(), short: watch::Sender::new(0) })
+        Arc::new(Self {
+            program,
+            state: Mutex::default(),
+            short: watch::Sender::new(0),
+            helpers: watch::Sender::new(0),
+        })
+    }
+
+    /// Another helper is there.
+    pub fn start_helper(&self) {
+        self.helpers.send_modify(|there_were| *there_were += 1);
     }
 
     /// The host is short of memory.
@@ -160,6 +171,10 @@ impl Walls for FakeWalls {
 
     fn short_of_memory(&self) -> Option<watch::Receiver<u64>> {
         Some(self.short.subscribe())
+    }
+
+    fn helpers(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.helpers.subscribe())
     }
 
     fn survey(&self) -> Survey {

@@ -286,6 +286,11 @@ pub trait Walls: Send + Sync {
     fn short_of_memory(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
         None
     }
+    /// Counts the helpers that were there: after [`Error::HelperLost`] a launch may succeed again once this changes. None where
+    /// there is no helper.
+    fn helpers(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
     /// What holds on this host.
     fn survey(&self) -> Survey;
 }

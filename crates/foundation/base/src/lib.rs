@@ -27,8 +27,8 @@ pub use fault::{Blame, Fault};
 pub use ids::{Account, EnvironmentId, Region, RequestId, TraceHeader};
 pub use news::News;
 pub use ports::{
-    Concurrency, Egress, EventNews, Invoked, KeptReady, LogLine, LogSink, Meter, Outward, Phases, Receipt, SandboxNet,
-    StartKind, Uplink,
+    Concurrency, Egress, EventNews, Invoked, KeptReady, LogLine, LogSink, Meter, Outward, Phases, ProvisionedUse,
+    Receipt, SandboxNet, StartKind, Uplink,
 };
 pub use principal::Principal;
 pub use random::{Rng, SystemRng};

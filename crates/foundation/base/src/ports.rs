@@ -61,8 +61,20 @@ pub struct Concurrency {
     pub function: u32,
     /// Of the account in the region.
     pub account: u32,
-    /// Of the account's functions without a reservation; none when this one has a reservation.
+    /// Of the account's functions without a reservation, as far as provisioned concurrency does not cover it; none when this one
+    /// has a reservation.
     pub unreserved: Option<u32>,
+    /// What of the account's concurrency nobody else could have: what is reserved or provisioned, and what else runs.
+    pub claimed: u32,
+}
+
+/// How much of a version's provisioned concurrency is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProvisionedUse {
+    /// Environments that were started ahead and have an invocation.
+    pub in_use: u32,
+    /// How many are configured, more than 0.
+    pub wanted: u32,
 }
 
 /// What one finished invocation used: the row of metering and of REPORT.
@@ -84,8 +96,11 @@ pub struct Invoked {
     pub at: Timestamp,
     /// Cold or warm.
     pub start: StartKind,
-    /// Whether provisioned concurrency covered it: it was warm, and no more were under way than are kept ready.
+    /// Whether provisioned concurrency covered it: it ran in an environment that was started ahead.
     pub provisioned: bool,
+    /// How much of its version's provisioned concurrency was in use when it began, itself included if it was covered; none where
+    /// nothing is provisioned.
+    pub ready: Option<ProvisionedUse>,
     /// Where the time went.
     pub phases: Phases,
     /// CPU time in user mode during the invocation (INIT included when cold), microseconds.

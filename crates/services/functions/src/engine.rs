@@ -325,6 +325,7 @@ impl Functions {
             at: self.options.clocks.product(),
             start: StartKind::Cold,
             provisioned: false,
+            ready: None,
             phases: Phases::default(),
             cpu_user_us: 0,
             cpu_system_us: 0,

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 use base::{Fault, KeptReady};
 
 use crate::Functions;
-use crate::name::{Address, Qualifier, qualifier};
+use crate::name::{self, Address, Qualifier, qualifier};
 use crate::target::Plan;
-use crate::types::{Alias, Provisioned};
+use crate::types::{Alias, Function, Provisioned};
 
 /// How far a configuration is, in AWS's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +136,8 @@ impl Functions {
                     self.invoker.provision(target, usize::try_from(count).unwrap_or(usize::MAX));
                     None
                 }
-                Plan::NoBootstrap { why, .. } => Some(why.to_string()),
+                // Its invocations say why.
+                Plan::NoBootstrap { .. } => Some(invoker::INIT_FAILURE.to_owned()),
             },
             Err(fault) => {
                 // A version that went while it was told of: there is no target to say 0 of any more.
@@ -148,20 +149,42 @@ impl Functions {
         }
     }
 
-    /// How far a configuration is.
-    pub(crate) fn progress(
+    /// How far each configuration of a function is, by its qualifier. Environments of a version that several aliases reach are
+    /// shared out: what was configured first has them first.
+    ///
+    /// # Errors
+    /// The store's faults.
+    pub(crate) fn progress(&self, address: &Address, function: &Function) -> Result<BTreeMap<String, Progress>, Fault> {
+        let mut configs: Vec<(&String, &Provisioned)> = function.provisioned.iter().collect();
+        configs.sort_by_key(|(_, config)| config.modified_ms);
+        let mut taken = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for (qualifier, config) in configs {
+            let alias = match name::qualifier(Some(qualifier)) {
+                Qualifier::Alias(alias) => self.state.alias(address, alias)?,
+                _ => None,
+            };
+            let progress = self.progress_of(address, (qualifier, config, alias.as_ref()), &mut taken);
+            all.insert(qualifier.clone(), progress);
+        }
+        Ok(all)
+    }
+
+    /// How far one is. `taken` are of each version the environments of those before it.
+    fn progress_of(
         &self,
         address: &Address,
-        qualifier: &str,
-        config: &Provisioned,
-        alias: Option<&Alias>,
+        (qualifier, config, alias): (&str, &Provisioned, Option<&Alias>),
+        taken: &mut BTreeMap<String, u32>,
     ) -> Progress {
         let arn = address.arn();
         let (mut allocated, mut reason) = (0, None);
         for (version, count) in shares(qualifier, config.wanted, alias) {
             let ready = self.invoker.provisioned(&arn, &version);
             let of_version = ready.as_ref().map_or(0, |ready| u32::try_from(ready.allocated).unwrap_or(u32::MAX));
-            allocated += of_version.min(count);
+            let before = taken.entry(version.clone()).or_insert(0);
+            allocated += of_version.saturating_sub(*before).min(count);
+            *before += count;
             reason = reason.or(ready.and_then(|ready| ready.failure));
             if reason.is_none()
                 && let Ok(told) = self.provisioned.try_lock()

@@ -6,7 +6,6 @@
 //! `FunctionConfiguration`.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use base::Fault;
 use invoker::{InitFailure, Isolation, Refusal, Snapshotted, Target};
@@ -22,8 +21,6 @@ use crate::{Functions, faults};
 
 /// How many are made at a time: each is an INIT that takes CPU from others.
 pub(crate) const AT_A_TIME: usize = 2;
-/// The longest an INIT may take whose function has a short timeout, and the longest of all, seconds.
-const INIT_S: (u32, u32) = (130, 900);
 /// Pieces that wait to be written.
 const PIECES: usize = 16;
 /// What a snapshot may have besides the function's memory and its `/tmp`, MiB.
@@ -170,9 +167,7 @@ impl Functions {
         let (sender, receiver) = mpsc::channel(PIECES);
         let most_bytes = (u64::from(target.memory_mb) + u64::from(target.tmp_mb) + MORE_MB) << 20;
         let wanted = SnapshotWanted { pieces: sender, most_bytes };
-        let (least, most) = INIT_S;
-        let timeout_s = u32::try_from(target.timeout_ms / 1000).unwrap_or(most);
-        let limit = Duration::from_secs(u64::from(timeout_s.clamp(least, most)));
+        let limit = invoker::init_limit(target.timeout_ms);
         let (taken, written) =
             tokio::join!(self.invoker.snapshot(target, wanted, limit), self.snapshots.write(receiver));
         let written = match (taken, written) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base::{Concurrency, EnvironmentId, RequestId, StartKind, Timestamp};
+use base::{Concurrency, EnvironmentId, ProvisionedUse, RequestId, StartKind, Timestamp};
 use runtime::web;
 use sandbox::{Control, Usage};
 
@@ -31,6 +31,7 @@ pub(crate) struct Hall {
     born: Timestamp,
     pub(super) concurrency: Concurrency,
     pub(super) provisioned: bool,
+    pub(super) ready: Option<ProvisionedUse>,
     // For whom it was opened.
     opener: Opener,
     books: Mutex<Books>,
@@ -83,7 +84,7 @@ impl Hall {
         opener: Opener,
     ) -> Result<Arc<Self>, Refusal> {
         let clocks = &*engine.options.clocks;
-        let provisioned = placed.lease.covered();
+        let (provisioned, ready) = (placed.lease.covered(), placed.lease.ready());
         let environment = placed.lease.environment();
         environment.begin_reading(clocks);
         let Some(client) = environment.web() else {
@@ -102,6 +103,7 @@ impl Hall {
             born,
             concurrency: permit.concurrency,
             provisioned,
+            ready,
             opener,
             books: Mutex::new(Books {
                 lease: Some(placed.lease),

@@ -333,6 +333,7 @@ impl Member {
         row.environment = hall.map(|hall| hall.environment);
         row.start = if birth.is_some() { StartKind::Cold } else { StartKind::Warm };
         row.provisioned = hall.is_some_and(|hall| hall.provisioned);
+        row.ready = hall.and_then(|hall| hall.ready);
         row.phases = phases;
         (row.cpu_user_us, row.cpu_system_us) = (usage.cpu_user_us, usage.cpu_system_us);
         row.peak_memory_bytes = usage.peak_memory_bytes;

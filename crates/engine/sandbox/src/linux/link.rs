@@ -77,6 +77,8 @@ pub(super) struct Link {
     settled: watch::Sender<bool>,
     /// How often the host was short of memory.
     short: watch::Sender<u64>,
+    /// How many helpers there were.
+    helpers: watch::Sender<u64>,
 }
 
 impl Link {
@@ -92,6 +94,7 @@ impl Link {
             woken: Condvar::new(),
             settled: watch::Sender::new(false),
             short: watch::Sender::new(0),
+            helpers: watch::Sender::new(0),
         });
         let mut buffer = vec![0; channel::MAX_BYTES];
         let socket = link.connect(&mut buffer)?;
@@ -124,6 +127,11 @@ impl Link {
     /// Counts how often the host was short of memory.
     pub(super) fn short_of_memory(&self) -> watch::Receiver<u64> {
         self.short.subscribe()
+    }
+
+    /// Counts the helpers that were there.
+    pub(super) fn helpers(&self) -> watch::Receiver<u64> {
+        self.helpers.subscribe()
     }
 
     /// Completes when nothing is left to be found out.
@@ -169,6 +177,8 @@ impl Link {
         if !table.stopping {
             table.socket = Some(Arc::clone(&socket));
         }
+        drop(table);
+        self.helpers.send_modify(|there_were| *there_were += 1);
         Ok(socket)
     }
 

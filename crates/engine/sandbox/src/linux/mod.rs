@@ -172,6 +172,10 @@ impl Walls for Linux {
         Some(self.link.short_of_memory())
     }
 
+    fn helpers(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.link.helpers())
+    }
+
     fn survey(&self) -> Survey {
         let weak = self.mode == Mode::Weak;
         let (walls, usable) = self.link.walls();

@@ -170,6 +170,7 @@ impl Handle<ops::UpdateAlias> for Functions {
             family.aliases.insert(named.clone(), alias.clone());
             if family.existing(&at)?.provisioned.contains_key(&named) {
                 provisioned::apart(family, &named)?;
+                provisioned::without_snap_start(family, &named)?;
             }
             Ok(checked.map(|()| alias))
         };

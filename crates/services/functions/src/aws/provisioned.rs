@@ -68,13 +68,19 @@ pub(super) fn apart(family: &Family, named: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a version, or one that an alias reaches, is under SnapStart.
-fn under_snap_start(family: &Family, named: &str) -> bool {
+/// Whether nothing that is named, a version or what an alias reaches, is under SnapStart.
+///
+/// # Errors
+/// AWS's words when something is.
+pub(super) fn without_snap_start(family: &Family, named: &str) -> Result<(), Fault> {
     let meant = |number: &u64| {
         let number = number.to_string();
         number == named || family.aliases.get(named).is_some_and(|alias| alias.reaches(&number))
     };
-    family.versions.iter().any(|(number, version)| version.settings.snap_start && meant(number))
+    if family.versions.iter().any(|(number, version)| version.settings.snap_start && meant(number)) {
+        return Err(faults::invalid("Provisioned Concurrency is not supported for SnapStart enabled functions."));
+    }
+    Ok(())
 }
 
 impl Handle<ops::PutProvisionedConcurrencyConfig> for Functions {
@@ -111,11 +117,7 @@ impl Handle<ops::PutProvisionedConcurrencyConfig> for Functions {
                 return Err(missing(&of));
             }
             apart(family, text)?;
-            if under_snap_start(family, text) {
-                return Err(faults::invalid(
-                    "Provisioned Concurrency is not supported for SnapStart enabled functions.",
-                ));
-            }
+            without_snap_start(family, text)?;
             let function = family.existing(&of.address)?;
             function.provisioned.insert(text.to_owned(), config.clone());
             if function.reserved.is_some_and(|reserved| function.provisioned_sum() > reserved) {
@@ -152,7 +154,7 @@ impl Handle<ops::GetProvisionedConcurrencyConfig> for Functions {
             self.find(named.clone()).map_err(|fault| if fault.status == 404 { missing(&named) } else { fault })?;
         let text = named.qualifier.as_deref().unwrap_or_default();
         let config = found.function.provisioned.get(text).ok_or_else(none_there)?;
-        let progress = self.progress(&named.address, text, config, found.alias.as_ref());
+        let progress = self.progress(&named.address, &found.function)?.remove(text).ok_or_else(none_there)?;
         let answer = aws::GetProvisionedConcurrencyConfigResponse {
             requested_provisioned_concurrent_executions: Some(config.wanted.into()),
             available_provisioned_concurrent_executions: Some(progress.allocated.into()),
@@ -203,12 +205,9 @@ impl Handle<ops::ListProvisionedConcurrencyConfigs> for Functions {
         found.truncate(wanted);
         let next_marker = found.last().filter(|_| more).map(|(name, _)| marker(name));
         let mut configs = Vec::new();
+        let mut progress = self.progress(&address, &function)?;
         for (name, config) in found {
-            let alias = match qualifier(Some(name)) {
-                Qualifier::Alias(alias) => self.state.alias(&address, alias)?,
-                _ => None,
-            };
-            let Progress { allocated, status, reason } = self.progress(&address, name, config, alias.as_ref());
+            let Some(Progress { allocated, status, reason }) = progress.remove(name) else { continue };
             configs.push(aws::ProvisionedConcurrencyConfigListItem {
                 function_arn: Some(address.qualified(Some(name))),
                 requested_provisioned_concurrent_executions: Some(config.wanted.into()),

@@ -30,7 +30,7 @@ fn reserve(wanted: i64) -> aws::PutFunctionConcurrencyRequest {
     }
 }
 
-async fn alias(world: &World, name: &str, version: &str) {
+pub(crate) async fn alias(world: &World, name: &str, version: &str) {
     let input = aws::CreateAliasRequest {
         function_name: Some("hello".into()),
         name: Some(name.into()),
@@ -139,6 +139,27 @@ async fn an_alias_takes_its_environments_along() {
     world.create("hello").await;
     let none = world.call::<ops::ListProvisionedConcurrencyConfigs>(list(None)).await.unwrap();
     assert_eq!(arns(&none).len(), 0);
+}
+
+#[tokio::test]
+async fn two_aliases_of_a_version_have_their_own_environments_each() {
+    let world = World::new().serve();
+    world.create("hello").await;
+    publish(&world).await;
+    alias(&world, "second", "1").await;
+    alias(&world, "first", "1").await;
+    for (qualifier, launched) in [("second", 2), ("first", 4)] {
+        world.call::<ops::PutProvisionedConcurrencyConfig>(put(qualifier, 2)).await.unwrap();
+        assert_eq!(ready(&world, qualifier).await.status.as_deref(), Some("READY"));
+        assert_eq!(world.walls.launched().len(), launched);
+        world.clocks.advance(1_000).await.unwrap();
+        // Whatever has come since, what was configured first has its own first.
+        let shown = world.call::<ops::GetProvisionedConcurrencyConfig>(get("second")).await.unwrap();
+        assert_eq!(
+            (shown.status.as_deref(), shown.allocated_provisioned_concurrent_executions),
+            (Some("READY"), Some(2))
+        );
+    }
 }
 
 #[tokio::test]

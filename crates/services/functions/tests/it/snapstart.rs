@@ -7,6 +7,7 @@ use base::Fault;
 use invoker::testing::{INIT_ERROR, RESTORE_ERROR, UNFIT};
 use model::lambda::{self as aws, ops};
 
+use crate::provisioned::alias;
 use crate::versions::{delete, get, publish, told};
 use crate::world::{PATIENCE, World, create};
 
@@ -206,4 +207,29 @@ async fn what_does_not_go_with_snap_start_is_refused_in_awss_words() {
     let changed =
         aws::UpdateFunctionConfigurationRequest { snap_start: off, ephemeral_storage: larger, ..Default::default() };
     assert_eq!(snap(&change(changed).await.unwrap()), ("None", "Off"));
+    // Nor is an alias that has provisioned concurrency moved to it, or partly.
+    publish(&world).await;
+    alias(&world, "live", "2").await;
+    let input = aws::PutProvisionedConcurrencyConfigRequest {
+        function_name: Some("hello".into()),
+        qualifier: Some("live".into()),
+        provisioned_concurrent_executions: Some(1),
+    };
+    world.call::<ops::PutProvisionedConcurrencyConfig>(input).await.unwrap();
+    let moved = |version: &str, additional: Option<&str>| {
+        let weights = additional.map(|version| [(version.to_owned(), 0.5)].into());
+        world.call::<ops::UpdateAlias>(aws::UpdateAliasRequest {
+            function_name: Some("hello".into()),
+            name: Some("live".into()),
+            function_version: Some(version.into()),
+            routing_config: weights
+                .map(|weights| aws::AliasRoutingConfiguration { additional_version_weights: Some(weights) }),
+            ..Default::default()
+        })
+    };
+    for (version, additional) in [("1", None), ("2", Some("1"))] {
+        let refused = moved(version, additional).await.unwrap_err();
+        assert_eq!(told(&refused), ("InvalidParameterValueException", 400, words));
+    }
+    moved("2", None).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! The metrics of functions: Lambda's own in `AWS/Lambda`, and what Lambda does not tell in `Lambent`.
 //!
-//! Source: AWS Lambda Developer Guide, "Types of metrics for Lambda functions"; dimensions as there: the function, the
+//! Source: AWS Lambda Developer Guide, "Types of metrics for Lambda functions" and "Monitoring concurrency"; dimensions as there: the function, the
 //! function and the alias or version it was called by, for an alias also the version that ran, and none for all functions.
 
 use std::collections::HashMap;
@@ -25,12 +25,19 @@ struct Kind {
     value: Value,
     /// The same for all functions together, where it differs.
     all: Option<Value>,
+    /// Whether it is told of the alias or version alone that was called.
+    of_resource: bool,
 }
 
 type Value = fn(&Invoked) -> Option<f64>;
 
 const fn kind(namespace: &'static str, name: &'static str, unit: Unit, value: Value) -> Kind {
-    Kind { namespace, name, unit, value, all: None }
+    Kind { namespace, name, unit, value, all: None, of_resource: false }
+}
+
+/// A metric of provisioned concurrency.
+const fn ready(name: &'static str, value: Value) -> Kind {
+    Kind { of_resource: true, ..kind(AWS_LAMBDA, name, Unit::COUNT, value) }
 }
 
 fn ms(us: u64) -> Option<f64> {
@@ -50,7 +57,7 @@ fn restored(row: &Invoked) -> bool {
 }
 
 /// Every metric of an invocation.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 20] = [
     kind(AWS_LAMBDA, "Invocations", Unit::COUNT, |_| Some(1.0)),
     kind(AWS_LAMBDA, "Errors", Unit::COUNT, |row| one_if(row.failed)),
     kind(AWS_LAMBDA, "Throttles", Unit::COUNT, |_| Some(0.0)),
@@ -63,6 +70,16 @@ const KINDS: [Kind; 15] = [
         all: Some(|row| row.concurrency.unreserved.map(f64::from)),
         ..kind(AWS_LAMBDA, "UnreservedConcurrentExecutions", Unit::COUNT, |_| None)
     },
+    Kind {
+        all: Some(|row| Some(f64::from(row.concurrency.claimed))),
+        ..kind(AWS_LAMBDA, "ClaimedAccountConcurrency", Unit::COUNT, |_| None)
+    },
+    ready("ProvisionedConcurrentExecutions", |row| row.ready.map(|ready| f64::from(ready.in_use))),
+    ready("ProvisionedConcurrencyUtilization", |row| {
+        row.ready.map(|ready| f64::from(ready.in_use) / f64::from(ready.wanted))
+    }),
+    ready("ProvisionedConcurrencyInvocations", |row| row.ready.and_then(|_| one_if(row.provisioned))),
+    ready("ProvisionedConcurrencySpilloverInvocations", |row| row.ready.and_then(|_| one_if(!row.provisioned))),
     kind(LAMBENT, "ColdStarts", Unit::COUNT, |row| one_if(row.start == StartKind::Cold)),
     kind(LAMBENT, "QueueDuration", Unit::MILLISECONDS, |row| ms(row.phases.queue_us)),
     kind(LAMBENT, "SandboxDuration", Unit::MILLISECONDS, |row| when_cold(row, row.phases.sandbox_us)),
@@ -121,6 +138,9 @@ pub(crate) fn of_invocations(rows: &[Invoked], mut take: impl FnMut(Point)) {
         for (kind, slots) in KINDS.iter().zip(cells.0) {
             let [one, all] = slots;
             for dimensions in &sets {
+                if kind.of_resource && !is_resource(dimensions) {
+                    continue;
+                }
                 let apart = dimensions.is_empty() && kind.all.is_some();
                 let Some(cell) = (if apart { &all } else { &one }) else { continue };
                 let metric =
@@ -163,6 +183,11 @@ fn spread(account: Account, arn: &str, (name, unit, value): (&str, Unit, f64), a
         Point { series, unit, at_ms: at.0, high: false, cell: Cell::of(value, 1.0) }
     });
     points.for_each(take);
+}
+
+/// Whether these dimensions are those of an alias or a version, however that was called.
+fn is_resource(dimensions: &[(String, String)]) -> bool {
+    matches!(dimensions, [_, (by, resource)] if by == "Resource" && resource.contains(':'))
 }
 
 /// The sets of dimensions under which a call of a function is counted.

@@ -462,13 +462,49 @@ async fn seconds_are_kept_for_three_hours_and_minutes_become_longer() {
 }
 
 #[tokio::test]
+async fn provisioned_concurrency_is_told_of_the_alias_or_version() {
+    let world = World::new();
+    let at = Timestamp(world.now());
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:hello";
+    for (in_use, provisioned) in [(1, true), (2, true), (3, true), (3, false), (3, false)] {
+        let mut row = invoked(at, base::StartKind::Warm, false);
+        (row.function_arn, row.invoked_arn) = (format!("{arn}:7").into(), format!("{arn}:live").into());
+        row.concurrency.claimed = 4 + in_use;
+        (row.provisioned, row.ready) = (provisioned, Some(base::ProvisionedUse { in_use, wanted: 4 }));
+        world.observe.invoked(&row);
+    }
+    world.observe.invoked(&invoked(at, base::StartKind::Warm, false));
+    let read = async |name: &str, of: &[(&str, &str)], stat: &str| -> Option<f64> {
+        let dimensions = of.iter().map(|(name, value)| dimension(name, value)).collect();
+        let input = aws::GetMetricStatisticsInput {
+            namespace: Some("AWS/Lambda".into()),
+            metric_name: Some(name.into()),
+            dimensions: Some(dimensions),
+            ..world.asks(&[stat])
+        };
+        let point = world.points(input).await.into_iter().next()?;
+        point.sum.or(point.maximum)
+    };
+    let live = [("FunctionName", "hello"), ("Resource", "hello:live")];
+    assert_eq!(read("ProvisionedConcurrentExecutions", &live, "Maximum").await, Some(3.0));
+    assert_eq!(read("ProvisionedConcurrencyUtilization", &live, "Maximum").await, Some(0.75));
+    assert_eq!(read("ProvisionedConcurrencyInvocations", &live, "Sum").await, Some(3.0));
+    assert_eq!(read("ProvisionedConcurrencySpilloverInvocations", &live, "Sum").await, Some(2.0));
+    assert_eq!(read("ClaimedAccountConcurrency", &[], "Maximum").await, Some(7.0));
+    for others in [&[][..], &live[..1], &[("FunctionName", "hello"), ("Resource", "hello")]] {
+        assert_eq!(read("ProvisionedConcurrencyInvocations", others, "Sum").await, None, "{others:?}");
+    }
+    assert_eq!(read("ClaimedAccountConcurrency", &live, "Maximum").await, None);
+}
+
+#[tokio::test]
 async fn an_invocation_gives_lambdas_metrics_and_ours() {
     let world = World::new();
     let at = Timestamp(world.now());
     for step in 1..=20_u64 {
         let mut row = invoked(at, base::StartKind::Warm, step == 20);
         row.phases.handler_us = step * 1000;
-        row.concurrency = base::Concurrency { function: 2, account: 5, unreserved: Some(4) };
+        row.concurrency = base::Concurrency { function: 2, account: 5, unreserved: Some(4), claimed: 9 };
         world.observe.invoked(&row);
     }
     world.observe.invoked(&invoked(at, base::StartKind::Cold, false));

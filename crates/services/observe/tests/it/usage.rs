@@ -23,6 +23,7 @@ pub(crate) fn invoked(at: Timestamp, start: StartKind, failed: bool) -> Invoked 
         at,
         start,
         provisioned: false,
+        ready: None,
         phases: Phases { queue_us: 1, sandbox_us: 2, init_us: 3, restore_us: 0, handler_us: 4 },
         cpu_user_us: 10,
         cpu_system_us: 5,
