@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::Method;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use wire::route::{self, Guess};
-use wire::sigv4::Scope;
+use wire::sigv4::service_of;
 use wire::{Operation, Protocol, Request, Service};
 
 use crate::Options;
@@ -34,8 +34,8 @@ impl Addressed {
         if let Some(place) = of_store(&arrival.host, hosts) {
             return Self::stored(with_bucket(place, sent), Some(store), sent);
         }
-        let scope = Scope::of(&arrival.request);
-        let signed = scope.as_ref().map_or("", |scope| scope.service.as_str());
+        let service = service_of(&arrival.request);
+        let signed = service.as_deref().unwrap_or_default();
         if signed == store.signing_name {
             let path = parent(&arrival.host, hosts).and_then(|bucket| with_bucket(bucket, sent));
             return Self::stored(path, None, sent);

@@ -91,14 +91,20 @@ impl Host {
         evict: impl Fn() -> bool,
     ) -> Place {
         let of_pool = Arc::clone(pool).acquire_owned().await.expect("the semaphore is never closed");
+        // Room first: who waits for much of it must not keep a start from those who need little.
+        let room = self.room(memory_mb, evict).await;
         let of_host = Arc::clone(&self.starts).acquire_owned().await.expect("the semaphore is never closed");
-        let start = Start { _of_host: of_host, _of_pool: of_pool };
+        Place { start: Start { _of_host: of_host, _of_pool: of_pool }, room }
+    }
+
+    /// Waits for room.
+    async fn room(self: &Arc<Self>, memory_mb: u32, evict: impl Fn() -> bool) -> Room {
         let _wanting = Wanting::begin(&self.wanting);
         loop {
             // Enrolled before looking, so that room freed in between is not missed.
             let freed = self.freed.notified();
             if let Some(room) = self.take(memory_mb) {
-                return Place { start, room };
+                return room;
             }
             if !evict() {
                 freed.await;

@@ -89,7 +89,11 @@ pub enum Refusal {
         /// That command, where there is one.
         fix: Option<String>,
     },
-    /// The host is full: no environment became free and none could be started in time. The caller may try again.
+    /// The host is full: no environment became free and there was no room for one in time, or too many wait already. The
+    /// caller may try again.
+    #[error("the host is full: {0}")]
+    Full(&'static str),
+    /// The host cannot start environments at the moment. The caller may try again.
     #[error("the host is busy: {0}")]
     Busy(Cow<'static, str>),
     /// What a restored environment was to run first failed, or took too long. It has ended.

@@ -100,8 +100,7 @@ impl Run<'_> {
     /// Waits for whichever comes first: an environment that becomes free, or room to start one.
     async fn queue(&self) -> Result<Found, Refusal> {
         let engine = self.engine;
-        let _in_line =
-            engine.host.queue().ok_or(Refusal::Busy("too many invocations wait for an environment".into()))?;
+        let _in_line = engine.host.queue().ok_or(Refusal::Full("too many invocations wait for an environment"))?;
         let mut free = self.pool.wait();
         let room = engine.host.place(&self.pool.starts, self.target.memory_mb, || engine.evict_oldest());
         let patience = tokio::time::sleep(Duration::from_millis(engine.options.queue_ms));
@@ -109,7 +108,7 @@ impl Run<'_> {
             biased;
             Ok(lease) = &mut free => return Ok(Found::Free(lease)),
             place = room => Ok(Found::Room(place)),
-            () = patience => Err(Refusal::Busy("no environment became free in time".into())),
+            () = patience => Err(Refusal::Full("no environment became free in time")),
         };
         // One may have been handed over in the same moment: it must not be lost.
         free.close();

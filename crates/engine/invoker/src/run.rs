@@ -53,7 +53,7 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
     let mut placed = match run.place().await {
         Ok(placed) => placed,
         Err(Unplaced::Refused(refusal)) => {
-            run.pool.tally.refused();
+            run.count_refusal(&refusal);
             return Err(refusal);
         }
         Err(Unplaced::Unstartable(program)) => return Ok(run.unstartable(program, permit)),
@@ -67,13 +67,25 @@ pub(crate) async fn run(engine: &Engine, target: &Target, invocation: Invocation
 
 pub(crate) fn admit(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) -> Result<Permit, Refusal> {
     pool.seat.acquire().map_err(|reason| {
-        pool.tally.throttled();
-        engine.options.meter.throttled(target.account, &target.function_arn, &invocation.invoked_arn);
+        count_throttle(engine, target, pool, invocation);
         Refusal::Throttled { reason }
     })
 }
 
+fn count_throttle(engine: &Engine, target: &Target, pool: &Pool, invocation: &Invocation) {
+    pool.tally.throttled();
+    engine.options.meter.throttled(target.account, &target.function_arn, &invocation.invoked_arn);
+}
+
 impl<'a> Run<'a> {
+    /// Counts an invocation that found no environment: where the host is full, as a throttle.
+    pub(crate) fn count_refusal(&self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Full(_) => count_throttle(self.engine, self.target, &self.pool, &self.invocation),
+            _ => self.pool.tally.refused(),
+        }
+    }
+
     /// `began`: when it was admitted, transport and product clock.
     pub(crate) fn new(
         engine: &'a Engine,

@@ -11,23 +11,60 @@ use crate::{Origin, Via};
 /// The log group of an account's audit log.
 pub const AUDIT_GROUP: &str = "/lambent/audit";
 
-/// Operations that move data. As in CloudTrail they are not recorded, unless they are denied.
-/// Source: AWS CloudTrail User Guide, "Logging data events".
-const DATA: [(&str, &str); 13] = [
-    ("lambda", "Invoke"),
-    ("lambda", "InvokeAsync"),
-    ("lambda", "InvokeWithResponseStream"),
-    ("logs", "PutLogEvents"),
-    ("logs", "GetLogEvents"),
-    ("logs", "FilterLogEvents"),
-    ("sqs", "SendMessage"),
-    ("sqs", "SendMessageBatch"),
-    ("sqs", "ReceiveMessage"),
-    ("sqs", "DeleteMessage"),
-    ("sqs", "DeleteMessageBatch"),
-    ("sqs", "ChangeMessageVisibility"),
-    ("sqs", "ChangeMessageVisibilityBatch"),
+/// Operations that move data, by service. As in CloudTrail they are not recorded, unless they are denied.
+/// Sources: AWS CloudTrail User Guide, "Logging data events"; Amazon S3 User Guide, "Amazon S3 CloudTrail events".
+const DATA: [(&str, &[&str]); 4] = [
+    ("lambda", &["Invoke", "InvokeAsync", "InvokeWithResponseStream"]),
+    ("logs", &["PutLogEvents", "GetLogEvents", "FilterLogEvents"]),
+    (
+        "sqs",
+        &[
+            "SendMessage",
+            "SendMessageBatch",
+            "ReceiveMessage",
+            "DeleteMessage",
+            "DeleteMessageBatch",
+            "ChangeMessageVisibility",
+            "ChangeMessageVisibilityBatch",
+        ],
+    ),
+    (
+        "s3",
+        &[
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjectTagging",
+            "DeleteObjects",
+            "GetObject",
+            "GetObjectAcl",
+            "GetObjectAttributes",
+            "GetObjectLegalHold",
+            "GetObjectRetention",
+            "GetObjectTagging",
+            "HeadObject",
+            "ListMultipartUploads",
+            "ListObjectVersions",
+            "ListObjects",
+            "ListObjectsV2",
+            "ListParts",
+            "PutObject",
+            "PutObjectAcl",
+            "PutObjectLegalHold",
+            "PutObjectRetention",
+            "PutObjectTagging",
+            "UploadPart",
+            "UploadPartCopy",
+        ],
+    ),
 ];
+
+/// Whether an operation moves data.
+pub(crate) fn moves_data(operation: &Operation) -> bool {
+    DATA.iter().any(|(service, names)| *service == operation.service.name && names.contains(&operation.name))
+}
 
 /// Writes one line of JSON for each call into the account's log group [`AUDIT_GROUP`], a stream for each day. The log
 /// sink makes it durable within a second.
@@ -67,12 +104,10 @@ impl Audit {
         Self { sink, clocks }
     }
 
-    /// What is to be recorded of a call once it has ended; nothing of those that move data, and of what one room asks of another,
-    /// which is no act of anybody's.
+    /// What is to be recorded, once it has ended, of a call that moves no data; nothing of what one room asks of another, which
+    /// is no act of anybody's.
     pub(crate) fn begin(&self, call: &Recorded<'_>) -> Option<Record> {
-        let row = (call.operation.service.name, call.operation.name);
-        let is_recorded = !DATA.contains(&row) && !matches!(call.via, Via::Room(_));
-        is_recorded.then(|| self.record(call))
+        (!matches!(call.via, Via::Room(_))).then(|| self.record(call))
     }
 
     fn record(&self, call: &Recorded<'_>) -> Record {

@@ -122,14 +122,14 @@ impl Gate {
     /// The denial.
     pub fn assume(&self, role: &str, service: &Principal, region: &Region, request: RequestId) -> Result<(), Denial> {
         if let Some(trust) = self.policies.trust_of(role) {
-            let keys = self.keys(&Origin::default(), service, region);
+            let keys = || self.keys(&Origin::default(), service, region);
             return self.authorise(&assuming(role, service, Some(&trust), &keys), request);
         }
         let because = format!("there is no role {role}");
         match self.mode {
             Mode::Off => Ok(()),
             Mode::Warn => {
-                if self.is_news(&assuming(role, service, None, &[])) {
+                if self.is_news(&assuming(role, service, None, &ConditionKeys::new)) {
                     tracing::warn!(%request, "--iam=enforce would refuse this: {because} for {}", service.arn());
                 }
                 Ok(())
@@ -178,7 +178,7 @@ fn assuming<'a>(
     role: &'a str,
     service: &'a Principal,
     policy: Option<&'a str>,
-    keys: &'a [(String, Vec<String>)],
+    keys: &'a dyn Fn() -> ConditionKeys,
 ) -> Ask<'a> {
     let action = "sts:AssumeRole";
     Ask { principal: service, key_id: None, action, resource: role, owner: None, policy, trust: true, keys }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::{Account, BoxFuture, Fault, Principal, Timestamp};
 use http::HeaderMap;
 
-use crate::{Call, Reply};
+use crate::{Call, ConditionKeys, Reply};
 
 /// Takes calls. The router implements it; rooms hold it to call each other. Dropping the future cancels the call.
 pub trait Dispatch: Send + Sync {
@@ -60,7 +60,7 @@ pub trait Keys: Send + Sync {
 }
 
 /// One permission, as the policies are asked for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// Who wants it.
     pub principal: &'a Principal,
@@ -76,8 +76,9 @@ pub struct Ask<'a> {
     pub policy: Option<&'a str>,
     /// The resource's policy is a role's trust policy.
     pub trust: bool,
-    /// Condition keys, those that follow from the principal excepted.
-    pub keys: &'a [(String, Vec<String>)],
+    /// Gathers the condition keys, those that follow from the principal excepted. Most policies look at action and resource
+    /// alone: then nobody asks for them.
+    pub keys: &'a dyn Fn() -> ConditionKeys,
 }
 
 /// What the policies say.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base::{BoxFuture, Clocks, Fault, Principal};
 use wire::{Op, Operation, Structure};
 
-use crate::audit::{Record, Recorded};
+use crate::audit::{self, Record, Recorded};
 use crate::counters::{self, Counters};
 use crate::{
     About, Answer, Ask, AuthContext, Body, Call, Context, Dispatch, Dropped, Gate, Input, Need, Reply, Subject,
@@ -58,6 +58,8 @@ struct Registered {
     operation: &'static Operation,
     handler: Erased,
     counters: Counters,
+    // It is not in the audit log unless it is denied.
+    moves_data: bool,
 }
 
 /// Collects handlers before the first call.
@@ -86,7 +88,8 @@ impl RouterBuilder {
                 Ok(Reply { output: Box::new(output), body })
             })
         });
-        let registered = Registered { operation: O::ROW, handler: erased, counters: Counters::default() };
+        let moves_data = audit::moves_data(O::ROW);
+        let registered = Registered { operation: O::ROW, handler: erased, counters: Counters::default(), moves_data };
         self.handlers.insert(Row::of(O::ROW), registered);
         self.rows.push(O::ROW);
         self
@@ -133,7 +136,7 @@ impl Router {
     }
 
     /// Asks the policies about the call, and about what it needs besides.
-    fn authorise(&self, call: &Call, input: &dyn Structure) -> Result<Option<Record>, Fault> {
+    fn authorise(&self, call: &Call, input: &dyn Structure, moves_data: bool) -> Result<Option<Record>, Fault> {
         let operation = call.operation;
         let account = call.principal.account();
         let template = wire::resource::fill(operation, input, call.region.as_str(), account.as_str());
@@ -157,15 +160,13 @@ impl Router {
             region: &call.region,
             request: call.request_id,
         };
-        let record = self.gate.audit.as_ref().and_then(|audit| audit.begin(&recorded));
+        let audit = self.gate.audit.as_ref().filter(|_| !moves_data);
+        let record = audit.and_then(|audit| audit.begin(&recorded));
         if free {
             return Ok(record);
         }
-        let common = self.gate.keys(&call.origin, &call.principal, &call.region);
-        // Most calls need one permission.
-        let (mut keys, common) = if also.is_empty() { (common, Vec::new()) } else { (common.clone(), common) };
-        keys.extend(facts::of_tags(input));
-        keys.extend(own);
+        let common = || self.gate.keys(&call.origin, &call.principal, &call.region);
+        let keys = || [common(), facts::of_tags(input), own.clone()].concat();
         let ask = Ask {
             principal: &call.principal,
             key_id,
@@ -178,7 +179,7 @@ impl Router {
         };
         let decided = self.gate.decide(&ask, call.request_id, is_nobody).and_then(|()| {
             also.iter().try_for_each(|Need { action, resource, owner, keys: more, policy, trust }| {
-                let keys: Vec<_> = common.iter().chain(more).cloned().collect();
+                let keys = || [&common(), more].map(Vec::as_slice).concat();
                 let (policy, trust) = (policy.as_deref(), *trust);
                 let need = Ask { action, resource, owner: *owner, policy, trust, keys: &keys, ..ask };
                 self.gate.decide(&need, call.request_id, is_nobody)
@@ -229,7 +230,7 @@ impl Router {
             input = dropped.drop_from(call.operation, input, &mut call.body)?;
         }
         wire::validate(call.operation, &*input)?;
-        let record = self.authorise(&call, &*input)?;
+        let record = self.authorise(&call, &*input, registered.moves_data)?;
         let context = Context {
             account: call.principal.account(),
             principal: call.principal,

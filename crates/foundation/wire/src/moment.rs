@@ -136,7 +136,13 @@ impl Scan<'_> {
     }
 }
 
-fn civil(year: u32, month: u32, day: u32, (hour, minute, second): (u32, u32, u32), ms: u32) -> Option<Timestamp> {
+pub(crate) fn civil(
+    year: u32,
+    month: u32,
+    day: u32,
+    (hour, minute, second): (u32, u32, u32),
+    ms: u32,
+) -> Option<Timestamp> {
     let moment = Timestamp::from_civil(i64::from(year), month, day, hour, minute, second.min(59), ms);
     // A date that does not exist comes back as another one.
     let valid = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;

@@ -5,11 +5,17 @@ use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use base::Fault;
+use http::HeaderName;
+use http::header::CONTENT_TYPE;
 
 use crate::cbor::PROTOCOL;
 use crate::rest::template::{self, Segment};
-use crate::sigv4::Scope;
+use crate::sigv4::service_of;
 use crate::{Location, Operation, Other, Protocol, Request, Service};
+
+// Names made once: a request's headers are asked for them again and again.
+static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+static SMITHY_PROTOCOL: HeaderName = HeaderName::from_static(PROTOCOL.0);
 
 /// What a request says of itself.
 #[derive(Debug, Clone)]
@@ -18,8 +24,6 @@ pub struct Guess {
     pub service: Option<&'static Service>,
     /// The protocol to answer in, also when the operation is unknown.
     pub protocol: Protocol,
-    /// The credential scope's region, if the request is signed.
-    pub region: Option<String>,
     /// Whether anything marks it as an AWS API request: a target, an action, a credential scope or a path we model.
     /// A request without is a browser's or a webhook's.
     pub aws: bool,
@@ -29,30 +33,26 @@ pub struct Guess {
 
 /// Decides where a request belongs. The body is looked at only when it is a form.
 pub fn detect(services: &[&'static Service], request: &Request) -> Guess {
-    let scope = Scope::of(request);
-    let signed = scope.as_ref().map(|scope| scope.service.as_str());
+    let service = service_of(request);
+    let signed = service.as_deref();
     // An object may be a form, and its headers anything.
     let stored = store(services).filter(|store| signed == Some(store.signing_name));
-    let mut guess = if stored.is_some() {
+    if stored.is_some() {
         by_path(services, signed, request)
     } else if is_cbor(request) {
         by_operation_path(services, signed, request)
-    } else if let Some(target) = text_header(request, "x-amz-target") {
+    } else if let Some(target) = text_header(request, &TARGET) {
         by_target(services, target, signed, request)
     } else if let Some((action, version)) = action(request) {
         by_action(services, &action, version.as_deref(), signed)
     } else {
         by_path(services, signed, request)
-    };
-    guess.region = scope.map(|scope| scope.region);
-    guess
+    }
 }
 
 /// The same for a request that a store of objects gets at a host of its own: it need not be signed.
 pub fn detect_stored(store: &'static Service, request: &Request) -> Guess {
-    let mut guess = by_path(&[store], Some(store.signing_name), request);
-    guess.region = Scope::of(request).map(|scope| scope.region);
-    guess
+    by_path(&[store], Some(store.signing_name), request)
 }
 
 /// The service that takes every path for its own: a store of objects.
@@ -66,7 +66,7 @@ pub fn find(service: &'static Service, request: &Request) -> Option<&'static Ope
         let (_, name) = operation_path(&request.path)?;
         return named(service, name);
     }
-    if let Some(target) = text_header(request, "x-amz-target") {
+    if let Some(target) = text_header(request, &TARGET) {
         let (_, name) = target.rsplit_once('.')?;
         return named(service, name);
     }
@@ -79,7 +79,7 @@ pub fn find(service: &'static Service, request: &Request) -> Option<&'static Ope
     }
 }
 
-fn text_header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+fn text_header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
     request.headers.get(name)?.to_str().ok()
 }
 
@@ -92,7 +92,7 @@ fn speaks(service: &Service, protocol: Protocol) -> bool {
 }
 
 fn guess(service: Option<&'static Service>, protocol: Protocol, operation: Result<&'static Operation, Fault>) -> Guess {
-    Guess { service, protocol, region: None, aws: true, operation }
+    Guess { service, protocol, aws: true, operation }
 }
 
 /// The named operation, or why there is none: AWS has it and the model has not, or nobody has it.
@@ -128,7 +128,7 @@ fn unknown(service: &'static Service, protocol: Protocol, name: &str, version: &
 }
 
 fn is_cbor(request: &Request) -> bool {
-    text_header(request, PROTOCOL.0) == Some(PROTOCOL.1)
+    text_header(request, &SMITHY_PROTOCOL) == Some(PROTOCOL.1)
 }
 
 /// The service and operation of `/service/GraniteServiceVersion20100801/operation/GetMetricData`, whatever stands before.
@@ -155,7 +155,7 @@ fn by_operation_path(services: &[&'static Service], signed: Option<&str>, reques
 fn by_target(services: &[&'static Service], target: &str, signed: Option<&str>, request: &Request) -> Guess {
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
     let service = services.iter().copied().find(|service| !prefix.is_empty() && service.target_prefix == prefix);
-    let content_type = text_header(request, "content-type").unwrap_or_default();
+    let content_type = text_header(request, &CONTENT_TYPE).unwrap_or_default();
     let protocol = if content_type.contains("x-amz-json-1.0") {
         Protocol::Json10
     } else if content_type.contains("x-amz-json-1.1") {
@@ -174,7 +174,7 @@ fn by_target(services: &[&'static Service], target: &str, signed: Option<&str>, 
 /// The `Action` and `Version` of a query request.
 fn action(request: &Request) -> Option<(String, Option<String>)> {
     let form =
-        text_header(request, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        text_header(request, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     let body: &[u8] = if form { &request.body } else { &[] };
     if body.is_empty() && request.query.is_empty() {
         return None;
@@ -274,6 +274,9 @@ enum Target {
 struct Route {
     method: &'static str,
     uri: &'static str,
+    // What every path that fits begins with, and how many segments it has.
+    start: &'static str,
+    count: Option<usize>,
     // The parameters and headers it cannot do without.
     query: Vec<&'static str>,
     headers: Vec<&'static str>,
@@ -293,19 +296,24 @@ impl Route {
         };
         let (query, headers) = (needed(Location::Query), needed(Location::Header));
         let (method, uri) = (operation.method, operation.uri);
-        Self { method, uri, query, headers, rank: specificity(uri), target: Target::Ours(operation) }
+        let (start, count, rank) = (template::start(uri), template::count(uri), specificity(uri));
+        Self { method, uri, start, count, query, headers, rank, target: Target::Ours(operation) }
     }
 
     fn other(other: &'static Other) -> Self {
         let Other(_, method, place) = other;
         let (uri, headers) = place.split_once('#').unwrap_or((place, ""));
         let headers = headers.split(',').filter(|name| !name.is_empty()).collect();
-        Self { method, uri, query: Vec::new(), headers, rank: specificity(uri), target: Target::Other(other) }
+        let (start, count, rank) = (template::start(uri), template::count(uri), specificity(uri));
+        Self { method, uri, start, count, query: Vec::new(), headers, rank, target: Target::Other(other) }
     }
 
-    /// Whether a request has its method, path and query constants.
-    fn fits(&self, request: &Request) -> bool {
-        self.method == request.method.as_str()
+    /// Whether a request has its method, path (of so many segments) and query constants.
+    fn fits(&self, request: &Request, count: usize) -> bool {
+        // What is told quickly goes first: a service has a hundred routes.
+        self.count.is_none_or(|of_ours| of_ours == count)
+            && request.path.starts_with(self.start)
+            && self.method == request.method.as_str()
             && template::matches(self.uri, &request.path)
             && template::constants(self.uri).all(|(key, value)| has(&request.query, key, value))
     }
@@ -336,8 +344,9 @@ impl Routes {
     /// Of the most specific operations that fit, the one that has all it needs, else the one that needs least: it will say
     /// what is missing.
     fn find(&self, request: &Request) -> Option<Target> {
+        let count = template::count_in(&request.path);
         let mut best: Option<&Route> = None;
-        for route in self.0.iter().filter(|route| route.fits(request)) {
+        for route in self.0.iter().filter(|route| route.fits(request, count)) {
             if best.is_some_and(|best| best.rank != route.rank) {
                 break;
             }

@@ -136,10 +136,13 @@ impl Functions {
         if for_all.zip(known).is_some_and(|(policy, known)| Arc::ptr_eq(policy, &known)) {
             return true;
         }
-        let mut keys = gate.keys(&request.origin, principal, &address.region);
-        keys.push(("lambda:FunctionUrlAuthType".into(), vec![url.auth.as_str().into()]));
-        keys.push(("lambda:InvokedViaFunctionUrl".into(), vec!["true".into()]));
-        keys.extend(access.iter().flat_map(|access| access.keys.iter().cloned()));
+        let keys = || {
+            let mut keys = gate.keys(&request.origin, principal, &address.region);
+            keys.push(("lambda:FunctionUrlAuthType".into(), vec![url.auth.as_str().into()]));
+            keys.push(("lambda:InvokedViaFunctionUrl".into(), vec!["true".into()]));
+            keys.extend(access.iter().flat_map(|access| access.keys.iter().cloned()));
+            keys
+        };
         let let_in = ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"].iter().all(|action| {
             let ask = Ask {
                 principal,

@@ -87,6 +87,12 @@ pub(crate) fn refused(refusal: &Refusal) -> Fault {
         Refusal::Restore { timeout: false } => user(aws::snap_start_exception(
             "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.",
         )),
+        // The host's own limit stands for the account's: as many run as can.
+        Refusal::Full(_) => {
+            let mut fault = throttled(ThrottleReason::ConcurrentInvocationLimitExceeded);
+            fault.message = format!("Rate Exceeded: {refusal}.");
+            fault
+        }
         Refusal::Busy(_) | Refusal::Draining => {
             Fault::new("ServiceException", 503, refusal.to_string()).with("Type", "Service").header("Retry-After", "1")
         }

@@ -17,7 +17,18 @@ pub(crate) fn step(trace: &str, function: &str) -> (String, u32) {
     let digest = Digest::of(function.as_bytes());
     let first = digest.as_bytes().iter().take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
     let hash = format!("{first:08x}");
-    let lineage = trace.split(';').find_map(|part| part.trim().strip_prefix(PART)).unwrap_or_default();
+    let mut next = String::with_capacity(trace.len() + PART.len() + hash.len() + 3);
+    for part in trace.split(';').map(str::trim).filter(|part| !part.is_empty() && !part.starts_with(PART)) {
+        next.push_str(part);
+        next.push(';');
+    }
+    next.push_str(PART);
+    let Some(lineage) = trace.split(';').find_map(|part| part.trim().strip_prefix(PART)) else {
+        // A chain begins here, as nearly all do.
+        next.push_str(&hash);
+        next.push_str(":1");
+        return (next, 1);
+    };
     // botocore hands the header on percent-encoded, all but the other separators.
     let lineage = lineage.replace("%7C", "|");
     let mut chain: Vec<(&str, u32)> = lineage.split('|').filter_map(entry).collect();
@@ -33,11 +44,8 @@ pub(crate) fn step(trace: &str, function: &str) -> (String, u32) {
     };
     let earliest = chain.len().saturating_sub(FUNCTIONS);
     let chain: Vec<String> = chain[earliest..].iter().map(|(hash, count)| format!("{hash}:{count}")).collect();
-    let others = trace.split(';').map(str::trim).filter(|part| !part.is_empty() && !part.starts_with(PART));
-    let mut next: Vec<&str> = others.collect();
-    let lineage = format!("{PART}{}", chain.join("|"));
-    next.push(&lineage);
-    (next.join(";"), count)
+    next.push_str(&chain.join("|"));
+    (next, count)
 }
 
 fn entry(text: &str) -> Option<(&str, u32)> {

@@ -74,8 +74,8 @@ impl Policies for Identity {
         let mut context = Context::default();
         // Most policies look at action and resource alone, and every call comes by here.
         if sets.iter().chain(&given).any(|set| set.iter().any(Named::looks_at_request)) {
-            for (key, values) in ask.keys {
-                context.set_all(key, values.clone());
+            for (key, values) in (ask.keys)() {
+                context.set_all(&key, values);
             }
             self.describe(ask.principal, &known, session.as_deref(), &mut context);
         }

@@ -1,7 +1,7 @@
 //! Why a principal may or may not do something: for people, in sentences. Answers `POST /_lambent/iam/explain`.
 
 use base::{Account, Arn, BoxFuture, Fault, Principal};
-use door::{Ask, Body, Decision, Policies, Site, SiteRequest, SiteResponse};
+use door::{Ask, Body, ConditionKeys, Decision, Policies, Site, SiteRequest, SiteResponse};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ impl Identity {
             owner: None,
             policy: None,
             trust: false,
-            keys: &[],
+            keys: &ConditionKeys::new,
         };
         if let Decision::Denied(denial) = self.decide(&ask) {
             return Err(faults::denied(denial.message));

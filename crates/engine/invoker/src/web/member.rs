@@ -110,7 +110,7 @@ impl Member {
             let failed = |done: Done| Err(Shut::Failed { of, done: Arc::new(done) });
             let opened: Opened = match run.place().await {
                 Err(Unplaced::Refused(refusal)) => {
-                    pool.tally.refused();
+                    run.count_refusal(&refusal);
                     Err(Shut::Refused(refusal))
                 }
                 Err(Unplaced::Unstartable(program)) => failed(run.unstartable(program, permit)),

@@ -263,11 +263,31 @@ async fn a_full_host_refuses_in_the_end() {
     let g = target("g");
     let waiting: Vec<_> = (0..3).map(|_| world.spawn(&g, "x")).collect();
     for call in waiting {
-        assert!(matches!(call.await.unwrap(), Err(Refusal::Busy(_))));
+        assert!(matches!(call.await.unwrap(), Err(Refusal::Full(_))));
     }
     world.release(1);
     first.await.unwrap().unwrap();
     world.call(&g, "x").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_much_room_does_not_hold_up_who_needs_little() {
+    let mut world = World::with(|options| {
+        options.max_memory_mb = 512;
+        options.concurrent_starts = 1;
+        options.queue_ms = 200;
+    });
+    let first = world.spawn(&target("f"), "hold");
+    world.held(1).await;
+    let mut large = target("large");
+    large.memory_mb = 512;
+    let waiting = world.spawn(&large, "x");
+    tokio::task::yield_now().await;
+    world.call(&target("small"), "x").await.unwrap();
+    world.release(1);
+    first.await.unwrap().unwrap();
+    // Both are idle now, and end for the large one.
+    waiting.await.unwrap().unwrap();
 }
 
 #[tokio::test]

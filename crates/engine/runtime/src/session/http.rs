@@ -66,7 +66,8 @@ pub(super) struct Malformed(pub(super) &'static str);
 /// Where the head ends (behind its empty line), if it is complete. `scanned` bytes were looked at before.
 pub(super) fn head_end(bytes: &[u8], scanned: usize) -> Option<usize> {
     let from = scanned.saturating_sub(3).min(bytes.len());
-    memchr::memmem::find(&bytes[from..], b"\r\n\r\n").map(|at| from + at + 4)
+    let mut ends = memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| from + at + 1);
+    ends.find(|end| bytes[..*end].ends_with(b"\r\n\r\n"))
 }
 
 /// Reads a complete head, its empty line included.
@@ -118,10 +119,15 @@ fn value_of(line: &[u8], name: &[u8]) -> Option<String> {
 }
 
 fn cut_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memmem::find(bytes, b"\r\n") {
+    match line_end(bytes) {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
         None => (bytes, &[]),
     }
+}
+
+/// Where a line ends, in front of its CR and LF.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| bytes[..at].ends_with(b"\r").then(|| at - 1))
 }
 
 /// The route, and whether the version is 1.1.
@@ -282,7 +288,7 @@ impl Chunks {
                 }
                 ChunkState::Done => return Ok(Piece::End { skip }),
                 ChunkState::Size | ChunkState::DataEnd | ChunkState::Trailer(_) => {
-                    let Some(end) = memchr::memmem::find(rest, b"\r\n") else {
+                    let Some(end) = line_end(rest) else {
                         let longest = match self.at {
                             ChunkState::Trailer(_) => TRAILER_LINE_BYTES,
                             _ => CHUNK_LINE_BYTES,

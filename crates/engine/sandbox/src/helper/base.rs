@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -34,6 +35,8 @@ const FROM_ETC: &[&str] = &[
     "ssl/certs",
     "ssl/openssl.cnf",
 ];
+/// The mode of folders that lead to what is mounted in them and do not say what that is. The helper may write to them all the same.
+const UNLISTED: u32 = 0o111;
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 const WRITTEN: &[(&str, &str)] = &[
     (
@@ -85,6 +88,9 @@ impl Base {
             "srv",
         ] {
             fs::create_dir(path(folder))?;
+        }
+        for homes in ["root", "home"] {
+            fs::set_permissions(path(homes), fs::Permissions::from_mode(UNLISTED))?;
         }
         for name in SYSTEM {
             share(&Path::new("/").join(name), &path(name), attr::RDONLY | attr::NOSUID | attr::NODEV)?;
@@ -138,7 +144,8 @@ impl Base {
         Ok(file?)
     }
 
-    /// Makes sure that `target` exists, as a folder or an empty file, for a mount to be put on. Every sandbox sees it.
+    /// Makes sure that `target` exists, as a folder or an empty file, for a mount to be put on. It is in every sandbox's tree,
+    /// so no folder that is made tells what is in it: where the interpreters of others lie is nobody's business.
     pub(super) fn make_place(&self, target: &Path, folder: bool) -> io::Result<()> {
         let inside = |path: &Path, flags: OFlags| {
             rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
@@ -161,7 +168,7 @@ impl Base {
                     Mode::from_raw_mode(0o644),
                 )?;
             } else {
-                rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755))?;
+                rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(UNLISTED))?;
             }
         }
         Ok(())

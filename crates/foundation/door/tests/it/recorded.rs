@@ -7,7 +7,7 @@ use door::{
     About, Answer, Ask, Audit, AuthContext, Body, Context, Decision, Denial, Dispatch, Gate, Handle, Input, Mode, Need,
     Origin, Policies, Router, RouterBuilder, Subject, Throttle,
 };
-use model::{iam, lambda, logs, sqs};
+use model::{iam, lambda, logs, s3, sqs};
 use serde_json::Value;
 use wire::{Op, Unit};
 
@@ -36,6 +36,17 @@ impl Handle<logs::ops::DeleteLogGroup> for Room {
 impl Handle<sqs::ops::DeleteMessage> for Room {
     async fn handle(self: Arc<Self>, _: Context, _: sqs::DeleteMessageRequest, _: Body) -> Result<Answer<Unit>, Fault> {
         Ok(Unit.into())
+    }
+}
+
+impl Handle<s3::ops::AbortMultipartUpload> for Room {
+    async fn handle(
+        self: Arc<Self>,
+        _: Context,
+        _: s3::AbortMultipartUploadRequest,
+        _: Body,
+    ) -> Result<Answer<s3::AbortMultipartUploadOutput>, Fault> {
+        Ok(s3::AbortMultipartUploadOutput::default().into())
     }
 }
 
@@ -88,7 +99,7 @@ struct Clerk {
 impl Policies for Clerk {
     fn decide(&self, ask: &Ask<'_>) -> Decision {
         let (action, policy) = (ask.action.to_owned(), ask.policy.map(str::to_owned));
-        self.asked.lock().unwrap().push((action, ask.resource.to_owned(), policy, ask.keys.to_vec()));
+        self.asked.lock().unwrap().push((action, ask.resource.to_owned(), policy, (ask.keys)()));
         if self.denies.contains(&ask.action) {
             let because = "statement no of p".to_owned();
             return Decision::Denied(Denial { message: format!("not {}", ask.action), because, always: false });
@@ -120,6 +131,7 @@ fn world(clerk: Clerk, knows: bool) -> (Arc<Router>, Arc<Clerk>, Arc<Book>) {
         .on::<iam::ops::TagUser, _>(&room)
         .on::<logs::ops::DeleteLogGroup, _>(&room)
         .on::<sqs::ops::DeleteMessage, _>(&room)
+        .on::<s3::ops::AbortMultipartUpload, _>(&room)
         .on::<lambda::ops::GetFunctionConfiguration, _>(&room);
     if knows {
         builder = builder.knows("lambda", Arc::new(Knows));
@@ -236,14 +248,24 @@ async fn the_audit_log_says_who_did_what_and_never_what_it_carried() {
 
 #[tokio::test]
 async fn what_moves_data_is_recorded_when_it_is_denied() {
-    for (denies, wanted) in [(Vec::new(), 0), (vec!["sqs:DeleteMessage"], 1)] {
-        let (router, _, book) = world(Clerk { denies, ..Clerk::default() }, false);
+    for (denies, wanted) in [(Vec::new(), 0), (vec!["sqs:DeleteMessage", "s3:AbortMultipartUpload"], 1)] {
         let url = Some("http://localhost/000000000000/jobs".into());
-        let input = sqs::DeleteMessageRequest { queue_url: url, receipt_handle: Some("h".into()) };
-        let mut delete = call(sqs::ops::DeleteMessage::ROW, Input::Typed(Box::new(input)));
-        delete.via = door::Via::Client { loopback: true };
-        assert_eq!(router.call(delete).await.is_err(), wanted == 1);
-        assert_eq!(book.lines().len(), wanted);
+        let message = sqs::DeleteMessageRequest { queue_url: url, receipt_handle: Some("h".into()) };
+        let upload = s3::AbortMultipartUploadRequest {
+            bucket: Some("b".into()),
+            key: Some("k".into()),
+            upload_id: Some("u".into()),
+            ..Default::default()
+        };
+        let inputs: [(_, Box<dyn wire::Structure>); 2] =
+            [(sqs::ops::DeleteMessage::ROW, Box::new(message)), (s3::ops::AbortMultipartUpload::ROW, Box::new(upload))];
+        for (row, input) in inputs {
+            let (router, _, book) = world(Clerk { denies: denies.clone(), ..Clerk::default() }, false);
+            let mut one = call(row, Input::Typed(input));
+            one.via = door::Via::Client { loopback: true };
+            assert_eq!(router.call(one).await.is_err(), wanted == 1, "{}", row.name);
+            assert_eq!(book.lines().len(), wanted, "{}", row.name);
+        }
     }
 }
 

@@ -36,6 +36,25 @@ pub(crate) fn segments(uri: &str) -> impl Iterator<Item = Segment<'_>> + Clone {
     })
 }
 
+/// The text that every path begins with that matches: up to the first label, without the slash before it. A path may have
+/// one slash at its end more or less than the template.
+pub(crate) fn start(uri: &str) -> &str {
+    let path = path(uri);
+    path.split_once('{').map_or(path, |(start, _)| start).trim_end_matches('/')
+}
+
+/// How many segments a path has that matches; none when a greedy label takes any number.
+pub(crate) fn count(uri: &str) -> Option<usize> {
+    let is_greedy = segments(uri).any(|segment| matches!(segment, Segment::Greedy(_)));
+    (!is_greedy).then(|| segments(uri).count())
+}
+
+/// How many segments a path has. One slash at its end means nothing.
+pub(crate) fn count_in(path: &str) -> usize {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.strip_suffix('/').unwrap_or(path).bytes().filter(|byte| *byte == b'/').count() + 1
+}
+
 /// Whether a path, still percent-encoded, matches.
 pub(crate) fn matches(uri: &str, path: &str) -> bool {
     walk(uri, path, |_, _| {}).is_some()
@@ -93,6 +112,21 @@ mod tests {
         assert_eq!(labels(get, "/2015-03-31/functions//aliases/live"), None);
         assert_eq!(labels(get, "/2015-03-31/functions/f/aliases"), None);
         assert_eq!(labels(get, "/2015-03-31/functions/f/aliases/live/x"), None);
+    }
+
+    #[test]
+    fn what_matches_begins_and_counts_as_the_template_says() {
+        for (uri, path) in [
+            ("/2015-03-31/functions/{FunctionName}/aliases", "/2015-03-31/functions/f/aliases/"),
+            ("/2015-03-31/functions/", "/2015-03-31/functions"),
+            ("/2015-03-31/functions", "/2015-03-31/functions/"),
+            ("/{Bucket}/{Key+}?acl", "/b/k"),
+            ("/", "/"),
+        ] {
+            assert!(matches(uri, path) && path.starts_with(start(uri)), "{uri} {path}");
+            assert!(count(uri).is_none_or(|count| count == count_in(path)), "{uri} {path}");
+        }
+        assert_eq!(start("/2015-03-31/functions/{FunctionName}/aliases"), "/2015-03-31/functions");
     }
 
     #[test]

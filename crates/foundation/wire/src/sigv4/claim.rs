@@ -2,12 +2,17 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base::{Fault, Timestamp};
+use http::HeaderName;
+use http::header::DATE;
 
 use super::canonical::{self, hex, string_to_sign};
 use super::fault::Dialect;
 use super::{ALGORITHM, LONGEST_EXPIRY_S, SKEW_MS, Scope, TERMINATOR, key};
 use crate::chunked::{Chain, Decoder, Framing};
 use crate::{Request, TimestampFormat, moment};
+
+static AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+static SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// By which way a request is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,17 +82,17 @@ fn from_header(request: &Request, text: &str) -> Result<Claim, Fault> {
     let (Some(credential), Some(headers), Some(signature), Some(date)) = (credential, headers, signature, date) else {
         return Err(dialect.incomplete(format!("{missing}Authorization={ALGORITHM}")));
     };
-    let token = request.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok());
+    let token = request.headers.get(&SECURITY_TOKEN).and_then(|token| token.to_str().ok());
     let raw = Raw { credential, headers, signature, token, date, kind: Kind::Header };
     raw.claim(dialect)
 }
 
 /// `X-Amz-Date`, else `Date`.
 fn date_header(request: &Request) -> Option<Timestamp> {
-    let text = |name: &str| request.headers.get(name)?.to_str().ok();
-    match text("x-amz-date") {
+    let text = |name: &HeaderName| request.headers.get(name)?.to_str().ok();
+    match text(&AMZ_DATE) {
         Some(basic) => basic_date(basic),
-        None => text("date").and_then(|date| basic_date(date).or_else(|| moment::parse(date, TimestampFormat::Rfc822))),
+        None => text(&DATE).and_then(|date| basic_date(date).or_else(|| moment::parse(date, TimestampFormat::Rfc822))),
     }
 }
 
@@ -97,16 +102,16 @@ fn basic_date(text: &str) -> Option<Timestamp> {
     if bytes.len() != 16 || !text.is_ascii() {
         return None;
     }
-    let iso = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        &text[0..4],
-        &text[4..6],
-        &text[6..8],
-        &text[9..11],
-        &text[11..13],
-        &text[13..15]
-    );
-    (bytes[8] == b'T' && bytes[15] == b'Z').then(|| moment::parse(&iso, TimestampFormat::Iso8601)).flatten()
+    if bytes[8] != b'T' || bytes[15] != b'Z' {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        let digits = &bytes[range];
+        let all = digits.iter().all(u8::is_ascii_digit);
+        all.then(|| digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
+    };
+    let clock = (number(9..11)?, number(11..13)?, number(13..15)?);
+    moment::civil(number(0..4)?, number(4..6)?, number(6..8)?, clock, 0)
 }
 
 fn from_query(request: &Request) -> Result<Option<Claim>, Fault> {
@@ -150,8 +155,9 @@ struct Raw<'a> {
 
 impl Raw<'_> {
     fn claim(self, dialect: Dialect) -> Result<Claim, Fault> {
-        let parts: Vec<&str> = self.credential.split('/').collect();
-        let [key_id, date, region, service, terminator] = parts[..] else {
+        let mut parts = self.credential.split('/');
+        let five = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(key_id), Some(date), Some(region), Some(service), Some(terminator), None) = five else {
             return Err(dialect.incomplete(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
                 self.credential
@@ -162,8 +168,11 @@ impl Raw<'_> {
                 "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'."
             )));
         }
-        let day = canonical::basic(self.date);
-        if !day.starts_with(date) || date.len() != 8 {
+        let (year, month, day, ..) = self.date.civil();
+        let number = year * 10_000 + i64::from(month) * 100 + i64::from(day);
+        let is_number = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number || date.parse() != Ok(number) {
+            let day = canonical::basic(self.date);
             return Err(dialect.mismatch_with(format!(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: \
                  '{date}' != '{}', from '{day}'.",

@@ -3,7 +3,7 @@
 use base::{Fault, Timestamp};
 
 use super::canonical::basic;
-use super::{SKEW_MS, Scope};
+use super::{SKEW_MS, service_of};
 use crate::{Request, TimestampFormat, moment};
 
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -68,7 +68,7 @@ impl Dialect {
     pub(super) fn of(request: &Request) -> Self {
         let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         // An object may be anything, a form too, so what is signed for S3 is S3's.
-        if Scope::of(request).is_some_and(|scope| scope.service == "s3") {
+        if service_of(request).is_some_and(|service| service == "s3") {
             Self::S3
         } else if request.query.contains("X-Amz-Algorithm=") && !request.query.contains("X-Amz-Credential=") {
             // A presigned URL that lost the part that names its service: hardly any but S3's are handed around.

@@ -7,7 +7,7 @@ use base::Fault;
 
 use super::canonical::hex;
 use super::fault::Dialect;
-use super::{ALGORITHM, Scope, key};
+use super::{ALGORITHM, Scope, key, scope_of};
 
 /// What the fields of a form say of who signed its policy. Nothing in it is proven before [`FormClaim::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl FormClaim {
                 .with("ArgumentValue", credential)
         };
         let key_id = credential.split('/').next().filter(|id| !id.is_empty()).ok_or_else(malformed)?;
-        let scope = Scope::of_credential(credential).ok_or_else(malformed)?;
+        let [date, region, service] = scope_of(credential).ok_or_else(malformed)?;
+        let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
         Ok(Self { key_id: key_id.to_owned(), scope, signature: signature.to_owned(), token: token.map(str::to_owned) })
     }
 

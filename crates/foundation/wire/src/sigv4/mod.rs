@@ -20,6 +20,8 @@ pub use sign::{Signer, sign};
 pub(crate) use canonical::{basic, hex};
 pub(crate) use fault::mismatch_s3;
 
+use std::borrow::Cow;
+
 use crate::Request;
 
 /// The algorithm's name; the others (asymmetric SigV4a) are not offered.
@@ -45,36 +47,39 @@ pub struct Scope {
     pub service: String,
 }
 
+/// The signing name of the service for which a request says it is signed, valid or not: for routing, never for trust.
+pub fn service_of(request: &Request) -> Option<Cow<'_, str>> {
+    let header = request.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(header) = header {
+        let [_, _, service] = scope_of(credential_in(header)?)?;
+        return Some(Cow::Borrowed(service));
+    }
+    if request.query.is_empty() {
+        return None;
+    }
+    let credential = form_urlencoded::parse(request.query.as_bytes())
+        .find(|(name, _)| name == "X-Amz-Credential")
+        .and_then(|(_, credential)| scope_of(&credential).map(|[_, _, service]| Cow::Owned(service.to_owned())));
+    // Version 2 names neither a region nor a service, but only S3's presigned URLs have it still.
+    credential.or_else(|| crate::sigv2::parse(request).map(|_| Cow::Borrowed("s3")))
+}
+
+/// What follows `Credential=` in an `Authorization` header.
+fn credential_in(header: &str) -> Option<&str> {
+    let start = header.match_indices('=').find_map(|(at, _)| header[..at].ends_with("Credential").then_some(at + 1))?;
+    header[start..].split([',', ' ']).next()
+}
+
+/// Date, region and service of a credential. Key ids hold no slash, so the scope is the last four parts.
+fn scope_of(credential: &str) -> Option<[&str; 3]> {
+    let mut parts = credential.rsplit('/');
+    (parts.next()? == TERMINATOR).then_some(())?;
+    let (service, region, date) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    Some([date, region, service])
+}
+
 impl Scope {
-    /// The scope a request names, valid or not: for routing, never for trust.
-    pub fn of(request: &Request) -> Option<Self> {
-        let header = request.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if let Some(header) = header {
-            let (_, credential) = header.split_once("Credential=")?;
-            return Self::of_credential(credential.split([',', ' ']).next()?);
-        }
-        let credential = form_urlencoded::parse(request.query.as_bytes())
-            .find(|(name, _)| name == "X-Amz-Credential")
-            .and_then(|(_, credential)| Self::of_credential(&credential));
-        // Version 2 names neither a region nor a service, but only S3's presigned URLs have it still.
-        let older = || crate::sigv2::parse(request).map(|_| Self::of_store());
-        credential.or_else(older)
-    }
-
-    /// What a signature is good for that says nothing of it: S3, in its first region.
-    fn of_store() -> Self {
-        Self { date: String::new(), region: "us-east-1".into(), service: "s3".into() }
-    }
-
-    /// Key ids hold no slash, so the scope is the last four parts.
-    fn of_credential(credential: &str) -> Option<Self> {
-        let mut parts = credential.rsplit('/');
-        (parts.next()? == TERMINATOR).then_some(())?;
-        let (service, region, date) = (parts.next()?, parts.next()?, parts.next()?);
-        parts.next()?;
-        Some(Self { date: date.into(), region: region.into(), service: service.into() })
-    }
-
     /// As it stands in the string to sign.
     pub(crate) fn text(&self) -> String {
         format!("{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)

@@ -160,24 +160,10 @@ pub(super) fn head(endpoint: &str, snapshot: &Snapshot) -> Vec<String> {
 pub(super) fn table(snapshot: &Snapshot, region: &str, most: usize) -> Vec<String> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header([
-        "FUNCTION",
-        "START",
-        "IDLE",
-        "BUSY",
-        "PROV",
-        "INV/S",
-        "INVOKED",
-        "ERRORS",
-        "THROTTLES",
-        "QUEUE MS",
-        "SANDBOX MS",
-        "INIT MS",
-        "HANDLER MS",
-        "NOW MB",
-        "PEAK MB",
-        "CPU%",
-    ]);
+    let counts = ["FUNCTION", "START", "IDLE", "BUSY", "PROV", "INV/S", "INVOKED", "ERRORS", "THROTTLES"];
+    let times = PHASES.map(|phase| format!("{} MS", phase.to_uppercase()));
+    let resources = ["NOW MB", "PEAK MB", "CPU%"];
+    table.set_header(counts.map(str::to_owned).into_iter().chain(times).chain(resources.map(str::to_owned)));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
@@ -296,11 +282,19 @@ mod tests {
     fn a_table_names_each_version_and_marks_what_is_old() {
         let lines = table(&snapshot(), "us-east-1", 10);
         assert!(lines[0].contains("FUNCTION") && lines.len() == 3, "{lines:#?}");
+        // A head for each cell: what stands below the last one is the CPU's.
+        let (heads, cells) = (columns(&lines[0]), columns(&lines[2]));
+        assert_eq!(heads.len(), cells.len(), "{lines:#?}");
         assert!(lines[1].contains("slow") && lines[1].contains("(2000/2000)"), "{lines:#?}");
         assert!(lines[2].contains("eu-west-1/quick:3"), "{lines:#?}");
         assert_eq!(table(&snapshot(), "us-east-1", 1).len(), 2);
         let head = head("http://x", &snapshot());
         assert!(head[0].contains("up 1m2s"), "{head:#?}");
+    }
+
+    /// Columns stand apart by two spaces or more.
+    fn columns(line: &str) -> Vec<&str> {
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{Fault, Timestamp};
-use door::{Answer, Ask, Body, Context, Handle, Mode};
+use door::{Answer, Ask, Body, ConditionKeys, Context, Handle, Mode};
 use model::lambda::{self as aws, ops};
 use wire::Unit;
 
@@ -128,7 +128,7 @@ impl Functions {
             owner: None,
             policy: None,
             trust: false,
-            keys: &[],
+            keys: &ConditionKeys::new,
         };
         self.options.gate.authorise(&ask, context.request_id).map_err(|_| {
             faults::invalid(format!(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Fault, RequestId, Timestamp};
-use door::{Answer, Ask, Body, Context, Handle, Mode};
+use door::{Answer, Ask, Body, ConditionKeys, Context, Handle, Mode};
 use model::lambda::{self as aws, ops};
 use model::{dynamodbstreams, kinesis};
 
@@ -183,7 +183,7 @@ impl Functions {
                     owner: None,
                     policy: None,
                     trust: false,
-                    keys: &[],
+                    keys: &ConditionKeys::new,
                 };
                 self.options.gate.authorise(&ask, context.request_id).map_err(|_| kind.forbidden(action, arn))?;
             }

@@ -142,7 +142,7 @@ impl Functions {
         if self.options.gate.mode() != Mode::Enforce {
             return None;
         }
-        let keys = self.options.gate.keys(&Origin { secure: true, ..Origin::default() }, principal, &queue.region);
+        let keys = || self.options.gate.keys(&Origin { secure: true, ..Origin::default() }, principal, &queue.region);
         let mut actions = actions.iter().copied();
         actions.find(|action| {
             let ask = Ask {

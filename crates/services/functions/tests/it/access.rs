@@ -90,8 +90,9 @@ impl Policies for ByPolicy {
             return Decision::Allowed("the role trusts anybody".into());
         }
         self.0.lock().unwrap().push((ask.principal.arn(), ask.action.to_owned()));
-        let auth = ask.keys.iter().any(|(key, values)| key == "lambda:FunctionUrlAuthType" && values == &["NONE"]);
-        let by_url = ask.keys.iter().any(|(key, values)| key == "lambda:InvokedViaFunctionUrl" && values == &["true"]);
+        let auth = (ask.keys)().iter().any(|(key, values)| key == "lambda:FunctionUrlAuthType" && values == &["NONE"]);
+        let by_url =
+            (ask.keys)().iter().any(|(key, values)| key == "lambda:InvokedViaFunctionUrl" && values == &["true"]);
         let named = ask.policy.is_some_and(|policy| policy.contains(&format!("\"{}\"", ask.action)));
         if auth && by_url && named {
             return Decision::Allowed("the policy".into());
@@ -142,7 +143,7 @@ impl Policies for Roles {
         assert_eq!((ask.principal, ask.action, ask.trust), (&lambda, "sts:AssumeRole", true));
         let source =
             ("aws:SourceArn".to_owned(), vec!["arn:aws:lambda:us-east-1:000000000000:function:hello".to_owned()]);
-        assert!(ask.keys.contains(&source));
+        assert!((ask.keys)().contains(&source));
         match ask.policy {
             Some("open") => Decision::Allowed("test".into()),
             _ => Decision::Denied(Denial { message: "no".into(), because: "no".into(), always: true }),

@@ -133,7 +133,7 @@ impl HttpApis {
             owner: Some(owner),
             policy: None,
             trust: false,
-            keys: &gate.keys(&request.origin, principal, &region),
+            keys: &|| gate.keys(&request.origin, principal, &region),
         };
         gate.authorise(&ask, request.request_id).ok()?;
         Some(Authorizer::Iam { key_id: key_id.map(str::to_owned), account: principal.account(), arn: principal.arn() })

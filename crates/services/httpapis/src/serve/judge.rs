@@ -86,7 +86,7 @@ pub(crate) fn permits(
         owner: Some(owner),
         policy: Some(policy),
         trust: false,
-        keys: &gate.keys(&request.origin, &principal, &region),
+        keys: &|| gate.keys(&request.origin, &principal, &region),
     };
     // Its word counts in every mode: it is not the platform's policy, but the API's.
     Some(gate.decide(&ask, request.request_id, true))

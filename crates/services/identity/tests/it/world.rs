@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use base::{Account, Fault, Principal, Region, RequestId, SystemRng, VirtualClocks};
 use door::{
-    Ask, Body, Call, Decision, Dispatch, Gate, Handle, Input, Mode, Origin, Policies, Router, RouterBuilder, Via,
+    Ask, Body, Call, ConditionKeys, Decision, Dispatch, Gate, Handle, Input, Mode, Origin, Policies, Router,
+    RouterBuilder, Via,
 };
 use identity::{Identity, Options};
 use model::iam::{self, ops};
@@ -190,7 +191,16 @@ pub(crate) fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: &
 
 /// A question without resource policy and condition keys.
 pub(crate) fn question<'a>(principal: &'a Principal, action: &'a str, resource: &'a str) -> Ask<'a> {
-    Ask { principal, key_id: None, action, resource, owner: None, policy: None, trust: false, keys: &[] }
+    Ask {
+        principal,
+        key_id: None,
+        action,
+        resource,
+        owner: None,
+        policy: None,
+        trust: false,
+        keys: &ConditionKeys::new,
+    }
 }
 
 /// A policy of these statements.

@@ -17,7 +17,8 @@ struct Asked(Mutex<Vec<Question>>);
 
 impl Policies for Asked {
     fn decide(&self, ask: &Ask<'_>) -> Decision {
-        let tags = ask.keys.iter().filter(|(name, _)| name.starts_with("aws:ResourceTag/"));
+        let keys = (ask.keys)();
+        let tags = keys.iter().filter(|(name, _)| name.starts_with("aws:ResourceTag/"));
         let tags = tags.map(|(name, value)| format!("{name}={}", value.join(","))).collect();
         let asked = (ask.action.to_owned(), ask.resource.to_owned(), ask.policy.map(str::to_owned), tags);
         self.0.lock().unwrap().push(asked);

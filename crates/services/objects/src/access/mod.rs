@@ -8,7 +8,7 @@ mod keys;
 use std::sync::Arc;
 
 use base::{Account, Principal};
-use door::{About, Ask, AuthContext, ConditionKeys, Context, Need, Subject};
+use door::{About, Ask, AuthContext, Context, Need, Subject};
 use model::s3::AccessControlPolicy;
 use store::Space;
 
@@ -201,8 +201,8 @@ impl Objects {
         let object = key.and_then(|(key, id)| self.object(bucket, key, id));
         let place = Place::of(name, key.map(|(key, _)| key.to_owned()), object.as_ref());
         let policy = policy(bucket, &context.principal, &place);
-        let mut keys: ConditionKeys = self.gate.keys(&context.origin, &context.principal, &context.region);
-        keys.extend(keys::of_resource(bucket, object.as_ref()));
+        let common = || self.gate.keys(&context.origin, &context.principal, &context.region);
+        let keys = || [common(), keys::of_resource(bucket, object.as_ref())].concat();
         let ask = Ask {
             principal: &context.principal,
             key_id: context.origin.key_id.as_deref(),
@@ -222,8 +222,8 @@ impl Objects {
         let object = self.object(bucket, key, None);
         let place = Place::of(name, Some(key.to_owned()), object.as_ref());
         let policy = policy(bucket, &anonymous, &place);
-        let mut keys = self.gate.keys(visit.origin, &anonymous, visit.region);
-        keys.extend(keys::of_resource(bucket, object.as_ref()));
+        let common = || self.gate.keys(visit.origin, &anonymous, visit.region);
+        let keys = || [common(), keys::of_resource(bucket, object.as_ref())].concat();
         let ask = Ask {
             principal: &anonymous,
             key_id: None,

@@ -54,7 +54,7 @@ impl Policies for Memory {
             action: ask.action.into(),
             resource: ask.resource.into(),
             policy: ask.policy.map(str::to_owned),
-            keys: ask.keys.to_vec(),
+            keys: (ask.keys)(),
         });
         if self
             .denied

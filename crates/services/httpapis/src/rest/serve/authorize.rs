@@ -62,7 +62,7 @@ impl RestApis {
             owner: Some(owner),
             policy: None,
             trust: false,
-            keys: &gate.keys(&request.origin, principal, &region),
+            keys: &|| gate.keys(&request.origin, principal, &region),
         };
         gate.authorise(&ask, request.request_id).map_err(|denial| Failure::denied(denial.message))?;
         Ok(Caller::Signed { key_id: key_id.map(str::to_owned), account: principal.account(), arn })

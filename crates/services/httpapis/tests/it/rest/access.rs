@@ -17,7 +17,8 @@ struct Book {
 
 impl Policies for Book {
     fn decide(&self, ask: &Ask<'_>) -> Decision {
-        let keys = ask.keys.iter().filter(|(key, _)| key.starts_with("aws:ResourceTag/"));
+        let keys = (ask.keys)();
+        let keys = keys.iter().filter(|(key, _)| key.starts_with("aws:ResourceTag/"));
         let keys: Vec<String> = keys.map(|(key, values)| format!("{key}={}", values.join(","))).collect();
         self.asked.lock().unwrap().push((ask.action.into(), ask.resource.into(), keys.join(" ")));
         if ask.resource.ends_with("/denied") {
