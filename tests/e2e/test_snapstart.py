@@ -103,6 +103,28 @@ def call(functions, name):
     return answer, base64.b64decode(whole["LogResult"]).decode()
 
 
+def test_latest_is_restored_where_a_tag_asks_for_it(snapping, functions):
+    folder = snapping.data / "snapshots"
+    before = set(os.listdir(folder))
+    code = INIT + """
+def handler(event, context):
+    return {"seen": SEEN, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"], "version": context.function_version, **draw()}
+"""
+    more = {"MemorySize": 256, "Timeout": 20, "SnapStart": {"ApplyOn": "PublishedVersions"}}
+    create = lambda tags: functions.create_function(
+        FunctionName="snap-latest", Runtime=RUNTIME, Role=ROLE, Handler="app.handler", Code={"ZipFile": zipped({"app.py": code})}, Tags=tags, **more
+    )
+    with pytest.raises(ClientError, match="LAMBENT_SNAPSTART may be published or latest, not 'always'"):
+        create({"LAMBENT_SNAPSTART": "always"})
+    create({"LAMBENT_SNAPSTART": "latest"})
+    eventually(lambda: set(os.listdir(folder)) - before, bool)
+    answer, log = call(functions, "snap-latest")
+    assert "RESTORE_REPORT Restore Duration" in log, log
+    assert (answer["seen"], answer["type"], answer["version"]) == (["before", "after"], "snap-start", "$LATEST")
+    functions.delete_function(FunctionName="snap-latest")
+    eventually(lambda: set(os.listdir(folder)) - before, lambda left: not left)
+
+
 def test_a_restored_environment_goes_on_where_init_ended(functions):
     code = INIT + """
 def handler(event, context):

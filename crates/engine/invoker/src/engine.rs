@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::keep::Wheel;
 use crate::permits::Permits;
 use crate::pool::{Counts, Pool};
+use crate::scaling::Scaling;
 use crate::tally::{Name, Tallies};
 use crate::{
     Answered, Compiled, Counted, Done, Flowing, Invocation, Options, Provisioned, Refusal, Snapshotted, Spread, Target,
@@ -49,6 +50,7 @@ pub(crate) struct Engine {
     // Finishes invocations whose callers went away, and runs those whose responses are streamed.
     pub(crate) tasks: tokio::runtime::Handle,
     pub(crate) permits: Permits,
+    pub(crate) scaling: Scaling,
     // Of each function version the pool of the revision seen last.
     pools: Mutex<Pools>,
     // Of each function version what its invocations came to.
@@ -78,6 +80,7 @@ impl Engine {
             weak: options.walls.survey().weak,
             tasks: tokio::runtime::Handle::current(),
             permits: Permits::new(options.account_concurrency),
+            scaling: Scaling::new(options.burst),
             pools: Mutex::default(),
             tallies: Tallies::default(),
             begun: options.clocks.monotonic(),

@@ -27,6 +27,7 @@ mod pool;
 mod provision;
 mod report;
 mod run;
+mod scaling;
 mod snapstart;
 mod spec;
 mod stream;

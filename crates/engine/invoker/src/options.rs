@@ -29,6 +29,8 @@ pub struct Options {
     pub keep_alive_ms: u64,
     /// An environment older than this is ended after its invocation, product time, ms.
     pub max_age_ms: u64,
+    /// Environments that one function may start in ten seconds, those of provisioned concurrency aside.
+    pub burst: u32,
     /// Most live environments.
     pub max_environments: usize,
     /// Most memory that live environments may be configured to use together, MiB. One environment may always live.
@@ -66,6 +68,7 @@ impl Options {
             account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
             keep_alive_ms: 600_000,
             max_age_ms: 2 * 3_600_000,
+            burst: base::limits::ENVIRONMENT_BURST,
             max_environments: 2_000,
             max_memory_mb: 1_000_000,
             concurrent_starts: 2 * cpus,

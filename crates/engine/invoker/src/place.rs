@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base::StartKind;
 
-use crate::Refusal;
 use crate::debug;
 use crate::environment::{Environment, InitEnd, NotStarted, Purpose, Restored, Started, micros};
 use crate::host::Place;
@@ -14,6 +13,7 @@ use crate::pool::{Lease, Starting};
 use crate::report::{self, Status};
 use crate::run::Run;
 use crate::snapstart;
+use crate::{Refusal, ThrottleReason};
 
 /// An environment for the invocation, and what it took to get it.
 pub(crate) struct Placed {
@@ -57,6 +57,11 @@ enum Found {
     Room(Place),
 }
 
+/// A function that grows faster than it may.
+fn throttled() -> Refusal {
+    Refusal::Throttled { reason: ThrottleReason::ConcurrentInvocationLimitExceeded }
+}
+
 impl Run<'_> {
     /// An idle environment, or a new one after its INIT.
     pub(crate) async fn place(&self) -> Result<Placed, Unplaced> {
@@ -68,8 +73,14 @@ impl Run<'_> {
                 lease.environment().log.begin(&self.invocation);
                 Ok(self.warm(lease))
             }
-            Found::Room(place) => self.cold(place).await,
+            Found::Room(place) if self.may_grow() => self.cold(place).await,
+            Found::Room(_) => Err(throttled().into()),
         }
+    }
+
+    /// Whether the function may have one more environment now.
+    fn may_grow(&self) -> bool {
+        self.engine.scaling.take(&self.target.key.function, self.engine.options.clocks.product())
     }
 
     /// An idle environment, if there is one.

@@ -78,10 +78,12 @@ fn count_throttle(engine: &Engine, target: &Target, pool: &Pool, invocation: &In
 }
 
 impl<'a> Run<'a> {
-    /// Counts an invocation that found no environment: where the host is full, as a throttle.
+    /// Counts an invocation that found no environment: as a throttle where the host is full, or the function grows too fast.
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {
         match refusal {
-            Refusal::Full(_) => count_throttle(self.engine, self.target, &self.pool, &self.invocation),
+            Refusal::Full(_) | Refusal::Throttled { .. } => {
+                count_throttle(self.engine, self.target, &self.pool, &self.invocation)
+            }
             _ => self.pool.tally.refused(),
         }
     }

@@ -18,6 +18,8 @@ pub const ENVIRONMENT_BYTES: usize = 4096;
 pub const LOG_TAIL_BYTES: usize = 4096;
 /// Largest single log event, bytes (CloudWatch Logs).
 pub const LOG_EVENT_BYTES: usize = 1_048_576;
+/// Environments that a function may start in ten seconds (Lambda's concurrency scaling rate).
+pub const ENVIRONMENT_BURST: u32 = 1000;
 /// Concurrent executions of an account unless told otherwise.
 pub const ACCOUNT_CONCURRENCY: u32 = 1000;
 /// Concurrency that reservations must leave unreserved.

@@ -18,7 +18,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// The resource ARN of a call of `operation`.
 pub fn fill(operation: &Operation, input: &dyn Structure, region: &str, account: &str) -> String {
-    let mut out = String::new();
+    // Room for names of the usual length.
+    let mut out = String::with_capacity(operation.resource.len() + 32);
     for piece in pieces(operation.resource) {
         match piece {
             Piece::Text(text) => out.push_str(text),

@@ -23,7 +23,7 @@ use crate::events::Events;
 use crate::flow::Flow;
 use crate::name::{Address, Named};
 use crate::queue::{self, Readers};
-use crate::snapstart::Numbered;
+use crate::snapstart::{Latest, Numbered};
 use crate::state::State;
 use crate::target::{Plan, Targets};
 use crate::ticket::Tickets;
@@ -95,6 +95,8 @@ pub struct Functions {
     pub(crate) bytecode: Bytecodes,
     // Those that are being made, by function and number of the version, and how many are made at a time.
     pub(crate) snapping: std::sync::Mutex<HashSet<(Address, u64)>>,
+    // The snapshots of `$LATEST`, where functions want them.
+    pub(crate) latest: std::sync::Mutex<HashMap<Address, Latest>>,
     pub(crate) snap_turns: tokio::sync::Semaphore,
     pub(crate) snap_wanted: mpsc::UnboundedSender<Numbered>,
     // The versions that were told to have environments ready, each with what stands in the way.
@@ -160,6 +162,7 @@ impl Functions {
             snapshots: options.snapshots.clone(),
             bytecode: Bytecodes::new(options.bytecode.clone()),
             snapping: std::sync::Mutex::default(),
+            latest: std::sync::Mutex::default(),
             snap_turns: tokio::sync::Semaphore::new(crate::snapstart::AT_A_TIME),
             snap_wanted,
             provisioned: tokio::sync::Mutex::default(),

@@ -36,7 +36,7 @@ pub const GRADES: &[Graded] = &[
     row("CreateFunction", "Environment", Acts, ""),
     row("CreateFunction", "KMSKeyArn", Refused, ""),
     row("CreateFunction", "TracingConfig", Acts, "Active samples traces that begin here; no segments are kept"),
-    row("CreateFunction", "Tags", Acts, "LAMBENT_EGRESS and LAMBENT_ISOLATION; others are stored"),
+    row("CreateFunction", "Tags", Acts, "LAMBENT_EGRESS, LAMBENT_ISOLATION and LAMBENT_SNAPSTART; others are stored"),
     row("CreateFunction", "Layers", Acts, "at most five; one that brings /opt/extensions is refused"),
     row("CreateFunction", "FileSystemConfigs", Refused, "an empty list is accepted"),
     row(
@@ -223,7 +223,7 @@ pub const GRADES: &[Graded] = &[
     row("InvokeAsync", "FunctionName", Acts, ""),
     row("InvokeAsync", "InvokeArgs", Acts, ""),
     row("TagResource", "Resource", Acts, "functions, event source mappings and code signing configurations"),
-    row("TagResource", "Tags", Acts, "LAMBENT_EGRESS and LAMBENT_ISOLATION; others are stored"),
+    row("TagResource", "Tags", Acts, "LAMBENT_EGRESS, LAMBENT_ISOLATION and LAMBENT_SNAPSTART; others are stored"),
     row("UntagResource", "Resource", Acts, "functions, event source mappings and code signing configurations"),
     row("UntagResource", "TagKeys", Acts, ""),
     row("ListTags", "Resource", Acts, "functions, event source mappings and code signing configurations"),

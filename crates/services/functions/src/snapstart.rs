@@ -5,19 +5,22 @@
 //! Source: AWS Lambda developer guide, "Improving startup performance with Lambda SnapStart", and AWS Lambda API reference,
 //! `FunctionConfiguration`.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use base::Fault;
 use invoker::{InitFailure, Isolation, Refusal, Snapshotted, Target};
 use model::lambda as aws;
 use runtime::SnapshotWanted;
+use store::Digest;
 use tokio::sync::mpsc;
 
 use crate::family::{Family, Step, Wanted};
-use crate::name::{Address, Named};
+use crate::name::{Address, LATEST, Named};
 use crate::target::Plan;
-use crate::types::{Snap, Version};
-use crate::{Functions, faults};
+use crate::types::{Edition, Function, Snap, Version};
+use crate::walls::Asked;
+use crate::{Functions, faults, rules};
 
 /// How many are made at a time: each is an INIT that takes CPU from others.
 pub(crate) const AT_A_TIME: usize = 2;
@@ -28,8 +31,21 @@ const MORE_MB: u64 = 64;
 /// Versions that are read at once.
 const PAGE: usize = 100;
 
-/// A version, by the function and its number.
+/// A version, by the function and its number, [`OF_LATEST`] for `$LATEST`.
 pub(crate) type Numbered = (Address, u64);
+
+/// What stands for `$LATEST` where versions have numbers.
+pub(crate) const OF_LATEST: u64 = 0;
+
+/// The newest snapshot of a function's `$LATEST`. AWS has none: the tag `LAMBENT_SNAPSTART=latest` asks for it. It is made beside
+/// every change, and until it is there, and where it cannot be made, environments run INIT as without it.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    /// The name of its file, which says what it was made of.
+    name: String,
+    /// Whether there is one. Where none could be made, it is not tried again until the function changes.
+    made: bool,
+}
 
 /// Whether a version may be invoked now.
 ///
@@ -78,6 +94,70 @@ impl Functions {
         }
     }
 
+    /// The name of the snapshot that `$LATEST` shall have; none where that is not asked for, and of published versions.
+    pub(crate) fn latest_snapshot(
+        &self,
+        address: &Address,
+        edition: &Edition<'_>,
+        function: &Function,
+    ) -> Option<String> {
+        let walls = Asked::of(&function.tags, self.options.egress);
+        let wanted = walls.latest && edition.settings.snap_start && edition.version == LATEST;
+        wanted.then(|| {
+            let made_of = rules::fingerprint(edition.settings, edition.code);
+            Digest::of(format!("{} {made_of} {}", address.arn(), walls.word()).as_bytes()).to_string()
+        })
+    }
+
+    /// Whether a snapshot of `$LATEST` may be made, which could not be made of the same before.
+    pub(crate) fn may_make_latest(&self, address: &Address, name: &str) -> bool {
+        let latest = self.latest();
+        latest.get(address).is_none_or(|latest| latest.made || latest.name != name)
+    }
+
+    /// The same, as the function is now. What the store cannot tell is found out by the first invocation.
+    fn latest_name(&self, address: &Address) -> Option<String> {
+        let function = self.state.get(address).ok().flatten()?;
+        self.latest_snapshot(address, &function.latest(), &function)
+    }
+
+    /// Has the snapshot of `$LATEST` made, where the function asks for one that is not there.
+    pub(crate) fn want_latest(&self, address: &Address) {
+        match self.latest_name(address) {
+            Some(name) if self.may_make_latest(address, &name) && self.snapshots.find(&name).is_none() => {
+                self.want_snapshot(address, OF_LATEST);
+            }
+            Some(_) => {}
+            None => self.forget_latest(address),
+        }
+    }
+
+    fn latest(&self) -> MutexGuard<'_, HashMap<Address, Latest>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what came of making the snapshot `name` of `$LATEST`, and removes the one before.
+    async fn settle_latest(&self, address: &Address, name: String, made: bool) -> Result<(), Fault> {
+        let before = self.latest().insert(address.clone(), Latest { name: name.clone(), made });
+        if let Some(before) = before.filter(|before| before.name != name) {
+            self.snapshots.remove(&before.name).await?;
+        }
+        if self.latest_name(address).is_none() {
+            // It was deleted meanwhile, or wants none any more.
+            self.forget_latest(address);
+        }
+        self.targets.forget(address);
+        Ok(())
+    }
+
+    /// Removes the snapshot of `$LATEST` of a function that is gone.
+    pub(crate) fn forget_latest(&self, address: &Address) {
+        let before = self.latest().remove(address);
+        if let Some(before) = before {
+            self.remove_snapshot(before.name);
+        }
+    }
+
     /// Has a snapshot made beside the answer, unless that is under way.
     pub(crate) fn want_snapshot(&self, address: &Address, number: u64) {
         let wanted = (address.clone(), number);
@@ -94,6 +174,11 @@ impl Functions {
     pub(crate) async fn snapshot_all(&self) -> Result<(), Fault> {
         let mut left: std::collections::HashSet<String> = self.snapshots.list().await?.into_iter().collect();
         for (address, function) in self.state.every()? {
+            if let Some(name) = self.latest_snapshot(&address, &function.latest(), &function)
+                && left.remove(&name)
+            {
+                self.latest().insert(address.clone(), Latest { name, made: true });
+            }
             let mut after = if function.changes > 0 { Some(0) } else { None };
             while let Some(from) = after.take() {
                 let page = self.state.versions(&address, from, PAGE)?;
@@ -120,8 +205,12 @@ impl Functions {
                 if let Err(fault) = functions.make_snapshot(&address, number).await {
                     tracing::warn!(%fault, function = address.name, number, "no snapshot could be made");
                 }
-                let mut snapping = functions.snapping.lock().unwrap_or_else(PoisonError::into_inner);
-                snapping.remove(&(address, number));
+                let made = functions.latest().get(&address).map(|latest| latest.name.clone());
+                functions.snapping.lock().unwrap_or_else(PoisonError::into_inner).remove(&(address.clone(), number));
+                // A change that came while one was made was not heard.
+                if number == OF_LATEST && made.is_some() && made != functions.latest_name(&address) {
+                    functions.want_latest(&address);
+                }
             });
         }
     }
@@ -130,14 +219,22 @@ impl Functions {
         let _turn = self.snap_turns.acquire().await;
         // Held before the row is read: the code that the row names stays until the target has its claim.
         let held = self.code.hold().await;
-        let named = Named { address: address.clone(), qualifier: Some(number.to_string()) };
+        let qualifier = (number != OF_LATEST).then(|| number.to_string());
+        let named = Named { address: address.clone(), qualifier };
         let found = match self.find(named) {
             Err(fault) if fault.status == 404 => return Ok(()),
             found => found?,
         };
         let plan = self.make(address, &found.edition(), &found.function).await;
         drop(held);
-        let revision = found.edition().revision.to_owned();
+        let revision = if number == OF_LATEST {
+            // An invocation that began before may have asked once more for what could not be made.
+            let name = self.latest_snapshot(address, &found.edition(), &found.function);
+            let Some(name) = name.filter(|name| self.may_make_latest(address, name)) else { return Ok(()) };
+            name
+        } else {
+            found.edition().revision.to_owned()
+        };
         let snap = match &plan {
             Ok(Plan::Run { unfit: Some(why), .. }) => Snap::Off((*why).to_owned()),
             Ok(Plan::Run { target, .. }) => match self.snapshot(target, &revision).await? {
@@ -148,6 +245,12 @@ impl Functions {
             Ok(Plan::NoBootstrap { why, .. }) => failed("FunctionError.InvalidEntryPoint", why),
             Err(fault) => failed("InvalidRuntime", &fault.message),
         };
+        if number == OF_LATEST {
+            if let Snap::Off(why) | Snap::Failed { reason: why, .. } = &snap {
+                tracing::warn!(function = address.name, why, "$LATEST runs INIT: it has no snapshot");
+            }
+            return self.settle_latest(address, revision, snap == Snap::On).await;
+        }
         let settle = move |family: &mut Family| {
             let there = family.versions.get_mut(&number).filter(|version| version.revision == revision);
             let there = there.map(|version| version.snap = Some(snap.clone())).is_some();
@@ -193,9 +296,13 @@ impl Functions {
         if version.snap.is_none() {
             return;
         }
-        let (snapshots, revision) = (self.snapshots.clone(), version.revision.clone());
+        self.remove_snapshot(version.revision.clone());
+    }
+
+    fn remove_snapshot(&self, name: String) {
+        let snapshots = self.snapshots.clone();
         tokio::spawn(async move {
-            if let Err(error) = snapshots.remove(&revision).await {
+            if let Err(error) = snapshots.remove(&name).await {
                 tracing::warn!(%error, "the snapshot of a version that is gone could not be removed");
             }
         });

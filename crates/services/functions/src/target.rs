@@ -29,7 +29,7 @@ pub(crate) enum Plan {
         sampled: bool,
         /// Why it cannot be snapshotted, where it cannot.
         unfit: Option<&'static str>,
-        /// The number of a version whose environments begin with a snapshot.
+        /// The number of a version whose environments begin with a snapshot, 0 for `$LATEST`.
         snapped: Option<u64>,
         /// Of a web function: where events go that are no requests.
         events: Option<PathAndQuery>,
@@ -181,6 +181,7 @@ impl Functions {
     /// Makes a function ready beside the answer that created or changed it, so that its first invocation need not.
     /// What stands in the way is told to that invocation.
     pub(crate) fn prepare(self: &Arc<Self>, address: &Address) {
+        self.want_latest(address);
         let (functions, address) = (Arc::clone(self), address.clone());
         tokio::spawn(async move {
             match functions.ready(&Named { address, qualifier: None }).await {
@@ -320,9 +321,17 @@ impl Functions {
             Granted { document: credentials_document(&variables, expires), variables, ends: expires }
         };
         let unfit = self.unfit(&launch, walls.isolation);
-        let on = edition.snap == Some(&Snap::On) && unfit.is_none();
-        let snapped = version.parse().ok().filter(|_| on);
-        let snapshot = snapped.and_then(|_: u64| self.snapshots.find(edition.revision));
+        let (snapped, snapshot) = match self.latest_snapshot(address, edition, function) {
+            Some(name) if unfit.is_none() => {
+                (self.may_make_latest(address, &name).then_some(snapstart::OF_LATEST), self.snapshots.find(&name))
+            }
+            Some(_) => (None, None),
+            None => {
+                let on = edition.snap == Some(&Snap::On) && unfit.is_none();
+                let snapped = version.parse().ok().filter(|_| on);
+                (snapped, snapped.and_then(|_: u64| self.snapshots.find(edition.revision)))
+            }
+        };
         let group = log_group(address, settings);
         let mut env = variables(address, version, settings, &group, &choice);
         if let (Some(setup), Some(own)) = (&setup, &settings.environment) {

@@ -1,4 +1,5 @@
-//! The tags by which a function says how it is walled in. AWS has no setting for it, and tags come through every tool.
+//! The tags by which a function says how it is walled in and how `$LATEST` begins. AWS has no setting for it, and tags come
+//! through every tool.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +10,17 @@ use crate::faults;
 
 const EGRESS: &str = "LAMBENT_EGRESS";
 const ISOLATION: &str = "LAMBENT_ISOLATION";
+const SNAPSTART: &str = "LAMBENT_SNAPSTART";
 /// Tags that begin so are settings, so a misspelt one is refused.
 const SETTING: &str = "LAMBENT_";
 
-/// How the environments of a function are walled in.
+/// How the environments of a function are walled in, and how those of `$LATEST` begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) egress: Egress,
     pub(crate) isolation: Isolation,
+    /// Whether SnapStart holds for `$LATEST`, too.
+    pub(crate) latest: bool,
 }
 
 impl Asked {
@@ -27,7 +31,8 @@ impl Asked {
         let egress = tags.get(EGRESS).map_or(platform, |value| egress(value).unwrap_or(Egress::None));
         let isolation =
             tags.get(ISOLATION).map_or(Isolation::Process, |value| isolation(value).unwrap_or(Isolation::MicroVm));
-        Self { egress: egress.min(platform), isolation }
+        let latest = tags.get(SNAPSTART).is_some_and(|value| snapstart(value) == Some(true));
+        Self { egress: egress.min(platform), isolation, latest }
     }
 
     /// A word for it, which differs where environments do.
@@ -41,6 +46,15 @@ fn egress(value: &str) -> Option<Egress> {
         "none" => Some(Egress::None),
         "public" => Some(Egress::Public),
         "all" => Some(Egress::All),
+        _ => None,
+    }
+}
+
+/// Whether `$LATEST` is among what SnapStart holds for.
+fn snapstart(value: &str) -> Option<bool> {
+    match value {
+        "published" => Some(false),
+        "latest" => Some(true),
         _ => None,
     }
 }
@@ -77,10 +91,11 @@ pub(crate) fn check(tags: &BTreeMap<String, String>, platform: Option<Egress>) -
                 }
             }
             ISOLATION => drop(isolation(value).ok_or_else(|| may_be(key, value, "process or microvm"))?),
+            SNAPSTART => drop(snapstart(value).ok_or_else(|| may_be(key, value, "published or latest"))?),
             _ => {
                 return Err(faults::invalid(format!(
                     "The tag {key} is no setting of Lambent. Tags that begin with {SETTING} may be {EGRESS} (all, public or \
-                     none) and {ISOLATION} (process or microvm)."
+                     none), {ISOLATION} (process or microvm) and {SNAPSTART} (published or latest)."
                 )));
             }
         }
@@ -130,7 +145,7 @@ mod tests {
         }
         assert_eq!(
             Asked::of(&tags(&[("team", "red")]), Some(Public)),
-            Asked { egress: Public, isolation: Isolation::Process }
+            Asked { egress: Public, isolation: Isolation::Process, latest: false }
         );
         assert_eq!(Asked::of(&tags(&[(ISOLATION, "microvm")]), Some(All)).isolation, Isolation::MicroVm);
     }

@@ -271,6 +271,24 @@ async fn a_full_host_refuses_in_the_end() {
 }
 
 #[tokio::test]
+async fn a_function_that_grows_too_fast_is_throttled() {
+    let mut world = World::with(|options| options.burst = 2);
+    let f = target("f");
+    let held: Vec<_> = (0..2).map(|_| world.spawn(&f, "hold")).collect();
+    world.held(2).await;
+    let reason = ThrottleReason::ConcurrentInvocationLimitExceeded;
+    assert_eq!(world.call(&f, "x").await.unwrap_err(), Refusal::Throttled { reason });
+    world.call(&target("g"), "x").await.unwrap();
+    // Half of the ten seconds give one of two back.
+    world.clocks.advance(5_000).await.unwrap();
+    world.call(&f, "x").await.unwrap();
+    world.release(2);
+    for call in held {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn who_waits_for_much_room_does_not_hold_up_who_needs_little() {
     let mut world = World::with(|options| {
         options.max_memory_mb = 512;
@@ -279,8 +297,7 @@ async fn who_waits_for_much_room_does_not_hold_up_who_needs_little() {
     });
     let first = world.spawn(&target("f"), "hold");
     world.held(1).await;
-    let mut large = target("large");
-    large.memory_mb = 512;
+    let large = Arc::new(Target { memory_mb: 512, ..Target::clone(&target("large")) });
     let waiting = world.spawn(&large, "x");
     tokio::task::yield_now().await;
     world.call(&target("small"), "x").await.unwrap();

@@ -169,6 +169,7 @@ impl Functions {
             self.code.maybe_unused(&code);
         }
         versions.values().for_each(|version| self.forget_snapshot(version));
+        self.forget_latest(address);
         self.reserve(address, None);
         self.provision(address);
         Ok(())

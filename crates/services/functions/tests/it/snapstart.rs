@@ -136,6 +136,97 @@ async fn an_init_that_fails_makes_a_version_that_cannot_be_invoked() {
     assert_eq!((refused.code.as_ref(), refused.status), ("ResourceConflictException", 409));
 }
 
+/// The names of the snapshots once they are as wanted.
+async fn snapshots(world: &World, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let found = async {
+        loop {
+            let entries = std::fs::read_dir(world.disk.folder.snapshots()).unwrap();
+            let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            if wanted(&names) {
+                return names;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("snapshots come and go")
+}
+
+/// Makes `hello` under SnapStart, `$LATEST` too.
+async fn create_latest(world: &World, variable: &str, value: &str) {
+    let mut input = create("hello");
+    input.snap_start = on();
+    let variables = Some([(variable.to_owned(), value.to_owned())].into());
+    input.environment = Some(aws::Environment { variables });
+    input.tags = Some([("LAMBENT_SNAPSTART".to_owned(), "latest".to_owned())].into());
+    world.call::<ops::CreateFunction>(input).await.unwrap();
+}
+
+#[tokio::test]
+async fn latest_is_restored_where_a_tag_asks_for_it() {
+    let world = World::new();
+    create_latest(&world, "VALUE", "env").await;
+    // It never waits for its snapshot.
+    world.invoke("hello", "\"env\"").await.unwrap();
+    assert!(world.walls.launched()[0].image.snapshot.is_none());
+    let world = world.serve();
+    let first = snapshots(&world, |names| names.len() == 1).await;
+    // A change has one made of itself, in place of the one before.
+    let variables = Some([("VALUE".to_owned(), "new".to_owned())].into());
+    let change = aws::UpdateFunctionConfigurationRequest {
+        function_name: Some("hello".into()),
+        environment: Some(aws::Environment { variables }),
+        ..Default::default()
+    };
+    world.call::<ops::UpdateFunctionConfiguration>(change).await.unwrap();
+    snapshots(&world, |names| names.len() == 1 && names != first).await;
+    let restored = |world: &World| {
+        let last = world.walls.launched().pop().unwrap();
+        assert_eq!(variable(&last.env, "AWS_LAMBDA_INITIALIZATION_TYPE").as_deref(), Some("snap-start"));
+        last.image.snapshot.is_some()
+    };
+    world.invoke("hello", "\"env\"").await.unwrap();
+    assert!(restored(&world));
+    // It outlives the platform, and goes with what asked for it.
+    let world = World::on(world.die().await).serve();
+    world.invoke("hello", "\"env\"").await.unwrap();
+    assert!(restored(&world));
+    let untag = aws::UntagResourceRequest {
+        resource: Some("arn:aws:lambda:us-east-1:000000000000:function:hello".into()),
+        tag_keys: Some(vec!["LAMBENT_SNAPSTART".into()]),
+    };
+    world.call::<ops::UntagResource>(untag).await.unwrap();
+    snapshots(&world, <[String]>::is_empty).await;
+    world.invoke("hello", "\"env\"").await.unwrap();
+    assert!(world.walls.launched().pop().unwrap().image.snapshot.is_none());
+}
+
+#[tokio::test]
+async fn the_snapshot_of_latest_goes_with_its_function() {
+    let world = World::new().serve();
+    create_latest(&world, "VALUE", "env").await;
+    snapshots(&world, |names| names.len() == 1).await;
+    delete(&world, None).await.unwrap();
+    snapshots(&world, <[String]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_latest_without_a_snapshot_runs_init_and_is_not_tried_again() {
+    let world = World::new();
+    create_latest(&world, UNFIT, "it has 3 threads after INIT").await;
+    let world = world.serve();
+    for _ in 0..3 {
+        world.invoke("hello", "{}").await.unwrap();
+    }
+    // A published version is made after it, so that it has been tried by then.
+    publish(&world).await;
+    settled(&world, "1").await;
+    world.clocks.advance(3_600_000).await.unwrap();
+    world.invoke("hello", "{}").await.unwrap();
+    let launched = world.walls.launched();
+    let taken = launched.iter().filter(|spec| variable(&spec.env, "_LAMBENT_SNAPSHOT").as_deref() == Some("take"));
+    assert_eq!(taken.count(), 2, "one of each");
+}
+
 #[tokio::test]
 async fn what_cannot_be_snapshotted_says_so_and_runs_init() {
     let world = World::new().serve();
