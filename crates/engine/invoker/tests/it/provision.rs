@@ -413,6 +413,26 @@ async fn an_init_that_fails_is_told() {
 }
 
 #[tokio::test]
+async fn an_init_ahead_may_take_longer_than_one_that_an_invocation_waits_for() {
+    let walls = FakeWalls::new(Arc::new(|inside| {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            let mut client = inside.connect().await.unwrap();
+            while let Ok(request) = client.next().await {
+                client.respond(&request.id, b"1").await.unwrap();
+            }
+            ExitCause::Exited(0)
+        })
+    }));
+    let world = World::on_walls(walls, |options| options.init_timeout_ms = 50);
+    ready(&world, &target("f"), 1).await;
+    assert_eq!(world.launches(), 1);
+    for (timeout_s, limit_s) in [(1, 130), (130, 130), (300, 300), (900, 900), (5_400, 900)] {
+        assert_eq!(invoker::init_limit(timeout_s * 1000), Duration::from_secs(limit_s));
+    }
+}
+
+#[tokio::test]
 async fn a_host_without_room_ends_idle_ones_but_not_those_that_are_kept() {
     let walls = FakeWalls::serving(|_, _| Box::pin(async { Reply::Response(Bytes::from_static(b"1")) }));
     let world = World::on_walls(walls, |options| options.max_environments = 2);
