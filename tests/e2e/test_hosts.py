@@ -138,8 +138,8 @@ def test_root_without_the_right_to_mount(own_platform):
 @pytest.mark.parametrize(
     "script, lacking",
     [
-        ("for tree in /sys/fs/cgroup /sys/fs/cgroup/*/; do mount -o remount,bind,ro $tree 2>/dev/null || true; done", {"memory limit", "cpu limit"}),
-        ("mount -t tmpfs none /sys/fs/cgroup", {"memory limit", "cpu limit"}),
+        ("for tree in /sys/fs/cgroup /sys/fs/cgroup/*/; do mount -o remount,bind,ro $tree 2>/dev/null || true; done", {"memory limit", "cpu limit", "freeze"}),
+        ("mount -t tmpfs none /sys/fs/cgroup", {"memory limit", "cpu limit", "freeze"}),
     ],
     ids=["read-only", "absent"],
 )
@@ -157,17 +157,20 @@ def test_control_groups_that_cannot_be_written(own_platform, script, lacking):
 
 
 @pytest.mark.parametrize(
-    "script, kind",
-    [("umount /sys/fs/cgroup/unified", "version 1"), ("true", "version 1, with version 2 beside it (hybrid)")],
+    "script, kind, freeze",
+    [
+        ("umount /sys/fs/cgroup/unified", "version 1", "cgroup v1"),
+        ("true", "version 1, with version 2 beside it (hybrid)", "cgroup v2, beside the limits of v1"),
+    ],
     ids=["version 1", "hybrid"],
 )
-def test_the_older_control_groups(own_platform, script, kind):
+def test_the_older_control_groups(own_platform, script, kind, freeze):
     hosts.need_root()
     if not os.path.exists("/sys/fs/cgroup/memory/tasks") or not os.path.ismount("/sys/fs/cgroup/unified"):
         pytest.skip("this host's control groups are not hybrid")
     wrap = hosts.in_mounts(script)
     walls, found, status = doctor(wrap)
-    assert status == 0 and walls["memory limit"]["says"] == "cgroup v1"
+    assert status == 0 and walls["memory limit"]["says"] == "cgroup v1" and walls["freeze"]["says"] == freeze
     assert next(item for item in found["host"] if item["name"] == "control groups")["says"] == kind
     running = own_platform(wrap=wrap)
     assert invoke(serves_every_api(running), "on-this-host")[0] == [993, []]
@@ -262,7 +265,7 @@ def test_an_ordinary_user_before_and_after_setup(someone):
         if not os.path.exists("/usr/bin/newuidmap"):
             assert "uidmap" in walls["uid range"]["fix"]
             pytest.skip("the rest needs newuidmap of the package uidmap")
-        assert status == 0 and not {"memory limit", "cpu limit", "uid range"} & missing(walls), walls
+        assert status == 0 and not {"memory limit", "cpu limit", "freeze", "uid range"} & missing(walls), walls
         running = platform()
         side_by_side(running)
         running.stop()

@@ -19,7 +19,7 @@ export HOME=/tmp/home; mkdir -p /tmp/home /tmp/fn /tmp/user
 printf 'def handler(event, context):\\n    return {"hello": 1}\\n' > /tmp/fn/app.py; chmod -R a+rX /tmp/fn
 echo "== root"
 cp BINARY /tmp/lambent
-/tmp/lambent doctor | head -4
+/tmp/lambent doctor | head -5
 /tmp/lambent demo /tmp/fn --exit --listen 127.0.0.1:0
 echo "left: $(find /sys/fs/cgroup -mindepth 1 -type d)"
 groups=/sys/fs/cgroup/user
@@ -32,7 +32,7 @@ echo "== user"
 echo $$ > $groups/run.scope/cgroup.procs
 cd /tmp/user; export HOME=/tmp/user
 setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'exec 2>&1
-./lambent doctor | head -4
+./lambent doctor | head -5
 ./lambent demo /tmp/fn --exit --listen 127.0.0.1:0'
 echo "left: $(find $groups -name 'lambent-[0-9]*')"
 """
@@ -73,7 +73,7 @@ def test_every_limit_of_the_sandbox_holds():
         shutil.copy(helper, f"{folder}/lambent-helper")
         ended = run(f"""
 cp {guest.inside(folder)}/* /tmp
-LAMBENT_TEST_HELPER=/tmp/lambent-helper /tmp/it --test-threads=1 --color=never limits:: life:: death:: --skip two_hundred
+LAMBENT_TEST_HELPER=/tmp/lambent-helper /tmp/it --test-threads=1 --color=never limits:: life:: death:: freeze:: --skip two_hundred
 status=$?
 echo "left: $(find /sys/fs/cgroup -mindepth 1 -type d)"
 exit $status
@@ -90,7 +90,7 @@ def test_the_platform_runs_as_root_and_in_a_delegated_scope():
     root, user = output.split("== user\n")
     for part in [root, user]:
         lines = [" ".join(line.split()) for line in part.splitlines()]
-        for wall in ["memory limit", "cpu limit", "process limit"]:
+        for wall in ["memory limit", "cpu limit", "process limit", "freeze"]:
             assert f"ok {wall} cgroup v2" in lines, output
         assert "· warm " in part, output
         assert part.endswith("left: \n"), output

@@ -36,9 +36,9 @@ pub(crate) async fn run(
 ) -> Result<Compiled, Refusal> {
     let options = &engine.options;
     // Of its own: it counts among nobody's invocations, and nobody waits for it.
-    let key = &target.key;
+    let (key, freezer) = (&target.key, Arc::clone(&engine.freezer));
     let seat = engine.permits.seat(target.account, &target.region, &key.function, &key.version);
-    let pool = Pool::new(key.clone(), seat, 1, Arc::new(Tally::new()));
+    let pool = Pool::new(key.clone(), seat, 1, Arc::new(Tally::new()), freezer);
     let no_room = || Refusal::Busy("the host has no room for a compilation".into());
     if !engine.host.fits(target.memory_mb) {
         return Err(no_room());

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::debug::Gates;
 use crate::environment::micros;
+use crate::freeze::Keeper;
 use crate::host::Host;
 use crate::keep::Wheel;
 use crate::permits::Permits;
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     // When this room started, transport clock.
     begun: Instant,
     wheel: Wheel,
+    pub(crate) freezer: Arc<Keeper>,
     pub(crate) gates: Gates,
     ids: AtomicU64,
     draining: AtomicBool,
@@ -70,6 +72,7 @@ impl Engine {
     fn new(options: Options) -> Self {
         // Starts from the wall clock, so that an earlier run of the platform never named the same environment.
         let first_id = options.clocks.signing().0.unsigned_abs() << 12;
+        let survey = options.walls.survey();
         Self {
             host: Host::new(
                 options.concurrent_starts,
@@ -77,7 +80,7 @@ impl Engine {
                 options.max_environments,
                 options.max_memory_mb,
             ),
-            weak: options.walls.survey().weak,
+            weak: survey.weak,
             tasks: tokio::runtime::Handle::current(),
             permits: Permits::new(options.account_concurrency),
             scaling: Scaling::new(options.burst),
@@ -85,6 +88,7 @@ impl Engine {
             tallies: Tallies::default(),
             begun: options.clocks.monotonic(),
             wheel: Wheel::default(),
+            freezer: Keeper::new(options.freeze_after_ms.map(Duration::from_millis), &survey),
             gates: Gates::default(),
             ids: AtomicU64::new(first_id),
             draining: AtomicBool::new(false),
@@ -107,7 +111,8 @@ impl Engine {
             _ => {
                 let seat = self.permits.seat(target.account, &target.region, &target.key.function, &target.key.version);
                 let tally = self.tallies.of(&name, target.memory_mb, &pools);
-                let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally);
+                let freezer = Arc::clone(&self.freezer);
+                let pool = Pool::new(target.key.clone(), seat, self.options.concurrent_starts, tally, freezer);
                 let earlier = pools.insert(name, Arc::clone(&pool));
                 drop(pools);
                 if let Some(earlier) = earlier {
@@ -205,6 +210,8 @@ pub struct Live {
     pub busy: usize,
     /// Waiting for one.
     pub idle: usize,
+    /// Of those, frozen meanwhile.
+    pub frozen: usize,
 }
 
 /// What goes on and what was counted, at one moment.
@@ -239,6 +246,8 @@ pub struct VersionInUse {
     pub busy: usize,
     /// Environments that wait for one.
     pub idle: usize,
+    /// Of those, the ones that are frozen meanwhile.
+    pub frozen: usize,
     /// Environments that are kept however long they are unused; busy or idle as well.
     pub provisioned: usize,
     /// Highest memory of any of its environments so far, bytes.
@@ -380,8 +389,8 @@ impl Handle {
     pub fn live(&self) -> Vec<Live> {
         let pools: Vec<Arc<Pool>> = self.engine.pools().values().cloned().collect();
         let live = pools.iter().map(|pool| {
-            let counts = pool.counts();
-            Live { key: pool.key.clone(), starting: counts.starting, busy: counts.busy, idle: counts.idle }
+            let Counts { starting, busy, idle, frozen } = pool.counts();
+            Live { key: pool.key.clone(), starting, busy, idle, frozen }
         });
         live.filter(|live| live.starting + live.busy + live.idle > 0).collect()
     }
@@ -396,7 +405,7 @@ impl Handle {
             let counted = tally.counted();
             total.add(&counted);
             let pool = pools.get(&name);
-            let Counts { starting, busy, idle } = pool.map(|pool| pool.counts()).unwrap_or_default();
+            let Counts { starting, busy, idle, frozen } = pool.map(|pool| pool.counts()).unwrap_or_default();
             VersionInUse {
                 function: name.0,
                 version: name.1,
@@ -404,6 +413,7 @@ impl Handle {
                 starting,
                 busy,
                 idle,
+                frozen,
                 provisioned: pool.and_then(|pool| pool.provisioned()).map_or(0, |ahead| ahead.allocated),
                 peak_memory_bytes: tally.peak_memory_bytes(),
                 private_memory_bytes: pool.map_or(0, |pool| pool.private_memory()),
@@ -471,11 +481,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Ends idle environments when their time has come, or while the host is short of memory. Runs until it is dropped.
+    /// Freezes idle environments, and ends them when their time has come, or while the host is short of memory. Runs until it
+    /// is dropped.
     pub async fn run(&self) {
         let options = &self.engine.options;
         let by_time = self.engine.wheel.turn(&*options.clocks, options.keep_alive_ms, options.max_age_ms);
-        tokio::join!(by_time, self.under_pressure());
+        tokio::join!(by_time, self.engine.freezer.turn(&*options.clocks), self.under_pressure());
     }
 
     /// Each time the host is short of memory, some of what is idle goes, until it is not short any more.

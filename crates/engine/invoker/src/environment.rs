@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::debug::{self, Gate};
 use crate::engine::Engine;
+use crate::freeze::{Frost, May};
 use crate::host::{Place, Room, Start};
 use crate::log::{Log, Output};
 use crate::pool::Pool;
@@ -46,6 +47,8 @@ pub(crate) struct Environment {
     output: Arc<Output>,
     session: Arc<Session>,
     control: Arc<dyn Control>,
+    /// Whether it stands still while nobody uses it.
+    pub(crate) frost: Arc<Frost>,
     // The way to the port it serves.
     web: Option<Arc<web::Client>>,
     // A debugger's way in, if it has one.
@@ -249,6 +252,7 @@ impl Environment {
             _serving: Task::spawn(Arc::clone(&session).serve(runtime_api, built.line)),
             _watching: Task::spawn(watcher.run(control.exited())),
             session,
+            frost: Frost::new(Arc::clone(&control)),
             control,
             web: dial.filter(|_| target.web.is_some()).map(client),
             gate,
@@ -386,6 +390,17 @@ impl Environment {
         self.output.drain_to_end();
     }
 
+    /// Whether it may stand still while nobody uses it.
+    pub(crate) fn may_freeze(&self) -> May {
+        match (&self.gate, &self.web) {
+            (Some(_), _) => May::Never,
+            // Its program serves a port, and asks for nothing.
+            (None, Some(_)) => May::Now,
+            (None, None) if self.session.is_waiting() => May::Now,
+            (None, None) => May::NotYet,
+        }
+    }
+
     /// Whether its process has ended by itself.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -401,6 +416,7 @@ impl Environment {
 impl Drop for Environment {
     fn drop(&mut self) {
         self.session.close();
+        self.frost.end();
         self.control.kill();
     }
 }

@@ -15,6 +15,7 @@ mod crowd;
 mod debug;
 mod engine;
 mod environment;
+mod freeze;
 mod host;
 mod keep;
 mod lines;

@@ -27,6 +27,9 @@ pub struct Options {
     pub account_concurrency: u32,
     /// How long an unused environment is kept, product time, ms.
     pub keep_alive_ms: u64,
+    /// How long an environment is idle before it is frozen, ms; none: what a function leaves running goes on. Where the walls
+    /// cannot freeze nothing is frozen.
+    pub freeze_after_ms: Option<u64>,
     /// An environment older than this is ended after its invocation, product time, ms.
     pub max_age_ms: u64,
     /// Environments that one function may start in ten seconds, those of provisioned concurrency aside.
@@ -46,6 +49,10 @@ pub struct Options {
     /// Whether CPU shares follow memory. Off while developing.
     pub cpu_limit: bool,
 }
+
+/// Long enough that who calls ten times a second never meets a frozen environment, short enough that hardly anything runs on
+/// behind an answer that would not on Lambda.
+const FREEZE_AFTER_MS: u64 = 100;
 
 impl Options {
     /// The defaults: AWS's limits, ten minutes of keep-alive, two starts at once for each CPU.
@@ -67,6 +74,7 @@ impl Options {
             outward: None,
             account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
             keep_alive_ms: 600_000,
+            freeze_after_ms: Some(FREEZE_AFTER_MS),
             max_age_ms: 2 * 3_600_000,
             burst: base::limits::ENVIRONMENT_BURST,
             max_environments: 2_000,

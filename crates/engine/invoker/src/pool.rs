@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
 
 use base::{EnvironmentId, ProvisionedUse, Timestamp};
 use sandbox::Control;
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::ahead::{Ahead, Plan};
 use crate::crowd::Crowds;
 use crate::environment::Environment;
+use crate::freeze::{Frost, Keeper, May};
 use crate::permits::Seat;
 use crate::tally::Tally;
 use crate::web::Opened;
@@ -28,6 +30,8 @@ pub(crate) struct Pool {
     pub(crate) tally: Arc<Tally>,
     /// Who is in which environment, where one serves many at a time.
     pub(crate) crowds: Crowds<Opened>,
+    // Who freezes what is idle.
+    freezer: Arc<Keeper>,
     state: Mutex<State>,
     // What measures its environments. Apart from the state, so that who looks holds up nobody.
     meters: Mutex<Vec<Weak<dyn Control>>>,
@@ -49,6 +53,8 @@ struct State {
     watched: bool,
     // What there is to know of those that are started ahead, idle or not.
     ahead: Ahead,
+    // Whether the one who freezes will, likewise.
+    cooling: bool,
 }
 
 impl State {
@@ -65,6 +71,10 @@ impl State {
 struct Idle {
     environment: Box<Environment>,
     since: Timestamp,
+    // When it is to be frozen; none once that is done, or never to be.
+    freeze_at: Option<Instant>,
+    // How long it is waited for, should it not be ready for that.
+    patience: Duration,
 }
 
 /// Environments of one pool by what they do.
@@ -73,10 +83,12 @@ pub(crate) struct Counts {
     pub(crate) starting: usize,
     pub(crate) busy: usize,
     pub(crate) idle: usize,
+    /// Of those that are idle.
+    pub(crate) frozen: usize,
 }
 
 impl Pool {
-    pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize, tally: Arc<Tally>) -> Arc<Self> {
+    pub(crate) fn new(key: TargetKey, seat: Seat, starts: usize, tally: Arc<Tally>, freezer: Arc<Keeper>) -> Arc<Self> {
         let starts = Arc::new(Semaphore::new(starts.max(1)));
         Arc::new(Self {
             key,
@@ -85,6 +97,7 @@ impl Pool {
             changed: Notify::new(),
             tally,
             crowds: Crowds::default(),
+            freezer,
             state: Mutex::default(),
             meters: Mutex::default(),
         })
@@ -98,7 +111,32 @@ impl Pool {
         let idle = ahead.or_else(|| state.idle.pop())?;
         state.busy += 1;
         let ready = state.ahead.in_use(state.kept.len());
+        drop(state);
+        idle.environment.frost.wake();
         Some(Lease { environment: Some(idle.environment), kept, ready, pool: Arc::clone(self) })
+    }
+
+    /// Adds to `due` what is to be frozen now. Gives the moment at which to look again. `after` is how long it waits for one
+    /// whose runtime does not ask for its next event, and twice as long each time.
+    pub(crate) fn freezable(&self, now: Instant, after: Duration, due: &mut Vec<Arc<Frost>>) -> Option<Instant> {
+        let mut state = self.lock();
+        let State { idle, kept, cooling, .. } = &mut *state;
+        for idle in idle.iter_mut().chain(&mut *kept).filter(|idle| idle.freeze_at.is_some_and(|at| at <= now)) {
+            idle.freeze_at = match idle.environment.may_freeze() {
+                May::Now => {
+                    due.push(Arc::clone(&idle.environment.frost));
+                    None
+                }
+                May::NotYet => {
+                    idle.patience = idle.patience.max(after).saturating_mul(2);
+                    now.checked_add(idle.patience)
+                }
+                May::Never => None,
+            };
+        }
+        let next = idle.iter().chain(&*kept).filter_map(|idle| idle.freeze_at).min();
+        *cooling = next.is_some();
+        next
     }
 
     /// Joins the line for the next environment that becomes free.
@@ -260,7 +298,9 @@ impl Pool {
 
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
-        Counts { starting: state.starting, busy: state.busy, idle: state.idle.len() + state.kept.len() }
+        let both = || state.idle.iter().chain(&state.kept);
+        let frozen = both().filter(|idle| idle.environment.frost.is_frozen()).count();
+        Counts { starting: state.starting, busy: state.busy, idle: both().count(), frozen }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -334,9 +374,9 @@ impl Lease {
         self.environment.as_mut().expect("a lease holds its environment until it is returned")
     }
 
-    /// Gives the environment back for the next invocation. Says whether the caller must have the keep-alive wheel look at
-    /// this pool.
-    pub(crate) fn give_back(mut self, now: Timestamp) -> bool {
+    /// Gives the environment back for the next invocation, at this moment of the product and the transport clock. Says
+    /// whether the caller must have the keep-alive wheel look at this pool.
+    pub(crate) fn give_back(mut self, (now, at): (Timestamp, Instant)) -> bool {
         let pool = Arc::clone(&self.pool);
         let mut state = pool.lock();
         if state.retired || self.environment().has_ended() {
@@ -356,13 +396,23 @@ impl Lease {
         }
         let Some(environment) = self.environment.take() else { return false };
         state.busy -= 1;
-        let idle = Idle { environment, since: now };
-        if self.kept {
+        // Before anybody can take it.
+        environment.frost.rest();
+        let freeze_at = pool.freezer.due(at);
+        let idle = Idle { environment, since: now, freeze_at, patience: Duration::ZERO };
+        let unwatched = if self.kept {
             state.kept.push(idle);
-            return false;
+            false
+        } else {
+            state.idle.push(idle);
+            !std::mem::replace(&mut state.watched, true)
+        };
+        let cools = freeze_at.filter(|_| !std::mem::replace(&mut state.cooling, true));
+        drop(state);
+        if let Some(due) = cools {
+            pool.freezer.add(&pool, due);
         }
-        state.idle.push(idle);
-        !std::mem::replace(&mut state.watched, true)
+        unwatched
     }
 }
 

@@ -220,7 +220,7 @@ async fn start(engine: &Arc<Engine>, pool: &Arc<Pool>, target: &Target) -> Resul
     let now = options.clocks.product();
     let renew = renewal(engine, lease.environment().born);
     lease.keep(renew, now);
-    if lease.give_back(now) {
+    if lease.give_back((now, options.clocks.monotonic())) {
         engine.keep(pool, now);
     }
     engine.host.idled();

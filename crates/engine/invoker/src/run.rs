@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
         let age_ms = now.0.saturating_sub(environment.born.0).unsigned_abs();
         let spent = environment.outlasts_credentials(&*options.clocks, self.target.timeout_ms);
         if ending.reusable && !spent && age_ms < options.max_age_ms {
-            if placed.lease.give_back(now) {
+            if placed.lease.give_back((now, options.clocks.monotonic())) {
                 self.engine.keep(&self.pool, now);
             }
             self.engine.host.idled();

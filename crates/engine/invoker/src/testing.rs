@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, PipeWriter, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base::BoxFuture;
@@ -51,6 +52,7 @@ pub struct FakeWalls {
     state: Mutex<State>,
     short: watch::Sender<u64>,
     helpers: watch::Sender<u64>,
+    freezes: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -68,6 +70,7 @@ impl FakeWalls {
             state: Mutex::default(),
             short: watch::Sender::new(0),
             helpers: watch::Sender::new(0),
+            freezes: Arc::default(),
         })
     }
 
@@ -115,6 +118,11 @@ impl FakeWalls {
         self.lock().compilers_die = true;
     }
 
+    /// How often an environment was frozen.
+    pub fn freezes(&self) -> u64 {
+        self.freezes.load(Ordering::Relaxed)
+    }
+
     /// What was launched so far, in order.
     pub fn launched(&self) -> Vec<Spec> {
         self.lock().launched.clone()
@@ -143,15 +151,24 @@ impl FakeWalls {
         let usage = Arc::new(Mutex::new(Usage::default()));
         let exit = watch::Sender::new(None);
         let compiles = !self.lock().compilers_die;
-        let inside =
-            Inside { compiles, spec: Arc::new(spec), api, served, writer: Arc::new(writer), usage: Arc::clone(&usage) };
+        let frozen = watch::Sender::new(false);
+        let inside = Inside {
+            compiles,
+            spec: Arc::new(spec),
+            api,
+            served,
+            writer: Arc::new(writer),
+            usage: Arc::clone(&usage),
+            frozen: frozen.subscribe(),
+        };
         let life = (self.program)(inside);
         let (done, measured) = (exit.clone(), Arc::clone(&usage));
         let task = tokio::spawn(async move {
             let cause = life.await;
             end(&done, cause, &measured);
         });
-        let control = FakeControl { exit, usage, task: task.abort_handle() };
+        let freezes = Arc::clone(&self.freezes);
+        let control = FakeControl { exit, usage, task: task.abort_handle(), frozen, freezes };
         Ok(Environment {
             listeners,
             line: None,
@@ -207,6 +224,8 @@ struct FakeControl {
     exit: watch::Sender<Option<Exit>>,
     usage: Arc<Mutex<Usage>>,
     task: AbortHandle,
+    frozen: watch::Sender<bool>,
+    freezes: Arc<AtomicU64>,
 }
 
 impl Control for FakeControl {
@@ -217,6 +236,14 @@ impl Control for FakeControl {
         self.usage().peak_memory_bytes
     }
     fn set_cpu(&self, _cpu_millis: Option<u32>) {}
+    fn freeze(&self) -> bool {
+        self.freezes.fetch_add(1, Ordering::Relaxed);
+        self.frozen.send_replace(true);
+        true
+    }
+    fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
     fn kill(&self) {
         self.task.abort();
         end(&self.exit, ExitCause::Killed, &self.usage);
@@ -242,9 +269,16 @@ pub struct Inside {
     /// Where it is to listen, if it serves a port.
     pub served: Option<u16>,
     writer: Arc<PipeWriter>,
+    frozen: watch::Receiver<bool>,
 }
 
 impl Inside {
+    /// Completes once the environment is not frozen: a program that asks this before each step stands still as a process would.
+    pub async fn running(&self) {
+        // Of an environment that is gone nobody asks.
+        let _ = self.frozen.clone().wait_for(|frozen| !frozen).await;
+    }
+
     /// Writes to stdout. Blocks while the pipe is full, as a process would.
     pub fn print(&self, text: &str) {
         // A closed pipe is what a process meets, too, when it is being taken down.
@@ -278,6 +312,7 @@ where
     }
     while let Ok(request) = client.next().await {
         let id = request.id.clone();
+        inside.running().await;
         let posted = match handler(inside.clone(), request).await {
             Reply::Response(payload) => client.respond(&id, &payload).await,
             Reply::Error(kind, payload) => client.error(&id, &kind, &payload).await,
@@ -319,6 +354,7 @@ where
                         return;
                     }
                 }
+                inside.running().await;
                 let asked = head.split(" HTTP").next().unwrap_or_default().to_owned();
                 let Some(answer) = handler(inside.clone(), asked).await else { return };
                 let ends = answer.windows(17).any(|part| part == b"Connection: close");

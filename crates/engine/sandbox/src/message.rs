@@ -272,9 +272,19 @@ pub(crate) enum News {
     /// The helper is ready; what holds on this host.
     Hello { walls: Vec<Wall>, usable: bool, ranges: bool },
     /// A sandbox runs. Descriptors: output, pidfd, `meters` meter files, the CPU quota file of cgroup version `quota`
-    /// (0: none), the program's line if there is a `line`, `uplink` sockets of the way out, then the listeners. Its program may have been
+    /// (0: none), the file that freezes it by interface `freezer` (0: none), the program's line if there is a `line`, `uplink` sockets of the way out, then the listeners. Its program may have been
     /// started ahead; `shared` bytes of its program's memory are a zygote's or a snapshot's, and are counted there.
-    Launched { seq: u64, meters: u32, quota: u8, line: bool, uplink: u8, pid: u32, ahead: bool, shared: u64 },
+    Launched {
+        seq: u64,
+        meters: u32,
+        quota: u8,
+        freezer: u8,
+        line: bool,
+        uplink: u8,
+        pid: u32,
+        ahead: bool,
+        shared: u64,
+    },
     /// A sandbox could not be made.
     Failed { seq: u64, fault: Fault, why: String, fix: String },
     /// A sandbox is gone.
@@ -348,8 +358,8 @@ impl Message for News {
                 let w = w.u8(1).u8(u8::from(*usable)).u8(u8::from(*ranges)).u32(walls.len() as u32);
                 walls.iter().fold(w, |w, wall| wall.write(w))
             }
-            Self::Launched { seq, meters, quota, line, uplink, pid, ahead, shared } => {
-                let w = w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(u8::from(*line)).u8(*uplink);
+            Self::Launched { seq, meters, quota, freezer, line, uplink, pid, ahead, shared } => {
+                let w = w.u8(2).u64(*seq).u32(*meters).u8(*quota).u8(*freezer).u8(u8::from(*line)).u8(*uplink);
                 w.u32(*pid).u8(u8::from(*ahead)).u64(*shared)
             }
             Self::Failed { seq, fault, why, fix } => {
@@ -368,9 +378,9 @@ impl Message for News {
                 Self::Hello { walls, usable, ranges }
             }
             2 => {
-                let (seq, meters, quota, line) = (r.u64()?, r.u32()?, r.u8()?, r.u8()? != 0);
-                let (uplink, pid, ahead) = (r.u8()?, r.u32()?, r.u8()? != 0);
-                Self::Launched { seq, meters, quota, line, uplink, pid, ahead, shared: r.u64()? }
+                let (seq, meters, quota, freezer) = (r.u64()?, r.u32()?, r.u8()?, r.u8()?);
+                let (line, uplink, pid, ahead) = (r.u8()? != 0, r.u8()?, r.u32()?, r.u8()? != 0);
+                Self::Launched { seq, meters, quota, freezer, line, uplink, pid, ahead, shared: r.u64()? }
             }
             3 => {
                 let seq = r.u64()?;

@@ -7,6 +7,7 @@ pub(crate) const NAMES: &[&str] = &[
     "memory limit",
     "cpu limit",
     "process limit",
+    "freeze",
     "user namespace",
     "mount namespace",
     "pid namespace",

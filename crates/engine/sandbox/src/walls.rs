@@ -147,7 +147,16 @@ pub trait Control: Send + Sync {
     fn private_memory(&self) -> u64;
     /// Changes its CPU share (INIT runs faster than the function).
     fn set_cpu(&self, cpu_millis: Option<u32>);
-    /// Kills every process inside; [`Control::exited`] completes after the last has gone.
+    /// Has every process inside stand still, as soon as it leaves the kernel, until [`Control::thaw`]: it keeps what it holds
+    /// and uses no CPU; calls it waits in begin anew, or answer `EINTR` as after SIGCONT. Does not wait. Says whether it does:
+    /// not without cgroups, see the wall `freeze` of [`Survey`]. What is frozen can be measured and killed.
+    fn freeze(&self) -> bool {
+        false
+    }
+    /// Lets go on what [`Control::freeze`] has stopped, at once; otherwise nothing.
+    fn thaw(&self) {}
+    /// Kills every process inside, frozen or not; [`Control::exited`] completes after the last has gone. One that is frozen
+    /// after this may not end.
     fn kill(&self);
     /// Completes when the first process has ended, with the reason. May be awaited more than once.
     fn exited(&self) -> BoxFuture<'static, Exit>;

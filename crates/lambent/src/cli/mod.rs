@@ -306,6 +306,10 @@ pub(crate) struct ServeArguments {
     /// How long an idle environment is kept, seconds.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     pub(crate) keep_alive: u64,
+    /// How long an environment is idle before it is frozen: its processes stand still until its next event, as on AWS. `off` lets what
+    /// functions leave running go on.
+    #[arg(long, env = "LAMBENT_FREEZE", default_value = "100ms", value_name = "off|DURATION", value_parser = freeze_of)]
+    pub(crate) freeze: Freeze,
     /// Concurrent executions of an account.
     #[arg(long, default_value_t = base::limits::ACCOUNT_CONCURRENCY, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) concurrency: u32,
@@ -345,6 +349,36 @@ impl ServeArguments {
             None => door::Mode::Enforce,
         }
     }
+}
+
+/// When idle environments are frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    /// Never.
+    Off,
+    /// After so many milliseconds.
+    AfterMs(u64),
+}
+
+impl Freeze {
+    /// How long one is idle before, ms.
+    pub(crate) fn after_ms(self) -> Option<u64> {
+        match self {
+            Self::Off => None,
+            Self::AfterMs(ms) => Some(ms),
+        }
+    }
+}
+
+fn freeze_of(text: &str) -> Result<Freeze, String> {
+    if text == "off" {
+        return Ok(Freeze::Off);
+    }
+    let ms = clock::duration_ms(text).map_err(|_| "write off, or a duration such as 100ms or 5s")?;
+    if ms == 0 {
+        return Err("an answer takes a moment to leave: write at least 1ms".into());
+    }
+    Ok(Freeze::AfterMs(ms))
 }
 
 /// A size as people write it: bytes, or with K, M, G or T, each 1024 times the one before.
@@ -427,7 +461,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
 mod tests {
     use clap::Parser;
 
-    use super::{Arguments, Command, ServeArguments, bytes_of};
+    use super::{Arguments, Command, Freeze, ServeArguments, bytes_of, freeze_of};
 
     fn serve(arguments: &[&str]) -> ServeArguments {
         let all = ["lambent", "serve"].iter().chain(arguments);
@@ -451,6 +485,16 @@ mod tests {
         let member = ["--drop-member", "lambda:Invoke.Payload"];
         assert!(serve(&[member[0], member[1], "--test-controls"]).drop_member.is_some());
         assert!(Arguments::try_parse_from(["lambent", "serve", member[0], member[1]]).is_err());
+    }
+
+    #[test]
+    fn a_freeze_is_off_or_after_a_while() {
+        assert_eq!(serve(&[]).freeze, Freeze::AfterMs(100));
+        assert_eq!(serve(&["--freeze", "off"]).freeze.after_ms(), None);
+        assert_eq!(freeze_of("1s500ms"), Ok(Freeze::AfterMs(1500)));
+        for wrong in ["", "0s", "on", "100", "1.5s"] {
+            assert!(freeze_of(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -163,6 +163,7 @@ pub(crate) async fn start(arguments: ServeArguments) -> anyhow::Result<Running> 
     options.outward = Some(outward::carrier(Arc::clone(&clocks), Arc::clone(&rng)));
     options.account_concurrency = arguments.concurrency;
     options.keep_alive_ms = arguments.keep_alive.saturating_mul(1000);
+    options.freeze_after_ms = arguments.freeze.after_ms();
     options.cpu_limit = arguments.cpu_limit == CpuLimit::On;
     let (invocations, invoker) = Invoker::start(options);
 

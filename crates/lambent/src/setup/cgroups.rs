@@ -23,6 +23,9 @@ pub(super) const DROP_IN_TEXT: &str =
 /// Controllers that limit functions. On version 1 each is a tree.
 const CONTROLLERS: &[&str] = &["memory", "cpu", "cpuacct", "pids"];
 
+/// The tree of version 1 that freezes them; on version 2 every group can.
+const FREEZER: &str = "freezer";
+
 /// The group of the processes that may use the tree of version 2; they may not be where its controllers are handed on.
 const SESSION: &str = "session";
 
@@ -45,7 +48,7 @@ pub(super) fn kind(place: &Place) -> Kind {
         return if place.exists("/run/systemd/system") { Kind::Systemd } else { Kind::Two };
     }
     let mut trees: Vec<PathBuf> = Vec::new();
-    for name in CONTROLLERS {
+    for name in CONTROLLERS.iter().chain([&FREEZER]) {
         let tree = Path::new(MOUNT).join(name);
         // Joined controllers are links to one folder.
         let Ok(real) = fs::canonicalize(place.at(&tree)) else { continue };
@@ -106,7 +109,7 @@ impl Tree {
         let shell = self.shell.map(|shell| format!(", put process {shell} (your shell) into it")).unwrap_or_default();
         let (name, user) = (self.name(), &self.user);
         format!(
-            "make {name} and give it to {user}{shell}: limits of memory, CPU and processes, until the host restarts"
+            "make {name} and give it to {user}{shell}: limits of memory, CPU and processes, and freezing, until the host restarts"
         )
     }
 

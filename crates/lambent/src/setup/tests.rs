@@ -253,13 +253,13 @@ fn trees_of_version_one_get_a_group_each() {
     for name in ["cpu", "cpuacct"] {
         std::os::unix::fs::symlink("cpu,cpuacct", place.at(format!("/sys/fs/cgroup/{name}"))).unwrap();
     }
-    let folders: Vec<_> =
-        ["memory", "cpu", "pids"].iter().map(|tree| format!("/sys/fs/cgroup/{tree}/lambent-{}", sam().uid)).collect();
+    let folder = |tree: &str| format!("/sys/fs/cgroup/{tree}/lambent-{}", sam().uid);
+    let folders: Vec<_> = ["memory", "cpu", "pids", "freezer"].map(folder).into();
     assert_eq!(
         words(&place),
         [format!(
-            "make /sys/fs/cgroup/{{memory,cpu,pids}}/lambent-{} and give it to sam: limits of memory, CPU and processes, until \
-             the host restarts",
+            "make /sys/fs/cgroup/{{memory,cpu,pids,freezer}}/lambent-{} and give it to sam: limits of memory, CPU and processes, \
+             and freezing, until the host restarts",
             sam().uid
         )]
     );

@@ -59,6 +59,7 @@ fn of_version(account: &str, version: &VersionInUse) -> Option<Value> {
             "memoryMb": version.memory_mb,
             "starting": version.starting,
             "idle": version.idle,
+            "frozen": version.frozen,
             "busy": version.busy,
             "provisioned": version.provisioned,
             "peakMemoryBytes": version.peak_memory_bytes,

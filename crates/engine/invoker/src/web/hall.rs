@@ -160,7 +160,7 @@ impl Hall {
         }
         match lease {
             Some(lease) if !closed => {
-                if lease.give_back(today) {
+                if lease.give_back((today, now)) {
                     engine.keep(pool, today);
                 }
                 engine.host.idled();

@@ -5,6 +5,7 @@
 mod compile;
 mod concurrency;
 mod failures;
+mod freeze;
 mod lifecycle;
 mod logs;
 mod overhead;

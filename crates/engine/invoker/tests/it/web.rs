@@ -22,7 +22,7 @@ fn web(concurrency: u32, change: impl FnOnce(&mut Target)) -> Arc<Target> {
     })
 }
 
-fn call(path: &str) -> WebCall {
+pub(crate) fn call(path: &str) -> WebCall {
     let mut request = http::Request::new(Bytes::new());
     *request.uri_mut() = path.parse().unwrap();
     let request_id = RequestId::new(&SystemRng);
@@ -95,7 +95,7 @@ impl Web3 {
     }
 }
 
-async fn whole(answered: Answered) -> Done {
+pub(crate) async fn whole(answered: Answered) -> Done {
     match answered {
         Answered::Answer { head, mut body } => {
             assert_eq!(head.status, 200);

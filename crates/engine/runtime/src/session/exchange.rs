@@ -115,6 +115,12 @@ impl Exchange {
         Ok(wire.map_or(Placed::Nowhere, Placed::With))
     }
 
+    /// Whether a client waits for an event, and none is being handled.
+    pub(super) fn is_waiting(&self) -> bool {
+        let state = self.state();
+        !state.waiting.is_empty() && state.events.is_empty()
+    }
+
     /// Finds another client for an event whose delivery failed.
     pub(super) fn offer_again(&self, id: RequestId) -> Result<Placed, Gone> {
         let mut state = self.state();

@@ -349,6 +349,11 @@ impl Session {
         answered.await.map_err(|_closed| Gone)
     }
 
+    /// Whether a client waits for an event, and has none: it has done all that belongs to the last one.
+    pub fn is_waiting(&self) -> bool {
+        self.exchange.is_waiting()
+    }
+
     /// Ends the conversation: connections close, every waiting [`Session::invoke`] answers [`Gone`].
     pub fn close(&self) {
         self.exchange.close();

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::freezer::{self, Freezer};
 use super::{Layout, Version};
 
 /// A process that owns groups: its pid may be used again, its pid and start time together never.
@@ -107,14 +108,27 @@ pub(super) fn find_in(mountinfo: &str, cgroups: &str, owner: Owner, root: bool) 
         }
         None
     };
-    let layout = Layout {
-        version: Version::One,
-        memory: place("memory"),
-        cpu: place("cpu"),
-        cpuacct: place("cpuacct"),
-        pids: place("pids"),
-    };
-    if layout.trees().is_empty() { Err(refused) } else { Ok(layout) }
+    let (memory, cpu, cpuacct, pids) = (place("memory"), place("cpu"), place("cpuacct"), place("pids"));
+    if [&memory, &cpu, &cpuacct, &pids].into_iter().all(Option::is_none) {
+        return Err(refused);
+    }
+    let beside = trees.iter().find(|tree| tree.two).and_then(|tree| beside(tree, cgroups, owner));
+    let freezer = beside.or_else(|| place("freezer").map(Freezer::One));
+    Ok(Layout { version: Version::One, memory, cpu, cpuacct, pids, freezer: freezer.ok_or(refused) })
+}
+
+/// Makes the owner's folder in the version 2 tree of a hybrid host, below the process's own group: who joins a threaded group
+/// must come from one of the same domain. None where that is not possible.
+fn beside(tree: &Tree, cgroups: &str, owner: Owner) -> Option<Freezer> {
+    let folder = tree.mount.join(own_path(cgroups, "")?.trim_start_matches('/')).join(owner.folder());
+    make(&folder).ok()?;
+    match freezer::make_threaded(&folder) {
+        Ok(()) => Some(Freezer::Beside(folder)),
+        Err(_) => {
+            let _ = fs::remove_dir(&folder);
+            None
+        }
+    }
 }
 
 /// The group at the top of a tree that `lambent setup` gave to this user: `lambent-UID`. The helper may count uids
@@ -174,6 +188,7 @@ fn two_in(tree: &Tree, cgroups: &str, owner: Owner, root: bool) -> Result<Layout
         cpu: has("cpu"),
         cpuacct: Some(folder.clone()),
         pids: has("pids"),
+        freezer: Ok(Freezer::Same),
     };
     if enabled.is_empty() { Err(format!("{}: no controller is delegated", parent.display())) } else { Ok(layout) }
 }
@@ -216,11 +231,14 @@ fn sweep_folder(folder: &Path) {
         sweep_folder(&child.path());
     }
     for _ in 0..ATTEMPTS {
-        for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
+        // A threaded group names no processes, only threads; a signal to one is for all of its process.
+        let read = |file: &str| fs::read_to_string(folder.join(file));
+        for pid in read("cgroup.procs").or_else(|_| read("cgroup.threads")).unwrap_or_default().lines() {
             if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
+        freezer::let_go(folder);
         // What cannot be removed in time stays, and the next start sweeps it.
         match fs::remove_dir(folder) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => crate::sys::pause_ms(PAUSE_MS),

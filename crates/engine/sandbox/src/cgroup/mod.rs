@@ -2,6 +2,7 @@
 //! in the hybrid layout) and version 2 (one tree) behind one type; what a host lacks is simply not limited, and said so.
 
 mod find;
+mod freezer;
 
 use std::fs;
 use std::io;
@@ -43,21 +44,25 @@ pub(crate) struct Layout {
     pub(crate) cpuacct: Option<PathBuf>,
     /// The folder whose children limit processes.
     pub(crate) pids: Option<PathBuf>,
+    /// How groups are frozen, or why they are not.
+    pub(crate) freezer: Result<Freezer, String>,
 }
 
 impl Layout {
     /// A host without any.
-    pub(crate) fn none() -> Self {
-        Self { version: Version::Two, memory: None, cpu: None, cpuacct: None, pids: None }
+    pub(crate) fn none(why: &str) -> Self {
+        let freezer = Err(why.to_owned());
+        Self { version: Version::Two, memory: None, cpu: None, cpuacct: None, pids: None, freezer }
     }
 
-    /// Every tree once.
+    /// Every tree once. That of the freezer comes first: what it holds must be let go before anything there ends.
     fn trees(&self) -> Vec<&Path> {
         let mut trees: Vec<&Path> =
             [&self.memory, &self.cpu, &self.cpuacct, &self.pids].into_iter().flatten().map(PathBuf::as_path).collect();
         trees.sort_unstable();
         trees.dedup();
-        trees
+        let freezer = self.freezer.as_ref().ok().and_then(Freezer::tree);
+        freezer.into_iter().chain(trees).collect()
     }
 
     /// Leaves the host a quarter of its process numbers. A small host has 32,768 of them, which 32 functions at their limits
@@ -80,8 +85,14 @@ impl Layout {
 
     /// Makes an empty group.
     pub(crate) fn create(&self, name: &str) -> io::Result<Group> {
+        let freezer = self.freezer.as_ref().ok();
         let group = Group {
             version: self.version,
+            freezer: freezer.and_then(|freezer| {
+                let tree = freezer.tree().or(self.cpuacct.as_deref())?;
+                Some((tree.join(name), freezer.interface()))
+            }),
+            threaded: matches!(freezer, Some(Freezer::Beside(_))),
             folders: self.trees().into_iter().map(|tree| tree.join(name)).collect(),
             memory: self.memory.as_ref().map(|tree| tree.join(name)),
             cpu: self.cpu.as_ref().map(|tree| tree.join(name)),
@@ -90,6 +101,9 @@ impl Layout {
         };
         for folder in &group.folders {
             fs::create_dir(folder)?;
+        }
+        if let (true, Some((folder, _))) = (group.threaded, &group.freezer) {
+            freezer::make_threaded(folder)?;
         }
         group.set_constants()?;
         Ok(group)
@@ -101,6 +115,10 @@ impl Layout {
 pub(crate) struct Group {
     version: Version,
     folders: Vec<PathBuf>,
+    /// The folder whose file freezes it, where there is one. One of `folders`.
+    freezer: Option<(PathBuf, Interface)>,
+    /// Whether that folder is a threaded group of version 2 beside the others.
+    threaded: bool,
     memory: Option<PathBuf>,
     cpu: Option<PathBuf>,
     cpuacct: Option<PathBuf>,
@@ -140,13 +158,18 @@ impl Group {
     }
 
     /// Files into which a process writes `0` to join. On version 1 a process with one thread joins through `tasks`,
-    /// which spares the kernel's wait for every other fork on the machine (7 ms): it moves the writing thread alone.
+    /// which spares the kernel's wait for every other fork on the machine (7 ms): it moves the writing thread alone. So does
+    /// the like file of a threaded group.
     pub(crate) fn join_files(&self) -> io::Result<Vec<OwnedFd>> {
-        let file = match self.version {
-            Version::One => "tasks",
-            Version::Two => "cgroup.procs",
+        let beside = self.freezer.as_ref().filter(|_| self.threaded).map(|(folder, _)| folder);
+        let open = |folder: &PathBuf| {
+            let file = match self.version {
+                _ if Some(folder) == beside => "cgroup.threads",
+                Version::One => "tasks",
+                Version::Two => "cgroup.procs",
+            };
+            fs::OpenOptions::new().write(true).open(folder.join(file)).map(OwnedFd::from)
         };
-        let open = |folder: &PathBuf| fs::OpenOptions::new().write(true).open(folder.join(file)).map(OwnedFd::from);
         self.folders.iter().map(open).collect()
     }
 
@@ -184,6 +207,19 @@ impl Group {
     pub(crate) fn open_quota(&self) -> Option<OwnedFd> {
         let file = self.cpu.as_ref()?.join(self.quota_file());
         fs::OpenOptions::new().write(true).open(file).ok().map(OwnedFd::from)
+    }
+
+    /// The file that freezes it, and how.
+    pub(crate) fn open_freezer(&self) -> Option<(OwnedFd, Interface)> {
+        let (folder, interface) = self.freezer.as_ref()?;
+        freezer::open(folder, *interface).ok().map(|file| (file, *interface))
+    }
+
+    /// Thaws what was just killed, where it would not die frozen.
+    pub(crate) fn let_go(&self) {
+        if let Some((folder, Interface::One)) = &self.freezer {
+            freezer::let_go(folder);
+        }
     }
 
     /// The meters, in the order [`read_meters`] wants them: version 1 has CPU, sampled CPU, peak memory, kills;
@@ -304,6 +340,7 @@ fn field(text: &str, name: &str) -> u64 {
 }
 
 pub(crate) use find::{Owner, find, sweep};
+pub(crate) use freezer::{Freezer, Interface};
 
 #[cfg(test)]
 mod tests;

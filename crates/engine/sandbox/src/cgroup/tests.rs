@@ -38,7 +38,14 @@ fn a_delegated_scope_of_version_two_is_emptied_into_a_leaf() {
     let mine = Some(scope.join("lambent-42-7"));
     assert_eq!(
         layout,
-        Layout { version: Version::Two, memory: mine.clone(), cpu: mine.clone(), cpuacct: mine.clone(), pids: mine }
+        Layout {
+            version: Version::Two,
+            memory: mine.clone(),
+            cpu: mine.clone(),
+            cpuacct: mine.clone(),
+            pids: mine,
+            freezer: Ok(Freezer::Same)
+        }
     );
     assert_eq!(fs::read_to_string(scope.join("lambent-server/cgroup.procs")).unwrap(), "77");
     // Each controller is written by itself, so that one that fails is named; a plain file keeps the last.
@@ -106,6 +113,56 @@ fn a_hybrid_host_limits_on_version_one() {
     assert_eq!(layout.cpu, layout.cpuacct);
     // Joined controllers are one tree: three folders, not four.
     assert_eq!(layout.trees().len(), 3);
+    assert!(layout.freezer.is_err(), "{layout:?}");
+}
+
+#[test]
+fn a_hybrid_host_freezes_by_a_threaded_group_below_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let unified = root.path().join("unified");
+    let mine = unified.join("system.slice/lambent.service/lambent-42-7");
+    write(&unified, &[("cgroup.controllers", "")]);
+    write(&mine, &[("cgroup.type", "domain")]);
+    write(&root.path().join("memory"), &[]);
+    let mounts = mount_two(&unified) + &mount_one(root.path(), "memory");
+    let layout = find_in(&mounts, "4:memory:/\n0::/system.slice/lambent.service\n", OWNER, true).unwrap();
+    assert_eq!(layout.freezer, Ok(Freezer::Beside(mine.clone())));
+    assert_eq!(fs::read_to_string(mine.join("cgroup.type")).unwrap(), "threaded");
+    // What was frozen is let go before anything else ends.
+    assert_eq!(layout.trees(), [&*mine, &root.path().join("memory/lambent-42-7")]);
+    // Each group is made threaded before anybody joins it: here nobody has made its files.
+    assert!(layout.create("1").is_err());
+}
+
+#[test]
+fn a_host_of_version_one_freezes_by_a_tree_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    for controller in ["memory", "freezer"] {
+        write(&root.path().join(controller), &[]);
+    }
+    let mounts = mount_one(root.path(), "memory") + &mount_one(root.path(), "freezer");
+    let layout = find_in(&mounts, "4:memory:/\n", OWNER, true).unwrap();
+    let tree = root.path().join("freezer/lambent-42-7");
+    assert_eq!(layout.freezer, Ok(Freezer::One(tree.clone())));
+    let group = layout.create("1").unwrap();
+    write(&tree.join("1"), &[("freezer.state", ""), ("tasks", "")]);
+    write(&root.path().join("memory/lambent-42-7/1"), &[("tasks", "")]);
+    assert_eq!((group.trees(), group.join_files().unwrap().len()), (2, 2));
+    let (file, interface) = group.open_freezer().unwrap();
+    let state = || fs::read_to_string(tree.join("1/freezer.state")).unwrap();
+    rustix::io::pwrite(&file, interface.word(true), 0).unwrap();
+    assert_eq!(state(), "FROZEN");
+    group.let_go();
+    assert_eq!(state(), "THAWED");
+}
+
+#[test]
+fn without_a_tree_to_freeze_in_the_reason_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    write(&root.path().join("memory/mine"), &[]);
+    let mounts = mount_one(root.path(), "memory") + &mount_one(root.path(), "freezer");
+    let layout = find_in(&mounts, "4:memory:/mine\n3:freezer:/not/there\n", OWNER, false).unwrap();
+    assert!(layout.freezer.unwrap_err().contains("freezer/not/there"));
 }
 
 #[test]
@@ -120,7 +177,14 @@ fn an_ordinary_user_of_version_one_gets_what_was_given_to_it() {
 
 fn two(root: &Path) -> Layout {
     let folder = Some(root.to_owned());
-    Layout { version: Version::Two, memory: folder.clone(), cpu: folder.clone(), cpuacct: folder.clone(), pids: folder }
+    Layout {
+        version: Version::Two,
+        memory: folder.clone(),
+        cpu: folder.clone(),
+        cpuacct: folder.clone(),
+        pids: folder,
+        freezer: Ok(Freezer::Same),
+    }
 }
 
 #[test]
@@ -151,6 +215,10 @@ fn limits_and_meters_of_version_two_are_its_files() {
     assert_eq!(usage, Usage { cpu_user_us: 20, cpu_system_us: 10, peak_memory_bytes: 4096, oom_kills: 1 });
     assert_eq!(group.join_files().unwrap().len(), 1);
     assert!(group.watch_memory().is_none());
+    write(&folder, &[("cgroup.freeze", "0")]);
+    let (file, interface) = group.open_freezer().unwrap();
+    rustix::io::pwrite(&file, interface.word(true), 0).unwrap();
+    assert_eq!(read("cgroup.freeze"), "1");
     group.let_die();
     assert_eq!(read("cgroup.kill"), "1");
 }

@@ -137,7 +137,7 @@ impl Host {
         let owner = Owner::me()?;
         let (layout, no_cgroups) = match cgroup::find(owner, root) {
             Ok(layout) => (layout, None),
-            Err(why) => (Layout::none(), Some(why)),
+            Err(why) => (Layout::none(&why), Some(why)),
         };
         cgroup::sweep(&layout);
         layout.leave_some();

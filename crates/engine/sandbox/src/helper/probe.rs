@@ -109,6 +109,13 @@ fn walls(host: &Host, egress: Wall) -> Vec<Wall> {
     } else {
         holds("process limit", "RLIMIT_NPROC in the sandbox's own user namespace")
     };
+    let freeze = match &host.layout.freezer {
+        Ok(freezer) => holds("freeze", freezer.describe()),
+        Err(why) => {
+            let why = format!("{why}; what a function leaves running between invocations goes on");
+            missing("freeze", why, survey::cgroup_fix(host.root))
+        }
+    };
     let cpu = if host.cpu_limit {
         group("cpu limit", host.layout.cpu.is_some(), "")
     } else {
@@ -126,6 +133,7 @@ fn walls(host: &Host, egress: Wall) -> Vec<Wall> {
         group("memory limit", host.layout.memory.is_some(), "; each process is held by RLIMIT_DATA instead"),
         cpu,
         pids,
+        freeze,
         holds("user namespace", if host.root { "made by root" } else { "nested in one of this user" }),
         holds("mount namespace", "own"),
         holds("pid namespace", "own, pid 1 is lambent's"),

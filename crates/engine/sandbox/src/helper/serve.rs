@@ -12,7 +12,7 @@ use super::set::{Set, Stage};
 use super::spares::{Stocks, now_ms};
 use super::zygote::Zygote;
 use super::{Config, Host, place, probe};
-use crate::cgroup::{Group, Version};
+use crate::cgroup::{Group, Interface, Version};
 use crate::channel;
 use crate::inside;
 use crate::message::{Fault, Launch, Message, News, Report, Request};
@@ -434,11 +434,14 @@ impl<'a> Helper<'a> {
         let (line, uplink) = (assigned.line.take(), std::mem::take(&mut assigned.uplink));
         let seq = assigned.seq;
         let quota = set.group.as_ref().filter(|_| self.host.cpu_limit).and_then(|(_, group)| group.open_quota());
+        let freezer = set.group.as_ref().and_then(|(_, group)| group.open_freezer());
+        let (freezer, interface) = freezer.unzip();
         let fds: Vec<BorrowedFd<'_>> = output
             .iter()
             .chain([&set.pidfd])
             .chain(&set.meters)
             .chain(&quota)
+            .chain(&freezer)
             .chain(&line)
             .chain(&uplink)
             .chain(&listeners)
@@ -452,7 +455,8 @@ impl<'a> Helper<'a> {
         let (meters, uplink, pid) = (set.meters.len() as u32, uplink.len() as u8, set.pid as u32);
         let shared = set.shared();
         let ahead = set.spare.is_some();
-        let news = News::Launched { seq, meters, quota, line: line.is_some(), uplink, pid, ahead, shared };
+        let (line, freezer) = (line.is_some(), interface.map_or(0, Interface::number));
+        let news = News::Launched { seq, meters, quota, freezer, line, uplink, pid, ahead, shared };
         match channel::send(self.server, &news.encode(), &fds) {
             // Too many descriptors are on their way to a server that does not fetch them.
             Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => {

@@ -280,6 +280,9 @@ impl Set {
         }
         // ESRCH: it is gone already.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+        if let Some((_, group)) = &self.group {
+            group.let_go();
+        }
     }
 
     /// The last reading. Without a cgroup there is none left once the processes are gone.

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Options;
 use super::reins::{Meters, Reins};
+use crate::cgroup::Interface;
 use crate::channel;
 use crate::helper::{Config, MARKER};
 use crate::message::{Fault, Message, News, Request};
@@ -37,6 +38,24 @@ type Answer = oneshot::Sender<Result<Environment, Error>>;
 
 /// A launch that has a number: the number, the answer to come, the request to send.
 type Begun = (u64, oneshot::Receiver<Result<Environment, Error>>, Vec<u8>);
+
+/// Which descriptors come with a sandbox, see [`News::Launched`].
+#[derive(Clone, Copy)]
+struct Files {
+    meters: usize,
+    quota: u8,
+    freezer: u8,
+    line: bool,
+    uplink: usize,
+}
+
+impl Files {
+    /// How many there are, with output and pidfd, without the listeners.
+    fn count(self) -> usize {
+        let ones = [self.quota > 0, self.freezer > 0, self.line].into_iter().filter(|there| *there).count();
+        2 + self.meters + ones + self.uplink
+    }
+}
 
 /// A sandbox that runs.
 struct Live {
@@ -312,8 +331,9 @@ impl Link {
     fn hear(&self, news: News, fds: Vec<OwnedFd>) {
         match news {
             News::Hello { .. } => {}
-            News::Launched { seq, meters, quota, line, uplink, pid, ahead, shared } => {
-                self.launched(seq, (meters as usize, quota, line, uplink as usize), (pid, ahead, shared), fds);
+            News::Launched { seq, meters, quota, freezer, line, uplink, pid, ahead, shared } => {
+                let files = Files { meters: meters as usize, quota, freezer, line, uplink: uplink as usize };
+                self.launched(seq, files, (pid, ahead, shared), fds);
             }
             News::Failed { seq, fault, why, fix } => {
                 let mut table = self.table();
@@ -345,15 +365,8 @@ impl Link {
         }
     }
 
-    fn launched(
-        &self,
-        seq: u64,
-        counts: (usize, u8, bool, usize),
-        (pid, ahead, shared): (u32, bool, u64),
-        fds: Vec<OwnedFd>,
-    ) {
-        let (meters, quota, line, uplink) = counts;
-        if fds.len() < 2 + meters + usize::from(quota > 0) + usize::from(line) + uplink {
+    fn launched(&self, seq: u64, files: Files, (pid, ahead, shared): (u32, bool, u64), fds: Vec<OwnedFd>) {
+        if fds.len() < files.count() {
             // Descriptors were lost because we have too many open: the sandbox dies with those that came.
             if let Some(pidfd) = fds.get(1) {
                 let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
@@ -371,13 +384,15 @@ impl Link {
         let mut fds = fds.into_iter();
         let mut next = |count: usize| fds.by_ref().take(count).collect::<Vec<_>>();
         let [output, pidfd]: [OwnedFd; 2] = next(2).try_into().expect("the list is longer");
-        let (meters, quota_file) = (next(meters), next(usize::from(quota > 0)).pop());
-        let line = next(usize::from(line)).pop().map(UnixStream::from);
-        let uplink = way_out(next(uplink));
+        let (meters, quota) = (next(files.meters), next(usize::from(files.quota > 0)).pop());
+        let freezer = next(usize::from(files.freezer > 0)).pop().zip(Interface::of(files.freezer));
+        let line = next(usize::from(files.line)).pop().map(UnixStream::from);
+        let uplink = way_out(next(files.uplink));
         let listeners = fds.map(std::net::TcpListener::from).collect();
         let (exit, exited) = watch::channel(None);
         let meters = Arc::new(Meters::new(meters, pid, shared));
-        let reins = Reins::new(pidfd, Arc::clone(&meters), quota_file.map(|file| (file, quota)), exited);
+        let quota = quota.map(|file| (file, files.quota));
+        let reins = Reins::new(pidfd, Arc::clone(&meters), (quota, freezer), exited);
         let mut table = self.table();
         table.live.insert(seq, Live { exit, meters });
         let answer = table.waiting.remove(&seq);

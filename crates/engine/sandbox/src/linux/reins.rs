@@ -1,4 +1,4 @@
-//! The reins of one sandbox, held by the server without asking the helper: its meters, its CPU share, its pidfd.
+//! The reins of one sandbox, held by the server without asking the helper: its meters, its CPU share, its freezer, its pidfd.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 
 use super::tree;
-use crate::cgroup::{self, Version};
+use crate::cgroup::{self, Interface, Version};
 use crate::walls::{Control, Exit, ExitCause, Usage};
 
 /// The meters of a sandbox: open files of its cgroup, or its process tree where there is none.
@@ -61,17 +61,29 @@ pub(super) struct Reins {
     meters: Arc<Meters>,
     /// The file of the CPU share and the version of its cgroup.
     quota: Option<(OwnedFd, u8)>,
+    /// The file that freezes it.
+    freezer: Option<(OwnedFd, Interface)>,
     exited: watch::Receiver<Option<Exit>>,
 }
+
+/// The files of a sandbox's cgroup that the server writes to: of the CPU share and of the freezer.
+type Written = (Option<(OwnedFd, u8)>, Option<(OwnedFd, Interface)>);
 
 impl Reins {
     pub(super) fn new(
         pidfd: OwnedFd,
         meters: Arc<Meters>,
-        quota: Option<(OwnedFd, u8)>,
+        (quota, freezer): Written,
         exited: watch::Receiver<Option<Exit>>,
     ) -> Self {
-        Self { pidfd, meters, quota, exited }
+        Self { pidfd, meters, quota, freezer, exited }
+    }
+
+    /// Answers whether the kernel took it.
+    fn stand(&self, frozen: bool) -> bool {
+        let Some((file, interface)) = &self.freezer else { return false };
+        // ENODEV: the sandbox is gone.
+        rustix::io::pwrite(file, interface.word(frozen), 0).is_ok()
     }
 }
 
@@ -95,11 +107,23 @@ impl Control for Reins {
         let _ = rustix::io::pwrite(file, cgroup::quota(version, cpu_millis).as_bytes(), 0);
     }
 
+    fn freeze(&self) -> bool {
+        self.stand(true)
+    }
+
+    fn thaw(&self) {
+        self.stand(false);
+    }
+
     fn kill(&self) {
         // Who is throttled dies slowly: a thousand processes in a share of a CPU take minutes to see the signal.
         self.set_cpu(None);
         // The first process takes its whole pid namespace along. ESRCH: it is gone already.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        // Version 1 lets nobody die frozen. After the signal: nothing of the program runs any more.
+        if let Some((_, Interface::One)) = self.freezer {
+            self.thaw();
+        }
     }
 
     fn exited(&self) -> BoxFuture<'static, Exit> {

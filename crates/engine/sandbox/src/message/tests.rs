@@ -51,7 +51,17 @@ fn news_and_reports_are_read_back() {
     let walls = vec![crate::survey::holds("seccomp", "x"), crate::survey::missing("Landlock", "y", "z")];
     for news in [
         News::Hello { walls, usable: true, ranges: false },
-        News::Launched { seq: 1, meters: 5, quota: 1, line: true, uplink: 3, pid: 9, ahead: true, shared: 8 },
+        News::Launched {
+            seq: 1,
+            meters: 5,
+            quota: 1,
+            freezer: 2,
+            line: true,
+            uplink: 3,
+            pid: 9,
+            ahead: true,
+            shared: 8,
+        },
         News::Failed { seq: 2, fault: Fault::Unavailable, why: "w".into(), fix: "f".into() },
         News::Ended { seq: 3, cause: ExitCause::Signaled(9), usage },
         News::Wall { wall: crate::survey::holds("seccomp", "x"), last: true },

@@ -76,6 +76,15 @@ impl Control for Reins {
         self.outer.set_cpu(cpu_millis);
     }
 
+    /// The whole machine stands still.
+    fn freeze(&self) -> bool {
+        self.outer.freeze()
+    }
+
+    fn thaw(&self) {
+        self.outer.thaw();
+    }
+
     fn kill(&self) {
         self.outer.kill();
     }

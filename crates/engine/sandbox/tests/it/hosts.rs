@@ -161,7 +161,7 @@ fn as_an_ordinary_user_with_groups() {
         return;
     }
     let name = format!("test-of-lambent-{}", std::process::id());
-    let groups = ["memory", "cpu", "cpuacct", "pids"].map(|controller| tree(controller).join(&name));
+    let groups = ["memory", "cpu", "cpuacct", "pids", "freezer"].map(|controller| tree(controller).join(&name));
     let before: Vec<String> = groups
         .iter()
         .map(|group| format!("mkdir -p {0}; chown 65534:65534 {0}; echo $$ > {0}/cgroup.procs", group.display()))
@@ -169,7 +169,7 @@ fn as_an_ordinary_user_with_groups() {
     let done = as_nobody(&before.join(";"), &again("hosts::given_groups")[1..]);
     let gone = groups.map(|group| std::fs::remove_dir(group).is_ok());
     passed(&done);
-    assert_eq!(gone, [true; 4], "something was left in the groups");
+    assert_eq!(gone, [true; 5], "something was left in the groups");
 }
 
 #[tokio::test]
@@ -177,12 +177,13 @@ fn as_an_ordinary_user_with_groups() {
 async fn given_groups() {
     let walls = sandbox::Linux::start(options()).unwrap();
     let survey = walls.survey();
-    for name in ["memory limit", "cpu limit", "process limit"] {
+    for name in ["memory limit", "cpu limit", "process limit", "freeze"] {
         let wall = survey.walls.iter().find(|wall| wall.name == name).unwrap();
         assert_eq!(wall.state, WallState::Holds("cgroup v1".to_owned()));
     }
     let (_, exit) = run(&walls, crate::common::python("bytearray(300 << 20)")).await;
     assert_eq!(exit.cause, ExitCause::OutOfMemory);
+    crate::freeze::stands_still_and_goes_on(&walls).await;
 }
 
 /// In a user namespace that may have no further ones.

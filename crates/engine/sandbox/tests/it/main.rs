@@ -13,6 +13,7 @@ mod cpu;
 mod death;
 mod dial;
 mod egress;
+mod freeze;
 mod hosts;
 mod life;
 mod limits;

@@ -41,6 +41,8 @@ pub(super) struct Version {
     pub(super) memory_mb: u64,
     pub(super) starting: u64,
     pub(super) idle: u64,
+    /// Of those that are idle.
+    pub(super) frozen: u64,
     pub(super) busy: u64,
     pub(super) provisioned: u64,
     pub(super) peak_memory_bytes: u64,

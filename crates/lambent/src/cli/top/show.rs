@@ -81,6 +81,7 @@ pub(super) fn as_json(snapshot: &Snapshot) -> Value {
             "environments": {
                 "starting": of.starting,
                 "idle": of.idle,
+                "frozen": of.frozen,
                 "busy": of.busy,
                 "provisioned": of.provisioned,
             },
@@ -160,7 +161,7 @@ pub(super) fn head(endpoint: &str, snapshot: &Snapshot) -> Vec<String> {
 pub(super) fn table(snapshot: &Snapshot, region: &str, most: usize) -> Vec<String> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    let counts = ["FUNCTION", "START", "IDLE", "BUSY", "PROV", "INV/S", "INVOKED", "ERRORS", "THROTTLES"];
+    let counts = ["FUNCTION", "START", "IDLE", "FROZEN", "BUSY", "PROV", "INV/S", "INVOKED", "ERRORS", "THROTTLES"];
     let times = PHASES.map(|phase| format!("{} MS", phase.to_uppercase()));
     let resources = ["NOW MB", "PEAK MB", "CPU%"];
     table.set_header(counts.map(str::to_owned).into_iter().chain(times).chain(resources.map(str::to_owned)));
@@ -174,6 +175,7 @@ pub(super) fn table(snapshot: &Snapshot, region: &str, most: usize) -> Vec<Strin
             name(row, region),
             of.starting.to_string(),
             of.idle.to_string(),
+            of.frozen.to_string(),
             of.busy.to_string(),
             of.provisioned.to_string(),
             if has_rates { format!("{:.1}", rates.invocations) } else { "-".into() },
