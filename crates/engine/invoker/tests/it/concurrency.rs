@@ -272,7 +272,7 @@ async fn a_full_host_refuses_in_the_end() {
 
 #[tokio::test]
 async fn a_function_that_grows_too_fast_is_throttled() {
-    let mut world = World::with(|options| options.burst = 2);
+    let mut world = World::with(|options| options.burst = 2).serve();
     let f = target("f");
     let held: Vec<_> = (0..2).map(|_| world.spawn(&f, "hold")).collect();
     world.held(2).await;
