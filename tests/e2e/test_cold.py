@@ -1,8 +1,12 @@
 """Cold starts: forks, spares and storms of them, as callers see them."""
 
 import concurrent.futures
+import os
+import subprocess
 import sys
 import time
+
+import pytest
 
 from platform_under_test import create, invoke, node_runtime
 
@@ -47,6 +51,58 @@ def test_a_change_is_seen_by_the_next_cold_start(functions):
         if turn % 4 == 3:
             # Time for what is made ahead.
             time.sleep(0.3)
+
+
+# `boto3` is not in the zip: as on AWS, the runtime brings it.
+SDK = """
+import os, sys
+AHEAD = "boto3" in sys.modules
+import boto3, botocore.session
+client = boto3.client("sts")
+other = boto3.Session(region_name="eu-west-1")
+
+def handler(event, context):
+    keys = client._request_signer._credentials
+    return {
+        "file": boto3.__file__, "region": client.meta.region_name, "other": other.client("s3").meta.region_name,
+        "key": keys.access_key == os.environ["AWS_ACCESS_KEY_ID"], "token": keys.token == os.environ["AWS_SESSION_TOKEN"],
+        "agent": client.meta.config.user_agent, "env": os.environ["AWS_EXECUTION_ENV"], "arn": client.get_caller_identity()["Arn"],
+        "staged": [name for name in os.environ if os.environ[name] == "x"], "turn": os.environ.get("TURN"),
+        "ahead": AHEAD and botocore.session.create_loader.__module__ == "lambent_sdk",
+        "sessions": botocore.session.get_session() is not botocore.session.get_session(),
+    }
+"""
+
+
+@pytest.fixture
+def interpreter_s_boto3():
+    """The boto3 of the interpreter that serves functions; the platform has none of its own."""
+    real = os.path.realpath(sys._base_executable)
+    found = subprocess.run([real, "-I", "-c", "import boto3; print(boto3.__file__)"], capture_output=True, text=True, cwd="/")
+    if found.returncode:
+        pytest.skip(f"{real} has no boto3: {real} -m pip install boto3")
+    return found.stdout.strip()
+
+
+def test_boto3_is_there_and_knows_nothing_but_its_function(functions, interpreter_s_boto3):
+    create(functions, "cold-sdk", {"app.py": SDK}, Timeout=30)
+    ahead = []
+    for turn in range(3):
+        functions.update_function_configuration(FunctionName="cold-sdk", Environment={"Variables": {"TURN": str(turn)}})
+        time.sleep(1)
+        answer, raw = invoke(functions, "cold-sdk")
+        assert "FunctionError" not in raw, answer
+        assert answer["file"] == interpreter_s_boto3 and (answer["region"], answer["other"]) == ("us-east-1", "eu-west-1")
+        assert answer["key"] and answer["token"] and answer["sessions"] and answer["staged"] == []
+        assert f"exec-env/{answer['env']}" in answer["agent"] and answer["arn"].endswith("/cold-sdk") and answer["turn"] == str(turn)
+        ahead.append(answer["ahead"])
+    assert any(ahead), "it is there before the function is"
+
+
+def test_a_function_s_own_boto3_wins_over_the_runtime_s(functions, interpreter_s_boto3):
+    own = {"boto3/__init__.py": "MINE = True", "app.py": "import boto3\ndef handler(event, context):\n    return boto3.MINE\n"}
+    create(functions, "cold-own-sdk", own)
+    assert invoke(functions, "cold-own-sdk")[0] is True
 
 
 def test_a_storm_of_cold_functions_of_all_runtimes_is_answered(functions):

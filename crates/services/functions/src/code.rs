@@ -17,7 +17,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
 
 use crate::state::State;
 use crate::types::Code;
-use crate::{bytecode, faults};
+use crate::{bytecode, faults, sdk};
 
 /// What keeps and removes code.
 pub(crate) struct Codes {
@@ -216,6 +216,16 @@ impl Codes {
         let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
         let (file, _) = self.blobs.file(&digest).await?.ok_or_else(gone)?;
         tokio::task::spawn_blocking(move || contents(file)).await.map_err(|_| gone())?.ok_or_else(gone)
+    }
+
+    /// Whether the Python sources of some code that a row names import boto3. Call it as [`Codes::tree`].
+    ///
+    /// # Errors
+    /// As [`Codes::open`].
+    pub(crate) async fn imports_sdk(&self, code: &Code) -> Result<bool, Fault> {
+        let digest: Digest = code.sha256.parse().map_err(|_| gone())?;
+        let (file, _) = self.blobs.file(&digest).await?.ok_or_else(gone)?;
+        tokio::task::spawn_blocking(move || sdk::is_imported(file)).await.map_err(Fault::internal)
     }
 
     /// The zip of some code.

@@ -26,6 +26,7 @@ mod provisioning;
 mod queue;
 mod route;
 mod rules;
+mod sdk;
 mod signing;
 mod snapstart;
 mod source;

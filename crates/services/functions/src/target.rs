@@ -9,7 +9,7 @@ use base::{Fault, Principal};
 use door::Temporary;
 use http::uri::PathAndQuery;
 use invoker::{Ahead, Granted, Image, Isolation, Mount, Target, TargetKey, Web};
-use runtime::{Bootstraps, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
+use runtime::{Bootstraps, Family, FunctionEnv, InvalidEntrypoint, Policy, Runtime};
 
 use crate::aws::log_group;
 use crate::code::Contents;
@@ -19,7 +19,7 @@ use crate::route::Route;
 use crate::types::{Edition, Function, Settings, Snap, Url};
 use crate::walls::Asked;
 use crate::web::Setup;
-use crate::{Functions, faults, rules, snapstart};
+use crate::{Functions, faults, rules, sdk, snapstart};
 
 /// What an invocation of a function's current revision does.
 pub(crate) enum Plan {
@@ -251,10 +251,14 @@ impl Functions {
         for layer in &settings.layers {
             layers.push(self.code.open(&layer.code).await?);
         }
+        let mut uses_sdk = false;
         if let Some(interpreter) = &choice.interpreter {
             let of_layers = layers.iter().flat_map(|(_, _, contents)| &contents.paths);
             let of_layers = of_layers.filter_map(|path| importable(path, interpreter.version));
             let modules = contents.paths.iter().map(String::as_str).chain(of_layers);
+            if runtime.family() == Family::Python && !modules.clone().any(sdk::is_brought) {
+                uses_sdk = self.code.imports_sdk(edition.code).await?;
+            }
             if let Some(foreign) = runtime::foreign_module(modules, interpreter, std::env::consts::ARCH) {
                 return Err(cannot_run(foreign.to_string()));
             }
@@ -281,7 +285,7 @@ impl Functions {
             )));
         }
         let launch = match runtime::launch(&choice, settings.memory_mb, &self.options.bootstraps, theirs) {
-            Ok(launch) => launch,
+            Ok(launch) => launch.using_sdk(uses_sdk),
             // A web function's program is its command.
             Err(_) if setup.is_some() => runtime::Launch::default(),
             Err(why) => return Ok(Plan::NoBootstrap { version: version.to_owned(), why }),

@@ -13,6 +13,7 @@ pub fn bootstraps() -> &'static [(&'static str, &'static [u8])] {
         ("python/zygote.py", include_bytes!("python/zygote.py")),
         ("python/thrift.py", include_bytes!("python/thrift.py")),
         ("python/rehearsal.py", include_bytes!("python/rehearsal.py")),
+        ("python/sdk.py", include_bytes!("python/sdk.py")),
         ("python/decimals.py", include_bytes!("python/decimals.py")),
         ("python/image.py", include_bytes!("python/image.py")),
         ("python/snapshot.py", include_bytes!("python/snapshot.py")),

@@ -27,6 +27,8 @@ pub struct Launch {
     ours: bool,
     /// Whether that one can fork.
     forks: bool,
+    /// Whether it is to have its language's SDK ready.
+    sdk: bool,
 }
 
 /// The beginnings of the names of variables that interpreters and the C library read at their very start.
@@ -67,6 +69,12 @@ impl Launch {
         self
     }
 
+    /// The same, for a function that uses the SDK its managed runtime brings: what is started ahead has it ready.
+    #[must_use]
+    pub fn using_sdk(self, uses: bool) -> Self {
+        Self { sdk: uses && self.forks, ..self }
+    }
+
     /// Whether what runs can be snapshotted after INIT: a bootstrap of ours that knows how, started by nobody else.
     #[must_use]
     pub fn takes_snapshots(&self) -> bool {
@@ -80,7 +88,8 @@ impl Launch {
         if !self.ours || own.into_iter().flatten().any(|(name, _)| is_early(name)) {
             return None;
         }
-        let told = |what: &str| self.argv.iter().cloned().chain([what.into()]).collect();
+        let more = self.sdk.then(|| OsString::from("sdk"));
+        let told = |what: &str| self.argv.iter().cloned().chain([what.into()]).chain(more.clone()).collect();
         let early = env.iter().filter(|(name, _)| is_early(name));
         Some(Ahead {
             argv: told("ahead"),
@@ -103,7 +112,7 @@ pub fn compiler(interpreter: &Interpreter, ours: &Path, seconds: u64, most_bytes
     argv.extend([TASK.to_owned(), seconds.to_string(), most_bytes.to_string()].map(OsString::from));
     let mut mounts = interpreter.mounts.clone();
     mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
-    Launch { argv, mounts, ours: false, forks: false }
+    Launch { argv, mounts, ours: false, forks: false, sdk: false }
 }
 
 /// A custom runtime without a program: every invocation fails with `Runtime.InvalidEntrypoint`.
@@ -132,7 +141,7 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
             Bootstraps { opt: true, .. } => "/opt/bootstrap",
             _ => return Err(InvalidEntrypoint),
         };
-        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new(), ours: false, forks: false });
+        return Ok(Launch { argv: vec![program.into()], mounts: Vec::new(), ours: false, forks: false, sdk: false });
     };
     let (flags, bootstrap) = match interpreter.family {
         Family::Node => {
@@ -147,5 +156,5 @@ pub fn launch(choice: &Choice, memory_mb: u32, ours: &Path, theirs: Bootstraps) 
     argv.push(format!("{BOOTSTRAP_FOLDER}/{bootstrap}").into());
     let mut mounts = interpreter.mounts.clone();
     mounts.push((ours.to_owned(), BOOTSTRAP_FOLDER.into()));
-    Ok(Launch { argv, mounts, ours: true, forks: interpreter.family == Family::Python })
+    Ok(Launch { argv, mounts, ours: true, forks: interpreter.family == Family::Python, sdk: false })
 }

@@ -47,6 +47,46 @@ async fn what_a_function_brings_wins_over_what_was_imported_before_it() {
     }
 }
 
+/// An installation that has these packages besides what this interpreter's has: for PYTHONHOME.
+fn installation(exe: &Path, folder: &Path, packages: &[(&str, &str)]) {
+    let asked =
+        std::process::Command::new(exe).args(["-S", "-c", "import os; print(os.path.dirname(os.__file__))"]).output();
+    let library = PathBuf::from(String::from_utf8(asked.unwrap().stdout).unwrap().trim());
+    let ours = folder.join("lib").join(library.file_name().unwrap());
+    for (path, text) in packages {
+        let path = ours.join("site-packages").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    for entry in
+        std::fs::read_dir(&library).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != "site-packages")
+    {
+        std::os::unix::fs::symlink(entry.path(), ours.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_the_interpreter_s_own_packages_the_sdk_is_found_and_no_other() {
+    let code = Code::new(&[
+        ("six.py", "whose = 'mine'"),
+        (
+            "app.py",
+            "import boto3, boto3.part, six\n\
+            def handler(event, context):\n    \
+            try:\n        import other\n    except ImportError:\n        other = None\n    \
+            return [boto3.whose, boto3.part.whose, six.whose, other is None]",
+        ),
+    ]);
+    for python in interpreters().iter().filter(|python| !python.ahead) {
+        let home = code.task().with_file_name("home");
+        let theirs = [("boto3/__init__.py", "whose = 'theirs'"), ("boto3/part.py", "whose = 'theirs'")];
+        installation(&python.exe, &home, &[theirs[0], theirs[1], ("six.py", "whose = 'theirs'"), ("other.py", "")]);
+        let environment = start(&code, python, "app.handler", &[("PYTHONHOME", home.to_str().unwrap())]).await;
+        assert_eq!(environment.answer("{}").await, json!(["theirs", "theirs", "mine", true]));
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+}
+
 const BASICS: &str = r#"
 import os, sys
 def echo(event, context): return event

@@ -6,7 +6,8 @@ first use. Started with -S, so that
 the host's site-packages are not the function's.
 
 With the argument `ahead` it is started before its function is known: it makes itself ready, says so and waits (see
-`wait_for_function`). With `zygote` it forks children that do (zygote.py).
+`wait_for_function`). With `zygote` it forks children that do (zygote.py). With `sdk` behind either it is for functions
+that use boto3 (sdk.py).
 
 The variable `_LAMBENT_SNAPSHOT`, which no function sees, asks for a snapshot after INIT (`take`, see snapshot.py) or says
 that there is one to be restored instead of INIT (`restore`, see restore.py).
@@ -38,6 +39,8 @@ class State:
 
     request_id = None
     tenant_id = None
+    # What the managed runtimes bring and an interpreter does not: boto3 and what it is made of.
+    sdk = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 
 state = State()
@@ -318,6 +321,24 @@ class LoggingWatch:
         piece("logs")["install"](module)
 
 
+class Brought:
+    """Finds the SDK among the packages that the interpreter's owner has installed, when it is nowhere else. No other of
+    those is the function's."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if path is not None or name not in State.sdk:
+            return None
+        from importlib.machinery import PathFinder
+
+        version = sys.version_info[:2]
+        folders = [os.path.join(sys.prefix, "lib/python%d.%d/site-packages" % version)]
+        if sys.prefix == "/usr":
+            # Where Debian's keeps what pip and the distribution install.
+            folders += ["/usr/local/lib/python%d.%d/dist-packages" % version, "/usr/lib/python3/dist-packages"]
+        return PathFinder.find_spec(name, folders)
+
+
 def prepare():
     """Makes the interpreter what the managed runtime is."""
     import builtins
@@ -333,6 +354,8 @@ def prepare():
     use_bytecode()
     # What the managed runtimes bring; what the function brings wins.
     sys.path.append(os.path.join(_FOLDER, "runtime"))
+    if Brought not in sys.meta_path:
+        sys.meta_path.append(Brought)
     sys.argv[:] = [os.path.join(_FOLDER, "bootstrap.py")]
     logging = sys.modules.get("logging")
     if logging is None:
@@ -388,7 +411,10 @@ def warm_up():
     set_streams()
     piece("faults")
     piece("logs")["install"](logging)
-    if sys.argv[1:] == ["zygote"]:
+    if "sdk" in sys.argv:
+        sys.meta_path.append(Brought)
+        piece("sdk")["warm_up"]()
+    if "zygote" in sys.argv:
         piece("zygote")
         piece("bytecode")
         piece("restore")
@@ -401,6 +427,8 @@ def wait_for_function():
     input, each ended by a NUL byte, and after them an empty one. Answers a descriptor of that socket: the Runtime API is
     spoken over it."""
     os.write(0, b"%d keeps\n" % os.getpid())
+    if "thrift" in _PIECES:
+        piece("thrift")["rehearse_once_more"]()
     words = b""
     while not words.endswith(b"\0\0"):
         data = os.read(0, 65536)
@@ -479,7 +507,7 @@ def main():
     line = None
     if ahead:
         warm_up()
-        if ahead == ["zygote"]:
+        if ahead[0] == "zygote":
             piece("zygote")["serve"]()
         line = wait_for_function()
     snapshot = os.environ.pop("_LAMBENT_SNAPSHOT", None)

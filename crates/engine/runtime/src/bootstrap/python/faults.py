@@ -4,8 +4,6 @@ import os
 import sys
 
 NO_BREAK_SPACE = "\u00a0"
-# What the managed runtimes bring and an ordinary interpreter does not.
-BROUGHT = ("boto3", "botocore", "s3transfer", "jmespath")
 
 
 def report(error, marshaller):
@@ -61,11 +59,11 @@ def in_lines(error_type, message, trace):
 def hint(error):
     """Says how to get what the managed runtime would have brought."""
     missing = (getattr(error, "name", None) or "").partition(".")[0]
-    if missing in BROUGHT and not getattr(error, "hinted", False):
+    if missing in state.sdk and not getattr(error, "hinted", False):
         error.hinted = True
         write(
-            "Lambent: %s is part of AWS's managed runtime and not of this interpreter: "
-            "add boto3 to requirements.txt; lambent deploy installs it\n" % missing
+            "Lambent: %s is part of AWS's managed runtime and not of this interpreter: add boto3 to requirements.txt; lambent "
+            "deploy installs it. Or install it for all functions: %s -m pip install boto3\n" % (missing, sys.executable)
         )
 
 

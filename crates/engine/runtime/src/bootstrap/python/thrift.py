@@ -10,6 +10,7 @@ import __main__ as bootstrap
 import ctypes
 import gc
 import os
+import select
 import sys
 
 LIBC = ctypes.CDLL(None)
@@ -19,6 +20,10 @@ EVENT = (
     b"lambda-runtime-deadline-ms: 0\r\nlambda-runtime-invoked-function-arn: arn:aws:lambda\r\n"
     b'lambda-runtime-trace-id: Root=%d\r\ncontent-length: 18\r\n\r\n{"name":"lambent"}'
 )
+# How long a fork waits for its function before it rehearses, ms: one that is in a hurry comes at once.
+PAUSE_MS = 5
+# Whether this interpreter has objects whose references are not counted, and says so where we look.
+CAN_STOP_COUNTING = sys.version_info >= (3, 12) and "t" not in sys.abiflags and ctypes.c_uint32.from_address(id(None)).value >= 1 << 31
 # What an object of the interpreter's own allocator may take, and the pools that it parts, bytes (Objects/obmalloc.c).
 STEP, MOST, POOL = 16, 512, 4096 if sys.version_info < (3, 10) else 16384
 # What the C library puts before a block, and what blocks are multiples of.
@@ -85,12 +90,27 @@ def rehearse():
     bootstrap.state.request_id = bootstrap.state.tenant_id = None
 
 
+def rehearse_once_more():
+    """In a fork that waits for its function: does what that is about to do. What a fork writes to is copied, and now before
+    anybody waits for it. Some of that the function would never have written to: without an SDK only where forks are small."""
+    if not CAN_STOP_COUNTING and "sdk" not in bootstrap._PIECES:
+        return
+    waiting = select.poll()
+    waiting.register(0, select.POLLIN)
+    if waiting.poll(PAUSE_MS):
+        return
+    rehearse()
+    if "sdk" in bootstrap._PIECES:
+        piece("sdk")["rehearse"]()
+    gc.collect()
+
+
 def stop_counting():
     """Marks all objects as the interpreter marks `None` (from 3.12 on, PEP 683): they are never freed, and who refers to
     one does not write to it."""
-    mark = ctypes.c_uint32.from_address(id(None)).value
-    if sys.version_info < (3, 12) or mark < 1 << 31 or "t" in sys.abiflags:
+    if not CAN_STOP_COUNTING:
         return
+    mark = ctypes.c_uint32.from_address(id(None)).value
     # The first four bytes of an object count its references.
     counts = memoryview((ctypes.c_uint32 * (1 << 46)).from_address(0)).cast("B").cast("I")
     code = type(stop_counting.__code__)
