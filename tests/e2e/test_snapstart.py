@@ -108,6 +108,8 @@ def test_latest_is_restored_where_a_tag_asks_for_it(snapping, functions):
     before = set(os.listdir(folder))
     code = INIT + """
 def handler(event, context):
+    if event == "end":
+        os._exit(0)
     return {"seen": SEEN, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"], "version": context.function_version, **draw()}
 """
     more = {"MemorySize": 256, "Timeout": 20, "SnapStart": {"ApplyOn": "PublishedVersions"}}
@@ -118,8 +120,15 @@ def handler(event, context):
         create({"LAMBENT_SNAPSTART": "always"})
     create({"LAMBENT_SNAPSTART": "latest"})
     eventually(lambda: set(os.listdir(folder)) - before, bool)
-    answer, log = call(functions, "snap-latest")
-    assert "RESTORE_REPORT Restore Duration" in log, log
+
+    def look():
+        """One that came a moment too early ran INIT, and ends."""
+        answer, log = call(functions, "snap-latest")
+        if "RESTORE_REPORT Restore Duration" not in log:
+            invoke(functions, "snap-latest", "end")
+        return answer, log
+
+    answer, _ = eventually(look, lambda seen: "RESTORE_REPORT Restore Duration" in seen[1])
     assert (answer["seen"], answer["type"], answer["version"]) == (["before", "after"], "snap-start", "$LATEST")
     functions.delete_function(FunctionName="snap-latest")
     eventually(lambda: set(os.listdir(folder)) - before, lambda left: not left)

@@ -45,6 +45,8 @@ pub(crate) struct Latest {
     name: String,
     /// Whether there is one. Where none could be made, it is not tried again until the function changes.
     made: bool,
+    /// The one before: an environment of then may still be about to begin with it.
+    before: Option<String>,
 }
 
 /// Whether a version may be invoked now.
@@ -136,25 +138,34 @@ impl Functions {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers what came of making the snapshot `name` of `$LATEST`, and removes the one before.
+    /// Remembers what came of making the snapshot `name` of `$LATEST`, and removes the last but one.
     async fn settle_latest(&self, address: &Address, name: String, made: bool) -> Result<(), Fault> {
-        let before = self.latest().insert(address.clone(), Latest { name: name.clone(), made });
-        if let Some(before) = before.filter(|before| before.name != name) {
-            self.snapshots.remove(&before.name).await?;
+        let gone = {
+            let mut latest = self.latest();
+            let (before, gone) = match latest.remove(address) {
+                Some(old) if old.name == name => (old.before, None),
+                Some(old) => (Some(old.name), old.before),
+                None => (None, None),
+            };
+            latest.insert(address.clone(), Latest { name, made, before });
+            gone
+        };
+        self.targets.forget(address);
+        if let Some(gone) = gone {
+            self.snapshots.remove(&gone).await?;
         }
         if self.latest_name(address).is_none() {
             // It was deleted meanwhile, or wants none any more.
             self.forget_latest(address);
         }
-        self.targets.forget(address);
         Ok(())
     }
 
     /// Removes the snapshot of `$LATEST` of a function that is gone.
     pub(crate) fn forget_latest(&self, address: &Address) {
         let before = self.latest().remove(address);
-        if let Some(before) = before {
-            self.remove_snapshot(before.name);
+        for name in before.into_iter().flat_map(|latest| [Some(latest.name), latest.before]).flatten() {
+            self.remove_snapshot(name);
         }
     }
 
@@ -177,7 +188,7 @@ impl Functions {
             if let Some(name) = self.latest_snapshot(&address, &function.latest(), &function)
                 && left.remove(&name)
             {
-                self.latest().insert(address.clone(), Latest { name, made: true });
+                self.latest().insert(address.clone(), Latest { name, made: true, before: None });
             }
             let mut after = if function.changes > 0 { Some(0) } else { None };
             while let Some(from) = after.take() {

@@ -170,15 +170,20 @@ async fn latest_is_restored_where_a_tag_asks_for_it() {
     assert!(world.walls.launched()[0].image.snapshot.is_none());
     let world = world.serve();
     let first = snapshots(&world, |names| names.len() == 1).await;
-    // A change has one made of itself, in place of the one before.
-    let variables = Some([("VALUE".to_owned(), "new".to_owned())].into());
-    let change = aws::UpdateFunctionConfigurationRequest {
-        function_name: Some("hello".into()),
-        environment: Some(aws::Environment { variables }),
-        ..Default::default()
+    // A change has one made of itself.
+    let change_of = |value: &str| {
+        let variables = Some([("VALUE".to_owned(), value.to_owned())].into());
+        aws::UpdateFunctionConfigurationRequest {
+            function_name: Some("hello".into()),
+            environment: Some(aws::Environment { variables }),
+            ..Default::default()
+        }
     };
-    world.call::<ops::UpdateFunctionConfiguration>(change).await.unwrap();
-    snapshots(&world, |names| names.len() == 1 && names != first).await;
+    world.call::<ops::UpdateFunctionConfiguration>(change_of("new")).await.unwrap();
+    snapshots(&world, |names| names.len() == 2).await;
+    // Of a third the first goes: nothing can be about to begin with it any more.
+    world.call::<ops::UpdateFunctionConfiguration>(change_of("newest")).await.unwrap();
+    snapshots(&world, |names| names.len() == 2 && !names.contains(&first[0])).await;
     let restored = |world: &World| {
         let last = world.walls.launched().pop().unwrap();
         assert_eq!(variable(&last.env, "AWS_LAMBDA_INITIALIZATION_TYPE").as_deref(), Some("snap-start"));
