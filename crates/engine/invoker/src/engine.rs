@@ -341,6 +341,8 @@ impl Handle {
         if watch {
             self.engine.keep(&pool, now);
         }
+        // Those that are wanted no more may end for whoever waits for room.
+        self.engine.host.idled();
     }
 
     /// Runs the INIT of a target in an environment of its own and takes a snapshot of it, the bytes of which go to `wanted`.

@@ -53,11 +53,14 @@ impl Frost {
         self.state.store(IDLE, Ordering::Release);
     }
 
-    /// Somebody uses it from now on: it goes on. Where the keeper is just freezing it, the keeper sees this and thaws it.
-    pub(crate) fn wake(&self) {
-        if self.state.swap(IN_USE, Ordering::AcqRel) == FROZEN {
+    /// Somebody uses it from now on: it goes on. Where the keeper is just freezing it, the keeper sees this and thaws it. Says
+    /// whether it may have stood still.
+    pub(crate) fn wake(&self) -> bool {
+        let before = self.state.swap(IN_USE, Ordering::AcqRel);
+        if before == FROZEN {
             self.control.thaw();
         }
+        matches!(before, FREEZING | FROZEN)
     }
 
     /// It is about to be killed: it is not frozen any more, nor need it run until then.

@@ -10,6 +10,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 #[derive(Debug)]
 pub(crate) struct Host {
     starts: Arc<Semaphore>,
+    // Of those who wait for a start, how many may have room already.
+    ahead: Arc<Semaphore>,
     line: Arc<Semaphore>,
     // How many may stand in it.
     longest_line: usize,
@@ -58,6 +60,7 @@ impl Host {
         let longest_line = waiting.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
             starts: Arc::new(Semaphore::new(starts.max(1))),
+            ahead: Arc::new(Semaphore::new(starts.max(1))),
             line: Arc::new(Semaphore::new(longest_line)),
             longest_line,
             taken: Mutex::default(),
@@ -92,21 +95,24 @@ impl Host {
     ) -> Place {
         let of_pool = Arc::clone(pool).acquire_owned().await.expect("the semaphore is never closed");
         // Room first: who waits for much of it must not keep a start from those who need little.
-        let room = self.room(memory_mb, evict).await;
+        let (room, _ahead) = self.room(memory_mb, evict).await;
         let of_host = Arc::clone(&self.starts).acquire_owned().await.expect("the semaphore is never closed");
         Place { start: Start { _of_host: of_host, _of_pool: of_pool }, room }
     }
 
-    /// Waits for room.
-    async fn room(self: &Arc<Self>, memory_mb: u32, evict: impl Fn() -> bool) -> Room {
+    /// Waits for room, and for one of the places of those who have room and no start yet: what does not start soon must not end
+    /// what others keep.
+    async fn room(self: &Arc<Self>, memory_mb: u32, evict: impl Fn() -> bool) -> (Room, OwnedSemaphorePermit) {
         let _wanting = Wanting::begin(&self.wanting);
         loop {
             // Enrolled before looking, so that room freed in between is not missed.
             let freed = self.freed.notified();
+            let ahead = Arc::clone(&self.ahead).acquire_owned().await.expect("the semaphore is never closed");
             if let Some(room) = self.take(memory_mb) {
-                return room;
+                return (room, ahead);
             }
             if !evict() {
+                drop(ahead);
                 freed.await;
             }
         }

@@ -54,7 +54,7 @@ struct State {
     // What there is to know of those that are started ahead, idle or not.
     ahead: Ahead,
     // Whether the one who freezes will, likewise.
-    cooling: bool,
+    cooling: Option<Instant>,
 }
 
 impl State {
@@ -112,7 +112,12 @@ impl Pool {
         state.busy += 1;
         let ready = state.ahead.in_use(state.kept.len());
         drop(state);
-        idle.environment.frost.wake();
+        if idle.environment.frost.wake()
+            && let Some(client) = idle.environment.web()
+        {
+            // A program that stood still may be about to close what it would have closed long ago.
+            client.forget();
+        }
         Some(Lease { environment: Some(idle.environment), kept, ready, pool: Arc::clone(self) })
     }
 
@@ -135,7 +140,7 @@ impl Pool {
             };
         }
         let next = idle.iter().chain(&*kept).filter_map(|idle| idle.freeze_at).min();
-        *cooling = next.is_some();
+        *cooling = next;
         next
     }
 
@@ -407,7 +412,9 @@ impl Lease {
             state.idle.push(idle);
             !std::mem::replace(&mut state.watched, true)
         };
-        let cools = freeze_at.filter(|_| !std::mem::replace(&mut state.cooling, true));
+        // An entry that is due later may be that of another one.
+        let cools = freeze_at.filter(|at| state.cooling.is_none_or(|due| *at < due));
+        state.cooling = cools.or(state.cooling);
         drop(state);
         if let Some(due) = cools {
             pool.freezer.add(&pool, due);
@@ -421,7 +428,8 @@ impl Drop for Lease {
         if let Some(environment) = self.environment.take() {
             let mut state = self.pool.lock();
             state.busy -= 1;
-            let lost = self.kept && state.ahead.lose(environment.id, environment.born);
+            // What an invocation ended, with a time-out for one, says nothing of whether others will live.
+            let lost = self.kept && state.ahead.release(environment.id);
             drop(state);
             drop(environment);
             if lost {

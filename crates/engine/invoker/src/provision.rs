@@ -160,7 +160,8 @@ pub(crate) async fn keep(engine: Arc<Engine>, pool: Arc<Pool>) {
                 tracing::info!(function = %plan.target.function_arn, why, "a provisioned environment did not start");
                 pool.failed(Some(why));
                 failures.starts += 1;
-                let due = now.plus_ms(Failures::wait_ms(failures.starts));
+                // An INIT may have taken minutes.
+                let due = clocks.product().plus_ms(Failures::wait_ms(failures.starts));
                 turn = later(clocks, &pool, plan.order, due, turn).await;
             }
         }

@@ -233,6 +233,12 @@ impl Client {
         Ok(Switched::Over { head, stream: parts.io.into_inner(), early: parts.read_buf })
     }
 
+    /// Lets go of connections that wait: the program may no longer want them, and had no time to say so.
+    pub fn forget(&self) {
+        let waiting = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(waiting);
+    }
+
     /// A connection that waits, if one is still good.
     async fn idle(&self) -> Option<Line> {
         loop {

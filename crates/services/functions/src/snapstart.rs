@@ -140,6 +140,11 @@ impl Functions {
 
     /// Remembers what came of making the snapshot `name` of `$LATEST`, and removes the last but one.
     async fn settle_latest(&self, address: &Address, name: String, made: bool) -> Result<(), Fault> {
+        if self.latest_name(address).is_some_and(|now| now != name) {
+            // It changed meanwhile, and the change has one made of itself.
+            return Ok(self.snapshots.remove(&name).await?);
+        }
+        let failed = name.clone();
         let gone = {
             let mut latest = self.latest();
             let (before, gone) = match latest.remove(address) {
@@ -153,6 +158,10 @@ impl Functions {
         self.targets.forget(address);
         if let Some(gone) = gone {
             self.snapshots.remove(&gone).await?;
+        }
+        if !made {
+            // One that could not be restored any more.
+            self.snapshots.remove(&failed).await?;
         }
         if self.latest_name(address).is_none() {
             // It was deleted meanwhile, or wants none any more.
@@ -213,13 +222,14 @@ impl Functions {
         while let Some((address, number)) = wanted.recv().await {
             let functions = Arc::clone(self);
             tokio::spawn(async move {
-                if let Err(fault) = functions.make_snapshot(&address, number).await {
+                let tried = functions.make_snapshot(&address, number).await;
+                if let Err(fault) = &tried {
                     tracing::warn!(%fault, function = address.name, number, "no snapshot could be made");
                 }
                 let made = functions.latest().get(&address).map(|latest| latest.name.clone());
                 functions.snapping.lock().unwrap_or_else(PoisonError::into_inner).remove(&(address.clone(), number));
                 // A change that came while one was made was not heard.
-                if number == OF_LATEST && made.is_some() && made != functions.latest_name(&address) {
+                if number == OF_LATEST && tried.is_ok() && made != functions.latest_name(&address) {
                     functions.want_latest(&address);
                 }
             });

@@ -77,6 +77,7 @@ impl Base {
             "var",
             "var/task",
             "var/lang",
+            "var/lang/bytecode",
             "var/lang/lib",
             "var/runtime",
             "opt",

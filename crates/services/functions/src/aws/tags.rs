@@ -38,9 +38,15 @@ impl Functions {
         let moved = alter(self, address, move |function| {
             let before = Asked::of(&function.tags, platform);
             change(&mut function.tags)?;
-            Ok(before != Asked::of(&function.tags, platform))
+            let after = Asked::of(&function.tags, platform);
+            Ok((before.word() != after.word(), before.latest != after.latest))
         })
         .await?;
+        let (moved, latest) = moved;
+        if latest && !moved {
+            self.targets.forget(address);
+            self.prepare(address);
+        }
         if moved {
             self.changed_in_all_versions(address);
             self.prepare(address);

@@ -393,13 +393,17 @@ BYTECODE = "/var/lang/bytecode"
 
 def use_bytecode():
     """Lets imports find what the platform has compiled, if it has."""
+    if sys.warnoptions:
+        # What Python says of a source when it compiles it is wanted.
+        return
     try:
         # A file without bytes is the place of one that this function does not have.
         names = [name for name in os.listdir(BYTECODE) if os.stat(BYTECODE + "/" + name).st_size]
-    except OSError:
+        if names:
+            piece("bytecode")["install"](BYTECODE, names)
+    except Exception:
+        # Without it, or with one that is damaged, everything is compiled as ever.
         return
-    if names:
-        piece("bytecode")["install"](BYTECODE, names)
 
 
 def warm_up():

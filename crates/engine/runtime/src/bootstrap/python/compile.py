@@ -23,15 +23,21 @@ from time import monotonic
 UNCHECKED = (1).to_bytes(4, "little")
 
 
-class Loader(SourceFileLoader):
-    """Python's own, which says what it had to compile."""
-
-    made = None
-
-    def source_to_code(self, data, path, *more, **named):
-        code = SourceFileLoader.source_to_code(self, data, path, *more, **named)
-        self.made = MAGIC_NUMBER + UNCHECKED + source_hash(data) + marshal.dumps(code)
-        return code
+def is_bundled(path, source):
+    """Whether a bytecode file lies beside a source that Python would use. Only its head is read: what follows is the tenant's."""
+    try:
+        with open(cache_from_source(path), "rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    flags = int.from_bytes(head[4:8], "little")
+    if len(head) < 16 or head[:4] != MAGIC_NUMBER or flags > 3:
+        return False
+    if flags & 1:
+        return not flags & 2 or head[8:] == source_hash(source)
+    status = os.stat(path)
+    known = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+    return known == (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:], "little"))
 
 
 def sources(root):
@@ -46,12 +52,15 @@ def sources(root):
 
 def compiled(path):
     """The bytecode file of a source; none where the folder has it, or there can be none."""
-    loader = Loader(path, path)
     try:
-        loader.get_code(path)
+        with open(path, "rb") as file:
+            source = file.read()
+        if is_bundled(path, source):
+            return None
+        code = SourceFileLoader(path, path).source_to_code(source, path)
     except Exception:
         return None
-    return loader.made
+    return MAGIC_NUMBER + UNCHECKED + source_hash(source) + marshal.dumps(code)
 
 
 def gather(root, seconds, most_bytes):
