@@ -201,6 +201,7 @@ async fn latest_is_restored_where_a_tag_asks_for_it() {
     };
     world.call::<ops::UntagResource>(untag).await.unwrap();
     snapshots(&world, <[String]>::is_empty).await;
+    world.call::<ops::UpdateFunctionConfiguration>(change_of("last")).await.unwrap();
     world.invoke("hello", "\"env\"").await.unwrap();
     assert!(world.walls.launched().pop().unwrap().image.snapshot.is_none());
 }
