@@ -77,7 +77,6 @@ impl Base {
             "var",
             "var/task",
             "var/lang",
-            "var/lang/bytecode",
             "var/lang/lib",
             "var/runtime",
             "opt",

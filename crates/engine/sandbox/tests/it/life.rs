@@ -144,14 +144,14 @@ async fn bytecode_appears_in_a_folder_of_its_own_and_cannot_be_changed() {
     let walls = walls();
     let file = folder().join("compiled");
     std::fs::write(&file, "compiled\n").unwrap();
-    let look = "cd /var/lang/bytecode && cat opt0 task; (echo x > task) 2>/dev/null && echo WRITTEN; rm -f task 2>/dev/null; \
+    let look = "ls /var/lang/bytecode 2>/dev/null && echo LISTED; cd /var/lang/bytecode && cat opt0 task; (echo x > task) 2>/dev/null && echo WRITTEN; rm -f task 2>/dev/null; \
                 test -s task && echo there";
     let mut spec = shell(look);
     let at = |name: &str| Mount { source: file.clone(), target: Path::new("/var/lang/bytecode").join(name) };
     spec.image.bytecode = vec![at("task"), at("opt0")];
     assert_eq!(run(&walls, spec.clone()).await.0, "compiled\ncompiled\nthere\n");
     // Who has none sees at most where others have theirs.
-    assert_eq!(run(&walls, shell("cat /var/lang/bytecode/* 2>/dev/null")).await.0, "");
+    assert_eq!(run(&walls, shell("cat /var/lang/bytecode/task /var/lang/bytecode/opt0 2>/dev/null")).await.0, "");
     for target in
         ["/var/lang/bytecode", "/var/lang/bytecode/../lambent", "/var/lang/bytecode/a/b", "/usr/bytecode", "task"]
     {

@@ -387,8 +387,9 @@ def make_way(folders):
                 del sys.modules[name]
 
 
-# Where the platform shows what it has compiled of the function's code and layers.
+# Where the platform shows what it has compiled of the function's code, and of its layers in their order. The folder cannot be listed.
 BYTECODE = "/var/lang/bytecode"
+COMPILED = ("task", "opt0", "opt1", "opt2", "opt3", "opt4")
 
 
 def use_bytecode():
@@ -396,14 +397,20 @@ def use_bytecode():
     if sys.warnoptions:
         # What Python says of a source when it compiles it is wanted.
         return
+    names = []
+    for name in COMPILED:
+        try:
+            # A file without bytes is the place of one that this function does not have.
+            if os.stat(BYTECODE + "/" + name).st_size:
+                names.append(name)
+        except OSError:
+            pass
     try:
-        # A file without bytes is the place of one that this function does not have.
-        names = [name for name in os.listdir(BYTECODE) if os.stat(BYTECODE + "/" + name).st_size]
         if names:
             piece("bytecode")["install"](BYTECODE, names)
     except Exception:
-        # Without it, or with one that is damaged, everything is compiled as ever.
-        return
+        # With one that is damaged everything is compiled as ever.
+        pass
 
 
 def warm_up():
