@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
 
 use crate::sys::{self, attr};
@@ -169,6 +169,19 @@ impl Base {
                 )?;
             } else {
                 rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(UNLISTED))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Base {
+    /// Lets the folders on the way to `target` say what is in them: a machine's monitor shares none that it cannot list.
+    pub(super) fn show_way(&self, target: &Path) -> io::Result<()> {
+        for folder in target.ancestors().skip(1).filter_map(|folder| folder.strip_prefix("/").ok()) {
+            let Ok(status) = rustix::fs::statat(&self.root, folder, AtFlags::empty()) else { continue };
+            if Mode::from_raw_mode(status.st_mode) == Mode::from_raw_mode(UNLISTED) {
+                rustix::fs::chmodat(&self.root, folder, Mode::from_raw_mode(0o755), AtFlags::empty())?;
             }
         }
         Ok(())

@@ -1,7 +1,10 @@
 //! One sandbox as the helper sees it, from a prepared set of namespaces to its end.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::Host;
@@ -12,6 +15,7 @@ use crate::cgroup::{self, Group};
 use crate::channel;
 use crate::inside::{self, confine};
 use crate::message::{Kind, Launch, Message, Order};
+use crate::microvm::relay;
 use crate::sys::{self, Side};
 use crate::walls::{ExitCause, Usage};
 
@@ -220,6 +224,12 @@ impl Set {
             None => image::open_runtime(&host.base, &launch.runtime_sources, &launch.runtime_targets).map_err(spec)?,
         };
         image::open_function(&host.base, &launch, &mut image).map_err(spec)?;
+        if relay::is_relay(&launch.program.argv) {
+            for target in &launch.runtime_targets {
+                let shown = host.base.show_way(Path::new(OsStr::from_bytes(target)));
+                shown.map_err(|error| (false, error.to_string()))?;
+            }
+        }
         self.snapshot = image::size(&launch.snapshot);
         image.extend(tmp);
         let kernel = |error: io::Error| (false, error.to_string());

@@ -24,6 +24,11 @@ use crate::sys;
 /// The first argument of a relay.
 pub(crate) const MARKER: &str = "lambent-microvm-relay";
 
+/// Whether this is how a relay is started.
+pub(crate) fn is_relay(argv: &[Vec<u8>]) -> bool {
+    argv.get(1).is_some_and(|word| word == MARKER.as_bytes())
+}
+
 /// Where the monitor writes the machine's console: in the sandbox's own `/tmp`.
 pub(super) const CONSOLE: &str = "/tmp/console";
 
