@@ -428,8 +428,7 @@ impl Drop for Lease {
         if let Some(environment) = self.environment.take() {
             let mut state = self.pool.lock();
             state.busy -= 1;
-            // What an invocation ended, with a time-out for one, says nothing of whether others will live.
-            let lost = self.kept && state.ahead.release(environment.id);
+            let lost = self.kept && state.ahead.lose(environment.id, environment.born);
             drop(state);
             drop(environment);
             if lost {
