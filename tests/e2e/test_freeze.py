@@ -240,6 +240,35 @@ def test_a_web_function_runs_as_long_as_somebody_is_connected(freezing):
     talk.close()
 
 
+TIRED = """import http.server, os
+
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Of a connection that nothing comes on.
+    timeout = 1
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+"""
+
+
+def test_a_program_that_tired_of_its_connection_while_it_stood_still_gets_a_new_one(freezing):
+    platform = freezing()
+    site = Site(platform, web(platform.client("lambda"), "tired", {"server.py": TIRED}))
+    for n in range(4):
+        status, _, body = site.ask("/", "POST", f"{n}")
+        assert (status, body) == (200, f"{n}".encode()), n
+        until_frozen(platform, "tired")
+        # Longer than the program waits, which it could not notice.
+        time.sleep(1.2)
+
+
 def test_a_host_that_cannot_freeze_says_so(own_platform):
     if os.getuid():
         pytest.skip("it needs root, to be an ordinary user beside")
