@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from platform_under_test import create, invoke, node_runtime
+from platform_under_test import BINARY, create, invoke, node_runtime, python_runtime
 
 UNIQUE = """
 import os, random, secrets, socket, ssl, sys, tempfile, time, uuid
@@ -77,7 +77,9 @@ def handler(event, context):
 @pytest.fixture
 def interpreter_s_boto3():
     """The boto3 of the interpreter that serves functions; the platform has none of its own."""
-    real = os.path.realpath(sys._base_executable)
+    listed = subprocess.run([BINARY, "runtime", "ls"], capture_output=True, text=True, check=True).stdout
+    # The first of a runtime serves it.
+    [real, *_] = [line.split()[2] for line in listed.splitlines() if line.split()[:1] == [python_runtime()]] or [sys.executable]
     found = subprocess.run([real, "-I", "-c", "import boto3; print(boto3.__file__)"], capture_output=True, text=True, cwd="/")
     if found.returncode:
         pytest.skip(f"{real} has no boto3: {real} -m pip install boto3")
