@@ -117,15 +117,17 @@ impl Functions {
         latest.get(address).is_none_or(|latest| latest.made || latest.name != name)
     }
 
-    /// The same, as the function is now. What the store cannot tell is found out by the first invocation.
-    fn latest_name(&self, address: &Address) -> Option<String> {
-        let function = self.state.get(address).ok().flatten()?;
-        self.latest_snapshot(address, &function.latest(), &function)
+    /// The same, as the function is now.
+    fn latest_name(&self, address: &Address) -> Result<Option<String>, Fault> {
+        let function = self.state.get(address)?;
+        Ok(function.and_then(|function| self.latest_snapshot(address, &function.latest(), &function)))
     }
 
     /// Has the snapshot of `$LATEST` made, where the function asks for one that is not there.
     pub(crate) fn want_latest(&self, address: &Address) {
-        match self.latest_name(address) {
+        // What the store cannot tell is found out by the first invocation.
+        let Ok(name) = self.latest_name(address) else { return };
+        match name {
             Some(name) if self.may_make_latest(address, &name) && self.snapshots.find(&name).is_none() => {
                 self.want_snapshot(address, OF_LATEST);
             }
@@ -140,7 +142,7 @@ impl Functions {
 
     /// Remembers what came of making the snapshot `name` of `$LATEST`, and removes the last but one.
     async fn settle_latest(&self, address: &Address, name: String, made: bool) -> Result<(), Fault> {
-        if self.latest_name(address).is_some_and(|now| now != name) {
+        if self.latest_name(address)?.is_some_and(|now| now != name) {
             // It changed meanwhile, and the change has one made of itself.
             return Ok(self.snapshots.remove(&name).await?);
         }
@@ -163,7 +165,7 @@ impl Functions {
             // One that could not be restored any more.
             self.snapshots.remove(&failed).await?;
         }
-        if self.latest_name(address).is_none() {
+        if self.latest_name(address)?.is_none() {
             // It was deleted meanwhile, or wants none any more.
             self.forget_latest(address);
         }
@@ -226,24 +228,27 @@ impl Functions {
                 if let Err(fault) = &tried {
                     tracing::warn!(%fault, function = address.name, number, "no snapshot could be made");
                 }
-                let made = functions.latest().get(&address).map(|latest| latest.name.clone());
                 functions.snapping.lock().unwrap_or_else(PoisonError::into_inner).remove(&(address.clone(), number));
                 // A change that came while one was made was not heard.
-                if number == OF_LATEST && tried.is_ok() && made != functions.latest_name(&address) {
+                let now = functions.latest_name(&address);
+                if let (Ok(Some(tried)), Ok(Some(now))) = (tried, now)
+                    && tried != now
+                {
                     functions.want_latest(&address);
                 }
             });
         }
     }
 
-    async fn make_snapshot(&self, address: &Address, number: u64) -> Result<(), Fault> {
+    /// Makes one; of `$LATEST` it gives the name of what was tried.
+    async fn make_snapshot(&self, address: &Address, number: u64) -> Result<Option<String>, Fault> {
         let _turn = self.snap_turns.acquire().await;
         // Held before the row is read: the code that the row names stays until the target has its claim.
         let held = self.code.hold().await;
         let qualifier = (number != OF_LATEST).then(|| number.to_string());
         let named = Named { address: address.clone(), qualifier };
         let found = match self.find(named) {
-            Err(fault) if fault.status == 404 => return Ok(()),
+            Err(fault) if fault.status == 404 => return Ok(None),
             found => found?,
         };
         let plan = self.make(address, &found.edition(), &found.function).await;
@@ -251,7 +256,7 @@ impl Functions {
         let revision = if number == OF_LATEST {
             // An invocation that began before may have asked once more for what could not be made.
             let name = self.latest_snapshot(address, &found.edition(), &found.function);
-            let Some(name) = name.filter(|name| self.may_make_latest(address, name)) else { return Ok(()) };
+            let Some(name) = name.filter(|name| self.may_make_latest(address, name)) else { return Ok(None) };
             name
         } else {
             found.edition().revision.to_owned()
@@ -261,7 +266,7 @@ impl Functions {
             Ok(Plan::Run { target, .. }) => match self.snapshot(target, &revision).await? {
                 Some(snap) => snap,
                 // The platform stops; the next start begins anew.
-                None => return Ok(()),
+                None => return Ok(None),
             },
             Ok(Plan::NoBootstrap { why, .. }) => failed("FunctionError.InvalidEntryPoint", why),
             Err(fault) => failed("InvalidRuntime", &fault.message),
@@ -270,7 +275,8 @@ impl Functions {
             if let Snap::Off(why) | Snap::Failed { reason: why, .. } = &snap {
                 tracing::warn!(function = address.name, why, "$LATEST runs INIT: it has no snapshot");
             }
-            return self.settle_latest(address, revision, snap == Snap::On).await;
+            self.settle_latest(address, revision.clone(), snap == Snap::On).await?;
+            return Ok(Some(revision));
         }
         let settle = move |family: &mut Family| {
             let there = family.versions.get_mut(&number).filter(|version| version.revision == revision);
@@ -283,7 +289,7 @@ impl Functions {
             self.snapshots.remove(found.edition().revision).await?;
         }
         self.targets.forget(address);
-        Ok(())
+        Ok(None)
     }
 
     /// Runs INIT, keeps what it made, and tries it. None when the platform stops.
