@@ -6,15 +6,15 @@
 //! environments and sleeps until the first is due.
 //! Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle".
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use base::Clocks;
 use sandbox::{Control, Survey, WallState};
 use tokio::sync::Notify;
 
+use crate::due::Due;
 use crate::pool::Pool;
 
 /// In somebody's hands, or ending.
@@ -93,16 +93,9 @@ pub(crate) struct Keeper {
     // How long that is; none where nothing is frozen.
     after: Option<Duration>,
     // When which pool is to be looked at.
-    entries: Mutex<Entries>,
+    due: Due<Instant>,
     // Told when an earlier entry than all others came.
     sooner: Notify,
-}
-
-#[derive(Default)]
-struct Entries {
-    // Ordered by due time; the number tells entries of one moment apart.
-    by_time: BTreeMap<(Instant, u64), Weak<Pool>>,
-    next: u64,
 }
 
 impl Keeper {
@@ -110,7 +103,7 @@ impl Keeper {
     pub(crate) fn new(after: Option<Duration>, survey: &Survey) -> Arc<Self> {
         let cannot = |wall: &sandbox::Wall| wall.name == "freeze" && matches!(wall.state, WallState::Missing { .. });
         let after = after.filter(|_| !survey.walls.iter().any(cannot));
-        Arc::new(Self { after, entries: Mutex::default(), sooner: Notify::new() })
+        Arc::new(Self { after, due: Due::default(), sooner: Notify::new() })
     }
 
     /// When an environment that is idle since then is due; none where it never is.
@@ -120,13 +113,7 @@ impl Keeper {
 
     /// Has `pool` looked at then.
     pub(crate) fn add(&self, pool: &Arc<Pool>, due: Instant) {
-        let mut entries = self.lock();
-        let key = (due, entries.next);
-        entries.next += 1;
-        entries.by_time.insert(key, Arc::downgrade(pool));
-        let first = entries.by_time.first_key_value().is_some_and(|(first, _)| *first == key);
-        drop(entries);
-        if first {
+        if self.due.add(pool, due) {
             self.sooner.notify_one();
         }
     }
@@ -134,8 +121,7 @@ impl Keeper {
     /// Freezes environments as they become due. Never returns.
     pub(crate) async fn turn(&self, clocks: &dyn Clocks) {
         loop {
-            let first = self.lock().by_time.first_key_value().map(|((due, _), _)| *due);
-            match first {
+            match self.due.first() {
                 None => self.sooner.notified().await,
                 Some(due) => tokio::select! {
                     () = tokio::time::sleep_until(due.into()) => self.look(clocks.monotonic()).await,
@@ -147,8 +133,7 @@ impl Keeper {
 
     async fn look(&self, now: Instant) {
         let mut due = Vec::new();
-        while let Some(pool) = self.pop(now) {
-            let Some(pool) = pool.upgrade() else { continue };
+        while let Some(pool) = self.due.pop(now) {
             if let Some(next) = pool.freezable(now, self.after.unwrap_or_default(), &mut due) {
                 self.add(&pool, next);
             }
@@ -159,16 +144,6 @@ impl Keeper {
         // The kernel may have each wait for somebody who makes or ends a control group.
         let frozen = tokio::task::spawn_blocking(move || due.iter().filter(|frost| frost.freeze()).count()).await;
         tracing::trace!(frozen = frozen.unwrap_or_default(), "froze idle environments");
-    }
-
-    fn pop(&self, now: Instant) -> Option<Weak<Pool>> {
-        let mut entries = self.lock();
-        let first = entries.by_time.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().expect("no code panics while holding it")
     }
 }
 

@@ -13,6 +13,7 @@ mod ahead;
 mod compile;
 mod crowd;
 mod debug;
+mod due;
 mod engine;
 mod environment;
 mod freeze;
